@@ -1,0 +1,99 @@
+"""Dataset: features, labels and where they came from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.errors import BadData
+
+if TYPE_CHECKING:
+    from monolayer.data.splits import Splits
+
+Array = npt.NDArray[Any]
+FEATURE_DTYPES = ("uint8", "float16", "float32")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Features and labels, in memory or memory-mapped, with their provenance.
+
+    Args:
+        X: features, (n, D), uint8, float16 or float32. Images are channel-major (all red, all green, all blue).
+        y: labels, (n,), integers from 0 to K - 1.
+        class_names: K names, in the order of the labels.
+        name: short name, such as ``cifar10``.
+        image_shape: (channels, height, width) where a row is an image, else None.
+        source: where the content came from, in words.
+        test: the dataset's own test file, where it ships with one.
+
+    Raises:
+        BadData: if shapes, dtypes or labels do not fit together.
+    """
+
+    X: Array
+    y: Array
+    class_names: tuple[str, ...]
+    name: str = "data"
+    image_shape: tuple[int, int, int] | None = None
+    source: str = "memory"
+    test: Dataset | None = None
+    sha256: str = field(default="")
+
+    def __post_init__(self) -> None:
+        _check_features(self.X, self.name)
+        _check_labels(self.X, self.y, len(self.class_names), self.name)
+        if self.image_shape is not None and int(np.prod(self.image_shape)) != self.X.shape[1]:
+            raise BadData(
+                f"{self.name}: image_shape {self.image_shape} needs {int(np.prod(self.image_shape))} features a row, "
+                f"but X has {self.X.shape[1]}."
+            )
+        if not self.sha256:
+            object.__setattr__(self, "sha256", compute_sha256(self.X, self.y, self.test))
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes K."""
+        return len(self.class_names)
+
+    def split(
+        self, val: int = 0, *, seed: int | None = None, train: int | None = None, test: int | None = None
+    ) -> Splits:
+        """Divide the rows into training, validation and test rows; see :func:`monolayer.data.splits.make_splits`."""
+        from monolayer.data.splits import make_splits  # noqa: PLC0415 - splits builds on this module
+
+        return make_splits(self, val_size=val, seed=seed, train_size=train, test_size=test)
+
+
+def compute_sha256(X: Array, y: Array, test: Dataset | None = None) -> str:
+    """SHA-256 of the decoded content: dtype and shape of X, its bytes, labels as int64; then the test file's."""
+    digest = hashlib.sha256()
+    parts = [(X, y)] if test is None else [(X, y), (test.X, test.y)]
+    for features, labels in parts:
+        digest.update(f"{features.dtype.name}{features.shape}".encode())
+        for start in range(0, len(features), 4096):
+            digest.update(np.ascontiguousarray(features[start : start + 4096]).data)
+        digest.update(labels.astype("<i8").data)
+    return digest.hexdigest()
+
+
+def _check_features(X: Array, name: str) -> None:
+    if X.ndim != 2 or 0 in X.shape:
+        raise BadData(f"{name}: X must have shape (n, D) with at least one row and one feature, not {X.shape}.")
+    if X.dtype.name not in FEATURE_DTYPES:
+        raise BadData(f"{name}: X is {X.dtype.name}; accepted are {', '.join(FEATURE_DTYPES)}.")
+
+
+def _check_labels(X: Array, y: Array, n_classes: int, name: str) -> None:
+    if y.shape != (len(X),):
+        raise BadData(f"{name}: y must have shape ({len(X)},) to go with X, not {y.shape}.")
+    if y.dtype.kind not in "iu":
+        raise BadData(f"{name}: labels must be integers, not {y.dtype.name}.")
+    wrong = np.flatnonzero((y < 0) | (y >= n_classes))
+    if wrong.size:
+        row = int(wrong[0])
+        raise BadData(f"{name}: row {row} has label {int(y[row])}; accepted are 0 to {n_classes - 1}.")

@@ -1,0 +1,23 @@
+"""What can go wrong, as a tree.
+
+    MonolayerError                 anything this library raises on purpose
+    ├── BadInput  (ValueError)     what the caller gave is wrong; the message is one sentence (exit code 2)
+    │   └── BadData                a file or array does not hold what it should
+    └── DataUnavailable            no source of a dataset answered
+"""
+
+
+class MonolayerError(Exception):
+    """Anything this library raises on purpose; its text is meant for the user."""
+
+
+class BadInput(MonolayerError, ValueError):
+    """What the caller gave is wrong; the text names it and says what is accepted."""
+
+
+class BadData(BadInput):
+    """A file or an array does not hold what it should; the text names the file or row."""
+
+
+class DataUnavailable(MonolayerError):
+    """No source of a dataset answered; the text lists each source tried and why it failed."""
