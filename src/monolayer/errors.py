@@ -1,9 +1,9 @@
 """What can go wrong, as a tree.
 
-    MonolayerError                 anything this library raises on purpose
-    ├── BadInput  (ValueError)     what the caller gave is wrong; the message is one sentence (exit code 2)
-    │   └── BadData                a file or array does not hold what it should
-    └── DataUnavailable            no source of a dataset answered
+MonolayerError                 anything this library raises on purpose
+├── BadInput  (ValueError)     what the caller gave is wrong; the message is one sentence (exit code 2)
+│   └── BadData                a file or array does not hold what it should
+└── DataUnavailable            no source of a dataset answered
 """
 
 

@@ -1,0 +1,1 @@
+"""The audit room: what the library notices about runs, one file a check."""

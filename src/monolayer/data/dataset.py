@@ -64,7 +64,7 @@ class Dataset:
         self, val: int = 0, *, seed: int | None = None, train: int | None = None, test: int | None = None
     ) -> Splits:
         """Divide the rows into training, validation and test rows; see :func:`monolayer.data.splits.make_splits`."""
-        from monolayer.data.splits import make_splits  # noqa: PLC0415 - splits builds on this module
+        from monolayer.data.splits import make_splits  # splits builds on this module
 
         return make_splits(self, val_size=val, seed=seed, train_size=train, test_size=test)
 

@@ -1,0 +1,1 @@
+"""The engine room: the bank and what runs its epochs."""

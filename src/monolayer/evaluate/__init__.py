@@ -1,0 +1,1 @@
+"""The evaluation room: arrays in, numbers out."""

@@ -1,0 +1,148 @@
+"""Splits: training, validation and sealed test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import train_test_split
+
+from monolayer.data.dataset import Dataset
+from monolayer.errors import BadInput
+
+Array = npt.NDArray[Any]
+# A dataset without a test file of its own gives up this share of its rows.
+DEFAULT_TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some rows of a dataset: nothing is copied.
+
+    Args:
+        dataset: where the rows are.
+        index: which they are, (n,) int64, in the dataset's own order.
+    """
+
+    dataset: Dataset
+    index: Array
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def y(self) -> Array:
+        """Labels, (n,) int64."""
+        return np.asarray(self.dataset.y[self.index], dtype=np.int64)
+
+    def locate(self) -> tuple[Array, Array | None]:
+        """(X, positions): row i is X[positions[i]], or X[i] where positions is None. X is a view, never a copy."""
+        # A plain array over the same memory: indexing a numpy.memmap costs some 30 microseconds more each time.
+        X = self.dataset.X.view(np.ndarray)
+        first, n = int(self.index[0]), len(self)
+        if np.array_equal(self.index, np.arange(first, first + n)):
+            return X[first : first + n], None
+        return X, self.index
+
+    def iterate_blocks(self, size: int) -> Iterator[Array]:
+        """The rows' features, (at most size, D), in order; a view where the rows lie side by side."""
+        X, positions = self.locate()
+        for start in range(0, len(self), size):
+            yield X[start : start + size] if positions is None else X[positions[start : start + size]]
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Training, validation and test rows of one dataset; the test rows are behind :meth:`open_test`.
+
+    Args:
+        train: rows to learn from.
+        val: rows to choose settings by, or None.
+        openings: why the test rows were opened, once for each time.
+    """
+
+    train: Rows
+    val: Rows | None
+    _test: Rows
+    openings: list[str] = field(default_factory=list)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that the training rows belong to."""
+        return self.train.dataset
+
+    @property
+    def n_test(self) -> int:
+        """Number of test rows; counting does not open them."""
+        return len(self._test)
+
+    def open_test(self, reason: str) -> Rows:
+        """The test rows; the opening is recorded in ``openings``."""
+        self.openings.append(reason)
+        return self._test
+
+
+def make_splits(
+    dataset: Dataset,
+    *,
+    val_size: int = 0,
+    seed: int | None = None,
+    train_size: int | None = None,
+    test_size: int | None = None,
+) -> Splits:
+    """Divide a dataset's rows.
+
+    Without a seed everything goes by file order: test rows are the dataset's own test file, or its last
+    ``test_size`` rows (a fifth) where it has none; validation is the last ``val_size`` rows before them; training is
+    the first ``train_size`` of the rest (all). With a seed the validation rows, and the test rows of a dataset without
+    a test file, are drawn at random in proportion to the classes; the rest stay in file order.
+
+    Raises:
+        BadInput: if a size is negative, or leaves no rows to train on, or asks for more rows than there are.
+    """
+    for name, size in (("val_size", val_size), ("train_size", train_size), ("test_size", test_size)):
+        if size is not None and size < 0:
+            raise BadInput(f"{name} is {size}; accepted is a whole number of 0 or above.")
+    left = np.arange(len(dataset.X), dtype=np.int64)
+    left, test = _take_test(dataset, left, test_size, seed)
+    left, val = _cut(dataset, left, val_size, seed, "validation")
+    return Splits(
+        train=Rows(dataset, _take_train(left, train_size)),
+        val=Rows(dataset, val) if len(val) else None,
+        _test=test,
+    )
+
+
+def _take_test(dataset: Dataset, left: Array, test_size: int | None, seed: int | None) -> tuple[Array, Rows]:
+    if dataset.test is not None:
+        n_test = len(dataset.test.X) if test_size is None else test_size
+        if not 1 <= n_test <= len(dataset.test.X):
+            raise BadInput(f"test_size is {n_test}; accepted are 1 to {len(dataset.test.X)}, the test file's rows.")
+        return left, Rows(dataset.test, np.arange(n_test, dtype=np.int64))
+    n_test = round(DEFAULT_TEST_SHARE * len(left)) if test_size is None else test_size
+    left, test = _cut(dataset, left, n_test, seed, "test")
+    if not len(test):
+        raise BadInput("test_size is 0; accepted is 1 or above, since this dataset has no test file of its own.")
+    return left, Rows(dataset, test)
+
+
+def _take_train(left: Array, train_size: int | None) -> Array:
+    if train_size is not None and not 1 <= train_size <= len(left):
+        raise BadInput(f"train_size is {train_size}; accepted are 1 to {len(left)}, the rows left to train on.")
+    return left[:train_size]
+
+
+def _cut(dataset: Dataset, left: Array, size: int, seed: int | None, what: str) -> tuple[Array, Array]:
+    """(the rest, the rows cut off), both in file order."""
+    if size >= len(left):
+        raise BadInput(f"{size} {what} rows leave no training rows; {what} rows must be fewer than {len(left)}.")
+    if seed is None or size == 0:
+        return left[: len(left) - size], left[len(left) - size :]
+    try:
+        rest, cut = train_test_split(left, test_size=size, random_state=seed, stratify=dataset.y[left])
+    except ValueError as error:
+        raise BadInput(f"{size} {what} rows cannot be drawn in proportion to the classes: {error}") from None
+    return np.sort(rest), np.sort(cut)

@@ -1,0 +1,114 @@
+"""Bank: M networks trained side by side on the same batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.data.scaler import Scaler
+from monolayer.errors import BadInput
+from monolayer.losses import Loss, get_loss
+from monolayer.recipe import Recipe
+
+Array = npt.NDArray[Any]
+# What the members of a bank must have in common: the batches, and the arithmetic.
+SHARED_FIELDS = ("seed", "batch_size", "flip", "epochs", "dtype")
+
+
+@dataclass(eq=False)
+class Bank:
+    """The state of M networks that meet the same batches.
+
+    A network's scores are W z + b with z = (x - mean) / std. The bank keeps V = W / std, so that raw pixels are
+    multiplied as they are: scores = V (x - mean) + b. Its M * K rows lie class by class, row k * M + m being class k
+    of member m: a softmax over classes then runs along whole rows of scores, four times faster than across them.
+
+    Args:
+        recipes: one a member; they share SHARED_FIELDS.
+        V: (K * M, D), the recipes' dtype.
+        bias: (K * M,), same dtype.
+        scaler: the training rows' mean and standard deviation.
+    """
+
+    recipes: tuple[Recipe, ...]
+    V: Array
+    bias: Array
+    scaler: Scaler
+
+    @property
+    def n_members(self) -> int:
+        """Number of networks M."""
+        return len(self.recipes)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes K."""
+        return len(self.bias) // len(self.recipes)
+
+    def group_by_loss(self) -> list[tuple[Loss, slice]]:
+        """The losses with the members that use each: members of one loss stand side by side."""
+        groups: list[tuple[Loss, slice]] = []
+        for m, recipe in enumerate(self.recipes):
+            if groups and groups[-1][0].name == recipe.loss:
+                groups[-1] = (groups[-1][0], slice(groups[-1][1].start, m + 1))
+            else:
+                groups.append((get_loss(recipe.loss), slice(m, m + 1)))
+        return groups
+
+    def compute_weights(self, member: int) -> Array:
+        """W of one member, (K, D), in the bank's dtype."""
+        V = self.V[member :: self.n_members]
+        return np.asarray(V * self.scaler.std, dtype=V.dtype)
+
+    def compute_squared_norms(self) -> Array:
+        """sum(W**2) of each member, (M,) float64."""
+        variance = (self.scaler.std**2).astype(self.V.dtype)
+        rows = np.einsum("cd,cd,d->c", self.V, self.V, variance, dtype=np.float64, casting="same_kind")
+        return np.asarray(rows.reshape(self.n_classes, self.n_members).sum(axis=0))
+
+
+def make_bank(recipes: Sequence[Recipe], scaler: Scaler, n_classes: int) -> Bank:
+    """A bank at its start: weights init_std * standard normal from ``default_rng(seed)``, biases zero.
+
+    Raises:
+        BadInput: if there are no recipes, or they do not share what the members of a bank must.
+    """
+    if not recipes:
+        raise BadInput("A bank needs at least one recipe.")
+    for name in SHARED_FIELDS:
+        if len({getattr(recipe, name) for recipe in recipes}) > 1:
+            raise BadInput(f"The recipes of a bank must share {', '.join(SHARED_FIELDS)}; these differ in {name}.")
+    normal = np.random.default_rng(recipes[0].seed).standard_normal((n_classes, len(scaler.mean)))
+    V = np.empty((n_classes, len(recipes), len(scaler.mean)), recipes[0].dtype)
+    for m, recipe in enumerate(recipes):
+        V[:, m] = recipe.init_std * normal / scaler.std
+    return Bank(tuple(recipes), V.reshape(-1, V.shape[2]), np.zeros(V.shape[0] * V.shape[1], V.dtype), scaler)
+
+
+@dataclass(eq=False)
+class BatchOrder:
+    """The order in which an epoch meets the training rows, and which of them are mirrored.
+
+    Weights are the first draw of ``default_rng(seed)`` and the permutations follow, one an epoch, so the generator is
+    advanced past the weights first. Flips come from a stream of their own: turning them on changes no order.
+    """
+
+    _orders: np.random.Generator
+    _flips: np.random.Generator
+    flip: float
+
+    def draw_epoch(self, n: int) -> tuple[Array, Array | None]:
+        """(order, mirrored): (n,) int64 positions, and (n,) bool by place in that order, or None without flips."""
+        order = self._orders.permutation(n)
+        return order, (self._flips.random(n) < self.flip) if self.flip else None
+
+
+def make_batch_order(recipe: Recipe, n_classes: int, n_features: int) -> BatchOrder:
+    """The batch order of a recipe, before its first epoch."""
+    orders = np.random.default_rng(recipe.seed)
+    orders.standard_normal((n_classes, n_features))
+    return BatchOrder(orders, np.random.default_rng([recipe.seed, 1]), recipe.flip)

@@ -1,0 +1,82 @@
+"""What is measured of a network on some rows, with its uncertainty."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+from monolayer.losses import Loss, compute_cost
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Measures of one network on n rows.
+
+    Args:
+        loss: mean loss an example.
+        cost: mean loss + l2 * sum(W**2).
+        accuracy: share of rows whose highest score is their label's, 0 to 1.
+        n: number of rows.
+    """
+
+    loss: float
+    cost: float
+    accuracy: float
+    n: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the accuracy."""
+        return compute_wilson_interval(self.accuracy, self.n)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The measures as JSON holds them: a loss that is no number any more (diverged) becomes None."""
+        return {
+            "loss": _finite_or_none(self.loss),
+            "cost": _finite_or_none(self.cost),
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.interval),
+            "n": self.n,
+        }
+
+
+def compute_wilson_interval(accuracy: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share of n rows (Wilson 1927, by scipy)."""
+    interval = binomtest(round(accuracy * n), n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+class Tally:
+    """Adds up losses and hits of M networks, a block of rows at a time."""
+
+    def __init__(self, n_members: int) -> None:
+        self.losses = np.zeros(n_members)
+        self.hits = np.zeros(n_members, np.int64)
+        self.n = 0
+
+    def add(self, groups: list[tuple[Loss, slice]], scores: Array, y: Array) -> None:
+        """Take in a block: scores (M, n, K), y (n,); groups say which members use which loss."""
+        with np.errstate(all="ignore"):
+            for loss, members in groups:
+                self.losses[members] += loss.compute_loss(scores[members], y).sum(axis=-1, dtype=np.float64)
+        self.hits += (scores.argmax(axis=-1) == y).sum(axis=-1)
+        self.n += len(y)
+
+    def compute_metrics(self, l2: Array, squared_norms: Array) -> list[Metrics]:
+        """The measures of each member, given its l2 and sum(W**2), both (M,)."""
+        losses = self.losses / self.n
+        return [
+            Metrics(float(loss), compute_cost(float(loss), float(weight), float(norm)), float(hits / self.n), self.n)
+            for loss, hits, weight, norm in zip(losses, self.hits, l2, squared_norms, strict=True)
+        ]
+
+
+def _finite_or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None

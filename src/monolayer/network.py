@@ -1,0 +1,102 @@
+"""OneLayer: a trained network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from monolayer.errors import BadData, BadInput
+from monolayer.losses import get_loss
+
+Array = npt.NDArray[Any]
+BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class OneLayer:
+    """A trained network: scores = W z + b with z = (x - mean) / std.
+
+    Args:
+        weights: W, (K, D), float32 or float64.
+        bias: b, (K,), same dtype.
+        mean, std: the scaler's, (D,), float64, in the unit of the features.
+        loss: name of the loss that it was trained with, which says how scores become probabilities.
+        class_names: K names.
+        image_shape: (channels, height, width) where the features are an image, else None.
+        metadata: words kept with the network, such as the recipe and the hash of its data.
+    """
+
+    weights: Array
+    bias: Array
+    mean: Array
+    std: Array
+    loss: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int] | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def compute_scores(self, X: Array) -> Array:
+        """Scores (n, K), in the weights' dtype, of features X (n, D) in the unit of the training data.
+
+        Raises:
+            BadInput: if X does not have D columns.
+        """
+        if X.ndim != 2 or X.shape[1] != self.weights.shape[1]:
+            raise BadInput(f"X has shape {X.shape}; accepted is (n, {self.weights.shape[1]}).")
+        scores = np.empty((len(X), len(self.bias)), self.weights.dtype)
+        for start in range(0, len(X), BLOCK):
+            # Centred in float64 a block at a time: right for any features, and never a copy of the whole.
+            z = ((X[start : start + BLOCK] - self.mean) / self.std).astype(self.weights.dtype)
+            scores[start : start + BLOCK] = z @ self.weights.T + self.bias
+        return scores
+
+    def compute_probabilities(self, X: Array) -> Array:
+        """Probabilities (n, K): softmax of the scores, or one sigmoid a class (which need not sum to one)."""
+        return get_loss(self.loss).compute_probabilities(self.compute_scores(X))
+
+    def predict(self, X: Array) -> Array:
+        """Labels (n,), int64: the class of the highest score."""
+        return np.asarray(self.compute_scores(X).argmax(axis=1))
+
+    def save(self, path: Path | str) -> None:
+        """Write the network as safetensors; names and shapes go into its metadata."""
+        header = {
+            "format": "monolayer-1",
+            "loss": self.loss,
+            "class_names": json.dumps(self.class_names),
+            "image_shape": json.dumps(self.image_shape),
+            "metadata": json.dumps(self.metadata, sort_keys=True),
+        }
+        tensors = {"weights": self.weights, "bias": self.bias, "mean": self.mean, "std": self.std}
+        save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path, header)
+
+    @classmethod
+    def load(cls, path: Path | str) -> OneLayer:
+        """The network that :meth:`save` wrote.
+
+        Raises:
+            BadData: if there is no such file, or it is not one of ours.
+        """
+        try:
+            with safe_open(path, framework="numpy") as file:
+                header = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in ("weights", "bias", "mean", "std")}
+            shape = json.loads(header["image_shape"])
+            return cls(
+                **tensors,
+                loss=get_loss(header["loss"]).name,
+                class_names=tuple(json.loads(header["class_names"])),
+                image_shape=tuple(shape) if shape else None,
+                metadata=json.loads(header["metadata"]),
+            )
+        except OSError as error:
+            raise BadData(f"{path}: cannot be read as a network ({error.strerror or error}).") from None
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise BadData(f"{path}: is not a network saved by monolayer ({error}).") from None

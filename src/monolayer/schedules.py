@@ -1,0 +1,107 @@
+"""Learning-rate schedules: a factor on the base rate for each epoch, written as ``name:parameter:...``.
+
+To add a schedule: write its factor function and put one line into ``SCHEDULES``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monolayer.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of schedule: how it is written, the parameters' checks, and factor(epoch, epochs, *parameters)."""
+
+    usage: str
+    checks: tuple[Callable[[float], bool], ...]
+    factor: Callable[..., float]
+    defaults: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule with its parameters; ``str`` gives it back as it is written."""
+
+    name: str
+    parameters: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        return ":".join([self.name, *(_format_number(p) for p in self.parameters)])
+
+    def compute_rate(self, learning_rate: float, epoch: int, epochs: int) -> float:
+        """Learning rate in epoch ``epoch`` (1 is the first) of ``epochs``."""
+        return learning_rate * SCHEDULES[self.name].factor(epoch, epochs, *self.parameters)
+
+
+def _constant(epoch: int, epochs: int) -> float:
+    return 1.0
+
+
+def _step(epoch: int, epochs: int, every: float, factor: float) -> float:
+    return float(factor ** ((epoch - 1) // int(every)))
+
+
+def _exponential(epoch: int, epochs: int, factor: float) -> float:
+    return float(factor ** (epoch - 1))
+
+
+def _cosine(epoch: int, epochs: int, floor: float) -> float:
+    # Loshchilov and Hutter, "SGDR" (arXiv 1608.03983), one period without restarts, an epoch at a time.
+    return floor + (1 - floor) * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
+
+
+def _is_count(value: float) -> bool:
+    return value >= 1 and value == int(value)
+
+
+def _is_factor(value: float) -> bool:
+    return 0 < value <= 1
+
+
+def _is_share(value: float) -> bool:
+    return 0 <= value <= 1
+
+
+SCHEDULES: dict[str, Kind] = {
+    "constant": Kind("constant", (), _constant),
+    "step": Kind("step:EVERY:FACTOR (such as step:10:0.1)", (_is_count, _is_factor), _step),
+    "exponential": Kind("exponential:FACTOR (such as exponential:0.95)", (_is_factor,), _exponential),
+    "cosine": Kind("cosine or cosine:FLOOR (such as cosine:0.01)", (_is_share,), _cosine, defaults=(0.0,)),
+}
+
+
+def parse_schedule(text: str) -> Schedule:
+    """The schedule written as ``text``, such as ``constant``, ``step:10:0.1`` or ``cosine``.
+
+    Raises:
+        BadInput: if the name is unknown or its parameters are not as they should be.
+    """
+    name, *words = text.strip().split(":")
+    kind = SCHEDULES.get(name)
+    if kind is None:
+        raise BadInput(f"Unknown schedule {text!r}; accepted are {_list_usages()}.")
+    parameters = _parse_numbers(words) or kind.defaults
+    fits = len(parameters) == len(kind.checks) and len(parameters) >= len(words)
+    if not fits or not all(check(p) for check, p in zip(kind.checks, parameters, strict=True)):
+        raise BadInput(f"Schedule {text!r} is not {kind.usage}.")
+    return Schedule(name, parameters)
+
+
+def _parse_numbers(words: list[str]) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(word) for word in words)
+    except ValueError:
+        return ()
+    return numbers if all(math.isfinite(number) for number in numbers) else ()
+
+
+def _format_number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _list_usages() -> str:
+    return ", ".join(kind.usage for kind in SCHEDULES.values())

@@ -1,0 +1,116 @@
+"""Sweep: many recipes, grouped into banks, to a table of runs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from monolayer.data.splits import Splits
+from monolayer.engine.bank import SHARED_FIELDS
+from monolayer.errors import BadInput
+from monolayer.recipe import FIELDS, Recipe
+from monolayer.train import Run, TrainOptions, check_recipe, train_bank
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """The runs of a sweep, best validation accuracy first; ties go to the lower validation loss.
+
+    Args:
+        runs: one a recipe; a run's ``seconds`` are its bank's.
+        axes: the fields that vary, with their values in the order given.
+        seconds: training of all banks, validation included.
+    """
+
+    runs: tuple[Run, ...]
+    axes: dict[str, tuple[Any, ...]]
+    seconds: float
+
+    @property
+    def best(self) -> Run:
+        """The run with the highest validation accuracy."""
+        return self.runs[0]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every run went through all its epochs."""
+        return all(run.is_complete for run in self.runs)
+
+    def to_dict(self, top: int | None = None) -> dict[str, Any]:
+        """The sweep as ``monolayer sweep --json`` prints it; ``top`` limits the runs, best first."""
+        runs = [
+            {name: part for name, part in run.to_dict().items() if name not in ("seconds", "test", "findings")}
+            for run in self.runs[:top]
+        ]
+        findings = [
+            {**finding.to_dict(), "recipe": run.recipe.to_dict()} for run in self.runs for finding in run.findings
+        ]
+        return {"runs": runs, "seconds": self.seconds, "findings": findings}
+
+
+def sweep(
+    splits: Splits, base: Recipe | None = None, options: TrainOptions | None = None, **axes: Iterable[Any]
+) -> Sweep:
+    """Train every combination of the axes' values; the test rows stay sealed.
+
+    Recipes that can share their batches are trained as one bank. Training rows are evaluated after the last epoch
+    only, validation rows after every one, unless ``options`` says otherwise.
+
+    Raises:
+        BadInput: if an axis is no recipe field or empty, or a recipe does not fit the data, or nothing is held out.
+    """
+    values = {name: tuple(axis) for name, axis in axes.items()}
+    return train_recipes(splits, make_grid(base or Recipe(), values), values, options)
+
+
+def make_grid(base: Recipe, axes: dict[str, tuple[Any, ...]]) -> list[Recipe]:
+    """Every combination of the axes' values, the last axis running fastest; repeated recipes are kept once.
+
+    Raises:
+        BadInput: if an axis is no recipe field, or has no values, or a value is not accepted.
+    """
+    for name, axis in axes.items():
+        if name not in FIELDS:
+            raise BadInput(f"A recipe has no field {name!r} to sweep; it has {', '.join(FIELDS)}.")
+        if not axis:
+            raise BadInput(f"The axis {name} has no values; give at least one.")
+    recipes = [base.replace(**dict(zip(axes, point, strict=True))) for point in itertools.product(*axes.values())]
+    return list(dict.fromkeys(recipes))
+
+
+def group_recipes(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
+    """The recipes by what the members of a bank must share; within a group, those of one loss side by side."""
+    groups: dict[tuple[Any, ...], list[Recipe]] = {}
+    for recipe in recipes:
+        groups.setdefault(tuple(getattr(recipe, name) for name in SHARED_FIELDS), []).append(recipe)
+    return [sorted(group, key=lambda recipe: recipe.loss) for group in groups.values()]
+
+
+def train_recipes(
+    splits: Splits, recipes: Sequence[Recipe], axes: dict[str, tuple[Any, ...]], options: TrainOptions | None = None
+) -> Sweep:
+    """Train these recipes in as few banks as their shared fields allow; see :func:`sweep`."""
+    options = options or TrainOptions(train_every=0)
+    if splits.val is None:
+        raise BadInput("A sweep chooses by validation accuracy, but no rows are held out; give a val_size above 0.")
+    for recipe in recipes:
+        check_recipe(recipe, splits)
+    runs: list[Run] = []
+    seconds = 0.0
+    groups = group_recipes(recipes)
+    for number, group in enumerate(groups, 1):
+        task = f"{options.task}, bank {number} of {len(groups)} ({len(group)} recipes)"
+        trained = train_bank(splits, group, replace(options, task=task))
+        runs += trained
+        seconds += trained[0].seconds
+        if options.should_stop():
+            break
+    return Sweep(tuple(sorted(runs, key=_rank)), axes, seconds)
+
+
+def _rank(run: Run) -> tuple[float, float]:
+    val = run.evaluation["val"]
+    return (-val.accuracy, val.loss) if math.isfinite(val.loss) else (1.0, 0.0)

@@ -1,0 +1,253 @@
+"""Recipes and splits in, runs out: the epoch loop and its history."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from monolayer.audit.diverged import check_diverged
+from monolayer.audit.finding import Finding
+from monolayer.data.scaler import Scaler, fit_scaler
+from monolayer.data.splits import Rows, Splits
+from monolayer.engine.bank import Bank, make_bank, make_batch_order
+from monolayer.engine.numpy_engine import NumpyEngine, open_numpy_engine
+from monolayer.errors import BadInput
+from monolayer.evaluate.metrics import Metrics, Tally
+from monolayer.network import OneLayer
+from monolayer.progress import SILENCE, Progress
+from monolayer.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One epoch of a run's history; None where that epoch was not evaluated, or there are no validation rows."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float | None = None
+    train_cost: float | None = None
+    train_accuracy: float | None = None
+    val_loss: float | None = None
+    val_cost: float | None = None
+    val_accuracy: float | None = None
+
+
+HISTORY_COLUMNS = tuple(column.name for column in fields(EpochRow))
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What training gives back.
+
+    Args:
+        recipe: what was asked for.
+        network: the trained network.
+        history: a row an epoch, epoch 1 first.
+        evaluation: measures by name of the rows: ``train``, ``val`` where there are validation rows, and ``test`` once
+            :func:`evaluate_test` has opened them.
+        seconds: training alone, evaluation each epoch included; for a bank, of the whole bank.
+        findings: what was noticed.
+    """
+
+    recipe: Recipe
+    network: OneLayer
+    history: tuple[EpochRow, ...]
+    evaluation: dict[str, Metrics]
+    seconds: float
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every epoch of the recipe was run."""
+        return len(self.history) == self.recipe.epochs
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as ``monolayer train --json`` prints it."""
+        return {
+            "recipe": self.recipe.to_dict(),
+            **{name: m.to_dict() if (m := self.evaluation.get(name)) else None for name in ("train", "val", "test")},
+            "seconds": self.seconds,
+            "epochs_done": len(self.history),
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train, as opposed to what: nothing here changes a weight.
+
+    Args:
+        train_every: evaluate the training rows after every so many epochs; 0: only after the last.
+        val_every: the same for the validation rows.
+        on_epoch: called after each epoch with the newest row of every member's history.
+        should_stop: asked after each epoch; True ends the training there, with everything so far kept.
+        progress: told how far it is.
+        task: what the progress display calls this.
+    """
+
+    train_every: int = 1
+    val_every: int = 1
+    on_epoch: Callable[[list[EpochRow]], None] | None = None
+    should_stop: Callable[[], bool] = _never
+    progress: Progress = field(default=SILENCE, repr=False)
+    task: str = "training"
+
+
+def train(splits: Splits, recipe: Recipe | None = None, options: TrainOptions | None = None, **changes: Any) -> Run:
+    """Train one network; ``changes`` replace fields of the recipe.
+
+    Raises:
+        BadInput: if the recipe does not fit the data: a batch larger than the training rows, flips without images.
+    """
+    recipe = (recipe or Recipe()).replace(**changes)
+    return train_bank(splits, [recipe], options)[0]
+
+
+def train_bank(splits: Splits, recipes: Sequence[Recipe], options: TrainOptions | None = None) -> list[Run]:
+    """Train the networks of a bank side by side: the runs, in the order of the recipes.
+
+    Raises:
+        BadInput: if the recipes do not fit the data, or do not share what a bank's must.
+    """
+    options = options or TrainOptions()
+    for recipe in recipes:
+        check_recipe(recipe, splits)
+    scaler = fit_scaler(splits.train)
+    bank = make_bank(recipes, scaler, splits.dataset.n_classes)
+    with open_numpy_engine(bank, splits.dataset.image_shape) as engine:
+        outcome = _run_epochs(engine, splits, options)
+    return [_make_run(bank, member, splits, outcome) for member in range(bank.n_members)]
+
+
+def check_recipe(recipe: Recipe, splits: Splits) -> None:
+    """Raise BadInput if this recipe cannot be trained on these rows."""
+    if recipe.batch_size > len(splits.train):
+        raise BadInput(f"batch_size is {recipe.batch_size}; accepted are 1 to {len(splits.train)}, the training rows.")
+    if recipe.flip and splits.dataset.image_shape is None:
+        raise BadInput(f"flip is {recipe.flip:g}, but the rows of {splits.dataset.name} are no images; accepted is 0.")
+
+
+def evaluate_test(run: Run, splits: Splits, reason: str = "final evaluation") -> Run:
+    """The run with its measures on the test rows, which are opened for it: do this once, with the run you chose."""
+    rows = splits.open_test(reason)
+    squared_norm = float(np.sum(run.network.weights.astype(np.float64) ** 2))
+    bank = _make_bank_of(run)
+    with open_numpy_engine(bank, rows.dataset.image_shape) as engine:
+        tally = _tally(engine, rows)
+    metrics = tally.compute_metrics(np.array([run.recipe.l2]), np.array([squared_norm]))[0]
+    return replace(run, evaluation={**run.evaluation, "test": metrics})
+
+
+def _make_bank_of(run: Run) -> Bank:
+    network = run.network
+    V = (network.weights / network.std).astype(network.weights.dtype)
+    return Bank((run.recipe,), V, network.bias.copy(), Scaler(network.mean, network.std))
+
+
+Evaluations = list[dict[str, Metrics]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """What the epoch loop gives back: a history and an evaluation a member, and the seconds it took."""
+
+    histories: list[list[EpochRow]]
+    evaluation: Evaluations
+    seconds: float
+
+
+def _run_epochs(engine: NumpyEngine, splits: Splits, options: TrainOptions) -> _Outcome:
+    start = time.perf_counter()
+    bank = engine.bank
+    batch_order = make_batch_order(bank.recipes[0], bank.n_classes, bank.V.shape[1])
+    histories: list[list[EpochRow]] = [[] for _ in bank.recipes]
+    evaluation: Evaluations = [{} for _ in bank.recipes]
+    epochs = bank.recipes[0].epochs
+    options.progress.advance(options.task, 0, epochs, "epochs")
+    for epoch in range(1, epochs + 1):
+        rates = np.array([recipe.compute_rate(epoch) for recipe in bank.recipes])
+        engine.run_epoch(splits.train, *batch_order.draw_epoch(len(splits.train)), rates)
+        stop = epoch == epochs or options.should_stop()
+        evaluation = _evaluate(engine, _choose_rows(splits, options, epoch, stop))
+        for history, rate, measures in zip(histories, rates, evaluation, strict=True):
+            history.append(_make_row(epoch, float(rate), measures))
+        if options.on_epoch:
+            options.on_epoch([history[-1] for history in histories])
+        options.progress.advance(options.task, epoch, epochs, "epochs")
+        if stop:
+            break
+    return _Outcome(histories, evaluation, time.perf_counter() - start)
+
+
+def _choose_rows(splits: Splits, options: TrainOptions, epoch: int, is_last: bool) -> dict[str, Rows]:
+    def is_due(every: int) -> bool:
+        return is_last or (every > 0 and epoch % every == 0)
+
+    chosen = {"train": splits.train} if is_due(options.train_every) else {}
+    if splits.val is not None and is_due(options.val_every):
+        chosen["val"] = splits.val
+    return chosen
+
+
+def _evaluate(engine: NumpyEngine, chosen: dict[str, Rows]) -> Evaluations:
+    bank = engine.bank
+    if not chosen:
+        return [{} for _ in bank.recipes]
+    l2, squared_norms = np.array([recipe.l2 for recipe in bank.recipes]), bank.compute_squared_norms()
+    measured = {name: _tally(engine, rows).compute_metrics(l2, squared_norms) for name, rows in chosen.items()}
+    return [{name: metrics[m] for name, metrics in measured.items()} for m in range(bank.n_members)]
+
+
+def _tally(engine: NumpyEngine, rows: Rows) -> Tally:
+    tally = Tally(engine.bank.n_members)
+    groups = engine.bank.group_by_loss()
+    for scores, y in engine.iterate_scores(rows):
+        tally.add(groups, scores, y)
+    return tally
+
+
+def _make_row(epoch: int, rate: float, measures: dict[str, Metrics]) -> EpochRow:
+    columns = {
+        f"{name}_{column}": value
+        for name, metrics in measures.items()
+        for column, value in asdict(metrics).items()
+        if column != "n"
+    }
+    return EpochRow(epoch, rate, **columns)
+
+
+def _make_run(bank: Bank, member: int, splits: Splits, outcome: _Outcome) -> Run:
+    recipe, dataset = bank.recipes[member], splits.dataset
+    network = OneLayer(
+        weights=bank.compute_weights(member),
+        bias=bank.bias[member :: bank.n_members].copy(),
+        mean=bank.scaler.mean,
+        std=bank.scaler.std,
+        loss=recipe.loss,
+        class_names=dataset.class_names,
+        image_shape=dataset.image_shape,
+        metadata={"recipe": recipe.to_json(), "dataset": dataset.name, "dataset_sha256": dataset.sha256},
+    )
+    history = outcome.histories[member]
+    losses = [row.train_loss for row in history if row.train_loss is not None]
+    return Run(
+        recipe=recipe,
+        network=network,
+        history=tuple(history),
+        evaluation=outcome.evaluation[member],
+        seconds=outcome.seconds,
+        findings=tuple(check_diverged(recipe, losses, _compute_ignorant_loss(recipe, dataset.n_classes))),
+    )
+
+
+def _compute_ignorant_loss(recipe: Recipe, n_classes: int) -> float:
+    return math.log(n_classes) if recipe.loss == "cross_entropy" else math.log(2)
