@@ -57,7 +57,7 @@ def compute_cross_entropy(scores: Array, y: Array) -> Array:
     """-log softmax(s)_y for each example, shape (..., n)."""
     top = scores.max(axis=-1)
     log_sum = np.log(np.exp(scores - top[..., None]).sum(axis=-1)) + top
-    return np.asarray(log_sum - _select_label(scores, y))
+    return np.asarray(log_sum - scores[..., np.arange(len(y)), y])
 
 
 def compute_cross_entropy_residual(scores: Array, y: Array) -> Array:
@@ -69,9 +69,12 @@ def compute_cross_entropy_residual(scores: Array, y: Array) -> Array:
 
 def compute_multiple_bce(scores: Array, y: Array) -> Array:
     """Mean over the K classes of the binary cross-entropy of sigmoid(s_k) against onehot(y)_k, shape (..., n)."""
-    # log(1 + exp(s)) without overflow: max(s, 0) + log1p(exp(-|s|)).
-    softplus = np.maximum(scores, 0) + np.log1p(np.exp(-np.abs(scores)))
-    return np.asarray((softplus.sum(axis=-1) - _select_label(scores, y)) / scores.dtype.type(scores.shape[-1]))
+    # The label's score changes its sign, so that every class costs log(1 + exp(s)) and nothing cancels; written as
+    # max(s, 0) + log1p(exp(-|s|)), which does not overflow.
+    signed = scores.copy()
+    signed[..., np.arange(len(y)), y] *= -1
+    softplus = np.maximum(signed, 0) + np.log1p(np.exp(-np.abs(signed)))
+    return np.asarray(softplus.mean(axis=-1))
 
 
 def compute_multiple_bce_residual(scores: Array, y: Array) -> Array:
@@ -80,10 +83,6 @@ def compute_multiple_bce_residual(scores: Array, y: Array) -> Array:
     residual[..., np.arange(len(y)), y] -= 1
     residual *= scores.dtype.type(1 / scores.shape[-1])
     return residual
-
-
-def _select_label(scores: Array, y: Array) -> Array:
-    return np.asarray(scores[..., np.arange(len(y)), y])
 
 
 LOSSES: dict[str, Loss] = {

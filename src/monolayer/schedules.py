@@ -55,7 +55,7 @@ def _cosine(epoch: int, epochs: int, floor: float) -> float:
 
 
 def _is_count(value: float) -> bool:
-    return value >= 1 and value == int(value)
+    return value >= 1 and value.is_integer()
 
 
 def _is_factor(value: float) -> bool:
@@ -84,19 +84,20 @@ def parse_schedule(text: str) -> Schedule:
     kind = SCHEDULES.get(name)
     if kind is None:
         raise BadInput(f"Unknown schedule {text!r}; accepted are {_list_usages()}.")
-    parameters = _parse_numbers(words) or kind.defaults
-    fits = len(parameters) == len(kind.checks) and len(parameters) >= len(words)
+    parameters = _parse_numbers(words) if words else kind.defaults
+    fits = len(parameters) == len(kind.checks)
     if not fits or not all(check(p) for check, p in zip(kind.checks, parameters, strict=True)):
         raise BadInput(f"Schedule {text!r} is not {kind.usage}.")
     return Schedule(name, parameters)
 
 
 def _parse_numbers(words: list[str]) -> tuple[float, ...]:
+    """The words as numbers; what is no finite number becomes nan, which no check accepts."""
     try:
         numbers = tuple(float(word) for word in words)
     except ValueError:
-        return ()
-    return numbers if all(math.isfinite(number) for number in numbers) else ()
+        return (math.nan,) * len(words)
+    return tuple(number if math.isfinite(number) else math.nan for number in numbers)
 
 
 def _format_number(value: float) -> str:

@@ -23,11 +23,13 @@ class Sweep:
         runs: one a recipe; a run's ``seconds`` are its bank's.
         axes: the fields that vary, with their values in the order given.
         seconds: training of all banks, validation included.
+        n_recipes: how many were asked for; fewer runs mean that the sweep was stopped.
     """
 
     runs: tuple[Run, ...]
     axes: dict[str, tuple[Any, ...]]
     seconds: float
+    n_recipes: int
 
     @property
     def best(self) -> Run:
@@ -37,7 +39,7 @@ class Sweep:
     @property
     def is_complete(self) -> bool:
         """Whether every run went through all its epochs."""
-        return all(run.is_complete for run in self.runs)
+        return len(self.runs) == self.n_recipes and all(run.is_complete for run in self.runs)
 
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
         """The sweep as ``monolayer sweep --json`` prints it; ``top`` limits the runs, best first."""
@@ -108,7 +110,7 @@ def train_recipes(
         seconds += trained[0].seconds
         if options.should_stop():
             break
-    return Sweep(tuple(sorted(runs, key=_rank)), axes, seconds)
+    return Sweep(tuple(sorted(runs, key=_rank)), axes, seconds, len(recipes))
 
 
 def _rank(run: Run) -> tuple[float, float]:

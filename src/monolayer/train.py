@@ -235,7 +235,12 @@ def _make_run(bank: Bank, member: int, splits: Splits, outcome: _Outcome) -> Run
         loss=recipe.loss,
         class_names=dataset.class_names,
         image_shape=dataset.image_shape,
-        metadata={"recipe": recipe.to_json(), "dataset": dataset.name, "dataset_sha256": dataset.sha256},
+        metadata={
+            "recipe": recipe.to_json(),
+            "dataset": dataset.name,
+            "dataset_sha256": dataset.sha256,
+            "pixel_max": str(dataset.pixel_max),
+        },
     )
     history = outcome.histories[member]
     losses = [row.train_loss for row in history if row.train_loss is not None]

@@ -1,0 +1,1 @@
+"""The command line: one file a command, and console.py as the only door to the terminal."""

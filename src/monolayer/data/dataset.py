@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Dataset:
         image_shape: (channels, height, width) where a row is an image, else None.
         source: where the content came from, in words.
         test: the dataset's own test file, where it ships with one.
+        sha256: SHA-256 of the decoded content, see :func:`compute_sha256`; computed where it is not given.
+        pixel_max: the value of a fully lit pixel, where rows are images.
 
     Raises:
         BadData: if shapes, dtypes or labels do not fit together.
@@ -42,7 +44,8 @@ class Dataset:
     image_shape: tuple[int, int, int] | None = None
     source: str = "memory"
     test: Dataset | None = None
-    sha256: str = field(default="")
+    sha256: str = ""
+    pixel_max: float = 255.0
 
     def __post_init__(self) -> None:
         _check_features(self.X, self.name)

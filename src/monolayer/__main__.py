@@ -1,0 +1,5 @@
+"""``python -m monolayer`` is the command ``monolayer``."""
+
+from monolayer.cli.main import main
+
+main()

@@ -1,0 +1,183 @@
+"""The only door to the terminal: progress on stderr, results on stdout. Nothing else imports rich."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+from rich.text import Text
+
+# On a file or a pipe a bar is noise: a line at most this often, in seconds.
+PLAIN_EVERY = 5.0
+
+
+class _Amount(ProgressColumn):
+    """How much is done, in bytes where the unit is B, else as a count."""
+
+    def __init__(self) -> None:
+        self._bytes, self._count = DownloadColumn(), MofNCompleteColumn()
+        super().__init__()
+
+    def render(self, task: Task) -> Text:
+        unit = task.fields["unit"]
+        return self._bytes.render(task) if unit == "B" else self._count.render(task) + Text(f" {unit}")
+
+
+class Console:
+    """Where a command tells how far it is (a ``Progress``) and shows what came out.
+
+    ``NO_COLOR`` and a dumb terminal are honoured by rich; where stderr is not a terminal, plain lines are written.
+    """
+
+    def __init__(self) -> None:
+        self._err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._bars: RichProgress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._started: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        """One line on stderr, above the bars."""
+        self._err.print(Text(text))
+
+    def warn(self, text: str) -> None:
+        """One line on stderr that should not be missed."""
+        self._err.print(Text(text, style="bold yellow"))
+
+    def advance(self, task: str, done: float, total: float | None, unit: str = "") -> None:
+        """Move the task's bar, or write a plain line now and then."""
+        if self._err.is_terminal:
+            self._move_bar(task, done, total, unit)
+        else:
+            self._write_plain(task, done, total, unit)
+
+    def close(self) -> None:
+        """Take the bars away, so that what follows is not drawn over."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+        self._tasks.clear()
+
+    def _move_bar(self, task: str, done: float, total: float | None, unit: str) -> None:
+        if self._bars is None:
+            self._bars = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                _Amount(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=self._err,
+            )
+            self._bars.start()
+        if task not in self._tasks:
+            self._tasks[task] = self._bars.add_task(task, total=total, unit=unit)
+        self._bars.update(self._tasks[task], completed=done, total=total)
+
+    def _write_plain(self, task: str, done: float, total: float | None, unit: str) -> None:
+        now = time.monotonic()
+        start = self._started.setdefault(task, now)
+        is_end = total is not None and done >= total
+        if not is_end and now - self._told.get(task, start) < PLAIN_EVERY:
+            return
+        self._told[task] = now
+        elapsed = now - start
+        left = f", {_format_seconds(elapsed / done * (total - done))} left" if total and 0 < done < total else ""
+        amount = _format_amount(done, total, unit)
+        self._err.print(Text(f"{task}: {amount}, {_format_seconds(elapsed)}{left}"))
+
+
+def _format_amount(done: float, total: float | None, unit: str) -> str:
+    if unit == "B":
+        return f"{done / 1e6:.1f} MB" if total is None else f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
+    return f"{done:g} {unit}" if total is None else f"{done:g} of {total:g} {unit}".rstrip()
+
+
+def _format_seconds(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+@contextmanager
+def open_console() -> Iterator[Console]:
+    """A console whose bars are gone when the block ends."""
+    console = Console()
+    try:
+        yield console
+    finally:
+        console.close()
+
+
+def print_json(content: Any) -> None:
+    """One JSON object on stdout and nothing else."""
+    sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout; every column but the first is aligned right."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    RichConsole(highlight=False).print(table)
+
+
+def print_line(text: str) -> None:
+    """One line on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def print_error(text: str) -> None:
+    """What went wrong, in one sentence on stderr."""
+    sys.stderr.write(f"monolayer: {text}\n")
+
+
+class Interruption:
+    """Ctrl-C, once: finish the epoch and save. Twice: stop at once."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.is_asked = False
+
+    def should_stop(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self.is_asked
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Take the signal."""
+        if self.is_asked:
+            raise KeyboardInterrupt
+        self.is_asked = True
+        self._console.warn("Stopping after this epoch; press Ctrl-C again to stop at once and keep nothing.")
+
+
+@contextmanager
+def catch_interruption(console: Console) -> Iterator[Interruption]:
+    """Ctrl-C asks for a clean stop while the block runs."""
+    interruption = Interruption(console)
+    previous = signal.signal(signal.SIGINT, interruption.handle)
+    try:
+        yield interruption
+    finally:
+        signal.signal(signal.SIGINT, previous)

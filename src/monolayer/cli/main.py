@@ -1,0 +1,56 @@
+"""The command ``monolayer``: its commands, and how errors become one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from monolayer import __version__
+from monolayer.cli.console import print_error, print_line
+from monolayer.cli.fetch import fetch
+from monolayer.cli.predict import predict
+from monolayer.cli.report import report
+from monolayer.cli.reproduce import reproduce
+from monolayer.cli.sweep import sweep
+from monolayer.cli.train import INTERRUPTED, train
+from monolayer.errors import BadInput, MonolayerError
+
+app = typer.Typer(
+    help="Train, tune and explain one-layer image classifiers, and say honestly what their numbers mean.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (fetch, train, sweep, reproduce, report, predict):
+    app.command()(command)
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        print_line(f"monolayer {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command; exit with 0 done, 2 bad input, 130 interrupted, 1 anything else that we foresaw."""
+    try:
+        app()
+    except BadInput as error:
+        print_error(str(error))
+        sys.exit(2)
+    except MonolayerError as error:
+        print_error(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print_error("Interrupted; nothing was kept.")
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

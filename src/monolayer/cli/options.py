@@ -1,0 +1,70 @@
+"""The options that several commands share, each written once: the recipe's names with hyphens, and the data's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from monolayer.data.dataset import Dataset
+    from monolayer.data.splits import Splits
+    from monolayer.progress import Progress
+    from monolayer.recipe import Recipe
+
+DatasetName = Annotated[str, typer.Argument(help="A dataset: cifar10 or digits.", metavar="DATASET")]
+Loss = Annotated[str, typer.Option(help="cross-entropy or multiple-bce.")]
+LearningRate = Annotated[float, typer.Option(help="Step size of mini-batch gradient descent.")]
+L2 = Annotated[float, typer.Option(help="Weight of the sum of squared weights in the cost.")]
+BatchSize = Annotated[int, typer.Option(help="Examples in a mini-batch.")]
+Epochs = Annotated[int, typer.Option(help="Passes over the training rows.")]
+Schedule = Annotated[str, typer.Option(help="constant, step:EVERY:FACTOR, exponential:FACTOR or cosine[:FLOOR].")]
+Flip = Annotated[float, typer.Option(help="Probability that an image is mirrored each time it is met.")]
+InitStd = Annotated[float, typer.Option(help="Standard deviation of the weights at the start.")]
+Seed = Annotated[int, typer.Option(help="Seed of the weights and of the order of the batches.")]
+Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
+TrainSize = Annotated[int | None, typer.Option(help="Train on the first so many rows only.", show_default="all left")]
+ValSize = Annotated[int, typer.Option(help="Rows held out for validation: the last ones of the training file.")]
+TestSize = Annotated[
+    int | None, typer.Option(help="Test rows.", show_default="the test file, or a fifth of a dataset without one")
+]
+SplitSeed = Annotated[
+    int | None,
+    typer.Option(help="Draw the held-out rows at random, by class, with this seed.", show_default="file order"),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="An archive or folder of the dataset that you have; else MONOLAYER_DATA, the cache, the network."),
+]
+Out = Annotated[Path | None, typer.Option(help="A new folder for everything this makes.", show_default="nothing is kept")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How the command line asked for the data to be divided."""
+
+    val_size: int
+    train_size: int | None = None
+    test_size: int | None = None
+    split_seed: int | None = None
+
+    def split(self, dataset: Dataset) -> Splits:
+        """The dataset divided so."""
+        return dataset.split(self.val_size, seed=self.split_seed, train=self.train_size, test=self.test_size)
+
+
+def load_dataset(name: str, data: Path | None, progress: Progress) -> Dataset:
+    """The dataset of that name, from the place that the user named or from wherever it is to be had."""
+    from monolayer.data.load import load
+
+    return load(name, path=data, progress=progress)
+
+
+def read_recipe(**fields: object) -> Recipe:
+    """The recipe that these options say; hyphens in names of losses are as good as underscores."""
+    from monolayer.recipe import Recipe
+
+    return Recipe.from_dict({**fields, "loss": str(fields["loss"]).replace("-", "_")})

@@ -1,0 +1,56 @@
+"""How runs and sweeps are shown on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monolayer.cli.console import print_line, print_table
+
+if TYPE_CHECKING:
+    from monolayer.evaluate.metrics import Metrics
+    from monolayer.sweep import Sweep
+    from monolayer.train import EpochRow, Run
+
+NAMES = {"train": "training", "val": "validation", "test": "test"}
+
+
+def format_epoch(row: EpochRow, epochs: int) -> str:
+    """The line of one epoch, validation beside training."""
+    line = f"Epoch {row.epoch}/{epochs} - LR: {row.learning_rate:.5f}"
+    if row.train_loss is not None and row.train_accuracy is not None:
+        line += f" - Loss: {row.train_loss:.4f}, Accuracy: {row.train_accuracy:.2%}"
+    if row.val_loss is not None and row.val_accuracy is not None:
+        line += f" - Val loss: {row.val_loss:.4f}, Val accuracy: {row.val_accuracy:.2%}"
+    return line
+
+
+def format_accuracy(metrics: Metrics) -> str:
+    """Accuracy in per cent with its 95 % interval."""
+    low, high = metrics.interval
+    return f"{100 * metrics.accuracy:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+
+
+def show_run(run: Run) -> None:
+    """The measures of a run as a table, then what was noticed."""
+    rows = [
+        [NAMES[name], str(m.n), f"{m.loss:.4f}", f"{m.cost:.4f}", format_accuracy(m)]
+        for name, m in run.evaluation.items()
+    ]
+    title = f"{len(run.history)} of {run.recipe.epochs} epochs in {run.seconds:.1f} s"
+    print_table(title, ["rows", "n", "loss", "cost", "accuracy % [95 % interval]"], rows)
+    for finding in run.findings:
+        print_line(f"{finding.code} {finding.title}: {finding.evidence} {finding.advice}")
+
+
+def show_sweep(sweep: Sweep, top: int) -> None:
+    """The best runs of a sweep as a table, its axes as columns."""
+    rows = [
+        [*(str(getattr(run.recipe, axis)) for axis in sweep.axes), format_accuracy(run.evaluation["val"])]
+        + [f"{run.evaluation['val'].loss:.4f}", f"{100 * run.evaluation['train'].accuracy:.2f}"]
+        for run in sweep.runs[:top]
+    ]
+    columns = [*sweep.axes, "validation accuracy % [95 % interval]", "validation loss", "training accuracy %"]
+    print_table(f"Best {len(rows)} of {len(sweep.runs)} recipes, {sweep.seconds:.1f} s", columns, rows)
+    diverged = sum(bool(run.findings) for run in sweep.runs)
+    if diverged:
+        print_line(f"{diverged} recipes diverged (ML001); they rank last.")

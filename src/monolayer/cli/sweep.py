@@ -1,0 +1,82 @@
+"""``monolayer sweep``: every combination of some settings, the best by validation accuracy."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from monolayer.cli import options as opt
+from monolayer.cli.console import catch_interruption, open_console, print_json, print_line
+from monolayer.cli.grid import parse_axes
+from monolayer.cli.show import show_sweep
+from monolayer.cli.train import INTERRUPTED
+
+
+def sweep(
+    dataset: opt.DatasetName,
+    grid: Annotated[
+        list[str], typer.Option(help="An axis, such as learning-rate=0.001,0.005,0.01; give the option once an axis.")
+    ],
+    loss: opt.Loss = "cross-entropy",
+    learning_rate: opt.LearningRate = 0.001,
+    l2: opt.L2 = 0.0,
+    batch_size: opt.BatchSize = 100,
+    epochs: opt.Epochs = 40,
+    schedule: opt.Schedule = "constant",
+    flip: opt.Flip = 0.0,
+    init_std: opt.InitStd = 0.01,
+    seed: opt.Seed = 42,
+    dtype: opt.Dtype = "float32",
+    train_size: opt.TrainSize = None,
+    val_size: opt.ValSize = 1000,
+    test_size: opt.TestSize = None,
+    split_seed: opt.SplitSeed = None,
+    top: Annotated[int, typer.Option(min=1, help="Rows to print; every run is kept in the folder.")] = 10,
+    data: opt.Data = None,
+    out: opt.Out = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Train every combination of the axes' values side by side; the test rows stay sealed.
+
+    Example: monolayer sweep cifar10 --grid learning-rate=0.001,0.01 --grid l2=0,0.001 --epochs 40 --out runs/grid
+    """
+    axes = parse_axes(grid)
+    base = opt.read_recipe(
+        loss=loss,
+        learning_rate=learning_rate,
+        l2=l2,
+        batch_size=batch_size,
+        epochs=epochs,
+        schedule=schedule,
+        flip=flip,
+        init_std=init_std,
+        seed=seed,
+        dtype=dtype,
+    )
+    from monolayer.folder import open_new_folder
+    from monolayer.report.of_run import save_sweep_with_report
+    from monolayer.sweep import make_grid, train_recipes
+    from monolayer.train import TrainOptions
+
+    recipes = make_grid(base, axes)
+    with ExitStack() as stack:
+        console = stack.enter_context(open_console())
+        folder = stack.enter_context(open_new_folder(out)) if out else None
+        splits = opt.SplitOptions(val_size, train_size, test_size, split_seed).split(
+            opt.load_dataset(dataset, data, console)
+        )
+        interruption = stack.enter_context(catch_interruption(console))
+        settings = TrainOptions(0, 1, None, interruption.should_stop, console, "sweep")
+        result = train_recipes(splits, recipes, axes, settings)
+        if folder:
+            save_sweep_with_report(result, splits, folder)
+    if as_json:
+        print_json(result.to_dict(top))
+    else:
+        show_sweep(result, top)
+        if out:
+            print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
+    if not result.is_complete:
+        raise typer.Exit(INTERRUPTED)

@@ -1,0 +1,100 @@
+"""``monolayer train``: one recipe, one network."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monolayer.cli import options as opt
+from monolayer.cli.console import catch_interruption, open_console, print_json, print_line
+from monolayer.cli.show import format_epoch, show_run
+
+if TYPE_CHECKING:
+    from monolayer.cli.console import Console, Interruption
+    from monolayer.data.splits import Splits
+    from monolayer.recipe import Recipe
+    from monolayer.train import EpochRow, Run
+
+INTERRUPTED = 130
+
+
+def train(
+    dataset: opt.DatasetName,
+    loss: opt.Loss = "cross-entropy",
+    learning_rate: opt.LearningRate = 0.001,
+    l2: opt.L2 = 0.0,
+    batch_size: opt.BatchSize = 100,
+    epochs: opt.Epochs = 40,
+    schedule: opt.Schedule = "constant",
+    flip: opt.Flip = 0.0,
+    init_std: opt.InitStd = 0.01,
+    seed: opt.Seed = 42,
+    dtype: opt.Dtype = "float32",
+    train_size: opt.TrainSize = None,
+    val_size: opt.ValSize = 1000,
+    test_size: opt.TestSize = None,
+    split_seed: opt.SplitSeed = None,
+    evaluate_every: Annotated[
+        int, typer.Option(min=0, help="Evaluate after every so many epochs; 0: only after the last.")
+    ] = 1,
+    data: opt.Data = None,
+    out: opt.Out = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Train one network and score it on the test rows, once.
+
+    Example: monolayer train cifar10 --learning-rate 0.001 --l2 0.001 --flip 0.5 --val-size 1000 --out runs/a
+    """
+    recipe = opt.read_recipe(
+        loss=loss,
+        learning_rate=learning_rate,
+        l2=l2,
+        batch_size=batch_size,
+        epochs=epochs,
+        schedule=schedule,
+        flip=flip,
+        init_std=init_std,
+        seed=seed,
+        dtype=dtype,
+    )
+    from monolayer.folder import open_new_folder
+    from monolayer.report.of_run import save_run_with_report
+
+    with ExitStack() as stack:
+        console = stack.enter_context(open_console())
+        folder = stack.enter_context(open_new_folder(out)) if out else None
+        splits = opt.SplitOptions(val_size, train_size, test_size, split_seed).split(
+            opt.load_dataset(dataset, data, console)
+        )
+        interruption = stack.enter_context(catch_interruption(console))
+        run = _run(splits, recipe, evaluate_every, (console, interruption))
+        if folder:
+            save_run_with_report(run, splits, folder)
+    _print_run(run, as_json)
+    if out and not as_json:
+        print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
+    if not run.is_complete:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _run(splits: Splits, recipe: Recipe, every: int, watched: tuple[Console, Interruption]) -> Run:
+    from monolayer.train import TrainOptions, evaluate_test, train
+
+    console, interruption = watched
+
+    def tell(rows: list[EpochRow]) -> None:
+        console.say(format_epoch(rows[0], recipe.epochs))
+
+    settings = TrainOptions(every, every, tell, interruption.should_stop, console)
+    run = train(splits, recipe, settings)
+    console.close()
+    return evaluate_test(run, splits)
+
+
+def _print_run(run: Run, as_json: bool) -> None:
+    if as_json:
+        print_json(run.to_dict())
+    else:
+        show_run(run)

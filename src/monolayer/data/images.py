@@ -1,0 +1,53 @@
+"""Image files of one's own, as rows of features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from monolayer.errors import BadData, BadInput
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff")
+
+
+def find_images(path: Path) -> list[Path]:
+    """The image files below a folder, sorted; or the one file.
+
+    Raises:
+        BadInput: if there is no such path, or the folder holds no image.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise BadInput(f"{path}: there is no such file or folder.")
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if not found:
+        raise BadInput(f"{path}: holds no image; accepted are files ending in {', '.join(SUFFIXES)}.")
+    return found
+
+
+def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float = 255) -> npt.NDArray[Any]:
+    """One image as features (D,), float32, channel-major, 0 to pixel_max, resized to ``image_shape``.
+
+    Args:
+        path: the file.
+        image_shape: (channels, height, width); 1 channel means grey, 3 red, green and blue.
+        pixel_max: the value of a fully lit pixel in the training data.
+
+    Raises:
+        BadData: if the file cannot be read as an image.
+    """
+    channels, height, width = image_shape
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise BadData(f"{path}: cannot be read as an image ({error}).") from None
+    if upright.size != (width, height):
+        upright = upright.resize((width, height), Image.Resampling.LANCZOS)
+    pixels = np.asarray(upright, np.float32).reshape(height, width, channels)
+    return pixels.transpose(2, 0, 1).reshape(-1) * np.float32(pixel_max / 255)

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monolayer.data.dataset import Dataset
+from monolayer.errors import BadInput
+
+
+def make_dataset(n=60, n_classes=3, n_test=None):
+    rng = np.random.default_rng(0)
+
+    def make(rows):
+        return rng.integers(0, 255, (rows, 4)).astype(np.uint8), np.arange(rows) % n_classes
+
+    names = tuple("abcdefgh"[:n_classes])
+    test = Dataset(*make(n_test), names) if n_test else None
+    return Dataset(*make(n), names, test=test)
+
+
+@given(val=st.integers(0, 20), test=st.integers(1, 20), seed=st.one_of(st.none(), st.integers(0, 99)))
+def test_rows_are_disjoint_and_complete(val, test, seed):
+    if seed is not None and (0 < val < 3 or test < 3):
+        return  # three classes cannot be drawn in proportion into fewer than three rows
+    splits = make_dataset().split(val, seed=seed, test=test)
+    parts = [splits.train.index, splits.val.index if splits.val else [], splits.open_test("test").index]
+    assert [len(part) for part in parts] == [60 - val - test, val, test]
+    assert sorted(np.concatenate(parts)) == list(range(60))
+    assert all((np.diff(part) > 0).all() for part in parts if len(part) > 1)
+
+
+def test_without_a_seed_everything_goes_by_file_order():
+    splits = make_dataset(n_test=10).split(val=5, train=20)
+    assert splits.train.index.tolist() == list(range(20))
+    assert splits.val.index.tolist() == list(range(55, 60))
+    assert splits.n_test == 10
+
+
+def test_with_a_seed_classes_keep_their_proportions_and_seeds_differ():
+    first, second = (make_dataset(n_test=9).split(val=12, seed=seed).val for seed in (0, 1))
+    assert np.bincount(first.y).tolist() == [4, 4, 4]
+    assert first.index.tolist() != second.index.tolist()
+
+
+def test_opening_the_test_rows_is_recorded():
+    splits = make_dataset().split()
+    assert splits.openings == []
+    splits.open_test("final evaluation")
+    assert splits.openings == ["final evaluation"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"val": 48}, "48 validation rows leave no training rows"),
+        ({"val": -1}, "val_size is -1"),
+        ({"train": 0}, "train_size is 0; accepted are 1 to 48"),
+        ({"train": 49}, "train_size is 49; accepted are 1 to 48"),
+        ({"test": 60}, "60 test rows leave no training rows"),
+        ({"test": 0}, "test_size is 0"),
+        ({"val": 1, "seed": 0}, "1 validation rows cannot be drawn in proportion"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(sizes, message):
+    with pytest.raises(BadInput, match=message):
+        make_dataset().split(**sizes)
+
+
+def test_a_test_file_bounds_its_own_size():
+    with pytest.raises(BadInput, match="accepted are 1 to 10, the test file's rows"):
+        make_dataset(n_test=10).split(test=11)
+
+
+def test_rows_side_by_side_are_a_view_and_others_need_positions():
+    dataset = make_dataset(n_test=9)
+    X, positions = dataset.split(val=5).train.locate()
+    assert positions is None
+    assert np.shares_memory(X, dataset.X)
+    scattered = dataset.split(val=6, seed=3).train
+    X, positions = scattered.locate()
+    np.testing.assert_array_equal(X[positions], np.concatenate(list(scattered.iterate_blocks(7))))

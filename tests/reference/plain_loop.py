@@ -1,0 +1,55 @@
+"""The slow, obvious oracle: one network, one float64 loop, everything written out as in a textbook."""
+
+import numpy as np
+
+
+def standardise(X_train, *others):
+    mean, std = X_train.mean(axis=0), X_train.std(axis=0)
+    std = np.where(std > 0, std, 1.0)
+    return [(X - mean) / std for X in (X_train, *others)]
+
+
+def compute_probabilities(loss, scores):
+    if loss == "cross_entropy":
+        e = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+    return 1 / (1 + np.exp(-scores))
+
+
+def compute_mean_loss(loss, scores, y):
+    P, rows = compute_probabilities(loss, scores), np.arange(len(y))
+    if loss == "cross_entropy":
+        return -np.log(P[rows, y]).mean()
+    Y = np.eye(scores.shape[1])[y]
+    return -(Y * np.log(P) + (1 - Y) * np.log(1 - P)).mean()
+
+
+def compute_gradients(loss, Z, y, W, b, l2):
+    K = len(b)
+    residual = compute_probabilities(loss, Z @ W.T + b) - np.eye(K)[y]
+    if loss == "multiple_bce":
+        residual /= K
+    return residual.T @ Z / len(Z) + 2 * l2 * W, residual.mean(axis=0)
+
+
+def train(X, y, n_classes, recipe, image_shape=None):
+    """(W, b) after the recipe's epochs on raw features X, and Z, the standardised features."""
+    X = np.asarray(X, np.float64)
+    mean, std = X.mean(axis=0), X.std(axis=0)
+    std = np.where(std > 0, std, 1.0)
+    rng, flips = np.random.default_rng(recipe.seed), np.random.default_rng([recipe.seed, 1])
+    W = recipe.init_std * rng.standard_normal((n_classes, X.shape[1]))
+    b = np.zeros(n_classes)
+    for epoch in range(1, recipe.epochs + 1):
+        rate = recipe.compute_rate(epoch)
+        order = rng.permutation(len(X))
+        mirrored = flips.random(len(X)) < recipe.flip if recipe.flip else np.zeros(len(X), bool)
+        for start in range(0, len(X), recipe.batch_size):
+            rows = order[start : start + recipe.batch_size]
+            batch = X[rows]
+            for i in np.flatnonzero(mirrored[start : start + recipe.batch_size]):
+                batch[i] = batch[i].reshape(image_shape)[:, :, ::-1].reshape(-1)
+            dW, db = compute_gradients(recipe.loss, (batch - mean) / std, y[rows], W, b, recipe.l2)
+            W -= rate * dW
+            b -= rate * db
+    return W, b, (X - mean) / std

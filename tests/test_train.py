@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from monolayer.data.dataset import Dataset
+from monolayer.errors import BadInput
+from monolayer.recipe import Recipe
+from monolayer.train import TrainOptions, evaluate_test, train
+from tests.made import make_dataset
+from tests.reference import plain_loop
+
+
+def test_history_has_a_row_an_epoch_with_both_sets_of_rows():
+    run = train(make_dataset().split(40), Recipe(epochs=4, batch_size=10, schedule="step:2:0.1", l2=0.01))
+    assert [row.epoch for row in run.history] == [1, 2, 3, 4]
+    assert [row.learning_rate for row in run.history] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
+    last = run.history[-1]
+    assert (last.val_loss, last.val_accuracy) == (run.evaluation["val"].loss, run.evaluation["val"].accuracy)
+    assert last.train_cost > last.train_loss > 0
+    assert run.is_complete
+
+
+def test_evaluating_less_often_changes_no_weight_and_leaves_gaps():
+    splits, recipe = make_dataset().split(40), Recipe(epochs=5, batch_size=10)
+    often, seldom = train(splits, recipe), train(splits, recipe, TrainOptions(train_every=0, val_every=2))
+    assert often.network.weights.tobytes() == seldom.network.weights.tobytes()
+    assert [row.train_loss is None for row in seldom.history] == [True, True, True, True, False]
+    assert [row.val_loss is None for row in seldom.history] == [True, False, True, False, False]
+    assert seldom.evaluation == often.evaluation
+
+
+def test_the_test_rows_are_opened_by_the_final_evaluation_only():
+    splits = make_dataset().split(40)
+    run = train(splits, epochs=3, batch_size=10, loss="multiple_bce", l2=0.1)
+    assert splits.openings == []
+    assert "test" not in run.evaluation
+    scored = evaluate_test(run, splits)
+    assert splits.openings == ["final evaluation"]
+    test = splits.dataset.test
+    scores = run.network.compute_scores(test.X).astype(float)
+    assert scored.evaluation["test"].loss == pytest.approx(
+        plain_loop.compute_mean_loss("multiple_bce", scores, test.y), rel=1e-5
+    )
+    assert scored.evaluation["test"].accuracy == pytest.approx((run.network.predict(test.X) == test.y).mean())
+    norm = (run.network.weights.astype(float) ** 2).sum()
+    assert scored.evaluation["test"].cost == pytest.approx(scored.evaluation["test"].loss + 0.1 * norm)
+
+
+def test_statistics_and_weights_never_see_held_out_rows():
+    dataset, altered = make_dataset(), make_dataset()
+    altered.X[200:] = 255 - altered.X[200:]
+    altered.test.X[:] = 0
+    first, second = (train(d.split(40), epochs=2, batch_size=10) for d in (dataset, altered))
+    assert first.network.weights.tobytes() == second.network.weights.tobytes()
+    assert first.network.mean.tobytes() == second.network.mean.tobytes()
+    assert first.evaluation["val"] != second.evaluation["val"]
+
+
+def test_stopping_keeps_what_is_done_and_evaluates_it():
+    asked = iter([False, True])
+    run = train(
+        make_dataset().split(40),
+        Recipe(epochs=9, batch_size=10),
+        TrainOptions(train_every=0, val_every=0, should_stop=lambda: next(asked)),
+    )
+    assert len(run.history) == 2
+    assert not run.is_complete
+    assert run.history[-1].train_loss is not None
+
+
+def test_progress_is_told_every_epoch():
+    told = []
+
+    class Display:
+        def say(self, text):
+            raise AssertionError("training says nothing")
+
+        def advance(self, task, done, total, unit=""):
+            told.append((done, total, unit))
+
+    train(make_dataset().split(), Recipe(epochs=2, batch_size=10), TrainOptions(progress=Display()))
+    assert told == [(0, 2, "epochs"), (1, 2, "epochs"), (2, 2, "epochs")]
+
+
+def test_a_recipe_that_does_not_fit_the_data_is_refused():
+    splits = make_dataset().split(40)
+    with pytest.raises(BadInput, match="batch_size is 201; accepted are 1 to 200, the training rows"):
+        train(splits, batch_size=201)
+    with pytest.raises(BadInput, match="no images; accepted is 0"):
+        train(splits, flip=0.5, batch_size=10)
+
+
+def test_intervals_are_wilsons():
+    run = train(make_dataset().split(40), epochs=1, batch_size=10)
+    val = run.evaluation["val"]
+    expected = binomtest(round(val.accuracy * 40), 40).proportion_ci(0.95, "wilson")
+    assert val.interval == (expected.low, expected.high)
+
+
+@pytest.mark.cifar10
+@pytest.mark.parametrize(
+    ("dtype", "cost_within", "accuracy_within"), [("float64", 5e-4, 5e-5), ("float32", 1e-3, 1e-3)]
+)
+def test_the_published_anchor_of_the_assignment(cifar10, dtype, cost_within, accuracy_within):
+    """Training on data_batch_1 alone, seed 42: cost 1.972 after epoch 1 and test accuracy 39.13 % after 40."""
+    splits = cifar10.split(val=1000, train=10_000)
+    run = evaluate_test(train(splits, Recipe(dtype=dtype), TrainOptions(train_every=1, val_every=0)), splits)
+    assert run.history[0].train_cost == pytest.approx(1.972, abs=cost_within)
+    assert run.evaluation["test"].accuracy == pytest.approx(0.3913, abs=accuracy_within)
+
+
+@pytest.mark.cifar10
+def test_an_epoch_on_the_real_images_is_the_oracles(cifar10):
+    splits = cifar10.split(val=1000, train=10_000)
+    recipe = Recipe(epochs=1, flip=0.5, l2=0.001, learning_rate=0.005)
+    run = train(splits, recipe)
+    W, b, _ = plain_loop.train(cifar10.X[:10_000], cifar10.y[:10_000], 10, recipe, (3, 32, 32))
+    np.testing.assert_allclose(run.network.weights, W, atol=2e-6)
+    np.testing.assert_allclose(run.network.bias, b, atol=2e-6)
+
+
+def test_a_dataset_of_one_class_and_one_row_a_batch_trains():
+    dataset = Dataset(np.ones((10, 2), np.float32), np.zeros(10, int), ("only",))
+    run = train(dataset.split(), epochs=1, batch_size=1)
+    assert run.evaluation["train"].accuracy == 1.0
