@@ -1,0 +1,146 @@
+"""The cache: decoded datasets as memory-mappable ``.npy`` files, a folder each, written whole or not at all.
+
+A folder is made beside its final place and renamed into it, which is one step for the file system. Of two processes
+that fetch at once the first to rename wins, and the other takes the winner's: no lock, so none to go stale.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from monolayer.data.dataset import Array, Dataset
+from monolayer.data.sources.content import Batch, Content
+from monolayer.data.sources.formats.npz import DAMAGES
+from monolayer.errors import BadData
+
+MANIFEST = "content.json"
+FORMAT = 1
+UNFINISHED = ".unfinished"
+DAY_S = 86_400
+
+
+def find_cache_folder() -> Path:
+    """``MONOLAYER_CACHE``, else the platform's folder for caches, such as ``~/.cache/monolayer``."""
+    named = os.environ.get("MONOLAYER_CACHE")
+    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("monolayer", appauthor=False))
+
+
+def open_cached(folder: Path) -> Content | None:
+    """The arrays in a cache folder, memory-mapped and read-only; None if there is no such folder.
+
+    Dtypes and dimensions are checked here; counts and content are the caller's, who knows what to expect.
+
+    Raises:
+        BadData: if the folder is damaged; the text names the file.
+    """
+    if not os.path.isdir(folder):  # unlike Path.is_dir, False where the way there is barred
+        return None
+    source = _read_manifest(folder / MANIFEST)
+    return Content(_map_batch(folder, "train"), _map_batch(folder, "test"), source)
+
+
+def store(dataset: Dataset, folder: Path, *, replace: bool) -> None:
+    """Write a dataset and its test file into ``folder``: all of it or nothing.
+
+    Args:
+        dataset: features and labels, with ``test``.
+        folder: the final place. What is there already stays, as another process may have it open, unless:
+        replace: what is there is known to be damaged, and goes.
+
+    Raises:
+        OSError: if the place cannot be written to, or the disk is full; nothing is left behind.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_unfinished(folder)
+    with _unfinished_folder(folder) as unfinished:
+        _write(dataset, unfinished)
+        if replace:
+            _move_away(folder)
+        try:
+            os.rename(unfinished, folder)
+        except OSError:
+            if not folder.is_dir():
+                raise  # it was not another process that came first
+
+
+def _read_manifest(path: Path) -> str:
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BadData(f"{path}: damaged ({error}).") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BadData(f"{path}: not written by this version of monolayer.")
+    return str(manifest.get("source"))
+
+
+def _map_batch(folder: Path, part: str) -> Batch:
+    return _map_array(folder / f"{part}_X.npy", "uint8", 2), _map_array(folder / f"{part}_y.npy", "int64", 1)
+
+
+def _map_array(path: Path, dtype: str, ndim: int) -> npt.NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except DAMAGES as error:
+        raise BadData(f"{path}: damaged ({error}).") from error
+    if not isinstance(array, np.memmap) or array.dtype != dtype or array.ndim != ndim:
+        raise BadData(f"{path}: damaged (not {dtype} with {ndim} dimensions).")
+    return array
+
+
+def _write(dataset: Dataset, folder: Path) -> None:
+    if dataset.test is None:
+        raise BadData(f"{dataset.name}: the cache keeps datasets with a test file.")
+    for part, rows in (("train", dataset), ("test", dataset.test)):
+        _write_array(folder / f"{part}_X.npy", rows.X)
+        _write_array(folder / f"{part}_y.npy", rows.y)
+    manifest = {"format": FORMAT, "name": dataset.name, "source": dataset.source, "sha256": dataset.sha256}
+    with (folder / MANIFEST).open("w", encoding="utf-8") as text:
+        json.dump(manifest, text, indent=2)
+        text.flush()
+        os.fsync(text.fileno())
+
+
+def _write_array(path: Path, array: Array) -> None:
+    with path.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut may leave the folder in place and its files empty
+
+
+@contextmanager
+def _unfinished_folder(folder: Path) -> Iterator[Path]:
+    # mkdir and not tempfile, whose folders only their owner may enter: a class may share the cache.
+    unfinished = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    unfinished.mkdir()
+    try:
+        yield unfinished
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _move_away(folder: Path) -> None:
+    """Make room: a rename first, since deleting is not one step and two processes may be at it."""
+    aside = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    with suppress(FileNotFoundError):
+        os.rename(folder, aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sweep_unfinished(folder: Path) -> None:
+    """Delete what processes that were killed while writing left behind, a day ago or longer."""
+    for left in folder.parent.glob(f"{folder.name}.*{UNFINISHED}"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > DAY_S:
+                shutil.rmtree(left, ignore_errors=True)
