@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def test_what_is_written_is_what_is_read(schedule):
 def test_rates_start_at_the_base_rate_never_rise_and_stay_above_zero_or_at_it(schedule, rate, epochs):
     rates = [schedule.compute_rate(rate, epoch, epochs) for epoch in range(1, epochs + 1)]
     assert rates[0] == pytest.approx(rate, rel=1e-12)
-    assert all(later <= earlier * (1 + 1e-12) for earlier, later in zip(rates, rates[1:], strict=False))
+    assert all(later <= earlier * (1 + 1e-12) for earlier, later in pairwise(rates))
     assert min(rates) >= 0
 
 
@@ -44,7 +46,7 @@ def test_cosine_ends_near_its_floor():
              "step:10:0.1:3", "constant:1", "exponential:0", "exponential:-1", "cosine:2", "cosine:", "step:inf:0.5"],
 )  # fmt: skip
 def test_what_is_no_schedule_is_refused_with_how_to_write_one(text):
-    with pytest.raises(BadInput, match="constant|step:EVERY:FACTOR|exponential:FACTOR|cosine:FLOOR"):
+    with pytest.raises(BadInput, match=r"constant|step:EVERY:FACTOR|exponential:FACTOR|cosine:FLOOR"):
         parse_schedule(text)
 
 

@@ -1,3 +1,66 @@
 """monolayer: train, tune and explain one-layer image classifiers, fast, and say honestly what their numbers mean."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monolayer.data.dataset import Dataset
+    from monolayer.data.load import load
+    from monolayer.data.splits import Splits
+    from monolayer.errors import BadData, BadInput, DataUnavailable, MonolayerError
+    from monolayer.network import OneLayer
+    from monolayer.recipe import Recipe
+    from monolayer.sweep import Sweep, sweep
+    from monolayer.train import Run, TrainOptions, evaluate_test, train
+
 __version__ = "0.1.0"
+
+# Where each public name lives. Names are imported when they are first asked for: `import monolayer` does no work, and
+# the command line starts without loading what it does not use.
+_HOMES = {
+    "BadData": "errors",
+    "BadInput": "errors",
+    "DataUnavailable": "errors",
+    "Dataset": "data.dataset",
+    "MonolayerError": "errors",
+    "OneLayer": "network",
+    "Recipe": "recipe",
+    "Run": "train",
+    "Splits": "data.splits",
+    "Sweep": "sweep",
+    "TrainOptions": "train",
+    "evaluate_test": "train",
+    "load": "data.load",
+    "sweep": "sweep",
+    "train": "train",
+}
+
+__all__ = [
+    "BadData",
+    "BadInput",
+    "DataUnavailable",
+    "Dataset",
+    "MonolayerError",
+    "OneLayer",
+    "Recipe",
+    "Run",
+    "Splits",
+    "Sweep",
+    "TrainOptions",
+    "evaluate_test",
+    "load",
+    "sweep",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'monolayer' has no attribute {name!r}")
+    return getattr(import_module(f"monolayer.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

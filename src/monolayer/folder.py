@@ -113,7 +113,8 @@ def load_history(folder: Path) -> tuple[EpochRow, ...]:
     try:
         return tuple(
             EpochRow(
-                int(row["epoch"]), *(float(row[name]) if row[name] else None for name in HISTORY_COLUMNS[1:])  # type: ignore[arg-type]
+                int(row["epoch"]),
+                *(float(row[name]) if row[name] else None for name in HISTORY_COLUMNS[1:]),  # type: ignore[arg-type]
             )
             for row in rows
         )
@@ -130,7 +131,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text()
     except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error.strerror}); a folder made by monolayer train holds it.") from None
+        raise BadData(
+            f"{path}: cannot be read ({error.strerror}); a folder made by monolayer train holds it."
+        ) from None
 
 
 def _check_free(path: Path, replace: bool) -> None:

@@ -138,13 +138,14 @@ def check_recipe(recipe: Recipe, splits: Splits) -> None:
 
 def evaluate_test(run: Run, splits: Splits, reason: str = "final evaluation") -> Run:
     """The run with its measures on the test rows, which are opened for it: do this once, with the run you chose."""
-    rows = splits.open_test(reason)
-    squared_norm = float(np.sum(run.network.weights.astype(np.float64) ** 2))
-    bank = _make_bank_of(run)
-    with open_numpy_engine(bank, rows.dataset.image_shape) as engine:
-        tally = _tally(engine, rows)
-    metrics = tally.compute_metrics(np.array([run.recipe.l2]), np.array([squared_norm]))[0]
-    return replace(run, evaluation={**run.evaluation, "test": metrics})
+    return add_test_metrics(run, splits.open_test(reason))
+
+
+def add_test_metrics(run: Run, rows: Rows) -> Run:
+    """The run with its measures on test rows that have been opened already, such as for several declared runs."""
+    with open_numpy_engine(_make_bank_of(run), rows.dataset.image_shape) as engine:
+        evaluation = _evaluate(engine, {"test": rows})[0]
+    return replace(run, evaluation={**run.evaluation, **evaluation})
 
 
 def _make_bank_of(run: Run) -> Bank:

@@ -24,10 +24,14 @@ def test_an_error_over_there_is_raised_here_and_the_thread_goes_on():
         partner.wait()
 
 
-def test_leaving_in_the_middle_ends_the_thread():
-    before = threading.active_count()
-    partner = Partner()
-    with pytest.raises(KeyboardInterrupt), partner:
+def leave_in_the_middle(partner):
+    with partner:
         partner.start(lambda: None)
         raise KeyboardInterrupt
+
+
+def test_leaving_in_the_middle_ends_the_thread():
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        leave_in_the_middle(Partner())
     assert threading.active_count() == before

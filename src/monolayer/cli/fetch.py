@@ -25,7 +25,9 @@ def fetch(dataset: opt.DatasetName, data: opt.Data = None, as_json: opt.AsJson =
     if as_json:
         print_json(facts)
         return
-    rows = f"{facts['n_train']:,} training and {facts['n_test']:,} test rows" if loaded.test else f"{len(loaded.X):,} rows"
+    rows = (
+        f"{facts['n_train']:,} training and {facts['n_test']:,} test rows" if loaded.test else f"{len(loaded.X):,} rows"
+    )
     print_line(f"{loaded.name}: {rows} of {facts['n_features']:,} features, {loaded.n_classes} classes.")
     print_line(f"source: {loaded.source}")
     print_line(f"SHA-256 of the decoded content: {loaded.sha256}")

@@ -36,9 +36,13 @@ SplitSeed = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="An archive or folder of the dataset that you have; else MONOLAYER_DATA, the cache, the network."),
+    typer.Option(
+        help="An archive or folder of the dataset that you have; else MONOLAYER_DATA, the cache, the network."
+    ),
 ]
-Out = Annotated[Path | None, typer.Option(help="A new folder for everything this makes.", show_default="nothing is kept")]
+Out = Annotated[
+    Path | None, typer.Option(help="A new folder for everything this makes.", show_default="nothing is kept")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 

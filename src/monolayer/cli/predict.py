@@ -50,7 +50,5 @@ def _predict_file(network: OneLayer, file: Path) -> dict[str, Any]:
         "file": str(file),
         "class": network.class_names[best],
         "probability": float(probabilities[best]),
-        "probabilities": {
-            name: float(p) for name, p in zip(network.class_names, probabilities, strict=True)
-        },
+        "probabilities": {name: float(p) for name, p in zip(network.class_names, probabilities, strict=True)},
     }

@@ -9,19 +9,9 @@ from monolayer.cli.console import print_line, print_table
 if TYPE_CHECKING:
     from monolayer.evaluate.metrics import Metrics
     from monolayer.sweep import Sweep
-    from monolayer.train import EpochRow, Run
+    from monolayer.train import Run
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
-
-
-def format_epoch(row: EpochRow, epochs: int) -> str:
-    """The line of one epoch, validation beside training."""
-    line = f"Epoch {row.epoch}/{epochs} - LR: {row.learning_rate:.5f}"
-    if row.train_loss is not None and row.train_accuracy is not None:
-        line += f" - Loss: {row.train_loss:.4f}, Accuracy: {row.train_accuracy:.2%}"
-    if row.val_loss is not None and row.val_accuracy is not None:
-        line += f" - Val loss: {row.val_loss:.4f}, Val accuracy: {row.val_accuracy:.2%}"
-    return line
 
 
 def format_accuracy(metrics: Metrics) -> str:
@@ -45,8 +35,12 @@ def show_run(run: Run) -> None:
 def show_sweep(sweep: Sweep, top: int) -> None:
     """The best runs of a sweep as a table, its axes as columns."""
     rows = [
-        [*(str(getattr(run.recipe, axis)) for axis in sweep.axes), format_accuracy(run.evaluation["val"])]
-        + [f"{run.evaluation['val'].loss:.4f}", f"{100 * run.evaluation['train'].accuracy:.2f}"]
+        [
+            *(str(getattr(run.recipe, axis)) for axis in sweep.axes),
+            format_accuracy(run.evaluation["val"]),
+            f"{run.evaluation['val'].loss:.4f}",
+            f"{100 * run.evaluation['train'].accuracy:.2f}",
+        ]
         for run in sweep.runs[:top]
     ]
     columns = [*sweep.axes, "validation accuracy % [95 % interval]", "validation loss", "training accuracy %"]

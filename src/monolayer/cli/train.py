@@ -9,7 +9,7 @@ import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import catch_interruption, open_console, print_json, print_line
-from monolayer.cli.show import format_epoch, show_run
+from monolayer.cli.show import show_run
 
 if TYPE_CHECKING:
     from monolayer.cli.console import Console, Interruption
@@ -80,6 +80,7 @@ def train(
 
 
 def _run(splits: Splits, recipe: Recipe, every: int, watched: tuple[Console, Interruption]) -> Run:
+    from monolayer.report.of_history import format_epoch
     from monolayer.train import TrainOptions, evaluate_test, train
 
     console, interruption = watched

@@ -1,0 +1,1 @@
+"""The studies room: declared lists of experiments with their reports."""

@@ -1,0 +1,74 @@
+"""``monolayer reproduce``: the bonus assignment, all of it, with its report."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monolayer.cli import options as opt
+from monolayer.cli.console import open_console, print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from monolayer.cli.console import Console
+    from monolayer.data.dataset import Dataset
+    from monolayer.studies.bonus_assignment import StudyResult
+
+
+def reproduce(
+    dataset: Annotated[
+        str | None,
+        typer.Argument(help="cifar10 or digits.", show_default="cifar10, or digits where it cannot be had"),
+    ] = None,
+    epochs: opt.Epochs = 40,
+    seed: opt.Seed = 42,
+    data: opt.Data = None,
+    out: Annotated[Path, typer.Option(help="The folder for the report.")] = Path("runs/report"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older report in that folder.")] = False,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Run every experiment of the bonus assignment and write report.html, report.md and results.json.
+
+    Example: monolayer reproduce cifar10 --out runs/report
+    """
+    from monolayer.folder import open_new_folder
+    from monolayer.studies.bonus_assignment import run_study
+    from monolayer.studies.bonus_folder import save_study
+
+    with ExitStack() as stack:
+        console = stack.enter_context(open_console())
+        folder = stack.enter_context(open_new_folder(out, replace=overwrite))
+        loaded, fallback = _load(dataset, data, console)
+        result = run_study(loaded, seed=seed, epochs=epochs, progress=console, fallback=fallback)
+        console.close()
+        console.say("Drawing the report")
+        results = save_study(result, folder)
+    _show(result, results, out, as_json)
+
+
+def _load(name: str | None, data: Path | None, console: Console) -> tuple[Dataset, str]:
+    """The dataset, and why it is not CIFAR-10 where none was named and CIFAR-10 cannot be had."""
+    from monolayer.errors import DataUnavailable
+
+    try:
+        return opt.load_dataset(name or "cifar10", data, console), ""
+    except DataUnavailable as error:
+        if name is not None:
+            raise
+        console.warn(f"{error}\n\n*** CIFAR-10 IS NOT TO BE HAD: THE STUDY RUNS ON DIGITS INSTEAD ***\n")
+        return opt.load_dataset("digits", None, console), str(error)
+
+
+def _show(result: StudyResult, results: dict[str, Any], out: Path, as_json: bool) -> None:
+    from monolayer.studies.bonus_report import make_study_table
+
+    if as_json:
+        print_json(results)
+        return
+    columns, rows = make_study_table(result)
+    print_table(f"Accuracy on {result.dataset.name}, 95 % intervals", columns, rows)
+    if result.fallback:
+        print_line("*** THIS IS NOT CIFAR-10: no source of it could be reached, so the study ran on digits. ***")
+    print_line(f"The report: {(out / 'report.html').resolve()}")

@@ -1,0 +1,148 @@
+"""Training and validation curves: loss, cost or accuracy against the epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from monolayer.errors import BadInput
+from monolayer.figures.base import Array, Frame, convert_to_column
+from monolayer.figures.style import INK, SERIES, TRAIN, VAL, WIDTH
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+LONGEST_NAME_IN_PAIR = 14  # characters; two longer legend entries are wider than the figure
+MARKER_UP_TO = 3  # a line through so few epochs is a dot or a stub: show the points themselves
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One run's history of one quantity.
+
+    Args:
+        epoch: (n,), the epochs, rising.
+        train: (n,), the quantity on the training rows.
+        val: (n,) on the validation rows, or None where there are none.
+        name: what to call the run when several are overlaid.
+
+    Raises:
+        BadInput: if the columns differ in length, are empty, or hold anything but numbers.
+    """
+
+    epoch: Array
+    train: Array
+    val: Array | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        label = f"curve {self.name}".strip()
+        epoch = convert_to_column(self.epoch, f"{label}: epoch")
+        if not len(epoch):
+            raise BadInput(f"{label}: there is no epoch to draw.")
+        object.__setattr__(self, "epoch", epoch)
+        object.__setattr__(self, "train", convert_to_column(self.train, f"{label}: train", len(epoch)))
+        if self.val is not None:
+            object.__setattr__(self, "val", convert_to_column(self.val, f"{label}: val", len(epoch)))
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """One quantity of one or more runs against the epoch; training solid, validation dashed.
+
+    Args:
+        curves: the runs, at least one; each needs a name of its own when there are several.
+        quantity: what is drawn, such as ``loss``; the y axis says it unless ``ylabel`` does.
+        marks: epochs to mark with a thin vertical line, such as learning-rate steps.
+        marks_label: what the marks are, for the legend.
+        percent: whether the values are fractions, to be shown in percent.
+
+    Raises:
+        BadInput: if there is no curve, or two of several share a name.
+    """
+
+    curves: tuple[Curve, ...]
+    quantity: str = "loss"
+    ylabel: str = ""
+    marks: tuple[float, ...] = ()
+    marks_label: str = "learning-rate step"
+    percent: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.curves:
+            raise BadInput("There is no curve to draw.")
+        names = [curve.name for curve in self.curves]
+        if len(set(names)) < len(names):
+            raise BadInput(f"Overlaid curves need names that differ, not {', '.join(map(repr, names))}.")
+
+    @classmethod
+    def of_run(
+        cls, epoch: npt.ArrayLike, train: npt.ArrayLike, val: npt.ArrayLike | None = None, *, quantity: str = "loss"
+    ) -> Curves:
+        """The curves of a single run from plain arrays: epoch, train and val, each (n,)."""
+        curve = Curve(np.asarray(epoch), np.asarray(train), None if val is None else np.asarray(val))
+        return cls((curve,), quantity=quantity, percent=quantity == "accuracy")
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches; higher when the legend is."""
+        n_entries = 2 * len(self.curves) + bool(self.marks)
+        return WIDTH, 3.0 + 0.2 * ceil(n_entries / self._legend_columns())
+
+    def frame(self) -> Frame:
+        """Columns run, epoch, train, val: a row for each epoch of each run; val is None where there is none."""
+        table: Frame = {"run": [], "epoch": [], "train": [], "val": []}
+        for curve in self.curves:
+            n_epochs = len(curve.epoch)
+            table["run"] += [curve.name] * n_epochs
+            table["epoch"] += [int(epoch) if epoch.is_integer() else epoch for epoch in curve.epoch.tolist()]
+            table["train"] += curve.train.tolist()
+            table["val"] += [None] * n_epochs if curve.val is None else curve.val.tolist()
+        return table
+
+    def draw(self, figure: FigureBase) -> None:
+        """Draw on an empty figure or subfigure."""
+        ax = figure.subplots()
+        for index, curve in enumerate(self.curves):
+            _draw_curve(ax, curve, self._colours(index))
+        for index, epoch in enumerate(self.marks):
+            ax.axvline(epoch, color=INK, alpha=0.7, lw=1, ls=":", label="" if index else self.marks_label)
+        ax.set(xlabel="epoch", ylabel=self.ylabel or self.quantity)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.grid(axis="y")
+        if self.percent:
+            ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+        # "outside" takes room above the axes only: a long legend must not narrow them.
+        figure.legend(loc="outside upper left", ncols=self._legend_columns(), columnspacing=1.4, handlelength=1.8)
+
+    def _legend_columns(self) -> int:
+        if len(self.curves) == 1:
+            return 3
+        return 2 if max(len(curve.name) for curve in self.curves) <= LONGEST_NAME_IN_PAIR else 1
+
+    def _colours(self, index: int) -> tuple[str, str]:
+        """Colours for training and validation: by part in a single run, by run when there are several."""
+        if len(self.curves) == 1:
+            return TRAIN, VAL
+        colour = SERIES[index % len(SERIES)]
+        return colour, colour
+
+
+def _draw_curve(ax: Axes, curve: Curve, colours: tuple[str, str]) -> None:
+    prefix = f"{curve.name}, " if curve.name else ""
+    marker = "o" if len(curve.epoch) <= MARKER_UP_TO else ""
+    parts = (("training", curve.train, "-"), ("validation", curve.val, (0, (4, 1.5))))
+    for (part, values, linestyle), colour in zip(parts, colours, strict=True):
+        if values is None:
+            continue
+        finite = np.where(np.isfinite(values), values, np.nan)  # a diverged run ends where its numbers end
+        diverged = "" if np.isfinite(values).all() else " (diverged)"
+        ax.plot(
+            curve.epoch, finite, color=colour, linestyle=linestyle, marker=marker, label=f"{prefix}{part}{diverged}"
+        )

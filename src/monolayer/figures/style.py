@@ -1,0 +1,63 @@
+"""One place for the colours, fonts and sizes of all figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+# Everything that is not data (text, axes, grid) is drawn in INK. In an SVG it becomes currentColor, so that one file
+# serves light and dark pages; the value is one that no data colour takes.
+INK = "#1b1d22"
+
+# Okabe and Ito's colour-blind safe palette (https://jfly.uni-koeln.de/color/), without the two that fall below a
+# contrast of 2.8 on white; each of the first four can be told from white and from a dark page.
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6bb1", "#7f7f7f")
+TRAIN, VAL = SERIES[0], SERIES[1]
+CORRECT, INCORRECT = SERIES[0], SERIES[1]
+
+COLOUR_MAP = "viridis"  # even in lightness, readable without red or green
+ON_DARK, ON_LIGHT = "#ffffff", "#101010"
+
+# A stack, not one font: the text stays text in an SVG, and each reader sees the page's own face.
+FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+
+# Figures are drawn narrow, about 5 inches, with large type: a phone shows them at about two thirds.
+WIDTH = 5.0
+TEXT_SIZE = 11.5
+SMALL_SIZE = 10.5
+DPI = 150
+
+RC: dict[RcKeyType, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so layout is the same everywhere
+    "font.size": TEXT_SIZE,
+    "axes.titlesize": TEXT_SIZE,
+    "axes.labelsize": TEXT_SIZE,
+    "xtick.labelsize": SMALL_SIZE,
+    "ytick.labelsize": SMALL_SIZE,
+    "legend.fontsize": SMALL_SIZE,
+    "legend.frameon": False,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.15,
+    "grid.linewidth": 0.8,
+    "axes.grid": False,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "lines.linewidth": 2.0,
+    "lines.solid_capstyle": "round",
+    "axes.formatter.useoffset": False,
+    "text.parse_math": False,  # a class called "$5" is no formula
+    "svg.fonttype": "none",
+    "svg.image_inline": True,
+}

@@ -1,0 +1,101 @@
+"""The rows of the weight matrix, seen as pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monolayer.errors import BadInput
+from monolayer.figures.base import Array, Frame
+from monolayer.figures.style import INK, SMALL_SIZE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+CELL_WIDTH, CELL_HEIGHT = 1.02, 1.28  # inches; five in a row stay legible on a phone, ten do not
+CLASSES_IN_SHORT_ROWS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Templates:
+    """Each class's weights as a picture of their own, scaled to 0..1 by its own minimum and maximum.
+
+    Args:
+        weights: (K, D), channel-major rows.
+        class_names: K names.
+        image_shape: (channels, height, width) with 1 or 3 channels and D = their product.
+
+    Raises:
+        BadInput: if the shapes do not fit together or there are neither 1 nor 3 channels.
+    """
+
+    weights: Array
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", np.asarray(self.weights, dtype=np.float64))
+        expected = (len(self.class_names), int(np.prod(self.image_shape)))
+        if self.weights.shape != expected or 0 in expected:
+            raise BadInput(
+                f"Templates of {expected[0]} classes and images {self.image_shape} need weights of shape {expected}, "
+                f"not {self.weights.shape}."
+            )
+        if self.image_shape[0] not in (1, 3):
+            raise BadInput(f"A template has 1 or 3 channels, not {self.image_shape[0]}.")
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        n_rows, n_columns = self._grid()
+        return CELL_WIDTH * n_columns, CELL_HEIGHT * n_rows
+
+    def frame(self) -> Frame:
+        """Columns channel, row, column, then one column of weights a class: D rows, the unscaled weights."""
+        index = np.indices(self.image_shape).reshape(3, -1)
+        table: Frame = {name: values.tolist() for name, values in zip(("channel", "row", "column"), index, strict=True)}
+        for number, name in enumerate(self.class_names):
+            table[f"weight_{number}_{name}"] = self.weights[number].tolist()
+        return table
+
+    def draw(self, figure: FigureBase) -> None:
+        """Draw on an empty figure or subfigure: the classes in order, five or ten to a row."""
+        axes = figure.subplots(*self._grid(), squeeze=False).ravel()
+        pictures = compute_pictures(self.weights, self.image_shape)
+        for ax in axes:
+            ax.axis("off")
+        for ax, picture, name in zip(axes, pictures, self.class_names, strict=False):
+            _draw_picture(ax, picture, name)
+
+    def _grid(self) -> tuple[int, int]:
+        n_classes = len(self.class_names)
+        n_columns = min(n_classes, 5 if n_classes <= CLASSES_IN_SHORT_ROWS else 10)
+        return ceil(n_classes / n_columns), n_columns
+
+
+def compute_pictures(weights: Array, image_shape: tuple[int, int, int]) -> Array:
+    """Weights (K, D) as K pictures: (w - min w) / (max w - min w) by row, (K, height, width, channels), float64.
+
+    A row without contrast becomes mid-grey; a row that is not finite becomes NaN throughout.
+    """
+    low, high = weights.min(axis=1, keepdims=True), weights.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        spread = high - low
+        scaled = (weights - low) / np.where(spread > 0, spread, 1.0)
+    scaled[spread[:, 0] == 0] = 0.5
+    scaled[~np.isfinite(weights).all(axis=1)] = np.nan
+    pictures: Array = scaled.reshape(-1, *image_shape).transpose(0, 2, 3, 1)
+    return pictures
+
+
+def _draw_picture(ax: Axes, picture: Array, name: str) -> None:
+    ax.set_title(name, fontsize=SMALL_SIZE, pad=4)
+    if np.isnan(picture).any():
+        ax.text(0.5, 0.5, "not finite", ha="center", va="center", transform=ax.transAxes, color=INK)
+        return
+    # "none" keeps the pixels of the file as they are: 32 x 32 in the SVG, enlarged without smoothing by the reader.
+    ax.imshow(picture.squeeze(), cmap="gray", vmin=0.0, vmax=1.0, interpolation="none")

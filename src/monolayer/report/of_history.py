@@ -1,0 +1,15 @@
+"""The line of an epoch, as a log shows it."""
+
+from __future__ import annotations
+
+from monolayer.train import EpochRow
+
+
+def format_epoch(row: EpochRow, epochs: int) -> str:
+    """``Epoch 1/40 - LR: 0.00100 - Loss: 1.8440, Accuracy: 36.23%``, and validation beside training."""
+    line = f"Epoch {row.epoch}/{epochs} - LR: {row.learning_rate:.5f}"
+    if row.train_loss is not None and row.train_accuracy is not None:
+        line += f" - Loss: {row.train_loss:.4f}, Accuracy: {row.train_accuracy:.2%}"
+    if row.val_loss is not None and row.val_accuracy is not None:
+        line += f" - Val loss: {row.val_loss:.4f}, Val accuracy: {row.val_accuracy:.2%}"
+    return line

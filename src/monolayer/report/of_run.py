@@ -1,0 +1,171 @@
+"""The page of a run or a sweep, made from its folder alone, so that it can be made again later."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.data.splits import Splits
+from monolayer.evaluate.metrics import compute_wilson_interval
+from monolayer.folder import (
+    REPORT,
+    load_evaluation,
+    load_history,
+    load_network,
+    load_recipe,
+    save_run,
+    save_sweep,
+    write_table,
+)
+from monolayer.report.document import Block, Document, FigureRow, Notice, Paragraph, Section, Table
+from monolayer.report.html import render_html
+from monolayer.report.pictures import (
+    Picture,
+    draw_curves,
+    draw_heat_map,
+    draw_probabilities,
+    draw_templates,
+    save_pictures,
+)
+from monolayer.report.provenance import collect_provenance
+from monolayer.sweep import Sweep
+from monolayer.train import Run
+
+Array = npt.NDArray[Any]
+PREDICTIONS = "predictions.csv"
+PREDICTION_COLUMNS = ("row", "label", "predicted", "probability_of_label")
+ROW_NAMES = {"train": "training", "val": "validation", "test": "test"}
+
+
+def save_run_with_report(run: Run, splits: Splits, folder: Path) -> None:
+    """Write a run's folder: recipe, history, network, evaluation, test predictions, figures and report.html."""
+    save_run(run, folder, **_describe(splits))
+    _save_predictions(run, splits, folder)
+    write_run_report(folder)
+
+
+def save_sweep_with_report(sweep: Sweep, splits: Splits, folder: Path) -> None:
+    """Write a sweep's folder: its best run like any run, the table and histories of all, figures and report.html."""
+    save_sweep(sweep, folder, **_describe(splits))
+    write_run_report(folder, sweep)
+
+
+def write_run_report(folder: Path, sweep: Sweep | None = None) -> None:
+    """Make figures/ and report.html from what a run's folder holds.
+
+    Raises:
+        BadData: if the folder is no run's folder.
+    """
+    pictures = _draw_pictures(folder, sweep)
+    save_pictures(pictures, folder)
+    (folder / REPORT).write_text(render_html(_make_document(folder, pictures)))
+
+
+def _describe(splits: Splits) -> dict[str, Any]:
+    dataset = splits.dataset
+    return {
+        "dataset": {"name": dataset.name, "source": dataset.source, "sha256": dataset.sha256},
+        "test_openings": splits.openings,
+        "provenance": collect_provenance(),
+    }
+
+
+def _save_predictions(run: Run, splits: Splits, folder: Path) -> None:
+    """A row a test image; the rows were opened by the final evaluation already."""
+    rows = splits.open_test("predictions of the final evaluation")
+    splits.openings.pop()  # the same opening: what it showed is written down here
+    probabilities = run.network.compute_probabilities(rows.dataset.X[rows.index])
+    columns = (rows.index, rows.y, probabilities.argmax(axis=1), probabilities[np.arange(len(rows)), rows.y])
+    lines = (dict(zip(PREDICTION_COLUMNS, map(str, line), strict=True)) for line in zip(*columns, strict=True))
+    write_table(folder / PREDICTIONS, PREDICTION_COLUMNS, lines)
+
+
+def _draw_pictures(folder: Path, sweep: Sweep | None) -> list[Picture]:
+    history, network = load_history(folder), load_network(folder)
+    pictures: list[Picture | None] = [draw_heat_map(sweep.runs, "grid")] if sweep else []
+    if any(row.train_loss is not None for row in history):
+        pictures += [draw_curves(history, quantity, "run") for quantity in ("loss", "cost", "accuracy")]
+    pictures.append(draw_templates(network, "run"))
+    if (folder / PREDICTIONS).is_file():
+        with (folder / PREDICTIONS).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        probability = np.array([float(row["probability_of_label"]) for row in rows])
+        correct = np.array([row["label"] == row["predicted"] for row in rows])
+        pictures.append(draw_probabilities(probability, correct, "run"))
+    return [picture for picture in pictures if picture is not None]
+
+
+def _make_document(folder: Path, pictures: list[Picture]) -> Document:
+    evaluation, recipe = load_evaluation(folder), load_recipe(folder)
+    dataset, done = evaluation["dataset"], evaluation["epochs_done"]
+    sweep = evaluation.get("sweep")
+    what = f"The best of {len(sweep['runs'])} recipes by validation accuracy" if sweep else "One network"
+    settings = Table(
+        "The recipe.", ("field", "value"), tuple((k, str(v)) for k, v in recipe.to_dict().items()), "plain"
+    )
+    blocks: list[Block] = [FigureRow((picture.render(),)) for picture in pictures]
+    notices = [
+        Notice(f"{f['evidence']} {f['advice']}", "bad", f"{f['code']} {f['title']}") for f in evaluation["findings"]
+    ]
+    if done < recipe.epochs:
+        notices.append(Notice(f"Stopped after {done} of {recipe.epochs} epochs.", "warning", "Not finished"))
+    sections = [Section("Pictures", tuple(blocks)), Section("Recipe", (settings,))]
+    if sweep:
+        sections.insert(0, Section("Recipes", (_make_sweep_table(sweep["runs"], evaluation["axes"]),)))
+    return Document(
+        title=f"monolayer on {dataset['name']}",
+        lead=f"{what}, trained on {evaluation['train']['n']:,} rows in {evaluation['seconds']:.1f} s.",
+        notices=tuple(notices),
+        sections=(*sections, _make_provenance_section(evaluation)),
+        summary=_make_summary(evaluation),
+    )
+
+
+def _make_summary(evaluation: dict[str, Any]) -> Table:
+    rows = tuple(
+        (label, m["n"], _format(m["loss"]), _format(m["cost"]), format_accuracy(m["accuracy"], m["n"]))
+        for name, label in ROW_NAMES.items()
+        if (m := evaluation.get(name))
+    )
+    columns = ("rows", "n", "loss", "cost", "accuracy %, 95 % interval")
+    return Table("What the network scores; intervals are Wilson's.", columns, rows)
+
+
+def _make_sweep_table(runs: list[dict[str, Any]], axes: dict[str, Any], top: int = 10) -> Table:
+    rows = tuple(
+        (
+            *(str(run["recipe"][axis]) for axis in axes),
+            format_accuracy(run["val"]["accuracy"], run["val"]["n"]),
+            f"{100 * run['train']['accuracy']:.2f}",
+        )
+        for run in runs[:top]
+    )
+    columns = (*axes, "validation accuracy %, 95 % interval", "training accuracy %")
+    note = "Rows whose intervals overlap this much cannot be told apart by these validation rows."
+    return Table(f"The best {len(rows)} of {len(runs)} recipes; all are in sweep.csv.", columns, rows, note=note)
+
+
+def _make_provenance_section(evaluation: dict[str, Any]) -> Section:
+    dataset = evaluation["dataset"]
+    facts = {
+        **evaluation["provenance"],
+        "data": f"{dataset['name']}, from {dataset['source']}",
+        "SHA-256 of the decoded data": dataset["sha256"],
+        "test rows opened": "; ".join(evaluation["test_openings"]) or "never",
+    }
+    table = Table("How to get the same numbers.", ("what", "value"), tuple(facts.items()), "plain")
+    return Section("Provenance", (Paragraph("The same command on the same data gives the same weights."), table))
+
+
+def format_accuracy(accuracy: float, n: int) -> str:
+    """Accuracy in per cent with its 95 % Wilson interval."""
+    low, high = compute_wilson_interval(accuracy, n)
+    return f"{100 * accuracy:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+
+
+def _format(value: float | None) -> str:
+    return "diverged" if value is None else f"{value:.4f}"

@@ -1,0 +1,145 @@
+"""The pictures of a run, ready for a page: a chart with its name, its caption and its alternative text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.figures import (
+    Chart,
+    Curve,
+    Curves,
+    HeatMap,
+    ProbabilityHistogram,
+    Templates,
+    render_svg,
+    save_csv,
+    save_png,
+)
+from monolayer.network import OneLayer
+from monolayer.report.document import FigureBlock
+from monolayer.train import EpochRow, Run
+
+Array = npt.NDArray[Any]
+HEAT_MAP_AXES = ("learning_rate", "l2", "batch_size")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A chart on its way to a page.
+
+    Args:
+        name: of its files, unique in a report.
+        chart: what is drawn.
+        caption: one sentence on what to see.
+        alt: what it shows, for those who do not see it.
+    """
+
+    name: str
+    chart: Chart
+    caption: str
+    alt: str
+
+    def render(self) -> FigureBlock:
+        """The picture as a block of a document."""
+        return FigureBlock(render_svg(self.chart, self.name), self.caption, self.alt, self.name)
+
+
+def save_pictures(pictures: Iterable[Picture], folder: Path) -> dict[str, str]:
+    """Write each picture as PNG and its table as CSV into ``folder``/figures; relative PNG paths by name."""
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    paths = {}
+    for picture in pictures:
+        save_png(picture.chart, figures / f"{picture.name}.png")
+        save_csv(picture.chart, figures / f"{picture.name}.csv")
+        paths[picture.name] = f"figures/{picture.name}.png"
+    return paths
+
+
+def draw_curves(history: Sequence[EpochRow], quantity: str, name: str, title: str = "") -> Picture:
+    """Loss, cost or accuracy against epoch, training and validation; steps of the learning rate are marked."""
+    rows = [row for row in history if getattr(row, f"train_{quantity}") is not None]
+    val = [getattr(row, f"val_{quantity}") for row in rows]
+    curve = Curve(
+        epoch=np.array([row.epoch for row in rows]),
+        train=np.array([getattr(row, f"train_{quantity}") for row in rows]),
+        val=None if None in val else np.array(val),
+    )
+    chart = Curves((curve,), quantity=quantity, marks=_find_steps(history), percent=quantity == "accuracy")
+    first, last = rows[0], rows[-1]
+    moved = f"from {getattr(first, f'train_{quantity}'):.4f} to {getattr(last, f'train_{quantity}'):.4f}"
+    gap = f"; validation ends at {val[-1]:.4f}" if curve.val is not None else ""
+    caption = f"{_prefix(title)}{quantity} after each epoch: training goes {moved}{gap}."
+    return Picture(f"{name}-{quantity}", chart, _capitalise(caption), f"Curves of {quantity} against epoch. {caption}")
+
+
+def draw_templates(network: OneLayer, name: str, title: str = "") -> Picture | None:
+    """The rows of W as pictures, or nothing where rows are not images of 1 or 3 channels."""
+    if network.image_shape is None or network.image_shape[0] not in (1, 3):
+        return None
+    chart = Templates(network.weights, network.class_names, network.image_shape)
+    caption = (
+        f"{_prefix(title)}templates: each class's weights as a picture, scaled to its own minimum and maximum; an image "
+        "scores high where it resembles one."
+    )
+    alt = f"{len(network.class_names)} small pictures, one a class: {', '.join(network.class_names)}."
+    return Picture(f"{name}-templates", chart, _capitalise(caption), alt)
+
+
+def draw_probabilities(probability: Array, correct: Array, name: str, title: str = "") -> Picture:
+    """Histogram of the true class's probability (n,), right and wrong answers (n,) bool overlaid."""
+    means = [
+        float(np.mean(part)) if len(part) else float("nan") for part in (probability[correct], probability[~correct])
+    ]
+    caption = (
+        f"{_prefix(title)}probability given to the true class on the {len(probability):,} test rows: "
+        f"{means[0]:.2f} on average where the answer is right, {means[1]:.2f} where it is wrong."
+    )
+    chart = ProbabilityHistogram(probability, correct)
+    return Picture(f"{name}-probability", chart, _capitalise(caption), f"Two overlaid histograms. {caption}")
+
+
+def draw_heat_map(runs: Sequence[Run], name: str) -> Picture | None:
+    """Validation accuracy over learning rate, l2 and batch size; nothing where something else varies too."""
+    points = [tuple(getattr(run.recipe, axis) for axis in HEAT_MAP_AXES) for run in runs]
+    if len(set(points)) < len(points):
+        return None
+    learning_rate, l2, batch_size = (np.array(column, dtype=np.float64) for column in zip(*points, strict=True))
+    accuracy = np.array([compute_ranked_accuracy(run) for run in runs])
+    best = runs[0].evaluation["val"]
+    is_close = accuracy >= best.interval[0]
+    note = "outlined: within the best one's 95 % interval"
+    chart = HeatMap(learning_rate, l2, batch_size, accuracy, is_close, note)
+    caption = (
+        f"Validation accuracy of {len(runs)} recipes; the best has {100 * best.accuracy:.1f} %, and "
+        f"{int(is_close.sum())} of them lie within its 95 % interval (outlined)."
+    )
+    return Picture(name, chart, caption, f"Heat map. {caption}")
+
+
+def compute_ranked_accuracy(run: Run) -> float:
+    """Validation accuracy, or NaN for a run whose loss is no number any more."""
+    val = run.evaluation["val"]
+    return val.accuracy if np.isfinite(val.loss) else float("nan")
+
+
+def _find_steps(history: Sequence[EpochRow]) -> tuple[float, ...]:
+    """Ends of epochs after which the rate drops, if it does so a few times only (a step schedule)."""
+    pairs = pairwise(history)
+    steps = tuple(float(row.epoch) for row, following in pairs if following.learning_rate < row.learning_rate)
+    return steps if len(steps) <= len(history) / 4 else ()
+
+
+def _prefix(title: str) -> str:
+    return f"{title}: " if title else ""
+
+
+def _capitalise(text: str) -> str:
+    return text[0].upper() + text[1:]

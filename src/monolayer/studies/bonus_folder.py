@@ -1,0 +1,45 @@
+"""The folder of the study: report.html, report.md, results.json, figures and networks."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from monolayer.folder import write_json
+from monolayer.report.html import render_html
+from monolayer.report.markdown import render_markdown
+from monolayer.report.pictures import save_pictures
+from monolayer.report.provenance import collect_provenance
+from monolayer.studies import printed
+from monolayer.studies.bonus_assignment import StudyResult
+from monolayer.studies.bonus_report import draw_study, make_study_document
+
+
+def save_study(result: StudyResult, folder: Path) -> dict[str, Any]:
+    """Write everything into ``folder`` and give back what results.json holds."""
+    pictures, provenance = draw_study(result), collect_provenance()
+    document = make_study_document(result, pictures, provenance)
+    paths = save_pictures(chain.from_iterable(pictures.values()), folder)
+    (folder / "report.html").write_text(render_html(document))
+    (folder / "report.md").write_text(render_markdown(document, paths))
+    results = {**result.to_dict(), "printed": _collect_printed(), "provenance": provenance}
+    write_json(folder / "results.json", results)
+    networks = folder / "networks"
+    networks.mkdir()
+    for key, run in result.runs.items():
+        run.network.save(networks / f"{key}.safetensors")
+    return results
+
+
+def _collect_printed() -> dict[str, Any]:
+    """What the original prints, in a place of its own so that nobody takes it for measured."""
+    return {
+        "source": printed.SOURCE,
+        "accuracies_percent": {
+            key: {"train": row.train, "val": row.val, "test": row.test} for key, row in printed.ACCURACIES.items()
+        },
+        "grid": [vars(row) for row in printed.GRID],
+        "step_decay": {str(epoch): {"loss": loss, "accuracy_percent": accuracy}
+                       for epoch, (loss, accuracy) in printed.STEP_DECAY.items()},
+    }  # fmt: skip

@@ -1,0 +1,348 @@
+"""The page of the bonus assignment: what was measured, beside what the original report prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monolayer.evaluate.metrics import Metrics
+from monolayer.report.document import Block, Document, FigureRow, Listing, Notice, Paragraph, Section, Table
+from monolayer.report.of_history import format_epoch
+from monolayer.report.of_run import format_accuracy
+from monolayer.report.pictures import Picture, draw_curves, draw_heat_map, draw_probabilities, draw_templates
+from monolayer.studies import printed
+from monolayer.studies.bonus_assignment import GRID_AXES, WINNER, Experiment, StudyResult
+from monolayer.train import Run
+
+PRINTED_FOR = "cifar10"
+TOP = 10
+
+
+def draw_study(result: StudyResult) -> dict[str, list[Picture]]:
+    """The pictures of the study by key of the experiment; the grid's under ``grid``."""
+    pictures = {e.key: _draw_experiment(result, e) for e in result.experiments}
+    heat_map = draw_heat_map(result.grid.runs, "grid")
+    return {**pictures, "grid": [heat_map] if heat_map else []}
+
+
+def make_study_document(
+    result: StudyResult, pictures: dict[str, list[Picture]], provenance: dict[str, str]
+) -> Document:
+    """The study as a document, in the order of the original report."""
+    by_key = {experiment.key: experiment for experiment in result.experiments}
+    is_comparable = result.dataset.name == PRINTED_FOR
+    return Document(
+        title=f"One layer on {result.dataset.name}: the bonus assignment, measured",
+        lead=_write_lead(result),
+        notices=tuple(_write_notices(result, is_comparable)),
+        summary=_make_summary(result),
+        sections=(
+            *([_make_comparison_section(result)] if is_comparable else []),
+            _make_experiment_section(result, by_key["all_data"], pictures),
+            _make_experiment_section(result, by_key["flips"], pictures),
+            _make_grid_section(result, pictures["grid"], is_comparable),
+            _make_step_decay_section(result, by_key["step_decay"], pictures, is_comparable),
+            _make_losses_section(result, by_key, pictures),
+            _make_method_section(result),
+            _make_provenance_section(result, provenance),
+        ),
+    )
+
+
+def make_study_table(result: StudyResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The table of the first screen and of the terminal: columns and rows, accuracies in per cent with intervals."""
+    titles = {e.key: e.title for e in result.experiments} | {WINNER: "Best of the grid, by validation"}
+    rows = [
+        (title, _describe_recipe(result.runs[key]), *(_format(result.runs[key].evaluation[name]) for name in PARTS))
+        for key, title in titles.items()
+    ]
+    return ("experiment", "recipe", "training %", "validation %", "test %"), rows
+
+
+PARTS = ("train", "val", "test")
+
+
+def _format(metrics: Metrics) -> str:
+    return format_accuracy(metrics.accuracy, metrics.n)
+
+
+def _describe_recipe(run: Run) -> str:
+    recipe = run.recipe
+    loss = {"cross_entropy": "CE", "multiple_bce": "BCE"}.get(recipe.loss, recipe.loss)
+    extras = [f"flip {recipe.flip:g}"] if recipe.flip else []
+    extras += [recipe.schedule] if recipe.schedule != "constant" else []
+    return ", ".join(
+        [loss, f"rate {recipe.learning_rate:g}", f"l2 {recipe.l2:g}", f"batch {recipe.batch_size}", *extras]
+    )
+
+
+def _write_lead(result: StudyResult) -> str:
+    n = [len(result.splits.train), len(result.splits.val or ()), result.splits.n_test]
+    tests = [100 * run.evaluation["test"].accuracy for run in result.runs.values()]
+    return (
+        f"Five recipes and a grid of {len(result.grid.runs)}, trained on {n[0]:,} rows, chosen on {n[1]:,} validation "
+        f"rows and scored once on {n[2]:,} test rows: every one of them ends between {min(tests):.1f} and "
+        f"{max(tests):.1f} % on test. All of it took {result.seconds:.0f} s of training."
+    )
+
+
+def _write_notices(result: StudyResult, is_comparable: bool) -> list[Notice]:
+    notices = []
+    if result.fallback:
+        notices.append(
+            Notice(
+                f"No source of CIFAR-10 could be reached, so the same study was run on **{result.dataset.name}**, which "
+                "comes with scikit-learn. Nothing on this page is a result on CIFAR-10. "
+                + " ".join(result.fallback.split()),
+                "bad",
+                "THIS IS NOT CIFAR-10",
+            )
+        )
+    if is_comparable:
+        notices.append(Notice(_compare_with_printed(result), "warning", "The printed accuracies beside ours"))
+    return notices
+
+
+def _compare_with_printed(result: StudyResult) -> str:
+    """How many of the printed accuracies lie within our intervals, by the rows that they are of."""
+    within = {name: _count_within(result, name) for name in PARTS}
+    n = len(printed.ACCURACIES)
+    gaps = [row.val - row.train for row in printed.ACCURACIES.values()]
+    return (
+        f"Of the {n} training accuracies that the original report prints, {within['train']} lie within one point of "
+        f"ours; of its validation accuracies {within['val']}, of its test accuracies {within['test']}. The printed "
+        f"validation accuracies are {min(gaps):.1f} to {max(gaps):.1f} points **above** the printed training "
+        "accuracies. A network cannot be so much better on images that it has not seen: such figures appear when the "
+        "network goes on training on the very images that it is then scored on, and so they say nothing about new "
+        "images. The figures measured here come from rows that no training step has touched."
+    )
+
+
+def _count_within(result: StudyResult, name: str, points: float = 1.0) -> int:
+    return sum(
+        abs(getattr(row, name) - 100 * result.runs[key].evaluation[name].accuracy) <= points
+        for key, row in printed.ACCURACIES.items()
+    )
+
+
+def _make_summary(result: StudyResult) -> Table:
+    columns, rows = make_study_table(result)
+    return Table(
+        "Accuracy in per cent after the last epoch, with its 95 % interval (Wilson).", columns, tuple(rows),
+        note="One seed each: intervals are those of the finite numbers of images, not of the seeds.",
+    )  # fmt: skip
+
+
+def _make_comparison_section(result: StudyResult) -> Section:
+    titles = {e.key: e.title for e in result.experiments}
+    columns = ("experiment", "training", "validation", "test")
+    rows = tuple((titles[k], *(f"{getattr(p, name):.2f}" for name in PARTS)) for k, p in printed.ACCURACIES.items())
+    ours = tuple((titles[k], *(_format(result.runs[k].evaluation[name]) for name in PARTS)) for k in printed.ACCURACIES)
+    return Section(
+        "What the original prints, and what is measured",
+        (
+            Table(f"Accuracy in per cent, from {printed.SOURCE}.", columns, rows, "printed"),
+            Table("Accuracy in per cent of the same settings, with 95 % intervals.", columns, ours),
+            Paragraph(
+                "Training accuracies agree: the original trained what it says it trained. Its validation and test "
+                "accuracies are not those of images held out; the differences below are far beyond the intervals."
+            ),
+            _make_difference_table(result, titles),
+        ),
+    )
+
+
+def _make_difference_table(result: StudyResult, titles: dict[str, str]) -> Table:
+    rows = tuple(
+        (
+            titles[key],
+            *(f"{getattr(row, name) - 100 * result.runs[key].evaluation[name].accuracy:+.2f}" for name in PARTS),
+        )
+        for key, row in printed.ACCURACIES.items()
+    )
+    return Table("Printed minus measured, in points.", ("experiment", "training", "validation", "test"), rows, "plain")
+
+
+def _draw_experiment(result: StudyResult, experiment: Experiment) -> list[Picture]:
+    run, key = result.runs[experiment.key], experiment.key.replace("_", "-")
+    probabilities = result.probabilities[experiment.key]
+    pictures = [
+        draw_curves(run.history, "loss", key, experiment.title),
+        draw_curves(run.history, "cost", key, experiment.title),
+        draw_templates(run.network, key, experiment.title),
+        draw_probabilities(probabilities.probability, probabilities.correct, key, experiment.title),
+    ]
+    return [picture for picture in pictures if picture is not None]
+
+
+def _lay_out(pictures: list[Picture]) -> list[Block]:
+    """Loss beside cost, then the rest one below the other."""
+    blocks = [picture.render() for picture in pictures]
+    return [FigureRow(tuple(blocks[:2])), *(FigureRow((block,)) for block in blocks[2:])]
+
+
+def _make_run_table(result: StudyResult, experiment: Experiment) -> Table:
+    run = result.runs[experiment.key]
+    names = {"train": "training", "val": "validation", "test": "test"}
+    rows = tuple(
+        (names[name], m.n, f"{m.loss:.4f}", f"{m.cost:.4f}", _format(m))
+        for name in PARTS
+        if (m := run.evaluation[name])
+    )
+    columns = ("rows", "n", "loss", "cost", "accuracy %, 95 % interval")
+    return Table(f"{experiment.title} ({_describe_recipe(run)}) after {len(run.history)} epochs.", columns, rows)
+
+
+def _make_experiment_section(
+    result: StudyResult, experiment: Experiment, pictures: dict[str, list[Picture]]
+) -> Section:
+    blocks: list[Block] = [_make_run_table(result, experiment)]
+    if experiment.key in printed.ACCURACIES and result.dataset.name == PRINTED_FOR:
+        blocks.append(_make_printed_table(experiment))
+    blocks += _lay_out(pictures[experiment.key])
+    return Section(f"Exercise {experiment.exercise}: {experiment.title.lower()}", tuple(blocks), experiment.key)
+
+
+def _make_printed_table(experiment: Experiment) -> Table:
+    row = printed.ACCURACIES[experiment.key]
+    return Table(
+        f"Accuracy in per cent, Listing {row.listing} of {printed.SOURCE}.",
+        ("training", "validation", "test"),
+        ((f"{row.train:.2f}", f"{row.val:.2f}", f"{row.test:.2f}"),),
+        "printed",
+    )
+
+
+def _make_grid_section(result: StudyResult, pictures: list[Picture], is_comparable: bool) -> Section:
+    runs, best = result.grid.runs, result.grid.best.evaluation["val"]
+    rows = tuple(
+        (i, f"{r.recipe.l2:g}", f"{r.recipe.learning_rate:g}", r.recipe.batch_size, _format(r.evaluation["val"]))
+        for i, r in enumerate(runs[:TOP], 1)
+    )
+    columns = ("rank", "l2", "learning rate", "batch size", "validation %, 95 % interval")
+    n_close = sum(run.evaluation["val"].accuracy >= best.interval[0] for run in runs)
+    printed_blocks: list[Block] = [_make_printed_grid(), Paragraph(_explain_printed_grid())] if is_comparable else []
+    blocks: list[Block] = [
+        Table(f"The ten best of {len(runs)} recipes by validation accuracy.", columns, rows),
+        Paragraph(
+            f"The best row's interval reaches from {100 * best.interval[0]:.1f} to {100 * best.interval[1]:.1f} %, and "
+            f"{n_close} of the {len(runs)} recipes lie within it: {best.n:,} validation images do not tell them apart."
+        ),
+        *printed_blocks,
+        *(FigureRow((picture.render(),)) for picture in pictures),
+    ]
+    return Section("Exercise 2.1 c: the grid", tuple(blocks), "grid")
+
+
+def decode_grid_row(number: int) -> dict[str, Any]:
+    """The recipe behind a row number of the original grid: l2 varies slowest, then the rate, then the batch size."""
+    l2s, rates, sizes = (GRID_AXES[axis] for axis in ("l2", "learning_rate", "batch_size"))
+    i_l2, rest = divmod(number, len(rates) * len(sizes))
+    i_rate, i_size = divmod(rest, len(sizes))
+    return {"l2": l2s[i_l2], "learning_rate": rates[i_rate], "batch_size": sizes[i_size]}
+
+
+def _make_printed_grid() -> Table:
+    rows = tuple(
+        (row.rank, row.headed_lambda, row.headed_eta, row.batch_size, f"{row.accuracy:.1f}",
+         f"{(recipe := decode_grid_row(row.headed_lambda))['l2']:g}", f"{recipe['learning_rate']:g}")
+        for row in printed.GRID
+    )  # fmt: skip
+    columns = ("rank", "headed Lambda", "headed Eta", "batch size", "validation %", "so l2 is", "so the rate is")
+    return Table(f"Listing 3 of {printed.SOURCE}, under its own headings.", columns, rows, "printed")
+
+
+def _explain_printed_grid() -> str:
+    return (
+        "The printed table lost a column. What it heads Lambda is the number of the grid's row, counted with l2 "
+        "slowest and batch size fastest; what it heads Eta is l2; the learning rate is missing. The last two columns "
+        "are worked out from the row number."
+    )
+
+
+def _make_step_decay_section(
+    result: StudyResult, experiment: Experiment, pictures: dict[str, list[Picture]], is_comparable: bool
+) -> Section:
+    section = _make_experiment_section(result, experiment, pictures)
+    run = result.runs[experiment.key]
+    lines = "\n".join(format_epoch(row, run.recipe.epochs) for row in run.history)
+    blocks: list[Block] = [Listing(lines, "Every epoch, validation beside training.")]
+    if is_comparable and run.recipe.epochs == max(printed.STEP_DECAY):
+        blocks[:0] = [_make_step_decay_table(run), Paragraph(_explain_step_decay())]
+    return Section(section.title, (*section.blocks, *blocks), section.slug)
+
+
+def _make_step_decay_table(run: Run) -> Table:
+    rows = tuple(
+        (epoch, f"{loss:.4f}", f"{row.train_loss:.4f}", f"{row.val_loss:.4f}", f"{accuracy:.2f}",
+         f"{100 * (row.train_accuracy or 0):.2f}", f"{100 * (row.val_accuracy or 0):.2f}")
+        for epoch, (loss, accuracy) in printed.STEP_DECAY.items()
+        for row in [run.history[epoch - 1]]
+    )  # fmt: skip
+    columns = (
+        "epoch",
+        "loss printed",
+        "training loss",
+        "validation loss",
+        "accuracy % printed",
+        "training %",
+        "validation %",
+    )
+    return Table(
+        "Step decay: Listing 4 of the original beside what is measured.", columns, rows,
+        printed_columns=("loss printed", "accuracy % printed"),
+    )  # fmt: skip
+
+
+def _explain_step_decay() -> str:
+    return (
+        "The original's text calls its Listing 4 validation accuracies. Its values are close to the training columns "
+        "here, and they are what its code logs while it trains."
+    )
+
+
+def _make_losses_section(
+    result: StudyResult, by_key: dict[str, Experiment], pictures: dict[str, list[Picture]]
+) -> Section:
+    blocks: list[Block] = []
+    for key in ("cross_entropy", "multiple_bce"):
+        blocks += _make_experiment_section(result, by_key[key], pictures).blocks
+    blocks.append(
+        Paragraph(
+            "The two losses are not on one scale: multiple binary cross-entropy averages over the classes, so its "
+            "gradient is K times smaller, its rate is ten times larger here, and the same l2 weighs more against it. "
+            "Its probabilities are one sigmoid a class and need not sum to one."
+        )
+    )
+    return Section("Exercise 2.2: two losses", tuple(blocks), "losses")
+
+
+def _make_method_section(result: StudyResult) -> Section:
+    return Section(
+        "How it was measured",
+        (
+            Paragraph(
+                "One layer, `scores = W x + b`, by mini-batch gradient descent without momentum; pixels less the "
+                "training mean, divided by the training standard deviation, for each of the dimensions; weights from "
+                "a normal distribution; one random order of the rows an epoch. **Cost** = mean loss + l2 * sum of "
+                "squared weights. A step schedule `step:10:0.1` divides the rate by ten after every tenth epoch."
+            ),
+            Paragraph(
+                f"The scaler saw the {len(result.splits.train):,} training rows only. The grid's choice was made on "
+                "validation rows. The test rows were opened "
+                f"{len(result.splits.openings)} time(s): {'; '.join(result.splits.openings)}."
+            ),
+        ),
+    )
+
+
+def _make_provenance_section(result: StudyResult, provenance: dict[str, str]) -> Section:
+    dataset, recipes = result.dataset, [run.recipe for run in result.runs.values()]
+    facts = {
+        **provenance,
+        "data": f"{dataset.name}, from {dataset.source}",
+        "SHA-256 of the decoded data": dataset.sha256,
+        "seeds": ", ".join(map(str, sorted({recipe.seed for recipe in recipes}))),
+        "training": f"{result.seconds:.1f} s, evaluation included",
+    }
+    table = Table("How to get the same numbers.", ("what", "value"), tuple(facts.items()), "plain")
+    return Section("Provenance", (table,))

@@ -1,0 +1,24 @@
+"""One small chart of each kind, with names that would break a careless renderer."""
+
+import numpy as np
+
+from monolayer.figures import Curve, Curves, HeatMap, ProbabilityHistogram, Templates
+
+
+def make_charts():
+    rng = np.random.default_rng(0)
+    epoch = np.arange(1, 6)
+    names = ("<b>cat</b>", "a & b", "$x_1$")
+    grid = np.array([(rate, l2, batch) for rate in (0.1, 0.01) for l2 in (0.0, 1.0) for batch in (50, 100)])
+    accuracy = np.linspace(0.2, 0.5, len(grid))
+    accuracy[3] = np.nan
+    return {
+        "curves": Curves.of_run(epoch, 1 / epoch, 1.1 / epoch),
+        "overlaid": Curves(
+            (Curve(epoch, 1 / epoch, None, "<a>"), Curve(epoch, 2 / epoch, 1 / epoch, "$b$")), marks=(2,)
+        ),
+        "templates": Templates(rng.standard_normal((3, 48)), names, (3, 4, 4)),
+        "grey": Templates(rng.standard_normal((3, 16)), names, (1, 4, 4)),
+        "histogram": ProbabilityHistogram(rng.random(50), rng.random(50) < 0.4, title="all"),
+        "heat_map": HeatMap(*grid.T, accuracy, marked=accuracy > 0.4, marked_label="near the best"),
+    }
