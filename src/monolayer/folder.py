@@ -137,6 +137,9 @@ def _read(path: Path) -> str:
 
 
 def _check_free(path: Path, replace: bool) -> None:
+    for parent in path.parents:
+        if parent.is_file():
+            raise BadInput(f"{parent} is a file, so {path} cannot be made below it; name another --out.")
     if not os.path.lexists(path):
         return
     if not path.is_dir():

@@ -51,18 +51,19 @@ def save_run_with_report(run: Run, splits: Splits, folder: Path) -> None:
 def save_sweep_with_report(sweep: Sweep, splits: Splits, folder: Path) -> None:
     """Write a sweep's folder: its best run like any run, the table and histories of all, figures and report.html."""
     save_sweep(sweep, folder, **_describe(splits))
-    write_run_report(folder, sweep)
+    write_run_report(folder)
 
 
-def write_run_report(folder: Path, sweep: Sweep | None = None) -> None:
+def write_run_report(folder: Path) -> None:
     """Make figures/ and report.html from what a run's folder holds.
 
     Raises:
         BadData: if the folder is no run's folder.
     """
-    pictures = _draw_pictures(folder, sweep)
+    evaluation = load_evaluation(folder)
+    pictures = _draw_pictures(folder, evaluation)
     save_pictures(pictures, folder)
-    (folder / REPORT).write_text(render_html(_make_document(folder, pictures)))
+    (folder / REPORT).write_text(render_html(_make_document(folder, evaluation, pictures)))
 
 
 def _describe(splits: Splits) -> dict[str, Any]:
@@ -84,9 +85,9 @@ def _save_predictions(run: Run, splits: Splits, folder: Path) -> None:
     write_table(folder / PREDICTIONS, PREDICTION_COLUMNS, lines)
 
 
-def _draw_pictures(folder: Path, sweep: Sweep | None) -> list[Picture]:
-    history, network = load_history(folder), load_network(folder)
-    pictures: list[Picture | None] = [draw_heat_map(sweep.runs, "grid")] if sweep else []
+def _draw_pictures(folder: Path, evaluation: dict[str, Any]) -> list[Picture]:
+    history, network, sweep = load_history(folder), load_network(folder), evaluation.get("sweep")
+    pictures: list[Picture | None] = [draw_heat_map(sweep["runs"], "grid")] if sweep else []
     if any(row.train_loss is not None for row in history):
         pictures += [draw_curves(history, quantity, "run") for quantity in ("loss", "cost", "accuracy")]
     pictures.append(draw_templates(network, "run"))
@@ -99,9 +100,8 @@ def _draw_pictures(folder: Path, sweep: Sweep | None) -> list[Picture]:
     return [picture for picture in pictures if picture is not None]
 
 
-def _make_document(folder: Path, pictures: list[Picture]) -> Document:
-    evaluation, recipe = load_evaluation(folder), load_recipe(folder)
-    dataset, done = evaluation["dataset"], evaluation["epochs_done"]
+def _make_document(folder: Path, evaluation: dict[str, Any], pictures: list[Picture]) -> Document:
+    recipe, dataset, done = load_recipe(folder), evaluation["dataset"], evaluation["epochs_done"]
     sweep = evaluation.get("sweep")
     what = f"The best of {len(sweep['runs'])} recipes by validation accuracy" if sweep else "One network"
     settings = Table(

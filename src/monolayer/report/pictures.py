@@ -24,7 +24,7 @@ from monolayer.figures import (
 )
 from monolayer.network import OneLayer
 from monolayer.report.document import FigureBlock
-from monolayer.train import EpochRow, Run
+from monolayer.train import EpochRow
 
 Array = npt.NDArray[Any]
 HEAT_MAP_AXES = ("learning_rate", "l2", "batch_size")
@@ -86,8 +86,8 @@ def draw_templates(network: OneLayer, name: str, title: str = "") -> Picture | N
         return None
     chart = Templates(network.weights, network.class_names, network.image_shape)
     caption = (
-        f"{_prefix(title)}templates: each class's weights as a picture, scaled to its own minimum and maximum; an image "
-        "scores high where it resembles one."
+        f"{_prefix(title)}templates: each class's weights as a picture, scaled to its own minimum and maximum; "
+        "an image scores high where it resembles one."
     )
     alt = f"{len(network.class_names)} small pictures, one a class: {', '.join(network.class_names)}."
     return Picture(f"{name}-templates", chart, _capitalise(caption), alt)
@@ -106,28 +106,28 @@ def draw_probabilities(probability: Array, correct: Array, name: str, title: str
     return Picture(f"{name}-probability", chart, _capitalise(caption), f"Two overlaid histograms. {caption}")
 
 
-def draw_heat_map(runs: Sequence[Run], name: str) -> Picture | None:
-    """Validation accuracy over learning rate, l2 and batch size; nothing where something else varies too."""
-    points = [tuple(getattr(run.recipe, axis) for axis in HEAT_MAP_AXES) for run in runs]
+def draw_heat_map(runs: Sequence[dict[str, Any]], name: str) -> Picture | None:
+    """Validation accuracy over learning rate, l2 and batch size; nothing where something else varies too.
+
+    Args:
+        runs: best first, each with its ``recipe`` and ``val`` as :meth:`Run.to_dict` writes them.
+        name: of the picture.
+    """
+    points = [tuple(float(run["recipe"][axis]) for axis in HEAT_MAP_AXES) for run in runs]
     if len(set(points)) < len(points):
         return None
-    learning_rate, l2, batch_size = (np.array(column, dtype=np.float64) for column in zip(*points, strict=True))
-    accuracy = np.array([compute_ranked_accuracy(run) for run in runs])
-    best = runs[0].evaluation["val"]
-    is_close = accuracy >= best.interval[0]
+    learning_rate, l2, batch_size = np.array(points).T
+    # A run whose loss is no number any more has an accuracy by accident only.
+    accuracy = np.array([np.nan if run["val"]["loss"] is None else run["val"]["accuracy"] for run in runs])
+    best = runs[0]["val"]
+    is_close = accuracy >= best["accuracy_interval"][0]
     note = "outlined: within the best one's 95 % interval"
     chart = HeatMap(learning_rate, l2, batch_size, accuracy, is_close, note)
     caption = (
-        f"Validation accuracy of {len(runs)} recipes; the best has {100 * best.accuracy:.1f} %, and "
+        f"Validation accuracy of {len(runs)} recipes; the best has {100 * best['accuracy']:.1f} %, and "
         f"{int(is_close.sum())} of them lie within its 95 % interval (outlined)."
     )
     return Picture(name, chart, caption, f"Heat map. {caption}")
-
-
-def compute_ranked_accuracy(run: Run) -> float:
-    """Validation accuracy, or NaN for a run whose loss is no number any more."""
-    val = run.evaluation["val"]
-    return val.accuracy if np.isfinite(val.loss) else float("nan")
 
 
 def _find_steps(history: Sequence[EpochRow]) -> tuple[float, ...]:

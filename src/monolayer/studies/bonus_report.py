@@ -20,7 +20,7 @@ TOP = 10
 def draw_study(result: StudyResult) -> dict[str, list[Picture]]:
     """The pictures of the study by key of the experiment; the grid's under ``grid``."""
     pictures = {e.key: _draw_experiment(result, e) for e in result.experiments}
-    heat_map = draw_heat_map(result.grid.runs, "grid")
+    heat_map = draw_heat_map(result.grid.to_dict()["runs"], "grid")
     return {**pictures, "grid": [heat_map] if heat_map else []}
 
 
@@ -52,7 +52,7 @@ def make_study_table(result: StudyResult) -> tuple[tuple[str, ...], list[tuple[s
     """The table of the first screen and of the terminal: columns and rows, accuracies in per cent with intervals."""
     titles = {e.key: e.title for e in result.experiments} | {WINNER: "Best of the grid, by validation"}
     rows = [
-        (title, _describe_recipe(result.runs[key]), *(_format(result.runs[key].evaluation[name]) for name in PARTS))
+        (title, describe_recipe(result.runs[key]), *(_format(result.runs[key].evaluation[name]) for name in PARTS))
         for key, title in titles.items()
     ]
     return ("experiment", "recipe", "training %", "validation %", "test %"), rows
@@ -65,7 +65,8 @@ def _format(metrics: Metrics) -> str:
     return format_accuracy(metrics.accuracy, metrics.n)
 
 
-def _describe_recipe(run: Run) -> str:
+def describe_recipe(run: Run) -> str:
+    """The recipe in a few words, such as ``CE, rate 0.001, l2 0, batch 100``."""
     recipe = run.recipe
     loss = {"cross_entropy": "CE", "multiple_bce": "BCE"}.get(recipe.loss, recipe.loss)
     extras = [f"flip {recipe.flip:g}"] if recipe.flip else []
@@ -90,8 +91,8 @@ def _write_notices(result: StudyResult, is_comparable: bool) -> list[Notice]:
     if result.fallback:
         notices.append(
             Notice(
-                f"No source of CIFAR-10 could be reached, so the same study was run on **{result.dataset.name}**, which "
-                "comes with scikit-learn. Nothing on this page is a result on CIFAR-10. "
+                f"No source of CIFAR-10 could be reached, so the same study was run on **{result.dataset.name}**, "
+                "which comes with scikit-learn. Nothing on this page is a result on CIFAR-10. "
                 + " ".join(result.fallback.split()),
                 "bad",
                 "THIS IS NOT CIFAR-10",
@@ -189,7 +190,7 @@ def _make_run_table(result: StudyResult, experiment: Experiment) -> Table:
         if (m := run.evaluation[name])
     )
     columns = ("rows", "n", "loss", "cost", "accuracy %, 95 % interval")
-    return Table(f"{experiment.title} ({_describe_recipe(run)}) after {len(run.history)} epochs.", columns, rows)
+    return Table(f"{experiment.title} ({describe_recipe(run)}) after {len(run.history)} epochs.", columns, rows)
 
 
 def _make_experiment_section(

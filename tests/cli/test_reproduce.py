@@ -1,0 +1,82 @@
+import json
+import os
+import re
+
+import pytest
+
+from monolayer.errors import DataUnavailable
+
+FIGURES = {f"{key}-{kind}.png" for key in ("all-data", "flips", "step-decay", "cross-entropy", "multiple-bce")
+           for kind in ("loss", "cost", "templates", "probability")} | {"grid.png"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def unreachable():
+    def load(*_, **__):
+        raise DataUnavailable("CIFAR-10 could not be had from any source: the wire is cut")
+
+    return load
+
+
+def test_the_whole_study_on_digits(command, tmp_path):
+    out = tmp_path / "report"
+    result = command("reproduce", "digits", "--epochs", "2", "--out", out)
+    assert result.code == 0
+    assert str(out / "report.html") in result.out
+    assert set(os.listdir(out)) == {"figures", "networks", "report.html", "report.md", "results.json"}
+    assert {name for name in os.listdir(out / "figures") if name.endswith(".png")} == FIGURES
+    results = json.loads((out / "results.json").read_text())
+    assert len(results["grid"]["runs"]) == 36
+    assert len(results["test_openings"]) == 1
+    assert "not cifar" not in (out / "report.html").read_text().lower()
+    assert "The study: 100 of 100 %" in result.err
+
+
+def test_page_markdown_and_json_carry_the_same_numbers(command, tmp_path):
+    out = tmp_path / "report"
+    command("reproduce", "digits", "--epochs", "1", "--out", out)
+    results = json.loads((out / "results.json").read_text())
+    page, markdown = (out / "report.html").read_text(), (out / "report.md").read_text()
+    for experiment in results["experiments"].values():
+        for name in ("train", "val", "test"):
+            cell = re.compile(rf"{100 * experiment[name]['accuracy']:.2f} (\\?)\[")
+            assert cell.search(page)
+            assert cell.search(markdown)
+
+
+def test_without_any_source_the_study_runs_on_digits_and_says_so_in_large_print(
+    command, tmp_path, monkeypatch, unreachable
+):
+    monkeypatch.setattr("monolayer.data.load.load_cifar10", unreachable)
+    out = tmp_path / "report"
+    result = command("reproduce", "--epochs", "1", "--out", out)
+    assert result.code == 0
+    assert "CIFAR-10 IS NOT TO BE HAD: THE STUDY RUNS ON DIGITS INSTEAD" in result.err
+    assert "THIS IS NOT CIFAR-10" in result.out
+    page = (out / "report.html").read_text()
+    assert "THIS IS NOT CIFAR-10" in page
+    assert "the wire is cut" in page
+    assert "53.20" not in page  # what the original prints of CIFAR-10 has no place beside digits
+
+
+def test_cifar10_named_and_not_to_be_had_is_an_error(command, tmp_path, monkeypatch, unreachable):
+    monkeypatch.setattr("monolayer.data.load.load_cifar10", unreachable)
+    result = command("reproduce", "cifar10", "--out", tmp_path / "report")
+    assert (result.code, result.out) == (1, "")
+    assert "the wire is cut" in result.err
+    assert os.listdir(tmp_path) == ["place"]
+
+
+def test_an_older_report_is_replaced_only_when_asked_and_only_if_it_is_ours(command, tmp_path):
+    out, foreign = tmp_path / "report", tmp_path / "foreign"
+    words = ["reproduce", "digits", "--epochs", "1"]
+    assert command(*words, "--out", out).code == 0
+    assert command(*words, "--out", out).code == 2
+    assert command(*words, "--out", out, "--overwrite", "--seed", "5").code == 0
+    assert json.loads((out / "results.json").read_text())["experiments"]["flips"]["recipe"]["seed"] == 5
+    foreign.mkdir()
+    (foreign / "mine.txt").write_text("precious")
+    result = command(*words, "--out", foreign, "--overwrite")
+    assert result.code == 2
+    assert "was not made by monolayer" in result.err
+    assert (foreign / "mine.txt").read_text() == "precious"

@@ -1,0 +1,73 @@
+import csv
+import os
+
+import pytest
+
+QUICK = ["sweep", "digits", "--epochs", "2", "--val-size", "200"]
+GRID = ["--grid", "learning-rate=0.001,0.01", "--grid", "l2=0,0.1", "--grid", "batch-size=50,100"]
+
+
+def test_json_holds_the_runs_best_first_and_the_test_rows_stay_sealed(command):
+    result = command(*QUICK, *GRID, "--top", "5", "--json")
+    assert result.code == 0
+    runs = result.json["runs"]
+    assert len(runs) == 5
+    accuracies = [run["val"]["accuracy"] for run in runs]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert all("test" not in run and run["recipe"]["epochs"] == 2 for run in runs)
+    assert set(result.json) == {"runs", "seconds", "findings"}
+
+
+def test_the_folder_is_that_of_a_run_with_the_table_of_all(command, tmp_path):
+    out = tmp_path / "grid"
+    assert command(*QUICK, *GRID, "--out", out).code == 0
+    assert set(os.listdir(out)) == {
+        "evaluation.json", "figures", "histories.csv", "history.csv", "network.safetensors", "recipe.json",
+        "report.html", "sweep.csv",
+    }  # fmt: skip
+    with (out / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    assert {(row["learning_rate"], row["l2"], row["batch_size"]) for row in rows} == {
+        (r, l2, b) for r in ("0.001", "0.01") for l2 in ("0.0", "0.1") for b in ("50", "100")
+    }
+    with (out / "histories.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 16
+    assert "grid.png" in os.listdir(out / "figures")
+
+
+def test_any_field_is_an_axis(command):
+    grid = ["--grid", "loss=cross-entropy,multiple-bce", "--grid", "schedule=constant,cosine", "--grid", "seed=1,2"]
+    runs = command(*QUICK, *grid, "--json").json["runs"]
+    assert {run["recipe"]["loss"] for run in runs} == {"cross_entropy", "multiple_bce"}
+    assert len(runs) == 8
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ("momentum=1,2", "a recipe has no field 'momentum'"),
+        ("l2", "is not NAME=VALUE,VALUE"),
+        ("l2=", "is not NAME=VALUE,VALUE"),
+        ("l2=0,much", "--grid l2: 'much' is not a number."),
+        ("batch-size=1.5", "--grid batch_size: '1.5' is not a whole number."),
+        ("l2=-1", "l2 is -1.0; accepted is a number of 0 or above."),
+        ("loss=hinge", "Unknown loss 'hinge'"),
+        ("batch-size=50,5000", "batch_size is 5000; accepted are 1 to 1238"),
+    ],
+)
+def test_bad_axes_are_refused(command, tmp_path, grid, message):
+    result = command(*QUICK, "--grid", grid, "--out", tmp_path / "out")
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert os.listdir(tmp_path) == ["place"]
+
+
+def test_an_axis_named_twice_is_refused(command):
+    assert "names l2 twice" in command(*QUICK, "--grid", "l2=0", "--grid", "l2=1").err
+
+
+def test_nothing_held_out_is_refused(command):
+    result = command("sweep", "digits", "--val-size", "0", "--grid", "l2=0,1")
+    assert result.code == 2
+    assert "no rows are held out" in result.err

@@ -1,0 +1,150 @@
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from monolayer.folder import load_history, load_network, load_recipe
+from monolayer.recipe import Recipe
+
+QUICK = ["train", "digits", "--epochs", "3", "--val-size", "200"]
+LAYOUT = ["evaluation.json", "figures", "history.csv", "network.safetensors", "predictions.csv", "recipe.json",
+          "report.html"]  # fmt: skip
+
+
+def test_json_is_one_object_of_the_promised_shape(command):
+    result = command(*QUICK, "--json")
+    assert result.code == 0
+    run = result.json
+    assert set(run) >= {"recipe", "train", "val", "test", "seconds", "findings"}
+    assert run["recipe"] == Recipe(epochs=3).to_dict()
+    for name, n in (("train", 1238), ("val", 200), ("test", 359)):
+        assert set(run[name]) >= {"loss", "cost", "accuracy", "accuracy_interval"}
+        assert run[name]["n"] == n
+        low, high = run[name]["accuracy_interval"]
+        assert 0 <= low <= run[name]["accuracy"] <= high <= 1
+
+
+def test_options_are_the_recipes_names_with_hyphens(command):
+    options = ["--loss", "multiple-bce", "--learning-rate", "0.1", "--l2", "0.01", "--batch-size", "32", "--schedule",
+               "step:1:0.5", "--flip", "0.25", "--init-std", "0.1", "--seed", "7", "--dtype", "float64"]  # fmt: skip
+    expected = Recipe("multiple_bce", 0.1, 0.01, 32, 3, "step:1:0.5", 0.25, 0.1, 7, "float64")
+    assert command(*QUICK, *options, "--json").json["recipe"] == expected.to_dict()
+
+
+def test_everything_goes_into_one_folder_of_the_promised_layout(command, tmp_path):
+    out = tmp_path / "runs" / "a"
+    result = command(*QUICK, "--out", out)
+    assert result.code == 0
+    assert sorted(os.listdir(out)) == LAYOUT
+    assert load_recipe(out) == Recipe(epochs=3)
+    with (out / "history.csv").open() as file:
+        assert next(csv.reader(file)) == [
+            "epoch", "learning_rate", "train_loss", "train_cost", "train_accuracy", "val_loss", "val_cost",
+            "val_accuracy",
+        ]  # fmt: skip
+    assert [row.epoch for row in load_history(out)] == [1, 2, 3]
+    evaluation = json.loads((out / "evaluation.json").read_text())
+    assert evaluation["test_openings"] == ["final evaluation"]
+    assert evaluation["train"]["accuracy"] == load_history(out)[-1].train_accuracy
+    assert load_network(out).weights.shape == (10, 64)
+    assert "report.html" in result.out
+    assert os.listdir(out.parent) == ["a"]
+
+
+def test_predictions_agree_with_the_evaluation(command, tmp_path):
+    command(*QUICK, "--out", tmp_path / "a")
+    with (tmp_path / "a" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    accuracy = np.mean([row["label"] == row["predicted"] for row in rows])
+    assert json.loads((tmp_path / "a" / "evaluation.json").read_text())["test"]["accuracy"] == pytest.approx(accuracy)
+
+
+def test_epoch_lines_go_to_stderr_with_validation_beside_training(command):
+    err = command(*QUICK).err
+    train, val = r"Loss: \d\.\d{4}, Accuracy: \d+\.\d\d%", r"Val loss: \d\.\d{4}, Val accuracy: \d+\.\d\d%"
+    assert re.search(rf"Epoch 1/3 - LR: 0\.00100 - {train} - {val}\n", err)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--loss", "hinge"], "Unknown loss 'hinge'; accepted are cross_entropy, multiple_bce."),
+        (["--schedule", "steps"], "Unknown schedule 'steps'; accepted are"),
+        (["--learning-rate", "-1"], "learning_rate is -1.0; accepted is a number above 0."),
+        (["--batch-size", "2000"], "batch_size is 2000; accepted are 1 to 1238, the training rows."),
+        (["--val-size", "1438"], "1438 validation rows leave no training rows"),
+        (["--val-size", "-1"], "val_size is -1; accepted is a whole number of 0 or above."),
+        (["--train-size", "99999"], "train_size is 99999; accepted are 1 to 1238"),
+        (["--flip", "2"], "flip is 2.0; accepted is a probability from 0 to 1."),
+        (["--dtype", "int8"], "dtype is 'int8'; accepted is float32 or float64."),
+        (["--data", "nowhere"], "digits comes with scikit-learn and is read from no path"),
+        (["--epochs", "many"], "Invalid value for '--epochs'"),
+    ],
+)
+def test_bad_input_gets_one_sentence_code_2_and_leaves_nothing(command, tmp_path, options, message):
+    result = command(*QUICK, *options, "--out", tmp_path / "out")
+    assert result.code == 2
+    assert message in result.err
+    assert "Traceback" not in result.err
+    assert result.out == ""
+    assert os.listdir(tmp_path) == ["place"]
+
+
+def test_an_unknown_dataset_is_refused(command):
+    result = command("train", "mnist")
+    assert (result.code, result.out) == (2, "")
+    assert "'mnist' is not a dataset; accepted are cifar10, digits." in result.err
+
+
+def test_an_output_folder_in_use_is_refused_before_any_work_and_left_alone(command, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("precious")
+    result = command(*QUICK, "--out", out)
+    assert result.code == 2
+    assert "exists and is not empty; name a new or empty folder with --out." in result.err
+    assert "Epoch" not in result.err
+    assert os.listdir(out) == ["mine.txt"]
+
+
+def test_an_output_folder_that_cannot_be_made_is_refused(command, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = command(*QUICK, "--out", tmp_path / "file" / "out")
+    assert result.code == 2
+    assert "is a file, so" in result.err
+
+
+def test_ctrl_c_finishes_the_epoch_keeps_what_is_done_and_exits_with_130(tmp_path):
+    out = tmp_path / "out"
+    words = ["train", "digits", "--epochs", "1000000", "--val-size", "200", "--out", str(out)]
+    with subprocess.Popen([sys.executable, "-m", "monolayer", *words], stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.startswith("Epoch 3/"):
+                break
+        process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + 60
+        for _ in process.stderr:
+            assert time.monotonic() < deadline
+        assert process.wait(60) == 130
+    history = load_history(out)
+    assert 3 <= len(history) < 1_000_000
+    assert json.loads((out / "evaluation.json").read_text())["epochs_done"] == len(history)
+    assert "Not finished" in (out / "report.html").read_text()
+    assert load_recipe(out).epochs == 1_000_000
+
+
+@pytest.mark.cifar10
+@pytest.mark.usefixtures("cifar10")
+def test_the_real_images_train_from_the_command(command, tmp_path):
+    result = command("train", "cifar10", "--train-size", "10000", "--epochs", "2", "--out", tmp_path / "a", "--json")
+    assert result.code == 0
+    assert result.json["train"]["n"] == 10_000
+    assert result.json["test"]["n"] == 10_000
+    assert 0.3 < result.json["test"]["accuracy"] < 0.42
