@@ -93,8 +93,10 @@ def draw_templates(network: OneLayer, name: str, title: str = "") -> Picture | N
     return Picture(f"{name}-templates", chart, _capitalise(caption), alt)
 
 
-def draw_probabilities(probability: Array, correct: Array, name: str, title: str = "") -> Picture:
-    """Histogram of the true class's probability (n,), right and wrong answers (n,) bool overlaid."""
+def draw_probabilities(
+    probability: Array, correct: Array, name: str, title: str = "", n_max: float | None = None
+) -> Picture:
+    """Histogram of the true class's probability (n,), right and wrong answers (n,) bool overlaid, n_max high."""
     means = [
         float(np.mean(part)) if len(part) else float("nan") for part in (probability[correct], probability[~correct])
     ]
@@ -102,7 +104,7 @@ def draw_probabilities(probability: Array, correct: Array, name: str, title: str
         f"{_prefix(title)}probability given to the true class on the {len(probability):,} test rows: "
         f"{means[0]:.2f} on average where the answer is right, {means[1]:.2f} where it is wrong."
     )
-    chart = ProbabilityHistogram(probability, correct)
+    chart = ProbabilityHistogram(probability, correct, n_max=n_max)
     return Picture(f"{name}-probability", chart, _capitalise(caption), f"Two overlaid histograms. {caption}")
 
 
