@@ -21,8 +21,8 @@ TOP = 10
 PARTS = ("train", "val", "test")
 LOSSES_COMPARED = ("cross_entropy", "multiple_bce")
 SCALES_DIFFER = (
-    "The two losses are not on one scale: multiple binary cross-entropy averages over the K classes, so its gradient is "
-    "K times smaller, its rate is ten times larger here, and the same l2 weighs more against it. Its probabilities are "
+    "The two losses are not on one scale: multiple binary cross-entropy averages over the K classes, so its gradient "
+    "is K times smaller, its rate is ten times larger here, and the same l2 weighs more against it. Its probabilities are "
     "one sigmoid a class and need not sum to one."
 )
 
@@ -41,7 +41,7 @@ def make_study_document(
     by_key = {experiment.key: experiment for experiment in result.experiments}
     is_comparable = result.dataset.name == PRINTED_FOR
     return Document(
-        title=f"One layer on {DISPLAY_NAMES.get(result.dataset.name, result.dataset.name)}: the bonus assignment, measured",
+        title=f"One layer on {_name(result)}: the bonus assignment, measured",
         lead=_write_lead(result),
         notices=tuple(_write_notices(result, is_comparable)),
         summary=_make_summary(result),
@@ -70,6 +70,10 @@ def make_study_table(result: StudyResult) -> tuple[tuple[str, ...], list[tuple[s
         for key, title in titles.items()
     ]
     return ("experiment", "test %", "validation %", "training %", "recipe"), rows
+
+
+def _name(result: StudyResult) -> str:
+    return DISPLAY_NAMES.get(result.dataset.name, result.dataset.name)
 
 
 def _format(metrics: Metrics) -> str:
@@ -193,7 +197,7 @@ def compute_common_height(result: StudyResult) -> float:
         for p in map(result.probabilities.get, LOSSES_COMPARED)
         if p
     ]
-    return 1.05 * max(max(frame[name]) for frame in frames for name in ("n_correct", "n_incorrect"))
+    return 1.05 * float(max(max(frame[name]) for frame in frames for name in ("n_correct", "n_incorrect")))
 
 
 def _lay_out(pictures: list[Picture]) -> list[Block]:
@@ -247,8 +251,8 @@ def _make_grid_section(result: StudyResult, pictures: list[Picture], is_comparab
         Table(f"The ten best of {len(runs)} recipes by validation accuracy.", columns, rows),
         Paragraph(
             f"The best row's interval reaches from {100 * best.interval[0]:.1f} to {100 * best.interval[1]:.1f} %, and "
-            f"{n_close} of the {len(runs)} recipes lie within it. By {best.n:,} validation images alone, these cannot be "
-            "told apart."
+            f"{n_close} of the {len(runs)} recipes lie within it. By {best.n:,} validation images alone, these "
+            "cannot be told apart."
         ),
         *printed_blocks,
         *(FigureRow((picture.render(),)) for picture in pictures),
