@@ -22,8 +22,8 @@ PARTS = ("train", "val", "test")
 LOSSES_COMPARED = ("cross_entropy", "multiple_bce")
 SCALES_DIFFER = (
     "The two losses are not on one scale: multiple binary cross-entropy averages over the K classes, so its gradient "
-    "is K times smaller, its rate is ten times larger here, and the same l2 weighs more against it. Its probabilities are "
-    "one sigmoid a class and need not sum to one."
+    "is K times smaller, its rate is ten times larger here, and the same l2 weighs more against it. Its probabilities "
+    "are one sigmoid a class and need not sum to one."
 )
 
 
