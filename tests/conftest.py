@@ -1,11 +1,18 @@
-"""What tests of every room share: the real CIFAR-10, fetched once and then cached."""
+"""What tests of every room share: the real CIFAR-10, fetched once and then cached, and the command."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from monolayer.cli.main import main
 from monolayer.data.cifar10 import load_cifar10
 from monolayer.data.dataset import Dataset
 from monolayer.errors import MonolayerError
@@ -20,3 +27,38 @@ def cifar10() -> Dataset:
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI must have CIFAR-10: {error}")
         pytest.skip(f"CIFAR-10 is not to be had: {error}")
+
+
+@dataclass
+class Result:
+    """What a command left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Result]:
+    """command(*words) -> Result: the command in this process, through main() as people do, in an empty folder."""
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.chdir(place)
+
+    def run(*words: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["monolayer", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run

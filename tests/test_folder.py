@@ -6,8 +6,8 @@ import pytest
 from monolayer.errors import BadData, BadInput
 from monolayer.folder import load_evaluation, load_history, load_recipe, open_new_folder, save_run, save_sweep
 from monolayer.recipe import Recipe
-from monolayer.sweep import sweep
-from monolayer.train import TrainOptions, train
+from monolayer.sweeping import sweep
+from monolayer.training import TrainOptions, train
 from tests.made import make_dataset
 
 

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from monolayer.errors import BadData, BadInput, DataUnavailable, MonolayerError
     from monolayer.network import OneLayer
     from monolayer.recipe import Recipe
-    from monolayer.sweep import Sweep, sweep
-    from monolayer.train import Run, TrainOptions, evaluate_test, train
+    from monolayer.sweeping import Sweep, sweep
+    from monolayer.training import Run, TrainOptions, evaluate_test, train
 
 __version__ = "0.1.0"
 
 # Where each public name lives. Names are imported when they are first asked for: `import monolayer` does no work, and
-# the command line starts without loading what it does not use.
+# the command line starts without loading what it does not use. No module may bear a public name (training.train, not
+# train.train): Python would put the module where the function belongs.
 _HOMES = {
     "BadData": "errors",
     "BadInput": "errors",
@@ -27,14 +28,14 @@ _HOMES = {
     "MonolayerError": "errors",
     "OneLayer": "network",
     "Recipe": "recipe",
-    "Run": "train",
+    "Run": "training",
     "Splits": "data.splits",
-    "Sweep": "sweep",
-    "TrainOptions": "train",
-    "evaluate_test": "train",
+    "Sweep": "sweeping",
+    "TrainOptions": "training",
+    "evaluate_test": "training",
     "load": "data.load",
-    "sweep": "sweep",
-    "train": "train",
+    "sweep": "sweeping",
+    "train": "training",
 }
 
 __all__ = [

@@ -16,8 +16,8 @@ from typing import Any
 from monolayer.errors import BadData, BadInput
 from monolayer.network import OneLayer
 from monolayer.recipe import Recipe
-from monolayer.sweep import Sweep
-from monolayer.train import HISTORY_COLUMNS, EpochRow, Run
+from monolayer.sweeping import Sweep
+from monolayer.training import HISTORY_COLUMNS, EpochRow, Run
 
 RECIPE = "recipe.json"
 HISTORY = "history.csv"

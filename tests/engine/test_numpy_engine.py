@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from monolayer.engine.numpy_engine import _mirror
 from monolayer.recipe import Recipe
-from monolayer.train import TrainOptions, train, train_bank
+from monolayer.training import TrainOptions, train, train_bank
 from tests.made import make_dataset
 from tests.reference import plain_loop
 

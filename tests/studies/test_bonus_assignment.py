@@ -8,7 +8,7 @@ from monolayer.report.provenance import collect_provenance
 from monolayer.studies import printed
 from monolayer.studies.bonus_assignment import GRID_AXES, WINNER, declare_experiments, run_study
 from monolayer.studies.bonus_report import decode_grid_row, draw_study, make_study_document
-from monolayer.train import train
+from monolayer.training import train
 
 
 @pytest.fixture(scope="module")

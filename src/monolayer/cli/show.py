@@ -8,8 +8,8 @@ from monolayer.cli.console import print_line, print_table
 
 if TYPE_CHECKING:
     from monolayer.evaluate.metrics import Metrics
-    from monolayer.sweep import Sweep
-    from monolayer.train import Run
+    from monolayer.sweeping import Sweep
+    from monolayer.training import Run
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 

@@ -57,8 +57,8 @@ def sweep(
     )
     from monolayer.folder import open_new_folder
     from monolayer.report.of_run import save_sweep_with_report
-    from monolayer.sweep import make_grid, train_recipes
-    from monolayer.train import TrainOptions
+    from monolayer.sweeping import make_grid, train_recipes
+    from monolayer.training import TrainOptions
 
     recipes = make_grid(base, axes)
     with ExitStack() as stack:

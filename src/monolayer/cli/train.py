@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from monolayer.cli.console import Console, Interruption
     from monolayer.data.splits import Splits
     from monolayer.recipe import Recipe
-    from monolayer.train import EpochRow, Run
+    from monolayer.training import EpochRow, Run
 
 INTERRUPTED = 130
 
@@ -81,7 +81,7 @@ def train(
 
 def _run(splits: Splits, recipe: Recipe, every: int, watched: tuple[Console, Interruption]) -> Run:
     from monolayer.report.of_history import format_epoch
-    from monolayer.train import TrainOptions, evaluate_test, train
+    from monolayer.training import TrainOptions, evaluate_test, train
 
     console, interruption = watched
 

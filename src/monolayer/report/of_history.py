@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monolayer.train import EpochRow
+from monolayer.training import EpochRow
 
 
 def format_epoch(row: EpochRow, epochs: int) -> str:

@@ -32,8 +32,8 @@ from monolayer.report.pictures import (
     save_pictures,
 )
 from monolayer.report.provenance import collect_provenance
-from monolayer.sweep import Sweep
-from monolayer.train import Run
+from monolayer.sweeping import Sweep
+from monolayer.training import Run
 
 Array = npt.NDArray[Any]
 PREDICTIONS = "predictions.csv"

@@ -24,7 +24,7 @@ from monolayer.figures import (
 )
 from monolayer.network import OneLayer
 from monolayer.report.document import FigureBlock
-from monolayer.train import EpochRow
+from monolayer.training import EpochRow
 
 Array = npt.NDArray[Any]
 HEAT_MAP_AXES = ("learning_rate", "l2", "batch_size")

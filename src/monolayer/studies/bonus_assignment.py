@@ -12,8 +12,8 @@ from monolayer.data.dataset import Dataset
 from monolayer.data.splits import Rows, Splits
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
-from monolayer.sweep import Sweep, group_recipes, make_grid, train_recipes
-from monolayer.train import Run, TrainOptions, add_test_metrics, train_bank
+from monolayer.sweeping import Sweep, group_recipes, make_grid, train_recipes
+from monolayer.training import Run, TrainOptions, add_test_metrics, train_bank
 
 Array = npt.NDArray[Any]
 

@@ -13,7 +13,7 @@ from monolayer.report.of_run import format_accuracy
 from monolayer.report.pictures import Picture, draw_curves, draw_heat_map, draw_probabilities, draw_templates
 from monolayer.studies import printed
 from monolayer.studies.bonus_assignment import GRID_AXES, WINNER, Experiment, StudyResult
-from monolayer.train import Run
+from monolayer.training import Run
 
 PRINTED_FOR = "cifar10"
 DISPLAY_NAMES = {"cifar10": "CIFAR-10"}

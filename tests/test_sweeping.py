@@ -4,8 +4,8 @@ import pytest
 
 from monolayer.errors import BadInput
 from monolayer.recipe import Recipe
-from monolayer.sweep import group_recipes, make_grid, sweep
-from monolayer.train import TrainOptions, train
+from monolayer.sweeping import group_recipes, make_grid, sweep
+from monolayer.training import TrainOptions, train
 from tests.made import make_dataset
 
 BASE = Recipe(epochs=3, batch_size=10)

@@ -12,7 +12,7 @@ from monolayer.data.splits import Splits
 from monolayer.engine.bank import SHARED_FIELDS
 from monolayer.errors import BadInput
 from monolayer.recipe import FIELDS, Recipe
-from monolayer.train import Run, TrainOptions, check_recipe, train_bank
+from monolayer.training import Run, TrainOptions, check_recipe, train_bank
 
 
 @dataclass(frozen=True, eq=False)

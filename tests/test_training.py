@@ -5,7 +5,7 @@ from scipy.stats import binomtest
 from monolayer.data.dataset import Dataset
 from monolayer.errors import BadInput
 from monolayer.recipe import Recipe
-from monolayer.train import TrainOptions, evaluate_test, train
+from monolayer.training import TrainOptions, evaluate_test, train
 from tests.made import make_dataset
 from tests.reference import plain_loop
 

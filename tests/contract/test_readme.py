@@ -1,0 +1,30 @@
+"""What the README shows must run: its commands exist, and its library lines work (on digits, with fewer epochs)."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def test_the_library_lines_run(capsys):
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    code = code.replace('"cifar10"', '"digits"').replace("1000", "200").replace("epochs=40", "epochs=2")
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("Metrics(loss=")
+
+
+def test_every_command_in_the_table_is_accepted(command):
+    rows = re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE)
+    names = {row.split()[0] for row in rows}
+    assert names == {"fetch", "train", "sweep", "predict", "report", "reproduce"}
+    for row in rows:
+        name, *words = row.split()
+        help_text = re.sub(r"\s+", " ", command(name, "--help").out)
+        assert all(word in help_text for word in words if word.startswith("--"))
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_links_lead_somewhere(path):
+    assert (Path(__file__).parents[2] / path).exists()
