@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -24,14 +25,24 @@ def test_an_error_over_there_is_raised_here_and_the_thread_goes_on():
         partner.wait()
 
 
-def leave_in_the_middle(partner):
+def start_and_leave(partner, task, pause):
     with partner:
-        partner.start(lambda: None)
+        partner.start(task)
+        time.sleep(pause)
         raise KeyboardInterrupt
 
 
-def test_leaving_in_the_middle_ends_the_thread():
+@pytest.mark.parametrize("pause", [0, 0.02, 0.1])
+def test_leaving_before_during_and_after_a_task_ends_the_thread(pause):
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        leave_in_the_middle(Partner())
+        start_and_leave(Partner(), lambda: time.sleep(0.05), pause)
+    assert threading.active_count() == before
+
+
+def test_leaving_after_a_task_was_heard_of_ends_the_thread():
+    before = threading.active_count()
+    with Partner() as partner:
+        partner.start(lambda: None)
+        partner.wait()
     assert threading.active_count() == before

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import train_test_split
 
 from monolayer.data.dataset import Dataset
 from monolayer.errors import BadInput
@@ -141,6 +140,8 @@ def _cut(dataset: Dataset, left: Array, size: int, seed: int | None, what: str) 
         raise BadInput(f"{size} {what} rows leave no training rows; {what} rows must be fewer than {len(left)}.")
     if seed is None or size == 0:
         return left[: len(left) - size], left[len(left) - size :]
+    from sklearn.model_selection import train_test_split  # here: it takes a second that splits by file order never need
+
     try:
         rest, cut = train_test_split(left, test_size=size, random_state=seed, stratify=dataset.y[left])
     except ValueError as error:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
+
+
+def _do_nothing() -> None:
+    pass
 
 
 class Partner:
@@ -18,9 +23,9 @@ class Partner:
         self._go, self._done = threading.Lock(), threading.Lock()
         self._go.acquire()
         self._done.acquire()
-        self._task: Callable[[], None] | None = None
+        self._task: Callable[[], None] = _do_nothing
         self._error: BaseException | None = None
-        self._busy = False
+        self._leaving = False
         self._thread = threading.Thread(target=self._work, name="monolayer-partner", daemon=True)
 
     def __enter__(self) -> Partner:
@@ -30,21 +35,20 @@ class Partner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if self._busy:
-            self._done.acquire()
-        self._task = None
-        self._go.release()
+        # No word from the task is waited for: an interrupt may have come anywhere, even between hearing and noting it.
+        self._leaving = True
+        with suppress(RuntimeError):  # a task that was handed over and not yet taken up
+            self._go.release()
         self._thread.join()
 
     def start(self, task: Callable[[], None]) -> None:
         """Hand over a task; :meth:`wait` must follow."""
-        self._task, self._busy = task, True
+        self._task = task
         self._go.release()
 
     def wait(self) -> None:
         """Wait for the task; what it raised is raised here."""
         self._done.acquire()
-        self._busy = False
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -52,7 +56,7 @@ class Partner:
     def _work(self) -> None:
         while True:
             self._go.acquire()
-            if self._task is None:
+            if self._leaving:
                 return
             try:
                 self._task()

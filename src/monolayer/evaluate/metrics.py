@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 
 from monolayer.losses import Loss, compute_cost
 
@@ -49,6 +48,8 @@ class Metrics:
 
 def compute_wilson_interval(accuracy: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a share of n rows (Wilson 1927, by scipy)."""
+    from scipy.stats import binomtest  # here: it takes half a second, which training need not wait for
+
     interval = binomtest(round(accuracy * n), n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
