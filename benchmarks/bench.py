@@ -47,7 +47,7 @@ def make_cases(epochs: int) -> list[Case]:
 
 def measure(case: Case) -> None:
     """Run the command once; note its own count of seconds and the peak memory of its process."""
-    with tempfile.TemporaryFile("w+") as out:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
         pid = os.posix_spawn(
             case.command[0],
             case.command,
@@ -60,7 +60,7 @@ def measure(case: Case) -> None:
         out.seek(0)
         result = json.load(out)
     case.seconds.append(result["seconds"])
-    case.mib.append(usage.ru_maxrss / 1024)
+    case.mib.append(usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))  # bytes there, KiB here
     case.test_accuracy = result.get("test_accuracy") or (result.get("test") or {}).get("accuracy")
 
 

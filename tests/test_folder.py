@@ -1,5 +1,7 @@
 import errno
 import os
+import time
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,69 @@ def test_an_empty_folder_is_taken_and_a_full_one_refused(tmp_path):
         fill(tmp_path / "file")
 
 
+def test_a_folder_that_was_filled_meanwhile_is_not_overwritten_and_nothing_is_lost(tmp_path):
+    with pytest.raises(BadInput, match="filled by something else meanwhile; what was made here is in"):
+        fill_while_another_does(tmp_path / "out")
+    assert (tmp_path / "out" / "evaluation.json").read_text() == "theirs"
+    kept = next(path for path in tmp_path.iterdir() if path.name != "out")
+    assert (kept / "evaluation.json").read_text() == "ours"
+
+
+def fill_while_another_does(path):
+    with open_new_folder(path) as folder:
+        (folder / "evaluation.json").write_text("ours")
+        fill(path, "theirs")
+
+
+def test_when_the_new_folder_cannot_be_put_in_place_the_old_one_comes_back(tmp_path, monkeypatch):
+    fill(tmp_path / "out", "old")
+    rename = Path.rename
+
+    def fail(self, target):
+        if self.name.endswith(".partial"):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(BadInput, match="Input/output error"):
+        fill(tmp_path / "out", "new", replace=True)
+    assert (tmp_path / "out" / "evaluation.json").read_text() == "old"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_folder_with_anything_foreign_in_it_is_not_replaced(tmp_path):
+    (tmp_path / "results.json").write_text("{}")
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(BadInput, match=r"holds thesis\.txt, which monolayer did not make"):
+        fill(tmp_path, replace=True)
+    assert sorted(os.listdir(tmp_path)) == ["results.json", "thesis.txt"]
+
+
+def test_a_working_folder_is_refused_and_a_link_followed(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    fill(tmp_path / "link")
+    assert os.listdir(tmp_path / "empty") == ["evaluation.json"]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(BadInput, match="in use as a working folder"):
+        fill(Path())
+
+
+def test_what_is_not_the_disks_trouble_is_not_called_so(tmp_path):
+    with pytest.raises(ConnectionResetError):
+        fill(tmp_path / "out", error=ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
+
+
+def test_drafts_of_runs_that_were_killed_long_ago_are_swept(tmp_path):
+    for age_days in (0, 3):
+        left = tmp_path / f".out.{age_days}.partial"
+        left.mkdir()
+        os.utime(left, (time.time() - age_days * 86_400,) * 2)
+    fill(tmp_path / "out")
+    assert sorted(os.listdir(tmp_path)) == [".out.0.partial", "out"]
+
+
 def test_replacing_keeps_the_old_one_until_the_new_one_is_whole(tmp_path):
     fill(tmp_path / "out", "old")
     with pytest.raises(ValueError, match="x"):
@@ -60,8 +125,13 @@ def test_replacing_keeps_the_old_one_until_the_new_one_is_whole(tmp_path):
 
 
 def test_a_saved_run_is_read_as_it_was(tmp_path):
-    run = train(make_dataset().split(40), Recipe(epochs=3, batch_size=10), TrainOptions(train_every=2, val_every=1))
-    save_run(run, tmp_path)
+    run = train(
+        make_dataset().split(40), Recipe(epochs=3, batch_size=10), options=TrainOptions(train_every=2, val_every=1)
+    )
+    save_run(run, tmp_path, dataset={}, test_openings=[], provenance={})
+    assert (tmp_path / "network.safetensors").stat().st_mode & 0o777 == (
+        tmp_path / "recipe.json"
+    ).stat().st_mode & 0o777
     assert load_recipe(tmp_path) == run.recipe
     assert load_history(tmp_path) == run.history
     assert load_evaluation(tmp_path)["val"]["accuracy"] == run.evaluation["val"].accuracy
@@ -69,7 +139,7 @@ def test_a_saved_run_is_read_as_it_was(tmp_path):
 
 def test_a_diverged_sweep_can_be_saved(tmp_path):
     result = sweep(make_dataset().split(40), Recipe(epochs=9, batch_size=10), learning_rate=[0.01, 10.0], l2=[1.0])
-    save_sweep(result, tmp_path)
+    save_sweep(result, tmp_path, dataset={}, test_openings=[], provenance={})
     assert load_evaluation(tmp_path)["sweep"]["runs"][-1]["val"]["loss"] is None
 
 
@@ -77,6 +147,13 @@ def test_a_diverged_sweep_can_be_saved(tmp_path):
 def test_a_folder_that_is_no_runs_is_refused(tmp_path, load):
     with pytest.raises(BadData, match="a folder made by monolayer train holds it"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", "\x00"])
+def test_a_damaged_evaluation_is_refused(tmp_path, content):
+    (tmp_path / "evaluation.json").write_text(content)
+    with pytest.raises(BadData, match="is not an evaluation written by monolayer"):
+        load_evaluation(tmp_path)
 
 
 def test_a_damaged_history_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 
 from monolayer.errors import BadInput
@@ -42,6 +43,22 @@ def test_diverged_runs_rank_last_and_the_json_holds_no_nan():
     assert [finding["recipe"]["learning_rate"] for finding in result.to_dict()["findings"]].count(10.0) >= 1
 
 
+def test_a_run_that_diverged_but_is_finite_ranks_last_too():
+    splits = make_dataset(seed=3).split(60)
+    splits.dataset.y[:] = np.random.default_rng(0).permutation(splits.dataset.y)
+    result = sweep(splits, BASE, learning_rate=[0.001, 1000.0])
+    last = result.runs[-1]
+    assert last.has_diverged
+    assert np.isfinite(last.evaluation["val"].loss)
+    assert last.recipe.learning_rate == 1000.0
+
+
+def test_large_groups_are_several_banks_and_single_values_are_axes_of_one():
+    recipes = make_grid(BASE, {"seed": (1,), "l2": tuple(i / 1000 for i in range(150))})
+    assert [len(group) for group in group_recipes(recipes)] == [64, 64, 22]
+    assert len(sweep(make_dataset().split(60), BASE, loss="multiple_bce", l2=0.1).runs) == 1
+
+
 def test_losses_seeds_and_schedules_are_axes_like_any_other():
     result = sweep(
         make_dataset().split(60),
@@ -60,8 +77,10 @@ def test_repeated_values_are_one_run():
 
 def test_stopping_keeps_the_banks_that_are_done():
     asked = iter([False, False, False, False, True, True, True])
-    result = sweep(make_dataset().split(60), BASE, TrainOptions(0, 1, should_stop=lambda: next(asked)), **AXES)
+    result = sweep(make_dataset().split(60), BASE, options=TrainOptions(0, 1, should_stop=lambda: next(asked)), **AXES)
     assert not result.is_complete
+    assert sorted(len(run.history) for run in result.runs) == [2] * 4 + [3] * 4
+    assert result.to_dict()["n_complete"] == 4
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from monolayer.audit.finding import Finding
     from monolayer.data.dataset import Dataset
     from monolayer.data.load import load
     from monolayer.data.splits import Splits
     from monolayer.errors import BadData, BadInput, DataUnavailable, MonolayerError
+    from monolayer.evaluate.metrics import Metrics
     from monolayer.network import OneLayer
     from monolayer.recipe import Recipe
     from monolayer.sweeping import Sweep, sweep
-    from monolayer.training import Run, TrainOptions, evaluate_test, train
+    from monolayer.training import EpochRow, Run, TrainOptions, evaluate_test, train
 
 __version__ = "0.1.0"
 
@@ -25,6 +27,9 @@ _HOMES = {
     "BadInput": "errors",
     "DataUnavailable": "errors",
     "Dataset": "data.dataset",
+    "EpochRow": "training",
+    "Finding": "audit.finding",
+    "Metrics": "evaluate.metrics",
     "MonolayerError": "errors",
     "OneLayer": "network",
     "Recipe": "recipe",
@@ -43,6 +48,9 @@ __all__ = [
     "BadInput",
     "DataUnavailable",
     "Dataset",
+    "EpochRow",
+    "Finding",
+    "Metrics",
     "MonolayerError",
     "OneLayer",
     "Recipe",

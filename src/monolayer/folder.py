@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
+import glob
 import json
 import os
+import secrets
 import shutil
-import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -26,8 +29,20 @@ EVALUATION = "evaluation.json"
 SWEEP = "sweep.csv"
 FIGURES = "figures"
 REPORT = "report.html"
-# A folder is ours to replace when it holds one of these.
-MARKS = (EVALUATION, "results.json")
+PREDICTIONS = "predictions.csv"
+HISTORIES = "histories.csv"
+# A folder is ours to replace when it holds nothing else.
+OURS = frozenset(
+    {RECIPE, HISTORY, NETWORK, EVALUATION, SWEEP, FIGURES, REPORT, PREDICTIONS, HISTORIES}
+    | {"report.md", "results.json", "networks"}
+)
+EVALUATION_KEYS = frozenset({"train", "epochs_done", "seconds", "findings", "dataset", "test_openings", "provenance"})
+DRAFT = ".partial"
+DAY_S = 86_400
+DISK_TROUBLE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT, errno.ENOTDIR,
+     errno.EEXIST, errno.ENAMETOOLONG, errno.EBUSY}
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -43,23 +58,25 @@ def open_new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     Raises:
         BadInput: if ``path`` exists and is not empty (or not ours to replace), or cannot be written.
     """
+    path = path.resolve()
     _check_free(path, replace)
     with _tell_trouble(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
-        # mkdtemp makes a folder for its owner only; a result is meant to be read like any other folder.
-        draft.chmod(0o777 & ~_read_umask())
+        _sweep_drafts(path)
+        # mkdir and not tempfile, whose folders only their owner may enter: a result is meant to be read.
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
+        draft.mkdir()
     try:
         with _tell_trouble(path):
             yield draft
-            _put_in_place(draft, path)
+            _put_in_place(draft, path, replace)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 def save_run(run: Run, folder: Path, **extra: Any) -> None:
     """Write a run: recipe.json, history.csv, network.safetensors, evaluation.json."""
-    (folder / RECIPE).write_text(run.recipe.to_json() + "\n")
+    write_text(folder / RECIPE, run.recipe.to_json() + "\n")
     write_table(folder / HISTORY, HISTORY_COLUMNS, (asdict(row) for row in run.history))
     run.network.save(folder / NETWORK)
     write_json(folder / EVALUATION, {**run.to_dict(), **extra})
@@ -71,23 +88,31 @@ def save_sweep(sweep: Sweep, folder: Path, **extra: Any) -> None:
     rows = [
         {
             **run.recipe.to_dict(),
+            "epochs_done": len(run.history),
             **{f"{name}_{k}": v for name, metrics in run.evaluation.items() for k, v in metrics.to_dict().items()},
         }
         for run in sweep.runs
     ]
     write_table(folder / SWEEP, tuple(rows[0]), rows)
     histories = ({"run": i, **asdict(row)} for i, run in enumerate(sweep.runs, 1) for row in run.history)
-    write_table(folder / "histories.csv", ("run", *HISTORY_COLUMNS), histories)
+    write_table(folder / HISTORIES, ("run", *HISTORY_COLUMNS), histories)
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write one JSON object; numbers that are none (diverged) must have become None before."""
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8, whatever the locale; the file appears whole or not at all."""
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> None:
     """Write rows as CSV with these columns; None becomes an empty cell."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -99,7 +124,14 @@ def load_evaluation(folder: Path) -> dict[str, Any]:
     Raises:
         BadData: if the folder is no run's folder.
     """
-    return dict(json.loads(_read(folder / EVALUATION)))
+    path = folder / EVALUATION
+    try:
+        content = json.loads(_read(path))
+    except json.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict) or not set(content) >= EVALUATION_KEYS:
+        raise BadData(f"{path}: is not an evaluation written by monolayer.")
+    return content
 
 
 def load_recipe(folder: Path) -> Recipe:
@@ -110,6 +142,8 @@ def load_recipe(folder: Path) -> Recipe:
 def load_history(folder: Path) -> tuple[EpochRow, ...]:
     """The history of a run's folder; BadData if it is none."""
     rows = list(csv.DictReader(_read(folder / HISTORY).splitlines()))
+    if not rows:
+        raise BadData(f"{folder / HISTORY}: holds no epoch.")
     try:
         return tuple(
             EpochRow(
@@ -129,11 +163,12 @@ def load_network(path: Path) -> OneLayer:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise BadData(
-            f"{path}: cannot be read ({error.strerror}); a folder made by monolayer train holds it."
-        ) from None
+        reason = error.strerror
+    except UnicodeDecodeError:
+        reason = "it is no text"
+    raise BadData(f"{path}: cannot be read ({reason}); a folder made by monolayer train holds it.") from None
 
 
 def _check_free(path: Path, replace: bool) -> None:
@@ -144,34 +179,53 @@ def _check_free(path: Path, replace: bool) -> None:
         return
     if not path.is_dir():
         raise BadInput(f"{path} exists and is not a folder; name a new or empty folder with --out.")
+    if path == Path.cwd() or path.is_mount():
+        raise BadInput(f"{path} is in use as a working folder or a mount; name a new folder with --out.")
     with _tell_trouble(path):
-        is_empty = not any(path.iterdir())
-    if is_empty:
-        return
-    if not replace:
+        names = sorted(os.listdir(path))
+    if names and not replace:
         raise BadInput(f"{path} exists and is not empty; name a new or empty folder with --out.")
-    if not any((path / mark).is_file() for mark in MARKS):
-        raise BadInput(f"{path} is not empty and was not made by monolayer, so it is not replaced; name another --out.")
+    foreign = [name for name in names if name not in OURS]
+    if foreign:
+        raise BadInput(
+            f"{path} holds {foreign[0]}, which monolayer did not make, so it is not replaced; name another --out."
+        )
 
 
-def _put_in_place(draft: Path, path: Path) -> None:
+def _put_in_place(draft: Path, path: Path, replace: bool) -> None:
     """Two renames: for an instant an older folder stands aside, and at no time is half of either in place."""
+    try:
+        _check_free(path, replace)
+    except BadInput:
+        kept = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
+        draft.rename(kept)
+        raise BadInput(f"{path} was filled by something else meanwhile; what was made here is in {kept}.") from None
     aside = draft.with_suffix(".old")
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir():
         path.rename(aside)
-    draft.rename(path)
+    try:
+        draft.rename(path)
+    except OSError:
+        if aside.is_dir():
+            aside.rename(path)
+        raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sweep_drafts(path: Path) -> None:
+    """Delete what runs into this folder left behind that were killed a day ago or longer."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{DRAFT}"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > DAY_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _tell_trouble(path: Path) -> Iterator[None]:
+    """Trouble with the disk as one sentence; other system errors, such as a lost connection, are not its business."""
     try:
         yield
     except OSError as error:
-        raise BadInput(f"{path}: cannot be written ({error.strerror or error}).") from error
-
-
-def _read_umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
+        if error.errno not in DISK_TROUBLE:
+            raise
+        raise BadInput(f"{path}: cannot be written ({error.strerror}).") from error

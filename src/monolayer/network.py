@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from monolayer.errors import BadData, BadInput
 from monolayer.losses import get_loss
@@ -48,6 +48,7 @@ class OneLayer:
         Raises:
             BadInput: if X does not have D columns.
         """
+        X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self.weights.shape[1]:
             raise BadInput(f"X has shape {X.shape}; accepted is (n, {self.weights.shape[1]}).")
         scores = np.empty((len(X), len(self.bias)), self.weights.dtype)
@@ -65,6 +66,13 @@ class OneLayer:
         """Labels (n,), int64: the class of the highest score."""
         return np.asarray(self.compute_scores(X).argmax(axis=1))
 
+    def check_shapes(self) -> None:
+        """Raise ValueError if the parts do not fit together."""
+        K, D = len(self.class_names), self.weights.shape[-1]
+        found = (self.weights.shape, self.bias.shape, self.mean.shape, self.std.shape)
+        if found != ((K, D), (K,), (D,), (D,)) or (self.image_shape and int(np.prod(self.image_shape)) != D):
+            raise ValueError(f"shapes {found} do not fit {K} classes")
+
     def save(self, path: Path | str) -> None:
         """Write the network as safetensors; names and shapes go into its metadata."""
         header = {
@@ -75,7 +83,8 @@ class OneLayer:
             "metadata": json.dumps(self.metadata, sort_keys=True),
         }
         tensors = {"weights": self.weights, "bias": self.bias, "mean": self.mean, "std": self.std}
-        save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path, header)
+        # Serialised here and written plainly: safetensors' own file writer makes files that only their owner can read.
+        Path(path).write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}, header))
 
     @classmethod
     def load(cls, path: Path | str) -> OneLayer:
@@ -89,13 +98,15 @@ class OneLayer:
                 header = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in ("weights", "bias", "mean", "std")}
             shape = json.loads(header["image_shape"])
-            return cls(
+            network = cls(
                 **tensors,
                 loss=get_loss(header["loss"]).name,
                 class_names=tuple(json.loads(header["class_names"])),
                 image_shape=tuple(shape) if shape else None,
                 metadata=json.loads(header["metadata"]),
             )
+            network.check_shapes()
+            return network
         except OSError as error:
             raise BadData(f"{path}: cannot be read as a network ({error.strerror or error}).") from None
         except (SafetensorError, KeyError, ValueError) as error:

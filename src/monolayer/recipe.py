@@ -46,6 +46,8 @@ class Recipe:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        for name in ("loss", "schedule", "dtype"):
+            _check(isinstance(getattr(self, name), str), name, getattr(self, name), "a text")
         get_loss(self.loss)
         for name in ("learning_rate", "l2", "flip", "init_std"):
             object.__setattr__(self, name, _as_float(name, getattr(self, name)))
@@ -126,7 +128,7 @@ def _check_names(names: dict[str, Any]) -> None:
 def _as_float(name: str, value: Any) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     _check(math.isfinite(number) and not isinstance(value, bool), name, value, "a finite number")
     return number
@@ -135,4 +137,4 @@ def _as_float(name: str, value: Any) -> float:
 def _as_int(name: str, value: Any) -> int:
     number = _as_float(name, value)
     _check(number == int(number), name, value, "a whole number")
-    return int(value)
+    return int(value) if isinstance(value, int) else int(number)

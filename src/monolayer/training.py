@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from monolayer.audit.diverged import check_diverged
+from monolayer.audit.diverged import DIVERGED, check_diverged
 from monolayer.audit.finding import Finding
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.data.splits import Rows, Splits
 from monolayer.engine.bank import Bank, make_bank, make_batch_order
 from monolayer.engine.numpy_engine import NumpyEngine, open_numpy_engine
 from monolayer.errors import BadInput
-from monolayer.evaluate.metrics import Metrics, Tally
-from monolayer.network import OneLayer
+from monolayer.evaluate.metrics import Metrics, Tally, make_finite
+from monolayer.losses import get_loss
+from monolayer.network import BLOCK, OneLayer
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,10 @@ class EpochRow:
     val_loss: float | None = None
     val_cost: float | None = None
     val_accuracy: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as JSON holds it: a diverged loss becomes None."""
+        return {name: make_finite(value) for name, value in asdict(self).items()}
 
 
 HISTORY_COLUMNS = tuple(column.name for column in fields(EpochRow))
@@ -62,6 +69,11 @@ class Run:
     findings: tuple[Finding, ...] = ()
 
     @property
+    def has_diverged(self) -> bool:
+        """Whether finding ML001 says so."""
+        return any(finding.code == DIVERGED for finding in self.findings)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every epoch of the recipe was run."""
         return len(self.history) == self.recipe.epochs
@@ -86,15 +98,16 @@ class TrainOptions:
     """How to train, as opposed to what: nothing here changes a weight.
 
     Args:
-        train_every: evaluate the training rows after every so many epochs; 0: only after the last.
-        val_every: the same for the validation rows.
+        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch
+            of a single run, only the last of a sweep.
+        val_every: the same for the validation rows, with whole numbers only.
         on_epoch: called after each epoch with the newest row of every member's history.
         should_stop: asked after each epoch; True ends the training there, with everything so far kept.
         progress: told how far it is.
         task: what the progress display calls this.
     """
 
-    train_every: int = 1
+    train_every: int | None = None
     val_every: int = 1
     on_epoch: Callable[[list[EpochRow]], None] | None = None
     should_stop: Callable[[], bool] = _never
@@ -102,7 +115,7 @@ class TrainOptions:
     task: str = "training"
 
 
-def train(splits: Splits, recipe: Recipe | None = None, options: TrainOptions | None = None, **changes: Any) -> Run:
+def train(splits: Splits, recipe: Recipe | None = None, *, options: TrainOptions | None = None, **changes: Any) -> Run:
     """Train one network; ``changes`` replace fields of the recipe.
 
     Raises:
@@ -137,8 +150,19 @@ def check_recipe(recipe: Recipe, splits: Splits) -> None:
 
 
 def evaluate_test(run: Run, splits: Splits, reason: str = "final evaluation") -> Run:
-    """The run with its measures on the test rows, which are opened for it: do this once, with the run you chose."""
+    """The run with its measures on the test rows, which are opened for it: do this once, with the run you chose.
+
+    Raises:
+        BadInput: if the run was trained on other splits, whose training rows may be test rows here.
+    """
+    if run.network.metadata.get("splits") != splits.fingerprint:
+        raise BadInput("The run was trained on other splits; accepted are the splits that it was trained on.")
     return add_test_metrics(run, splits.open_test(reason))
+
+
+def compute_probabilities(network: OneLayer, rows: Rows) -> Array:
+    """The network's probabilities of these rows, (n, K), a block at a time."""
+    return np.concatenate([network.compute_probabilities(block) for block in rows.iterate_blocks(BLOCK)])
 
 
 def add_test_metrics(run: Run, rows: Rows) -> Run:
@@ -193,7 +217,7 @@ def _choose_rows(splits: Splits, options: TrainOptions, epoch: int, is_last: boo
     def is_due(every: int) -> bool:
         return is_last or (every > 0 and epoch % every == 0)
 
-    chosen = {"train": splits.train} if is_due(options.train_every) else {}
+    chosen = {"train": splits.train} if is_due(1 if options.train_every is None else options.train_every) else {}
     if splits.val is not None and is_due(options.val_every):
         chosen["val"] = splits.val
     return chosen
@@ -241,19 +265,17 @@ def _make_run(bank: Bank, member: int, splits: Splits, outcome: _Outcome) -> Run
             "dataset": dataset.name,
             "dataset_sha256": dataset.sha256,
             "pixel_max": str(dataset.pixel_max),
+            "splits": splits.fingerprint,
         },
     )
     history = outcome.histories[member]
     losses = [row.train_loss for row in history if row.train_loss is not None]
+    ignorant = float(get_loss(recipe.loss).compute_loss(np.zeros((1, dataset.n_classes)), np.zeros(1, np.int64))[0])
     return Run(
         recipe=recipe,
         network=network,
         history=tuple(history),
         evaluation=outcome.evaluation[member],
         seconds=outcome.seconds,
-        findings=tuple(check_diverged(recipe, losses, _compute_ignorant_loss(recipe, dataset.n_classes))),
+        findings=tuple(check_diverged(recipe, losses, ignorant)),
     )
-
-
-def _compute_ignorant_loss(recipe: Recipe, n_classes: int) -> float:
-    return math.log(n_classes) if recipe.loss == "cross_entropy" else math.log(2)

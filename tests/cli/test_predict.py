@@ -42,11 +42,18 @@ def test_one_file_is_shown_as_a_table(command, network, images):
     assert "softmax probability" in result.out
 
 
+def cut_short(folder):
+    whole = next(folder.rglob("*.png"))
+    whole.write_bytes(whole.read_bytes()[:20])
+    return whole
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda folder: folder / "nowhere", "there is no such file or folder"),
         (lambda folder: folder / "notes.txt", "cannot be read as an image"),
+        (cut_short, "cannot be read as an image"),
     ],
 )
 def test_what_is_no_image_is_refused(command, network, images, make, message):

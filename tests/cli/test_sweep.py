@@ -15,7 +15,7 @@ def test_json_holds_the_runs_best_first_and_the_test_rows_stay_sealed(command):
     accuracies = [run["val"]["accuracy"] for run in runs]
     assert accuracies == sorted(accuracies, reverse=True)
     assert all("test" not in run and run["recipe"]["epochs"] == 2 for run in runs)
-    assert set(result.json) == {"runs", "seconds", "findings"}
+    assert set(result.json) == {"runs", "seconds", "findings", "n_recipes", "n_complete", "is_complete"}
 
 
 def test_the_folder_is_that_of_a_run_with_the_table_of_all(command, tmp_path):

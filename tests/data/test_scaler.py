@@ -15,7 +15,6 @@ def test_mean_and_deviation_are_scikit_learns_on_training_rows_only(dtype):
     scaler, expected = fit_scaler(train), StandardScaler().fit(X[:1000].astype(np.float64))
     np.testing.assert_allclose(scaler.mean, expected.mean_, rtol=1e-12)
     np.testing.assert_allclose(scaler.std, expected.scale_, rtol=1e-12)
-    np.testing.assert_allclose(scaler.transform(X[:5]), expected.transform(X[:5].astype(np.float64)), atol=1e-10)
 
 
 def test_a_large_mean_does_not_swallow_a_small_deviation():

@@ -15,7 +15,7 @@ QUICK = TrainOptions(train_every=0, val_every=0)
 
 
 def assert_is_the_oracles(dataset, splits, recipe, rtol):
-    run = train(splits, recipe, QUICK)
+    run = train(splits, recipe, options=QUICK)
     rows = splits.train
     X = rows.dataset.X[rows.index]
     W, b, Z = plain_loop.train(X, rows.y, dataset.n_classes, recipe, dataset.image_shape)
@@ -88,8 +88,9 @@ def test_rates_that_differ_in_the_ninth_decimal_stay_two_runs():
     assert np.abs(first.network.weights - second.network.weights).max() > 0
 
 
-def test_a_diverging_member_leaves_the_others_alone():
-    splits = make_dataset(100, 12, 3).split(20)
+@pytest.mark.parametrize("n_features", [12, 600])
+def test_a_diverging_member_leaves_the_others_alone(n_features):
+    splits = make_dataset(100, n_features, 3).split(20)
     good, bad = (
         Recipe(learning_rate=0.01, epochs=9, batch_size=10),
         Recipe(learning_rate=10, l2=1, epochs=9, batch_size=10),

@@ -8,6 +8,8 @@ from monolayer.audit.finding import Finding
 from monolayer.audit.thresholds import DIVERGED_RATIO
 from monolayer.recipe import Recipe
 
+DIVERGED = "ML001"
+
 
 def check_diverged(recipe: Recipe, losses: list[float], start: float) -> list[Finding]:
     """The finding, or nothing.
@@ -21,9 +23,9 @@ def check_diverged(recipe: Recipe, losses: list[float], start: float) -> list[Fi
         return []
     return [
         Finding(
-            code="ML001",
+            code=DIVERGED,
             outcome="issue",
-            title="The run diverged",
+            title="The learning rate is too high: the run diverged",
             evidence=f"Training loss ended at {losses[-1]:.4g}; knowing nothing costs {start:.4g}.",
             advice=f"Take a learning rate well below {recipe.learning_rate:g}, or scale the features.",
         )

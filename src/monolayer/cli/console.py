@@ -29,6 +29,7 @@ from rich.text import Text
 
 # On a file or a pipe a bar is noise: a line at most this often, in seconds.
 PLAIN_EVERY = 5.0
+INTERRUPTED = 130  # the exit code after Ctrl-C
 
 
 class _Amount(ProgressColumn):
@@ -124,6 +125,10 @@ def open_console() -> Iterator[Console]:
     console = Console()
     try:
         yield console
+    except KeyboardInterrupt:
+        console.close()
+        console.warn("Interrupted; nothing was kept.")
+        raise
     finally:
         console.close()
 

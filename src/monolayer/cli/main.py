@@ -14,7 +14,7 @@ from monolayer.cli.predict import predict
 from monolayer.cli.report import report
 from monolayer.cli.reproduce import reproduce
 from monolayer.cli.sweep import sweep
-from monolayer.cli.train import INTERRUPTED, train
+from monolayer.cli.train import train
 from monolayer.errors import BadInput, MonolayerError
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command; exit with 0 done, 2 bad input, 130 interrupted, 1 anything else that we foresaw."""
+    """Run the command; exit with 0 done, 2 bad input, 130 interrupted (typer's own), 1 anything else we foresaw."""
     try:
         app()
     except BadInput as error:
@@ -53,9 +53,6 @@ def main() -> None:
     except MonolayerError as error:
         print_error(str(error))
         sys.exit(1)
-    except KeyboardInterrupt:
-        print_error("Interrupted; nothing was kept.")
-        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

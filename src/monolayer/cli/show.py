@@ -11,20 +11,19 @@ if TYPE_CHECKING:
     from monolayer.sweeping import Sweep
     from monolayer.training import Run
 
-NAMES = {"train": "training", "val": "validation", "test": "test"}
 
+def _format(metrics: Metrics) -> str:
+    from monolayer.evaluate.metrics import format_accuracy
 
-def format_accuracy(metrics: Metrics) -> str:
-    """Accuracy in per cent with its 95 % interval."""
-    low, high = metrics.interval
-    return f"{100 * metrics.accuracy:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+    return format_accuracy(metrics.accuracy, metrics.n)
 
 
 def show_run(run: Run) -> None:
     """The measures of a run as a table, then what was noticed."""
+    from monolayer.evaluate.metrics import ROW_NAMES
+
     rows = [
-        [NAMES[name], str(m.n), f"{m.loss:.4f}", f"{m.cost:.4f}", format_accuracy(m)]
-        for name, m in run.evaluation.items()
+        [ROW_NAMES[name], str(m.n), f"{m.loss:.4f}", f"{m.cost:.4f}", _format(m)] for name, m in run.evaluation.items()
     ]
     title = f"{len(run.history)} of {run.recipe.epochs} epochs in {run.seconds:.1f} s"
     print_table(title, ["rows", "n", "loss", "cost", "accuracy % [95 % interval]"], rows)
@@ -37,7 +36,7 @@ def show_sweep(sweep: Sweep, top: int) -> None:
     rows = [
         [
             *(str(getattr(run.recipe, axis)) for axis in sweep.axes),
-            format_accuracy(run.evaluation["val"]),
+            _format(run.evaluation["val"]),
             f"{run.evaluation['val'].loss:.4f}",
             f"{100 * run.evaluation['train'].accuracy:.2f}",
         ]
@@ -45,6 +44,8 @@ def show_sweep(sweep: Sweep, top: int) -> None:
     ]
     columns = [*sweep.axes, "validation accuracy % [95 % interval]", "validation loss", "training accuracy %"]
     print_table(f"Best {len(rows)} of {len(sweep.runs)} recipes, {sweep.seconds:.1f} s", columns, rows)
-    diverged = sum(bool(run.findings) for run in sweep.runs)
+    if not sweep.is_complete:
+        print_line(f"Stopped: {sum(run.is_complete for run in sweep.runs)} of {sweep.n_recipes} recipes are finished.")
+    diverged = sum(run.has_diverged for run in sweep.runs)
     if diverged:
         print_line(f"{diverged} recipes diverged (ML001); they rank last.")

@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import catch_interruption, open_console, print_json, print_line
+from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json, print_line
 from monolayer.cli.grid import parse_axes
 from monolayer.cli.show import show_sweep
-from monolayer.cli.train import INTERRUPTED
 
 
 def sweep(
@@ -67,9 +66,10 @@ def sweep(
         splits = opt.SplitOptions(val_size, train_size, test_size, split_seed).split(
             opt.load_dataset(dataset, data, console)
         )
-        interruption = stack.enter_context(catch_interruption(console))
-        settings = TrainOptions(0, 1, None, interruption.should_stop, console, "sweep")
-        result = train_recipes(splits, recipes, axes, settings)
+        with catch_interruption(console) as interruption:
+            settings = TrainOptions(0, 1, None, interruption.should_stop, console, "sweep")
+            result = train_recipes(splits, recipes, axes, settings)
+        console.close()
         if folder:
             save_sweep_with_report(result, splits, folder)
     if as_json:

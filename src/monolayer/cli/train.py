@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import catch_interruption, open_console, print_json, print_line
+from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json, print_line
 from monolayer.cli.show import show_run
 
 if TYPE_CHECKING:
-    from monolayer.cli.console import Console, Interruption
+    from monolayer.cli.console import Console
     from monolayer.data.splits import Splits
     from monolayer.recipe import Recipe
     from monolayer.training import EpochRow, Run
-
-INTERRUPTED = 130
 
 
 def train(
@@ -61,6 +59,7 @@ def train(
     )
     from monolayer.folder import open_new_folder
     from monolayer.report.of_run import save_run_with_report
+    from monolayer.training import add_test_metrics
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
@@ -68,10 +67,12 @@ def train(
         splits = opt.SplitOptions(val_size, train_size, test_size, split_seed).split(
             opt.load_dataset(dataset, data, console)
         )
-        interruption = stack.enter_context(catch_interruption(console))
-        run = _run(splits, recipe, evaluate_every, (console, interruption))
+        run = _run(splits, recipe, evaluate_every, console)
+        # The test rows stay sealed for a run that was stopped: they are for the one that is finished.
+        test = splits.open_test("final evaluation") if run.is_complete else None
+        run = add_test_metrics(run, test) if test else run
         if folder:
-            save_run_with_report(run, splits, folder)
+            save_run_with_report(run, splits, folder, test)
     _print_run(run, as_json)
     if out and not as_json:
         print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
@@ -79,19 +80,17 @@ def train(
         raise typer.Exit(INTERRUPTED)
 
 
-def _run(splits: Splits, recipe: Recipe, every: int, watched: tuple[Console, Interruption]) -> Run:
+def _run(splits: Splits, recipe: Recipe, every: int, console: Console) -> Run:
     from monolayer.report.of_history import format_epoch
-    from monolayer.training import TrainOptions, evaluate_test, train
-
-    console, interruption = watched
+    from monolayer.training import TrainOptions, train
 
     def tell(rows: list[EpochRow]) -> None:
         console.say(format_epoch(rows[0], recipe.epochs))
 
-    settings = TrainOptions(every, every, tell, interruption.should_stop, console)
-    run = train(splits, recipe, settings)
+    with catch_interruption(console) as interruption:
+        run = train(splits, recipe, options=TrainOptions(every, every, tell, interruption.should_stop, console))
     console.close()
-    return evaluate_test(run, splits)
+    return run
 
 
 def _print_run(run: Run, as_json: bool) -> None:

@@ -73,7 +73,7 @@ def load_cifar10(path: Path | None = None, *, progress: Progress = SILENCE) -> D
     read = None if named is None else _make_dataset(local.read(named), str(named))
     cached, is_damaged = _open_cached(folder, progress)
     if cached is not None:  # the same content, whose memory the system can take back
-        return cached
+        return cached if read is None else replace(cached, source=read.source)
     return _keep(_fetch(progress) if read is None else read, folder, progress, replace_damaged=is_damaged)
 
 

@@ -48,6 +48,9 @@ class Dataset:
     pixel_max: float = 255.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
+        object.__setattr__(self, "X", np.asanyarray(self.X))
+        object.__setattr__(self, "y", np.asanyarray(self.y))
         _check_features(self.X, self.name)
         _check_labels(self.X, self.y, len(self.class_names), self.name)
         if self.image_shape is not None and int(np.prod(self.image_shape)) != self.X.shape[1]:
@@ -55,6 +58,8 @@ class Dataset:
                 f"{self.name}: image_shape {self.image_shape} needs {int(np.prod(self.image_shape))} features a row, "
                 f"but X has {self.X.shape[1]}."
             )
+        if self.test is not None:
+            _check_fit(self, self.test)
         if not self.sha256:
             object.__setattr__(self, "sha256", compute_sha256(self.X, self.y, self.test))
 
@@ -84,11 +89,22 @@ def compute_sha256(X: Array, y: Array, test: Dataset | None = None) -> str:
     return digest.hexdigest()
 
 
+def _check_fit(train: Dataset, test: Dataset) -> None:
+    for what in ("class_names", "image_shape", "pixel_max"):
+        if getattr(train, what) != getattr(test, what):
+            raise BadData(f"{train.name}: the test file's {what} differ from the training file's.")
+    if train.X.shape[1:] != test.X.shape[1:] or train.X.dtype != test.X.dtype:
+        raise BadData(
+            f"{train.name}: the test file's rows are {test.X.dtype.name} {test.X.shape[1:]}, "
+            f"the training file's {train.X.dtype.name} {train.X.shape[1:]}; accepted is one kind."
+        )
+
+
 def _check_features(X: Array, name: str) -> None:
     if X.ndim != 2 or 0 in X.shape:
         raise BadData(f"{name}: X must have shape (n, D) with at least one row and one feature, not {X.shape}.")
     if X.dtype.name not in FEATURE_DTYPES:
-        raise BadData(f"{name}: X is {X.dtype.name}; accepted are {', '.join(FEATURE_DTYPES)}.")
+        raise BadData(f"{name}: X is {X.dtype.name}; accepted are {', '.join(FEATURE_DTYPES)} (X.astype).")
 
 
 def _check_labels(X: Array, y: Array, n_classes: int, name: str) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from monolayer.errors import BadData, BadInput
 
+# What Pillow raises for files that are damaged, cut short, or no images at all.
+DECODING_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff")
 
 
@@ -24,7 +26,7 @@ def find_images(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise BadInput(f"{path}: there is no such file or folder.")
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     if not found:
         raise BadInput(f"{path}: holds no image; accepted are files ending in {', '.join(SUFFIXES)}.")
     return found
@@ -45,7 +47,7 @@ def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float =
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    except DECODING_ERRORS as error:
         raise BadData(f"{path}: cannot be read as an image ({error}).") from None
     if upright.size != (width, height):
         upright = upright.resize((width, height), Image.Resampling.LANCZOS)

@@ -13,7 +13,7 @@ from monolayer.progress import SILENCE, Progress
 NAMES = ("cifar10", "digits")
 
 
-def load(name: str | Path, *, path: Path | None = None, progress: Progress = SILENCE) -> Dataset:
+def load(name: str | Path, *, path: Path | str | None = None, progress: Progress = SILENCE) -> Dataset:
     """The dataset of that name.
 
     Args:
@@ -27,7 +27,7 @@ def load(name: str | Path, *, path: Path | None = None, progress: Progress = SIL
         DataUnavailable: if no source answered.
     """
     if str(name) == "cifar10":
-        return load_cifar10(path, progress=progress)
+        return load_cifar10(None if path is None else Path(path).expanduser(), progress=progress)
     if str(name) != "digits":
         raise BadInput(f"{str(name)!r} is not a dataset; accepted are {', '.join(NAMES)}.")
     if path is not None:

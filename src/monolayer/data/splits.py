@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +70,14 @@ class Splits:
     openings: list[str] = field(default_factory=list)
 
     @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the data and of which rows are for training, validation and test."""
+        digest = hashlib.sha256(self.dataset.sha256.encode())
+        for rows in (self.train, self.val, self._test):
+            digest.update(b"none" if rows is None else np.asarray(rows.index, "<i8").tobytes())
+        return digest.hexdigest()
+
+    @property
     def dataset(self) -> Dataset:
         """The dataset that the training rows belong to."""
         return self.train.dataset
@@ -103,8 +112,8 @@ def make_splits(
         BadInput: if a size is negative, or leaves no rows to train on, or asks for more rows than there are.
     """
     for name, size in (("val_size", val_size), ("train_size", train_size), ("test_size", test_size)):
-        if size is not None and size < 0:
-            raise BadInput(f"{name} is {size}; accepted is a whole number of 0 or above.")
+        if size is not None and (not isinstance(size, int | np.integer) or size < 0):
+            raise BadInput(f"{name} is {size!r}; accepted is a whole number of 0 or above.")
     left = np.arange(len(dataset.X), dtype=np.int64)
     left, test = _take_test(dataset, left, test_size, seed)
     left, val = _cut(dataset, left, val_size, seed, "validation")

@@ -33,7 +33,7 @@ from monolayer.engine.bank import Bank
 from monolayer.engine.partner import Partner
 
 Array = npt.NDArray[Any]
-# Two slabs on every machine, so that sums are the same everywhere; narrow features are not worth a second thread.
+# Two slabs however many cores there are, so that sums do not depend on it; narrow features are not worth a thread.
 MIN_SLABBED_FEATURES = 512
 # Evaluation has no steps to wait for: blocks as large as a slab's share of the cache bears.
 EVALUATION_ROWS = 200
@@ -53,7 +53,8 @@ class Slab:
     """A range of dimensions: its columns of V, and the batch's features in them, the mean as row 0.
 
     V is the slab's own copy while the engine is open: stepping columns in place inside the bank's wider rows costs
-    four times as much as stepping rows that lie end to end.
+    four times as much as stepping rows that lie end to end. A diverging member overflows in silence; it is reported
+    from its loss, once.
     """
 
     V: Array
@@ -75,15 +76,17 @@ class Slab:
         if len(self.batch) != 1 + len(features):
             self._allocate(len(features))
         self.batch[1:] = features
-        np.matmul(self.batch, self.V.T, out=self.scores)
+        with np.errstate(all="ignore"):  # here and not around the loop: NumPy's error state is each thread's own
+            np.matmul(self.batch, self.V.T, out=self.scores)
 
     def backward(self, residual: Array, shrink: Array | None) -> None:
         """Step V against the residual (K * M, 1 + n) of the batch that went forward last."""
-        np.matmul(residual, self.batch, out=self.gradient)
-        self.gradient *= self.inverse_variance
-        if shrink is not None:
-            self.V *= shrink
-        self.V -= self.gradient
+        with np.errstate(all="ignore"):
+            np.matmul(residual, self.batch, out=self.gradient)
+            self.gradient *= self.inverse_variance
+            if shrink is not None:
+                self.V *= shrink
+            self.V -= self.gradient
 
     def _allocate(self, n: int) -> None:
         self.batch = np.empty((1 + n, len(self.mean)), self.V.dtype)
@@ -109,7 +112,7 @@ class NumpyEngine:
         source = _Source(X, order if positions is None else positions[order], mirrored)
         batches = _cut_batches(len(order), self.bank.recipes[0].batch_size)
         step = _StepSizes.make(self.bank, rates)
-        with np.errstate(all="ignore"):  # a diverging member overflows; it is reported from its loss, once
+        with np.errstate(all="ignore"):
             self._each(lambda slab: slab.forward(source, batches[0]))
             for batch, following in zip(batches, [*batches[1:], None], strict=True):
                 residual = self._compute_residual(y[batch], step)

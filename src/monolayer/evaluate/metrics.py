@@ -14,6 +14,9 @@ from monolayer.losses import Loss, compute_cost
 Array = npt.NDArray[Any]
 
 
+ROW_NAMES = {"train": "training", "val": "validation", "test": "test"}
+
+
 @dataclass(frozen=True)
 class Metrics:
     """Measures of one network on n rows.
@@ -30,6 +33,9 @@ class Metrics:
     accuracy: float
     n: int
 
+    def __str__(self) -> str:
+        return f"accuracy {format_accuracy(self.accuracy, self.n)} %, loss {self.loss:.4f}, {self.n:,} rows"
+
     @property
     def interval(self) -> tuple[float, float]:
         """95 % Wilson interval of the accuracy."""
@@ -38,8 +44,8 @@ class Metrics:
     def to_dict(self) -> dict[str, Any]:
         """The measures as JSON holds them: a loss that is no number any more (diverged) becomes None."""
         return {
-            "loss": _finite_or_none(self.loss),
-            "cost": _finite_or_none(self.cost),
+            "loss": make_finite(self.loss),
+            "cost": make_finite(self.cost),
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.interval),
             "n": self.n,
@@ -52,6 +58,17 @@ def compute_wilson_interval(accuracy: float, n: int, confidence: float = 0.95) -
 
     interval = binomtest(round(accuracy * n), n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def format_accuracy(accuracy: float, n: int) -> str:
+    """Accuracy in per cent with its 95 % Wilson interval, such as ``41.17 [40.21, 42.14]``."""
+    low, high = compute_wilson_interval(accuracy, n)
+    return f"{100 * accuracy:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+
+
+def make_finite(value: float | None) -> float | None:
+    """The value as JSON may hold it: None where it is no finite number (a diverged run)."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 class Tally:
@@ -77,7 +94,3 @@ class Tally:
             Metrics(float(loss), compute_cost(float(loss), float(weight), float(norm)), float(hits / self.n), self.n)
             for loss, hits, weight, norm in zip(losses, self.hits, l2, squared_norms, strict=True)
         ]
-
-
-def _finite_or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None

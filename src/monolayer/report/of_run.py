@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.splits import Splits
-from monolayer.evaluate.metrics import compute_wilson_interval
+from monolayer.data.splits import Rows, Splits
+from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy
 from monolayer.folder import (
+    PREDICTIONS,
     REPORT,
     load_evaluation,
     load_history,
@@ -20,6 +21,7 @@ from monolayer.folder import (
     save_run,
     save_sweep,
     write_table,
+    write_text,
 )
 from monolayer.report.document import Block, Document, FigureRow, Notice, Paragraph, Section, Table
 from monolayer.report.html import render_html
@@ -33,18 +35,24 @@ from monolayer.report.pictures import (
 )
 from monolayer.report.provenance import collect_provenance
 from monolayer.sweeping import Sweep
-from monolayer.training import Run
+from monolayer.training import Run, compute_probabilities
 
 Array = npt.NDArray[Any]
-PREDICTIONS = "predictions.csv"
 PREDICTION_COLUMNS = ("row", "label", "predicted", "probability_of_label")
-ROW_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
-def save_run_with_report(run: Run, splits: Splits, folder: Path) -> None:
-    """Write a run's folder: recipe, history, network, evaluation, test predictions, figures and report.html."""
+def save_run_with_report(run: Run, splits: Splits, folder: Path, test: Rows | None) -> None:
+    """Write a run's folder: recipe, history, network, evaluation, figures, report.html, and predictions.
+
+    Args:
+        run: the run.
+        splits: what it was trained on.
+        folder: an empty folder.
+        test: the opened test rows, for the predictions; None for a run that was not scored on them.
+    """
     save_run(run, folder, **_describe(splits))
-    _save_predictions(run, splits, folder)
+    if test is not None:
+        _save_predictions(run, test, folder)
     write_run_report(folder)
 
 
@@ -63,7 +71,7 @@ def write_run_report(folder: Path) -> None:
     evaluation = load_evaluation(folder)
     pictures = _draw_pictures(folder, evaluation)
     save_pictures(pictures, folder)
-    (folder / REPORT).write_text(render_html(_make_document(folder, evaluation, pictures)))
+    write_text(folder / REPORT, render_html(_make_document(folder, evaluation, pictures)))
 
 
 def _describe(splits: Splits) -> dict[str, Any]:
@@ -75,11 +83,9 @@ def _describe(splits: Splits) -> dict[str, Any]:
     }
 
 
-def _save_predictions(run: Run, splits: Splits, folder: Path) -> None:
-    """A row a test image; the rows were opened by the final evaluation already."""
-    rows = splits.open_test("predictions of the final evaluation")
-    splits.openings.pop()  # the same opening: what it showed is written down here
-    probabilities = run.network.compute_probabilities(rows.dataset.X[rows.index])
+def _save_predictions(run: Run, rows: Rows, folder: Path) -> None:
+    """A line a test row: what the final evaluation saw."""
+    probabilities = compute_probabilities(run.network, rows)
     columns = (rows.index, rows.y, probabilities.argmax(axis=1), probabilities[np.arange(len(rows)), rows.y])
     lines = (dict(zip(PREDICTION_COLUMNS, map(str, line), strict=True)) for line in zip(*columns, strict=True))
     write_table(folder / PREDICTIONS, PREDICTION_COLUMNS, lines)
@@ -92,7 +98,7 @@ def _draw_pictures(folder: Path, evaluation: dict[str, Any]) -> list[Picture]:
         pictures += [draw_curves(history, quantity, "run") for quantity in ("loss", "cost", "accuracy")]
     pictures.append(draw_templates(network, "run"))
     if (folder / PREDICTIONS).is_file():
-        with (folder / PREDICTIONS).open(newline="") as file:
+        with (folder / PREDICTIONS).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         probability = np.array([float(row["probability_of_label"]) for row in rows])
         correct = np.array([row["label"] == row["predicted"] for row in rows])
@@ -111,7 +117,10 @@ def _make_document(folder: Path, evaluation: dict[str, Any], pictures: list[Pict
     notices = [
         Notice(f"{f['evidence']} {f['advice']}", "bad", f"{f['code']} {f['title']}") for f in evaluation["findings"]
     ]
-    if done < recipe.epochs:
+    if sweep and not sweep["is_complete"]:
+        text = f"{sweep['n_complete']} of {sweep['n_recipes']} recipes went through all their epochs."
+        notices.append(Notice(text, "warning", "The sweep was stopped"))
+    elif done < recipe.epochs:
         notices.append(Notice(f"Stopped after {done} of {recipe.epochs} epochs.", "warning", "Not finished"))
     sections = [Section("Pictures", tuple(blocks)), Section("Recipe", (settings,))]
     if sweep:
@@ -145,7 +154,10 @@ def _make_sweep_table(runs: list[dict[str, Any]], axes: dict[str, Any], top: int
         for run in runs[:top]
     )
     columns = (*axes, "validation accuracy %, 95 % interval", "training accuracy %")
-    note = "Rows whose intervals overlap this much cannot be told apart by these validation rows."
+    note = (
+        "The first row's accuracy is the highest of all recipes on the rows that chose it, and so an optimistic one; "
+        "the intervals are each row's own."
+    )
     return Table(f"The best {len(rows)} of {len(runs)} recipes; all are in sweep.csv.", columns, rows, note=note)
 
 
@@ -158,13 +170,13 @@ def _make_provenance_section(evaluation: dict[str, Any]) -> Section:
         "test rows opened": "; ".join(evaluation["test_openings"]) or "never",
     }
     table = Table("How to get the same numbers.", ("what", "value"), tuple(facts.items()), "plain")
-    return Section("Provenance", (Paragraph("The same command on the same data gives the same weights."), table))
-
-
-def format_accuracy(accuracy: float, n: int) -> str:
-    """Accuracy in per cent with its 95 % Wilson interval."""
-    low, high = compute_wilson_interval(accuracy, n)
-    return f"{100 * accuracy:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+    return Section(
+        "Provenance",
+        (
+            Paragraph("On the same machine, the same command on the same data gives the same weights, epoch by epoch."),
+            table,
+        ),
+    )
 
 
 def _format(value: float | None) -> str:

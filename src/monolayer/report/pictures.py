@@ -95,8 +95,13 @@ def draw_templates(network: OneLayer, name: str, title: str = "") -> Picture | N
 
 def draw_probabilities(
     probability: Array, correct: Array, name: str, title: str = "", n_max: float | None = None
-) -> Picture:
-    """Histogram of the true class's probability (n,), right and wrong answers (n,) bool overlaid, n_max high."""
+) -> Picture | None:
+    """Histogram of the true class's probability (n,), right and wrong answers (n,) bool overlaid, n_max high.
+
+    Nothing where a diverged network gives no probabilities any more.
+    """
+    if not np.isfinite(probability).all():
+        return None
     means = [
         float(np.mean(part)) if len(part) else float("nan") for part in (probability[correct], probability[~correct])
     ]
@@ -123,11 +128,12 @@ def draw_heat_map(runs: Sequence[dict[str, Any]], name: str) -> Picture | None:
     accuracy = np.array([np.nan if run["val"]["loss"] is None else run["val"]["accuracy"] for run in runs])
     best = runs[0]["val"]
     is_close = accuracy >= best["accuracy_interval"][0]
-    note = "outlined: within the best one's 95 % interval"
+    is_close[0] = True
+    note = "outlined: the best, and those within its 95 % interval"
     chart = HeatMap(learning_rate, l2, batch_size, accuracy, is_close, note)
     caption = (
         f"Validation accuracy of {len(runs)} recipes; the best has {100 * best['accuracy']:.1f} %, and "
-        f"{int(is_close.sum())} of them lie within its 95 % interval (outlined)."
+        f"{int(is_close.sum()) - 1} others lie within its 95 % interval (outlined)."
     )
     return Picture(name, chart, caption, f"Heat map. {caption}")
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
-PACKAGES = ("monolayer", "numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "safetensors")
+from monolayer import __version__
+
+PACKAGES = ("numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "safetensors")
 
 
 def collect_provenance(arguments: Sequence[str] | None = None) -> dict[str, str]:
@@ -20,7 +22,11 @@ def collect_provenance(arguments: Sequence[str] | None = None) -> dict[str, str]
     return {
         "command": format_command(sys.argv if arguments is None else arguments),
         "versions": ", ".join(
-            [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)]
+            [
+                f"Python {platform.python_version()}",
+                f"monolayer {__version__}",
+                *(f"{name} {version(name)}" for name in PACKAGES),
+            ]
         ),
         "BLAS": _describe_blas(),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
@@ -47,7 +53,7 @@ def _describe_blas() -> str:
 def _name_processor() -> str:
     """The processor's name; the standard library knows it on some systems only."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.processor() or "unknown processor"
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

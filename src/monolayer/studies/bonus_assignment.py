@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from monolayer.data.splits import Rows, Splits
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
 from monolayer.sweeping import Sweep, group_recipes, make_grid, train_recipes
-from monolayer.training import Run, TrainOptions, add_test_metrics, train_bank
+from monolayer.training import Run, TrainOptions, add_test_metrics, compute_probabilities, train_bank
 
 Array = npt.NDArray[Any]
 
@@ -90,7 +90,7 @@ class StudyResult:
     def to_dict(self) -> dict[str, Any]:
         """The study's numbers as JSON holds them."""
         runs = {
-            key: {**run.to_dict(), "history": [asdict(row) for row in run.history]} for key, run in self.runs.items()
+            key: {**run.to_dict(), "history": [row.to_dict() for row in run.history]} for key, run in self.runs.items()
         }
         dataset = self.dataset
         return {
@@ -137,7 +137,7 @@ def run_study(
 
 def compute_true_class_probabilities(run: Run, rows: Rows) -> TrueClassProbabilities:
     """The probability that the run's network gives to each row's true class, and where it is right."""
-    probabilities = run.network.compute_probabilities(rows.dataset.X[rows.index])
+    probabilities = compute_probabilities(run.network, rows)
     y = rows.y
     return TrueClassProbabilities(probabilities[np.arange(len(y)), y].astype(np.float64), probabilities.argmax(1) == y)
 

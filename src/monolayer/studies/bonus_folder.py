@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from monolayer.folder import write_json
+from monolayer.folder import write_json, write_text
 from monolayer.report.html import render_html
 from monolayer.report.markdown import render_markdown
 from monolayer.report.pictures import save_pictures
@@ -21,8 +21,8 @@ def save_study(result: StudyResult, folder: Path) -> dict[str, Any]:
     pictures, provenance = draw_study(result), collect_provenance()
     document = make_study_document(result, pictures, provenance)
     paths = save_pictures(chain.from_iterable(pictures.values()), folder)
-    (folder / "report.html").write_text(render_html(document))
-    (folder / "report.md").write_text(render_markdown(document, paths))
+    write_text(folder / "report.html", render_html(document))
+    write_text(folder / "report.md", render_markdown(document, paths))
     results = {**result.to_dict(), "printed": _collect_printed(), "provenance": provenance}
     write_json(folder / "results.json", results)
     networks = folder / "networks"

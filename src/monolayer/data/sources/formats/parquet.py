@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from monolayer.data.images import DECODING_ERRORS
 from monolayer.data.sources.content import N_FEATURES, Batch, Content, Pixels, flatten_images, make_batch
-from monolayer.data.sources.formats.png import DECODING_ERRORS
 from monolayer.errors import BadData
 
 TRAIN_PATTERN, TEST_PATTERN = "train-*.parquet", "test-*.parquet"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from monolayer.data.images import DECODING_ERRORS
 from monolayer.data.sources.content import TEST_BATCH, TRAIN_BATCHES, Content, Pixels, flatten_images, make_batch
 from monolayer.errors import BadData
 
@@ -18,7 +19,6 @@ TEST_NAME = f"{TEST_BATCH}.png"
 TRAIN_LABELS, TEST_LABELS = "train_lables.json", "test_lables.json"  # the package spells them so
 NAMES = (*TRAIN_NAMES, TEST_NAME, TRAIN_LABELS, TEST_LABELS)
 PIXELS_A_ROW = 32 * 32
-DECODING_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def read(members: Mapping[str, bytes], where: str) -> Content:
