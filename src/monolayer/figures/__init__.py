@@ -10,6 +10,7 @@ from monolayer.figures.base import Chart, Frame
 from monolayer.figures.curves import Curve, Curves
 from monolayer.figures.heat_map import HeatMap
 from monolayer.figures.probabilities import ProbabilityHistogram
+from monolayer.figures.reliability import ReliabilityDiagram
 from monolayer.figures.render import render_svg, save_csv, save_png
 from monolayer.figures.templates import Templates
 
@@ -20,6 +21,7 @@ __all__ = [
     "Frame",
     "HeatMap",
     "ProbabilityHistogram",
+    "ReliabilityDiagram",
     "Templates",
     "render_svg",
     "save_csv",

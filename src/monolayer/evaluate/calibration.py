@@ -1,0 +1,580 @@
+"""Whether probabilities mean what they say: calibration error, Brier score, log loss, temperature; with intervals.
+
+``probabilities`` are (n, K) throughout, any float, each 0 to 1. Their rows need not sum to 1 (raw sigmoids do not),
+except for the log loss and the chance interval. ``y`` is (n,), integers 0 to K - 1. A prediction is the first class
+with the highest probability, as everywhere in this library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.errors import BadInput
+from monolayer.evaluate.metrics import compute_wilson_interval
+from monolayer.evaluate.significance import Bootstrap, Interval
+from monolayer.losses import compute_cross_entropy, compute_multiple_bce, compute_sigmoid, compute_softmax, get_loss
+
+Array = npt.NDArray[Any]
+Measure = Callable[[Array, Array], float]
+IntervalMethod = Literal["basic", "percentile"]
+
+SUM_TOLERANCE = 1e-4  # of a row of probabilities; float32 sums of thousands of classes stay well within
+LOG_TEMPERATURE_LIMIT = 7.0  # e**7: scores divided by a thousand say nothing, multiplied by it they say one class
+N_LOG_TEMPERATURES = 29  # of the first look, half apart on the log scale
+
+
+@dataclass(frozen=True)
+class Binning:
+    """How confidences are put into bins.
+
+    Args:
+        n_bins: number of bins; equal mass may give fewer, because rows of equal confidence share a bin.
+        scheme: "equal_width", or "equal_mass": as many rows in each bin, as far as ties allow.
+
+    Raises:
+        BadInput: if there is no bin, or the scheme is unknown.
+    """
+
+    n_bins: int = 15
+    scheme: str = "equal_width"
+
+    def __post_init__(self) -> None:
+        if self.n_bins < 1:
+            raise BadInput(f"n_bins must be 1 or more, not {self.n_bins}.")
+        if self.scheme not in ("equal_width", "equal_mass"):
+            raise BadInput(f"Unknown binning {self.scheme!r}; accepted are equal_width, equal_mass.")
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """A reliability table of B bins; an empty bin has count 0 and NaN elsewhere.
+
+    Args:
+        edges: (B + 1,), float64, rising from 0 to 1; bin b is (edges[b], edges[b + 1]], the first one holds 0 too.
+        counts: (B,), int64, rows in each bin.
+        confidence: (B,), float64, their mean confidence.
+        accuracy: (B,), float64, the share of them that came true.
+        low: (B,), float64, lower end of the 95 % Wilson interval of that share.
+        high: (B,), float64, its upper end.
+    """
+
+    edges: Array
+    counts: Array
+    confidence: Array
+    accuracy: Array
+    low: Array
+    high: Array
+
+    @property
+    def expected_error(self) -> float:
+        """Expected calibration error: sum over bins of counts/n * |accuracy - confidence|."""
+        filled = self.counts > 0
+        gaps = np.abs(self.accuracy - self.confidence)[filled]
+        return float(gaps @ self.counts[filled] / self.counts.sum())
+
+    @property
+    def maximum_error(self) -> float:
+        """Maximum calibration error: the largest |accuracy - confidence| of a bin; a bin of one row counts too."""
+        return float(np.nanmax(np.abs(self.accuracy - self.confidence)))
+
+
+@dataclass(frozen=True)
+class BrierParts:
+    """Brier score = reliability - resolution + uncertainty + within_variance - within_covariance, to rounding.
+
+    Args:
+        brier: the score itself, sum over classes.
+        reliability: how far each bin's mean probability lies from what came true; smaller is better.
+        resolution: how far what came true in each bin lies from the overall share; larger is better.
+        uncertainty: of the labels alone.
+        within_variance: of the probabilities within their bins; 0 if each bin holds one value.
+        within_covariance: twice the covariance of probabilities and outcomes within the bins.
+    """
+
+    brier: float
+    reliability: float
+    resolution: float
+    uncertainty: float
+    within_variance: float
+    within_covariance: float
+
+
+@dataclass(frozen=True)
+class TemperatureFit:
+    """A fitted temperature: scores / temperature are read instead of the scores.
+
+    Args:
+        temperature: above 1 the scores were over-confident, below 1 under-confident.
+        reading: the reading that it was fitted for.
+        loss_before: mean loss of the reading at temperature 1.
+        loss_after: the same at the temperature fitted.
+        n: rows that it was fitted on.
+        at_limit: whether the search ended at its edge: these rows want no finite temperature (all of them right, or
+            scores that say nothing).
+    """
+
+    temperature: float
+    reading: str
+    loss_before: float
+    loss_after: float
+    n: int
+    at_limit: bool
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A way to read scores (n, K), float64, as probabilities, with the loss that is proper for it.
+
+    ``compute_probabilities(scores)`` gives (n, K); ``compute_loss(scores, y)`` gives (n,).
+    """
+
+    compute_probabilities: Callable[[Array], Array]
+    compute_loss: Callable[[Array, Array], Array]
+
+
+def _compute_log_sigmoid(scores: Array) -> Array:
+    return -np.logaddexp(0.0, -scores)
+
+
+def _normalise_sigmoids(scores: Array) -> Array:
+    # sigmoid / sum(sigmoid) = softmax(log sigmoid), which is no 0/0 where every sigmoid is 0.
+    return compute_softmax(_compute_log_sigmoid(scores))
+
+
+def _compute_normalised_loss(scores: Array, y: Array) -> Array:
+    return compute_cross_entropy(_compute_log_sigmoid(scores), y)
+
+
+READINGS: dict[str, Reading] = {
+    "softmax": Reading(compute_softmax, compute_cross_entropy),
+    "sigmoid": Reading(compute_sigmoid, compute_multiple_bce),
+    "normalised_sigmoid": Reading(_normalise_sigmoids, _compute_normalised_loss),
+}
+READINGS_OF_LOSS = {"cross_entropy": ("softmax",), "multiple_bce": ("sigmoid", "normalised_sigmoid", "softmax")}
+
+
+def get_reading(name: str) -> Reading:
+    """The reading of that name.
+
+    Raises:
+        BadInput: if there is none.
+    """
+    if name not in READINGS:
+        raise BadInput(f"Unknown reading {name!r}; accepted are {', '.join(READINGS)}.")
+    return READINGS[name]
+
+
+def compute_readings(scores: Array, loss: str) -> dict[str, Array]:
+    """The probabilities that scores can be read as: one for cross-entropy, three for multiple BCE.
+
+    softmax: exp(s_k) / sum_j exp(s_j); sigmoid: 1 / (1 + exp(-s_k)), rows do not sum to 1; normalised_sigmoid:
+    sigmoid(s_k) / sum_j sigmoid(s_j). All three predict the same class, so they differ in calibration alone.
+
+    Args:
+        scores: (n, K), finite floats.
+        loss: "cross_entropy" or "multiple_bce".
+
+    Returns:
+        Name -> (n, K), float64; the reading that belongs to the loss comes first.
+
+    Raises:
+        BadInput: if the scores have another shape or are not finite, or the loss is unknown.
+    """
+    scores = _check_scores(scores)
+    return {name: READINGS[name].compute_probabilities(scores) for name in READINGS_OF_LOSS[get_loss(loss).name]}
+
+
+def apply_temperature(scores: Array, temperature: float, reading: str = "softmax") -> Array:
+    """The probabilities of scores / temperature, (n, K) float64 from (n, K); predictions stay the same.
+
+    Raises:
+        BadInput: if the temperature is not above 0, the scores are not finite (n, K), or the reading is unknown.
+    """
+    if not 0 < temperature < np.inf:
+        raise BadInput(f"temperature must be a number above 0, not {temperature}.")
+    return get_reading(reading).compute_probabilities(_check_scores(scores) / temperature)
+
+
+def fit_temperature(scores: Array, y: Array, reading: str = "softmax") -> TemperatureFit:
+    """The temperature T that minimises the mean loss of the reading of scores / T.
+
+    The rows must have been used neither for training nor for choosing settings, and not be the test rows: on training
+    rows the network looks better than it is, and the temperature comes out too low. The search is over log T, from
+    e**-7 to e**7: a coarse look first, because the loss of normalised sigmoids need not have one valley, then scipy's
+    bounded minimisation in the best stretch.
+
+    Args:
+        scores: (n, K), finite floats.
+        y: (n,), integers 0 to K - 1.
+        reading: "softmax" and "normalised_sigmoid" minimise -log p_y, "sigmoid" the multiple binary cross-entropy.
+
+    Raises:
+        BadInput: if the shapes do not fit, a score is not finite, a label is out of range, or the reading is unknown.
+
+    Source: Guo, Pleiss, Sun and Weinberger 2017, "On calibration of modern neural networks", ICML.
+    """
+    from scipy.optimize import minimize_scalar
+
+    compute_loss = get_reading(reading).compute_loss
+    scores = _check_scores(scores)
+    y = _check_labels(y, scores.shape)
+
+    def mean_loss(log_temperature: float) -> float:
+        return float(compute_loss(scores / np.exp(log_temperature), y).mean())
+
+    grid = np.linspace(-LOG_TEMPERATURE_LIMIT, LOG_TEMPERATURE_LIMIT, N_LOG_TEMPERATURES)
+    place = int(np.argmin([mean_loss(value) for value in grid]))
+    bounds = grid[max(place - 1, 0)], grid[min(place + 1, len(grid) - 1)]
+    found = minimize_scalar(mean_loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})
+    at_limit = place in (0, len(grid) - 1)
+    return TemperatureFit(float(np.exp(found.x)), reading, mean_loss(0.0), float(found.fun), len(y), at_limit)
+
+
+def compute_edges(confidence: Array, binning: Binning) -> Array:
+    """Edges of the bins, (B + 1,) float64 from 0 to 1; bin b is (edges[b], edges[b + 1]], the first one holds 0 too.
+
+    Equal mass cuts the sorted confidences into runs whose lengths differ by one at most; a cut is the highest value
+    below it, so that equal values fall on one side, and cuts that coincide become one.
+
+    Args:
+        confidence: (n,), floats 0 to 1.
+        binning: number of bins and scheme.
+    """
+    if binning.scheme == "equal_width":
+        return np.linspace(0.0, 1.0, binning.n_bins + 1)
+    n = len(confidence)
+    n_bins = min(binning.n_bins, n)
+    ends = np.cumsum([n // n_bins + (index < n % n_bins) for index in range(n_bins - 1)], dtype=np.int64)
+    cuts = np.unique(np.sort(confidence)[ends - 1])
+    return np.concatenate([[0.0], cuts[cuts < 1.0], [1.0]])
+
+
+def assign_bins(confidence: Array, edges: Array) -> Array:
+    """The bin of each confidence, (n,) int64, 0 to B - 1; edges as :func:`compute_edges` gives them."""
+    return np.searchsorted(edges[1:-1], confidence, side="left")
+
+
+def compute_reliability(confidence: Array, came_true: Array, binning: Binning | None = None) -> Reliability:
+    """The reliability table of claims with a confidence each.
+
+    Args:
+        confidence: (n,), floats 0 to 1.
+        came_true: (n,), bool, whether each claim was right.
+        binning: 15 bins of equal width unless told.
+
+    Raises:
+        BadInput: if the shapes differ, nothing is there, a confidence is outside 0 to 1, or came_true is not bool.
+    """
+    confidence, came_true = _check_claims(confidence, came_true)
+    edges = compute_edges(confidence, binning or Binning())
+    counts, sums, hits = _sum_bins(assign_bins(confidence, edges), len(edges) - 1, confidence, came_true)
+    with np.errstate(invalid="ignore"):  # 0/0 of an empty bin: NaN is what is wanted
+        means, shares = sums / counts, hits / counts
+    intervals = np.full((len(counts), 2), np.nan)
+    for index in np.flatnonzero(counts):
+        intervals[index] = compute_wilson_interval(float(shares[index]), int(counts[index]))
+    return Reliability(edges, counts, means, shares, *intervals.T)
+
+
+def compute_top_label(probabilities: Array, y: Array) -> tuple[Array, Array]:
+    """The highest probability of each row, (n,) float64, and whether that class was right, (n,) bool.
+
+    Raises:
+        BadInput: if the shapes do not fit, a probability is outside 0 to 1, or a label is out of range.
+    """
+    probabilities, y = _check(probabilities, y)
+    predictions = probabilities.argmax(axis=1)
+    return probabilities[np.arange(len(y)), predictions], predictions == y
+
+
+def compute_expected_error(probabilities: Array, y: Array, binning: Binning | None = None) -> float:
+    """Expected calibration error of the top label: sum over bins of n_b / n * |accuracy_b - mean confidence_b|.
+
+    It depends on the bins, and chance alone makes it positive: about sqrt(2 B p (1 - p) / (pi n)) for a perfectly
+    calibrated network. Compare numbers of one binning and one n only.
+
+    Args:
+        probabilities: (n, K).
+        y: (n,).
+        binning: 15 bins of equal width unless told.
+
+    Raises:
+        BadInput: as :func:`compute_top_label`.
+
+    Source: Naeini, Cooper and Hauskrecht 2015, AAAI; Guo et al. 2017, ICML.
+    """
+    confidence, correct = compute_top_label(probabilities, y)
+    return float(_compute_gaps(confidence, correct, binning)[0].sum())
+
+
+def compute_maximum_error(probabilities: Array, y: Array, binning: Binning | None = None) -> float:
+    """Maximum calibration error of the top label: max over filled bins of |accuracy_b - mean confidence_b|.
+
+    A bin of one row counts as much as one of a thousand, so equal mass is the binning to take.
+
+    Args:
+        probabilities: (n, K).
+        y: (n,).
+        binning: 15 bins of equal width unless told.
+
+    Raises:
+        BadInput: as :func:`compute_top_label`.
+
+    Source: Naeini, Cooper and Hauskrecht 2015, AAAI.
+    """
+    confidence, correct = compute_top_label(probabilities, y)
+    shares, counts = _compute_gaps(confidence, correct, binning)
+    return float((shares * len(confidence) / counts).max())
+
+
+def compute_classwise_error(probabilities: Array, y: Array, binning: Binning | None = None) -> float:
+    """Classwise calibration error: the expected error of "the label is k" at confidence p_k, mean over the K classes.
+
+    Args:
+        probabilities: (n, K).
+        y: (n,).
+        binning: 15 bins of equal width unless told; equal mass cuts each class by itself.
+
+    Raises:
+        BadInput: as :func:`compute_top_label`.
+
+    Source: Kull et al. 2019, "Beyond temperature scaling", NeurIPS.
+    """
+    probabilities, y = _check(probabilities, y)
+    errors = [_compute_gaps(column, y == k, binning)[0].sum() for k, column in enumerate(probabilities.T)]
+    return float(np.mean(errors))
+
+
+def compute_brier(probabilities: Array, y: Array) -> float:
+    """Brier score: mean over rows of sum_k (p_k - onehot(y)_k)**2.
+
+    The convention is Brier's own (1950, Monthly Weather Review 78), the sum over classes: 0 to 2 for probabilities that
+    sum to 1, and for two classes twice the number that counts one class only.
+
+    Raises:
+        BadInput: as :func:`compute_top_label`.
+    """
+    probabilities, y = _check(probabilities, y)
+    return float(((probabilities - _encode(y, probabilities.shape[1])) ** 2).sum(axis=1).mean())
+
+
+def decompose_brier(probabilities: Array, y: Array, binning: Binning | None = None) -> BrierParts:
+    """The Brier score in parts, over bins of each class's probability and summed over the classes.
+
+    With n_b rows, mean probability f_b and share o_b of label k in bin b, and o overall: reliability =
+    sum n_b (f_b - o_b)**2 / n, resolution = sum n_b (o_b - o)**2 / n, uncertainty = o (1 - o). Murphy's identity needs
+    one probability a bin; for bins with a width two more terms make it exact: within_variance = mean (p - f_b)**2,
+    within_covariance = 2 mean (p - f_b)(onehot(y) - o_b).
+
+    Args:
+        probabilities: (n, K).
+        y: (n,).
+        binning: 15 bins of equal width unless told.
+
+    Raises:
+        BadInput: as :func:`compute_top_label`.
+
+    Source: Murphy 1973, Journal of Applied Meteorology 12; Stephenson, Coelho and Jolliffe 2008, Weather and
+    Forecasting 23.
+    """
+    probabilities, y = _check(probabilities, y)
+    parts = [_decompose_class(column, y == k, binning or Binning()) for k, column in enumerate(probabilities.T)]
+    return BrierParts(compute_brier(probabilities, y), *(float(part) for part in np.sum(parts, axis=0)))
+
+
+def compute_log_loss(probabilities: Array, y: Array) -> float:
+    """Mean of -log p_y in nats; infinite where a label was given probability 0 (nothing is clipped).
+
+    Raises:
+        BadInput: as :func:`compute_top_label`, or if a row does not sum to 1: -log p_y alone would reward raw sigmoids
+            for saying 1 to everything; their own loss is multiple binary cross-entropy.
+    """
+    probabilities, y = _check(probabilities, y)
+    _check_sums(probabilities)
+    with np.errstate(divide="ignore"):
+        return float(-np.log(probabilities[np.arange(len(y)), y]).mean())
+
+
+def compute_sharpness(probabilities: Array) -> float:
+    """Sharpness: sum over classes of the variance, over rows, of p_k; 0 if every row says the same.
+
+    It knows nothing of the labels: sharper is better only among networks that are equally well calibrated.
+
+    Args:
+        probabilities: (n, K).
+
+    Raises:
+        BadInput: if the shape is another, or a probability is outside 0 to 1.
+
+    Source: Murphy and Winkler 1992, International Journal of Forecasting 7.
+    """
+    return float(_check_probabilities(probabilities).var(axis=0).sum())
+
+
+def compute_bootstrap_interval(
+    measure: Measure,
+    probabilities: Array,
+    y: Array,
+    bootstrap: Bootstrap | None = None,
+    *,
+    method: IntervalMethod = "basic",
+) -> Interval:
+    """Interval of a measure of calibration, by resampling rows.
+
+    Resamples bear the upward bias of a calibration error twice, so its percentiles can lie above the estimate. The
+    basic interval, [2 * estimate - q_high, 2 * estimate - q_low], turns them around (an estimate that was mostly chance
+    then lies above its own interval), and is cut at 0.
+
+    What 95 % intervals of the expected error cover (simulated; 400 and 2,000 rows, 4 classes, 15 bins): true error
+    0.16, basic 86 and 91 %, percentile 90 and 94 %; 0.065, basic 88 and 90 %, percentile 53 and 94 %; 0, basic about
+    half, percentile never. Near 0 trust neither: :func:`compute_chance_interval` says whether a network may be
+    calibrated. The Brier score and the log loss are means over rows, and have the usual intervals of a mean.
+
+    Args:
+        measure: ``measure(probabilities, y)`` gives a number that is never negative.
+        probabilities: (n, K).
+        y: (n,).
+        bootstrap: resamples (200 unless told), seed and confidence.
+        method: "basic" or "percentile".
+
+    Raises:
+        BadInput: as :func:`compute_top_label`, or for an unknown method.
+
+    Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 5.2.
+    """
+    if method not in ("basic", "percentile"):
+        raise BadInput(f"Unknown method {method!r}; accepted are basic, percentile.")
+    bootstrap = bootstrap or Bootstrap(n_resamples=200)
+    probabilities, y = _check(probabilities, y)
+    rng, n = np.random.default_rng(bootstrap.seed), len(y)
+    estimate = measure(probabilities, y)
+    rows = (rng.integers(0, n, n) for _ in range(bootstrap.n_resamples))
+    low, high = np.quantile([measure(probabilities[drawn], y[drawn]) for drawn in rows], bootstrap.tails)
+    if method == "basic":
+        low, high = max(2 * estimate - high, 0.0), max(2 * estimate - low, 0.0)
+    return Interval(estimate, float(low), float(high), bootstrap.confidence)
+
+
+def compute_chance_interval(measure: Measure, probabilities: Array, bootstrap: Bootstrap | None = None) -> Interval:
+    """What a measure would come to on these rows were the probabilities exactly right: mean, and interval.
+
+    Labels are drawn from each row's own probabilities. A calibration error within the interval is what chance gives a
+    calibrated network; only one above it shows that the network is not calibrated.
+
+    Args:
+        measure: ``measure(probabilities, y)`` gives a number.
+        probabilities: (n, K), rows that sum to 1.
+        bootstrap: draws (200 unless told), seed and confidence.
+
+    Raises:
+        BadInput: if the shape is another, a probability is outside 0 to 1, or a row does not sum to 1.
+
+    Source: consistency resampling, Broecker and Smith 2007, Weather and Forecasting 22.
+    """
+    probabilities = _check_probabilities(probabilities)
+    _check_sums(probabilities)
+    bootstrap = bootstrap or Bootstrap(n_resamples=200)
+    rng = np.random.default_rng(bootstrap.seed)
+    ends = probabilities.cumsum(axis=1)
+    ends /= ends[:, -1:]  # sums in float32 miss 1 by a little, and a draw above the last end would be no class
+    draws = (rng.random((len(ends), 1)) for _ in range(bootstrap.n_resamples))
+    values = [measure(probabilities, (draw >= ends[:, :-1]).sum(axis=1)) for draw in draws]
+    low, high = np.quantile(values, bootstrap.tails)
+    return Interval(float(np.mean(values)), float(low), float(high), bootstrap.confidence)
+
+
+def _sum_bins(bins: Array, n_bins: int, confidence: Array, came_true: Array) -> tuple[Array, Array, Array]:
+    """Rows, sum of confidence and number that came true in each bin, (B,) each."""
+    counts = np.bincount(bins, minlength=n_bins)
+    return counts, np.bincount(bins, confidence, n_bins), np.bincount(bins, came_true, n_bins)
+
+
+def _compute_gaps(confidence: Array, came_true: Array, binning: Binning | None) -> tuple[Array, Array]:
+    """n_b / n * |accuracy_b - mean confidence_b| and n_b of the filled bins; without the table's costly intervals."""
+    edges = compute_edges(confidence, binning or Binning())
+    counts, sums, hits = _sum_bins(assign_bins(confidence, edges), len(edges) - 1, confidence, came_true)
+    filled = counts > 0
+    return (np.abs(hits - sums) / len(confidence))[filled], counts[filled]
+
+
+def _decompose_class(column: Array, came_true: Array, binning: Binning) -> Array:
+    """Reliability, resolution, uncertainty and the two terms within bins, of one class: (5,) float64."""
+    edges = compute_edges(column, binning)
+    bins = assign_bins(column, edges)
+    counts, sums, hits = _sum_bins(bins, len(edges) - 1, column, came_true)
+    filled, n, overall = np.maximum(counts, 1), len(column), came_true.mean()
+    means, shares = sums / filled, hits / filled
+    deviation = column - means[bins]
+    return np.array(
+        [
+            counts @ (means - shares) ** 2 / n,
+            counts @ (shares - overall) ** 2 / n,
+            overall * (1 - overall),
+            deviation @ deviation / n,
+            2 * (deviation @ (came_true - shares[bins])) / n,
+        ]
+    )
+
+
+def _encode(y: Array, n_classes: int) -> Array:
+    return np.eye(n_classes)[y]
+
+
+def _check(probabilities: Array, y: Array) -> tuple[Array, Array]:
+    probabilities = _check_probabilities(probabilities)
+    return probabilities, _check_labels(y, probabilities.shape)
+
+
+def _check_probabilities(probabilities: Array) -> Array:
+    table = _convert_to_table(probabilities, "probabilities")
+    wrong = np.flatnonzero(~((table >= 0) & (table <= 1)).all(axis=1))
+    if wrong.size:
+        raise BadInput(f"Row {wrong[0]} of probabilities is {table[wrong[0]].tolist()}; accepted are 0 to 1.")
+    return table
+
+
+def _check_sums(probabilities: Array) -> None:
+    sums = probabilities.sum(axis=1)
+    wrong = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
+    if wrong.size:
+        raise BadInput(f"Row {wrong[0]} of probabilities sums to {sums[wrong[0]]:.6g}; needed are rows that sum to 1.")
+
+
+def _check_scores(scores: Array) -> Array:
+    table = _convert_to_table(scores, "scores")
+    wrong = np.flatnonzero(~np.isfinite(table).all(axis=1))
+    if wrong.size:
+        raise BadInput(f"Row {wrong[0]} of scores is not finite; a network that diverged has no probabilities.")
+    return table
+
+
+def _convert_to_table(values: Array, name: str) -> Array:
+    values = np.asarray(values)
+    if not np.issubdtype(values.dtype, np.floating) or values.ndim != 2 or not values.size:
+        raise BadInput(f"{name} must be floats of shape (n, K), not {values.dtype} of shape {values.shape}.")
+    return values.astype(np.float64, copy=False)
+
+
+def _check_labels(y: Array, shape: tuple[int, ...]) -> Array:
+    y = np.asarray(y)
+    if not np.issubdtype(y.dtype, np.integer) or y.shape != shape[:1]:
+        raise BadInput(f"y must be integers of shape ({shape[0]},), not {y.dtype} of shape {y.shape}.")
+    if y.min() < 0 or y.max() >= shape[1]:
+        raise BadInput(f"y must hold classes 0 to {shape[1] - 1}, not {y.min()} to {y.max()}.")
+    return y
+
+
+def _check_claims(confidence: Array, came_true: Array) -> tuple[Array, Array]:
+    confidence, came_true = np.asarray(confidence), np.asarray(came_true)
+    if not np.issubdtype(confidence.dtype, np.floating) or confidence.ndim != 1 or not confidence.size:
+        raise BadInput(f"confidence must be floats of shape (n,), not {confidence.dtype} of {confidence.shape}.")
+    if came_true.dtype != np.bool_ or came_true.shape != confidence.shape:
+        raise BadInput(f"came_true must be bool of shape {confidence.shape}, not {came_true.dtype} {came_true.shape}.")
+    if not ((confidence >= 0) & (confidence <= 1)).all():
+        raise BadInput("confidence must lie within 0 and 1 in every row.")
+    return confidence.astype(np.float64, copy=False), came_true

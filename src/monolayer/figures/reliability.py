@@ -1,0 +1,96 @@
+"""Reliability diagram: what came true against what was claimed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from monolayer.errors import BadInput
+from monolayer.figures.base import Frame, convert_to_column
+from monolayer.figures.style import INK, SERIES, WIDTH
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+    from monolayer.evaluate.calibration import Reliability
+
+
+@dataclass(frozen=True, eq=False)
+class ReliabilityDiagram:
+    """Accuracy of each bin of confidence with its interval, the diagonal, and the number of rows below.
+
+    A bin of one row has an interval from nearly 0 to nearly 1: a point off the diagonal says nothing by itself.
+
+    Args:
+        table: bins, as :func:`monolayer.evaluate.calibration.compute_reliability` gives them.
+        title: optional line above the figure.
+        name: what the accuracy is of, on the y axis.
+
+    Raises:
+        BadInput: if the columns do not fit, or a bin that holds rows has a number outside 0 to 1.
+    """
+
+    table: Reliability
+    title: str = ""
+    name: str = "accuracy"
+
+    def __post_init__(self) -> None:
+        n_bins = len(convert_to_column(self.table.counts, "counts"))
+        convert_to_column(self.table.edges, "edges", n_bins + 1)
+        filled = self.table.counts > 0
+        for name in ("confidence", "accuracy", "low", "high"):
+            column = convert_to_column(getattr(self.table, name), name, n_bins)[filled]
+            if not ((column >= 0) & (column <= 1)).all():
+                raise BadInput(f"{name} of a bin that holds rows must lie within 0 and 1.")
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        return WIDTH, 4.8 + (0.3 if self.title else 0.0)
+
+    def frame(self) -> Frame:
+        """Columns bin_low, bin_high, n, confidence, accuracy, low, high, a row a bin; None where a bin is empty."""
+        table = self.table
+        frame: Frame = {
+            "bin_low": table.edges[:-1].tolist(),
+            "bin_high": table.edges[1:].tolist(),
+            "n": table.counts.tolist(),
+        }
+        for name in ("confidence", "accuracy", "low", "high"):
+            values = getattr(table, name).tolist()
+            frame[name] = [value if n else None for value, n in zip(values, frame["n"], strict=True)]
+        return frame
+
+    def draw(self, figure: FigureBase) -> None:
+        """Draw on an empty figure or subfigure: the points above, the counts below, one x axis."""
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
+        self._draw_points(above)
+        self._draw_counts(below)
+        figure.legend(loc="outside upper left", ncols=2, columnspacing=1.4, handlelength=1.8)
+        if self.title:
+            above.set_title(self.title, loc="left")
+
+    def _draw_points(self, ax: Axes) -> None:
+        filled = self.table.counts > 0
+        x, y = self.table.confidence[filled], self.table.accuracy[filled]
+        # Wilson's ends can pass the share itself by rounding, where it is 0 or 1; a bar's length cannot be negative.
+        ends = np.maximum([y - self.table.low[filled], self.table.high[filled] - y], 0)
+        ax.plot([0, 1], [0, 1], color=INK, alpha=0.6, lw=1, ls="--", label="calibrated")
+        ax.errorbar(x, y, ends, fmt="o", ms=5, lw=1.6, color=SERIES[0], clip_on=False, label="bin, 95 % interval")
+        ax.set(ylabel=self.name, xlim=(0, 1), ylim=(0, 1))
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+        ax.grid()
+
+    def _draw_counts(self, ax: Axes) -> None:
+        # A bar for each bin, not one outline: bins of equal mass are as high as each other and differ in width.
+        widths, colour = np.diff(self.table.edges), SERIES[0]
+        ax.bar(self.table.edges[:-1], self.table.counts, widths, align="edge", color=colour, alpha=0.4)
+        ax.bar(self.table.edges[:-1], self.table.counts, widths, align="edge", fill=False, edgecolor=colour, lw=1.2)
+        ax.set(xlabel="confidence", ylabel="rows", ylim=(0, None))
+        ax.xaxis.set_major_formatter(PercentFormatter(1.0))
+        ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        ax.grid(axis="y")
