@@ -120,7 +120,7 @@ def train_recipes(
     seconds = 0.0
     groups = group_recipes(recipes)
     for number, group in enumerate(groups, 1):
-        task = f"{options.task}, bank {number} of {len(groups)} ({len(group)} recipes)"
+        task = f"{options.task}, bank {number} of {len(groups)} ({len(group)} at once)"
         trained = train_bank(splits, group, replace(options, task=task))
         runs += trained
         seconds += trained[0].seconds

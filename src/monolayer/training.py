@@ -202,13 +202,15 @@ def _run_epochs(engine: NumpyEngine, splits: Splits, options: TrainOptions) -> _
         rates = np.array([recipe.compute_rate(epoch) for recipe in bank.recipes])
         engine.run_epoch(splits.train, *batch_order.draw_epoch(len(splits.train)), rates)
         stop = epoch == epochs or options.should_stop()
-        evaluation = _evaluate(engine, _choose_rows(splits, options, epoch, stop))
+        chosen = _choose_rows(splits, options, epoch, stop)
+        evaluation = _evaluate(engine, chosen)
         for history, rate, measures in zip(histories, rates, evaluation, strict=True):
             history.append(_make_row(epoch, float(rate), measures))
         if options.on_epoch:
             options.on_epoch([history[-1] for history in histories])
         options.progress.advance(options.task, epoch, epochs, "epochs")
-        if stop:
+        # Asked once more, since the wish may have come while the rows were evaluated: if all are, this is the end.
+        if stop or (len(chosen) == 1 + (splits.val is not None) and options.should_stop()):
             break
     return _Outcome(histories, evaluation, time.perf_counter() - start)
 

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from monolayer import __version__
+from tests.made import make_dataset
 
 
 @pytest.mark.parametrize("name", ["fetch", "train", "sweep", "reproduce", "report", "predict"])
@@ -27,6 +28,24 @@ def test_help_loads_none_of_the_heavy_libraries():
     code = f"import sys; import monolayer.cli.main; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_what_the_system_refuses_is_one_sentence(command, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "/secret")
+
+    monkeypatch.setattr("monolayer.data.images.find_images", refuse)
+    monkeypatch.setattr("monolayer.folder.load_network", lambda path: path)
+    result = command("predict", "net", "/secret")
+    assert (result.code, result.err) == (2, "monolayer: /secret: Permission denied.\n")
+
+
+def test_fetch_that_could_keep_nothing_has_failed(command, monkeypatch, tmp_path):
+    content = make_dataset(n=30, n_features=3072, n_classes=10, image_shape=(3, 32, 32))
+    monkeypatch.setattr("monolayer.data.load.load_cifar10", lambda *_, **__: content)
+    result = command("fetch", "cifar10")
+    assert result.code == 2
+    assert "nothing was kept" in result.err
 
 
 def test_fetch_says_what_it_has_and_where_it_is_from(command):

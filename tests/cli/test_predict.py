@@ -35,6 +35,14 @@ def test_a_folder_of_images_gets_classes_and_probabilities(command, network, ima
         assert p["probabilities"][p["class"]] == p["probability"] == max(p["probabilities"].values())
 
 
+def test_sixteen_bits_are_read_like_eight(command, network, tmp_path):
+    eight = np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8)
+    Image.fromarray(eight).save(tmp_path / "eight.png")
+    Image.fromarray(eight.astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
+    first, second = (command("predict", network, tmp_path / f"{n}.png", "--json").json for n in ("eight", "sixteen"))
+    assert first["predictions"][0]["probabilities"] == second["predictions"][0]["probabilities"]
+
+
 def test_one_file_is_shown_as_a_table(command, network, images):
     file = next(images.rglob("*.png"))
     result = command("predict", network / "network.safetensors", file)

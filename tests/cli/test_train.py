@@ -81,6 +81,7 @@ def test_epoch_lines_go_to_stderr_with_validation_beside_training(command):
         (["--val-size", "1438"], "1438 validation rows leave no training rows"),
         (["--val-size", "-1"], "val_size is -1; accepted is a whole number of 0 or above."),
         (["--train-size", "99999"], "train_size is 99999; accepted are 1 to 1238"),
+        (["--split-seed", "-1"], "The seed of the split is -1; accepted is a whole number from 0 to"),
         (["--flip", "2"], "flip is 2.0; accepted is a probability from 0 to 1."),
         (["--dtype", "int8"], "dtype is 'int8'; accepted is float32 or float64."),
         (["--data", "nowhere"], "digits comes with scikit-learn and is read from no path"),
@@ -94,6 +95,11 @@ def test_bad_input_gets_one_sentence_code_2_and_leaves_nothing(command, tmp_path
     assert "Traceback" not in result.err
     assert result.out == ""
     assert os.listdir(tmp_path) == ["place"]
+
+
+def test_a_small_dataset_gives_up_a_sixth_for_validation_where_nobody_says(command):
+    result = command("train", "digits", "--epochs", "1", "--json").json
+    assert (result["val"]["n"], result["train"]["n"], result["test"]["n"]) == (299, 1139, 359)
 
 
 def test_an_unknown_dataset_is_refused(command):

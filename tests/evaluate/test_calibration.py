@@ -160,6 +160,7 @@ def test_table_and_measures_say_the_same(binning):
 def test_calibration_errors_are_those_of_a_peer(seed):
     """The package uncertainty-calibration (Kumar, Liang and Ma 2019), with ties and both ends among the values."""
     import calibration as peer
+
     scores, y = make_case(n=400, factor=3, seed=seed)
     probabilities = np.round(compute_softmax(scores), 2)
     for scheme, ours in (("get_ece", Binning(15)), ("get_ece_em", EQUAL_MASS)):

@@ -56,6 +56,7 @@ class Console:
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
         self._told: dict[str, float] = {}
+        self._ended: set[str] = set()
 
     def say(self, text: str) -> None:
         """One line on stderr, above the bars."""
@@ -99,7 +100,11 @@ class Console:
         now = time.monotonic()
         start = self._started.setdefault(task, now)
         is_end = total is not None and done >= total
-        if not is_end and now - self._told.get(task, start) < PLAIN_EVERY:
+        if task in self._ended:
+            return
+        if is_end:
+            self._ended.add(task)
+        elif now - self._told.get(task, start) < PLAIN_EVERY:
             return
         self._told[task] = now
         elapsed = now - start

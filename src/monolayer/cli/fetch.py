@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line
+from monolayer.errors import BadInput
+
+if TYPE_CHECKING:
+    from monolayer.data.dataset import Dataset
 
 
 def fetch(dataset: opt.DatasetName, data: opt.Data = None, as_json: opt.AsJson = False) -> None:
@@ -13,6 +19,7 @@ def fetch(dataset: opt.DatasetName, data: opt.Data = None, as_json: opt.AsJson =
     """
     with open_console() as console:
         loaded = opt.load_dataset(dataset, data, console)
+    _check_kept(loaded)
     facts = {
         "name": loaded.name,
         "n_train": len(loaded.X),
@@ -31,3 +38,13 @@ def fetch(dataset: opt.DatasetName, data: opt.Data = None, as_json: opt.AsJson =
     print_line(f"{loaded.name}: {rows} of {facts['n_features']:,} features, {loaded.n_classes} classes.")
     print_line(f"source: {loaded.source}")
     print_line(f"SHA-256 of the decoded content: {loaded.sha256}")
+
+
+def _check_kept(dataset: Dataset) -> None:
+    """To keep the dataset is what fetch is for; other commands go on with it in memory."""
+    import numpy as np
+
+    from monolayer.data.cache import find_cache_folder
+
+    if dataset.name != "digits" and not isinstance(dataset.X, np.memmap):
+        raise BadInput(f"{find_cache_folder()} cannot be written, so nothing was kept; name another: MONOLAYER_CACHE.")

@@ -53,6 +53,10 @@ def main() -> None:
     except MonolayerError as error:
         print_error(str(error))
         sys.exit(1)
+    except OSError as error:
+        # A path that the user named and the system refuses is bad input; anything else, such as a full pipe, is not.
+        print_error(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.")
+        sys.exit(2 if error.filename else 1)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,13 @@ InitStd = Annotated[float, typer.Option(help="Standard deviation of the weights 
 Seed = Annotated[int, typer.Option(help="Seed of the weights and of the order of the batches.")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
 TrainSize = Annotated[int | None, typer.Option(help="Train on the first so many rows only.", show_default="all left")]
-ValSize = Annotated[int, typer.Option(help="Rows held out for validation: the last ones of the training file.")]
+ValSize = Annotated[
+    int | None,
+    typer.Option(
+        help="Rows held out for validation: the last ones of the training file.",
+        show_default="1000, or a sixth of a small dataset",
+    ),
+]
 TestSize = Annotated[
     int | None, typer.Option(help="Test rows.", show_default="the test file, or a fifth of a dataset without one")
 ]
@@ -50,14 +56,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 class SplitOptions:
     """How the command line asked for the data to be divided."""
 
-    val_size: int
+    val_size: int | None
     train_size: int | None = None
     test_size: int | None = None
     split_seed: int | None = None
 
     def split(self, dataset: Dataset) -> Splits:
         """The dataset divided so."""
-        return dataset.split(self.val_size, seed=self.split_seed, train=self.train_size, test=self.test_size)
+        from monolayer.data.splits import choose_val_size
+
+        val_size = choose_val_size(dataset) if self.val_size is None else self.val_size
+        return dataset.split(val_size, seed=self.split_seed, train=self.train_size, test=self.test_size)
 
 
 def load_dataset(name: str, data: Path | None, progress: Progress) -> Dataset:

@@ -35,7 +35,7 @@ def predict(
         return
     reading = "softmax probability" if loaded.loss == "cross_entropy" else "probability (its own sigmoid)"
     rows = [[p["file"], p["class"], f"{p['probability']:.3f}"] for p in predictions]
-    print_table(f"{len(rows)} images", ["file", "class", reading], rows)
+    print_table(f"Images: {len(rows)}", ["file", "class", reading], rows)
 
 
 def _predict_file(network: OneLayer, file: Path) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from monolayer.cli.console import print_json, print_line
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A folder that monolayer train made.")], as_json: opt.AsJson = False
+    folder: Annotated[Path, typer.Argument(help="A folder that train or sweep made.")],
+    as_json: opt.AsJson = False,
 ) -> None:
     """Make figures/ and report.html again from what a run's folder holds.
 

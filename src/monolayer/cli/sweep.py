@@ -29,7 +29,7 @@ def sweep(
     seed: opt.Seed = 42,
     dtype: opt.Dtype = "float32",
     train_size: opt.TrainSize = None,
-    val_size: opt.ValSize = 1000,
+    val_size: opt.ValSize = None,
     test_size: opt.TestSize = None,
     split_seed: opt.SplitSeed = None,
     top: Annotated[int, typer.Option(min=1, help="Rows to print; every run is kept in the folder.")] = 10,

@@ -31,7 +31,7 @@ def train(
     seed: opt.Seed = 42,
     dtype: opt.Dtype = "float32",
     train_size: opt.TrainSize = None,
-    val_size: opt.ValSize = 1000,
+    val_size: opt.ValSize = None,
     test_size: opt.TestSize = None,
     split_seed: opt.SplitSeed = None,
     evaluate_every: Annotated[

@@ -16,6 +16,7 @@ from monolayer.data.dataset import Dataset
 from monolayer.data.sources import homepage, huggingface, local, npm
 from monolayer.data.sources.content import IMAGE_SHAPE, Batch, Content
 from monolayer.data.sources.download import Patience, SourceFailed, TooSlow
+from monolayer.data.sources.formats import parquet
 from monolayer.errors import BadData, BadInput, DataUnavailable
 from monolayer.progress import SILENCE, Progress
 
@@ -33,15 +34,16 @@ class Expected:
 
 @dataclass(frozen=True)
 class Source:
-    """A source on the network: its name, and what fetches from it."""
+    """A source on the network: its name, what fetches from it, and whether this machine can read what it gives."""
 
     name: str
     fetch: Callable[[Progress, Patience], Content]
+    is_readable: Callable[[], bool] = lambda: True
 
 
 EXPECTED = Expected(50_000, 10_000, "94c210696adcb6f23ad3278010a8edbd2cd088f06fbe07e25eb08eeb4bce63c0")
 SOURCES = (
-    Source(huggingface.NAME, huggingface.fetch),
+    Source(huggingface.NAME, huggingface.fetch, parquet.is_available),
     Source(homepage.NAME, homepage.fetch),
     Source(npm.NAME, npm.fetch),
 )
@@ -166,6 +168,8 @@ def _try_network(progress: Progress, reasons: dict[str, str]) -> Iterator[Datase
     """Each source in turn; those set aside as slow are taken up again, without limit, when nothing else answers."""
     slow = []
     for source in SOURCES:
+        if not source.is_readable():  # an extra that was not asked for is no failure
+            continue
         try:
             yield from _try_source(source, PATIENCE, progress, reasons)
         except TooSlow as error:

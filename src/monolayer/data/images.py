@@ -46,10 +46,17 @@ def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float =
     channels, height, width = image_shape
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+            upright = _read_eight_bits(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
     except DECODING_ERRORS as error:
         raise BadData(f"{path}: cannot be read as an image ({error}).") from None
     if upright.size != (width, height):
         upright = upright.resize((width, height), Image.Resampling.LANCZOS)
     pixels = np.asarray(upright, np.float32).reshape(height, width, channels)
     return pixels.transpose(2, 0, 1).reshape(-1) * np.float32(pixel_max / 255)
+
+
+def _read_eight_bits(image: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits in 8: Pillow's own conversion would clip all above 255 to white."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image, np.float64) / 257).round().clip(0, 255).astype(np.uint8))

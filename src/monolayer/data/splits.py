@@ -16,6 +16,9 @@ from monolayer.errors import BadInput
 Array = npt.NDArray[Any]
 # A dataset without a test file of its own gives up this share of its rows.
 DEFAULT_TEST_SHARE = 0.2
+# The assignment holds out 1,000 of 50,000 images; a small dataset gives up a sixth of its rows.
+DEFAULT_VAL_SIZE, DEFAULT_VAL_SHARE = 1000, 6
+MAX_SEED = 2**32  # scikit-learn's limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +96,11 @@ class Splits:
         return self._test
 
 
+def choose_val_size(dataset: Dataset) -> int:
+    """How many rows to hold out for validation where nobody says."""
+    return min(DEFAULT_VAL_SIZE, len(dataset.X) // DEFAULT_VAL_SHARE)
+
+
 def make_splits(
     dataset: Dataset,
     *,
@@ -114,6 +122,8 @@ def make_splits(
     for name, size in (("val_size", val_size), ("train_size", train_size), ("test_size", test_size)):
         if size is not None and (not isinstance(size, int | np.integer) or size < 0):
             raise BadInput(f"{name} is {size!r}; accepted is a whole number of 0 or above.")
+    if seed is not None and not 0 <= seed < MAX_SEED:
+        raise BadInput(f"The seed of the split is {seed}; accepted is a whole number from 0 to {MAX_SEED - 1}.")
     left = np.arange(len(dataset.X), dtype=np.int64)
     left, test = _take_test(dataset, left, test_size, seed)
     left, val = _cut(dataset, left, val_size, seed, "validation")

@@ -28,7 +28,7 @@ class Curve:
 
     Args:
         epoch: (n,), the epochs, rising.
-        train: (n,), the quantity on the training rows.
+        train: (n,), the quantity on the training rows, or None where it was not followed.
         val: (n,) on the validation rows, or None where there are none.
         name: what to call the run when several are overlaid.
 
@@ -37,7 +37,7 @@ class Curve:
     """
 
     epoch: Array
-    train: Array
+    train: Array | None
     val: Array | None = None
     name: str = ""
 
@@ -47,9 +47,12 @@ class Curve:
         if not len(epoch):
             raise BadInput(f"{label}: there is no epoch to draw.")
         object.__setattr__(self, "epoch", epoch)
-        object.__setattr__(self, "train", convert_to_column(self.train, f"{label}: train", len(epoch)))
-        if self.val is not None:
-            object.__setattr__(self, "val", convert_to_column(self.val, f"{label}: val", len(epoch)))
+        if self.train is None and self.val is None:
+            raise BadInput(f"{label}: there is nothing to draw.")
+        for part in ("train", "val"):
+            values = getattr(self, part)
+            if values is not None:
+                object.__setattr__(self, part, convert_to_column(values, f"{label}: {part}", len(epoch)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,13 +99,13 @@ class Curves:
         return WIDTH, 3.0 + 0.2 * ceil(n_entries / self._legend_columns())
 
     def frame(self) -> Frame:
-        """Columns run, epoch, train, val: a row for each epoch of each run; val is None where there is none."""
+        """Columns run, epoch, train, val: a row for each epoch of each run; None where there is no value."""
         table: Frame = {"run": [], "epoch": [], "train": [], "val": []}
         for curve in self.curves:
             n_epochs = len(curve.epoch)
             table["run"] += [curve.name] * n_epochs
             table["epoch"] += [int(epoch) if epoch.is_integer() else epoch for epoch in curve.epoch.tolist()]
-            table["train"] += curve.train.tolist()
+            table["train"] += [None] * n_epochs if curve.train is None else curve.train.tolist()
             table["val"] += [None] * n_epochs if curve.val is None else curve.val.tolist()
         return table
 

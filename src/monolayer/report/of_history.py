@@ -7,7 +7,9 @@ from monolayer.training import EpochRow
 
 def format_epoch(row: EpochRow, epochs: int) -> str:
     """``Epoch 1/40 - LR: 0.00100 - Loss: 1.8440, Accuracy: 36.23%``, and validation beside training."""
-    line = f"Epoch {row.epoch}/{epochs} - LR: {row.learning_rate:.5f}"
+    # Five decimals as in the original's log, unless they would hide the rate.
+    rate = f"{row.learning_rate:.5f}" if row.learning_rate >= 1e-5 else f"{row.learning_rate:.3g}"
+    line = f"Epoch {row.epoch}/{epochs} - LR: {rate}"
     if row.train_loss is not None and row.train_accuracy is not None:
         line += f" - Loss: {row.train_loss:.4f}, Accuracy: {row.train_accuracy:.2%}"
     if row.val_loss is not None and row.val_accuracy is not None:

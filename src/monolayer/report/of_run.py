@@ -94,7 +94,7 @@ def _save_predictions(run: Run, rows: Rows, folder: Path) -> None:
 def _draw_pictures(folder: Path, evaluation: dict[str, Any]) -> list[Picture]:
     history, network, sweep = load_history(folder), load_network(folder), evaluation.get("sweep")
     pictures: list[Picture | None] = [draw_heat_map(sweep["runs"], "grid")] if sweep else []
-    if any(row.train_loss is not None for row in history):
+    if any(row.train_loss is not None or row.val_loss is not None for row in history):
         pictures += [draw_curves(history, quantity, "run") for quantity in ("loss", "cost", "accuracy")]
     pictures.append(draw_templates(network, "run"))
     if (folder / PREDICTIONS).is_file():

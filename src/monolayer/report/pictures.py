@@ -27,6 +27,7 @@ from monolayer.report.document import FigureBlock
 from monolayer.training import EpochRow
 
 Array = npt.NDArray[Any]
+_PART_NAMES = {"train": "training", "val": "validation"}
 HEAT_MAP_AXES = ("learning_rate", "l2", "batch_size")
 
 
@@ -64,20 +65,29 @@ def save_pictures(pictures: Iterable[Picture], folder: Path) -> dict[str, str]:
 
 
 def draw_curves(history: Sequence[EpochRow], quantity: str, name: str, title: str = "") -> Picture:
-    """Loss, cost or accuracy against epoch, training and validation; steps of the learning rate are marked."""
-    rows = [row for row in history if getattr(row, f"train_{quantity}") is not None]
-    val = [getattr(row, f"val_{quantity}") for row in rows]
-    curve = Curve(
-        epoch=np.array([row.epoch for row in rows]),
-        train=np.array([getattr(row, f"train_{quantity}") for row in rows]),
-        val=None if None in val else np.array(val),
-    )
+    """Loss, cost or accuracy against epoch, of the rows that were followed; steps of the learning rate are marked."""
+    parts = {part: _follow(history, f"{part}_{quantity}") for part in ("train", "val")}
+    n = max(map(len, parts.values()))
+    followed = {part: values for part, values in parts.items() if values and len(values) == n}
+    epochs = sorted({epoch for values in followed.values() for epoch in values})
+    columns = {part: np.array(list(values.values())) for part, values in followed.items() if list(values) == epochs}
+    curve = Curve(np.array(epochs), columns.get("train"), columns.get("val"))
     chart = Curves((curve,), quantity=quantity, marks=_find_steps(history), percent=quantity == "accuracy")
-    first, last = rows[0], rows[-1]
-    moved = f"from {getattr(first, f'train_{quantity}'):.4f} to {getattr(last, f'train_{quantity}'):.4f}"
-    gap = f"; validation ends at {val[-1]:.4f}" if curve.val is not None else ""
-    caption = f"{_prefix(title)}{quantity} after each epoch: training goes {moved}{gap}."
+    ways = "; ".join(
+        f"{_PART_NAMES[part]} goes from {_show(values[0], quantity)} to {_show(values[-1], quantity)}"
+        for part, values in columns.items()
+    )
+    caption = f"{_prefix(title)}{quantity} after each epoch: {ways}."
     return Picture(f"{name}-{quantity}", chart, _capitalise(caption), f"Curves of {quantity} against epoch. {caption}")
+
+
+def _follow(history: Sequence[EpochRow], column: str) -> dict[int, float]:
+    """The column's values by epoch, where there are any."""
+    return {row.epoch: value for row in history if (value := getattr(row, column)) is not None}
+
+
+def _show(value: float, quantity: str) -> str:
+    return f"{100 * value:.1f} %" if quantity == "accuracy" else f"{value:.4f}"
 
 
 def draw_templates(network: OneLayer, name: str, title: str = "") -> Picture | None:

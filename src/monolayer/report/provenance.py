@@ -47,7 +47,7 @@ def _describe_blas() -> str:
         for pool in threadpool_info()
         if pool["user_api"] == "blas"
     ]
-    return ", ".join(dict.fromkeys(found)) or "unknown"
+    return ", ".join(sorted(set(found))) or "unknown"
 
 
 def _name_processor() -> str:

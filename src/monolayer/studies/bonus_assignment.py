@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.dataset import Dataset
-from monolayer.data.splits import Rows, Splits
+from monolayer.data.splits import Rows, Splits, choose_val_size
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
 from monolayer.sweeping import Sweep, group_recipes, make_grid, train_recipes
@@ -22,8 +22,6 @@ GRID_AXES: dict[str, tuple[Any, ...]] = {
     "learning_rate": (0.001, 0.005, 0.01),
     "batch_size": (50, 100, 200),
 }
-# The report holds out about 1,000 of 50,000 images; a small dataset gives up a sixth of its rows.
-VAL_SIZE, VAL_SHARE = 1000, 6
 WINNER = "grid_winner"
 
 
@@ -122,7 +120,7 @@ def run_study(
         progress: told how far the whole study is.
         fallback: why this is not the dataset that was meant.
     """
-    splits = dataset.split(min(VAL_SIZE, len(dataset.X) // VAL_SHARE))
+    splits = dataset.split(choose_val_size(dataset))
     experiments = declare_experiments(seed, epochs)
     base = experiments[0].recipe
     grid_recipes = make_grid(base, GRID_AXES)

@@ -77,6 +77,8 @@ def make_study_table(result: StudyResult) -> tuple[tuple[str, ...], list[tuple[s
 
 
 def _name(result: StudyResult) -> str:
+    if result.fallback:
+        return f"{result.dataset.name} (NOT CIFAR-10)"
     return DISPLAY_NAMES.get(result.dataset.name, result.dataset.name)
 
 
@@ -102,7 +104,7 @@ def _write_lead(result: StudyResult) -> str:
         f"Five declared recipes, and the best of a grid of {len(result.grid.runs)} as chosen on {n[1]:,} validation "
         f"rows, were trained on {n[0]:,} rows and scored once on {n[2]:,} test rows: they end between {min(tests):.1f} "
         f"and {max(tests):.1f} %, where one alone has an interval of {_format_half_width(result)} points. All of it "
-        f"took {result.seconds:.0f} s of training."
+        f"took {result.seconds:.1f} s of training."
     )
 
 
@@ -118,7 +120,7 @@ def _write_notices(result: StudyResult, is_comparable: bool) -> list[Notice]:
             Notice(
                 f"No source of CIFAR-10 could be reached, so the same study was run on **{result.dataset.name}**, "
                 "which comes with scikit-learn. Nothing on this page is a result on CIFAR-10. "
-                + " ".join(result.fallback.split()),
+                + "; ".join(line.strip() for line in result.fallback.splitlines()),
                 "bad",
                 "THIS IS NOT CIFAR-10",
             )
@@ -316,16 +318,16 @@ def _make_step_decay_table(run: Run) -> Table:
     )  # fmt: skip
     columns = (
         "epoch",
-        "loss printed",
+        "loss",
         "training loss",
         "validation loss",
-        "accuracy % printed",
+        "accuracy %",
         "training %",
         "validation %",
     )
     return Table(
         "Step decay: Listing 4 of the original beside what is measured.", columns, rows,
-        printed_columns=("loss printed", "accuracy % printed"),
+        printed_columns=("loss", "accuracy %"),
     )  # fmt: skip
 
 
@@ -363,8 +365,8 @@ def _make_method_section(result: StudyResult) -> Section:
             ),
             Paragraph(
                 f"The scaler saw the {len(result.splits.train):,} training rows only. The grid's choice was made on "
-                "validation rows. The test rows were opened "
-                f"{len(result.splits.openings)} time(s): {'; '.join(result.splits.openings)}."
+                "validation rows. The test rows were opened for: "
+                f"{'; '.join(result.splits.openings)}."
             ),
         ),
     )

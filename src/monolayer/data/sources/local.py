@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +108,8 @@ def _read_archive(path: Path) -> Content:
         is_zip, is_tar = zipfile.is_zipfile(path), tarfile.is_tarfile(path)
     except OSError as error:
         raise BadData(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (EOFError, zlib.error, lzma.LZMAError) as error:  # a compressed file that ends within its first block
+        raise BadData(f"{path}: the archive is damaged or cut short ({error}).") from error
     if is_zip:
         return npz.read(path)
     if is_tar:
