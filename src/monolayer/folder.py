@@ -31,9 +31,10 @@ FIGURES = "figures"
 REPORT = "report.html"
 PREDICTIONS = "predictions.csv"
 HISTORIES = "histories.csv"
+CERTIFICATE = "certificate.json"
 # A folder is ours to replace when it holds nothing else.
 OURS = frozenset(
-    {RECIPE, HISTORY, NETWORK, EVALUATION, SWEEP, FIGURES, REPORT, PREDICTIONS, HISTORIES}
+    {RECIPE, HISTORY, NETWORK, EVALUATION, SWEEP, FIGURES, REPORT, PREDICTIONS, HISTORIES, CERTIFICATE}
     | {"report.md", "results.json", "networks"}
 )
 EVALUATION_KEYS = frozenset({"train", "epochs_done", "seconds", "findings", "dataset", "test_openings", "provenance"})

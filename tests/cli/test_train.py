@@ -171,3 +171,12 @@ def test_the_real_images_train_from_the_command(command, tmp_path):
     assert result.json["train"]["n"] == 10_000
     assert result.json["test"]["n"] == 10_000
     assert 0.3 < result.json["test"]["accuracy"] < 0.42
+
+
+def test_certify_says_how_far_the_run_stopped_from_the_optimum(command, tmp_path):
+    words = [*QUICK, "--l2", "0.01", "--certify"]
+    certificate = command(*words, "--json", "--out", tmp_path / "a").json["certificate"]
+    assert certificate["distance"] == certificate["cost"] - certificate["optimal_cost"] > 0
+    assert certificate["val"]["n"] == 200
+    assert json.loads((tmp_path / "a" / "certificate.json").read_text()) == certificate
+    assert "The lowest cost that this loss and l2 allow is" in command(*words).out

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from monolayer.cli.console import print_line, print_table
 
 if TYPE_CHECKING:
+    from monolayer.certificate import Certificate
     from monolayer.evaluate.metrics import Metrics
     from monolayer.sweeping import Sweep
     from monolayer.training import Run
@@ -29,6 +30,17 @@ def show_run(run: Run) -> None:
     print_table(title, ["rows", "n", "loss", "cost", "accuracy % [95 % interval]"], rows)
     for finding in run.findings:
         print_line(f"{finding.code} {finding.title}: {finding.evidence} {finding.advice}")
+
+
+def show_certificate(certificate: Certificate) -> None:
+    """How far the run stopped from the optimum, in two sentences."""
+    c = certificate
+    print_line(
+        f"The lowest cost that this loss and l2 allow is {c.optimal_cost:.4f} (gradient norm {c.gradient_norm:.1e} "
+        f"after {c.passes} exact passes); the run stopped {c.distance:.4f} above it."
+    )
+    if c.val:
+        print_line(f"The optimum itself scores {_format(c.val)} % on the validation rows.")
 
 
 def show_sweep(sweep: Sweep, top: int) -> None:

@@ -9,9 +9,10 @@ import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json, print_line
-from monolayer.cli.show import show_run
+from monolayer.cli.show import show_certificate, show_run
 
 if TYPE_CHECKING:
+    from monolayer.certificate import Certificate
     from monolayer.cli.console import Console
     from monolayer.data.splits import Splits
     from monolayer.recipe import Recipe
@@ -37,6 +38,9 @@ def train(
     evaluate_every: Annotated[
         int, typer.Option(min=0, help="Evaluate after every so many epochs; 0: only after the last.")
     ] = 1,
+    certify: Annotated[
+        bool, typer.Option("--certify", help="Solve the same problem exactly, and say how far the run stopped from it.")
+    ] = False,
     data: opt.Data = None,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
@@ -57,7 +61,7 @@ def train(
         seed=seed,
         dtype=dtype,
     )
-    from monolayer.folder import open_new_folder
+    from monolayer.folder import CERTIFICATE, open_new_folder, write_json
     from monolayer.report.of_run import save_run_with_report
     from monolayer.training import add_test_metrics
 
@@ -71,9 +75,12 @@ def train(
         # The test rows stay sealed for a run that was stopped: they are for the one that is finished.
         test = splits.open_test("final evaluation") if run.is_complete else None
         run = add_test_metrics(run, test) if test else run
+        certificate = _certify(run, splits, console) if certify and run.is_complete else None
         if folder:
             save_run_with_report(run, splits, folder, test)
-    _print_run(run, as_json)
+            if certificate:
+                write_json(folder / CERTIFICATE, certificate.to_dict())
+    _print_run(run, certificate, as_json)
     if out and not as_json:
         print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
     if not run.is_complete:
@@ -93,8 +100,19 @@ def _run(splits: Splits, recipe: Recipe, every: int, console: Console) -> Run:
     return run
 
 
-def _print_run(run: Run, as_json: bool) -> None:
+def _certify(run: Run, splits: Splits, console: Console) -> Certificate:
+    from monolayer.certificate import certify
+
+    certificate = certify(run, splits, progress=console)
+    console.close()
+    return certificate
+
+
+def _print_run(run: Run, certificate: Certificate | None, as_json: bool) -> None:
     if as_json:
-        print_json(run.to_dict())
-    else:
-        show_run(run)
+        extra = {"certificate": certificate.to_dict()} if certificate else {}
+        print_json({**run.to_dict(), **extra})
+        return
+    show_run(run)
+    if certificate:
+        show_certificate(certificate)

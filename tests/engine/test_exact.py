@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from monolayer.data.scaler import fit_scaler
+from monolayer.engine.exact import Problem, compute_cost_and_gradient, solve_exactly
+from monolayer.losses import get_loss
+from tests.made import make_dataset
+from tests.reference import plain_loop
+
+
+def make_problem(loss="cross_entropy", l2=0.01, n=700, n_features=12):
+    rows = make_dataset(n, n_features, 3).split().train
+    scaler = fit_scaler(rows)
+    Z = (rows.dataset.X - scaler.mean) / scaler.std
+    return Problem(rows, scaler, loss, l2), Z, rows.y
+
+
+def start(n_features=12):
+    return np.zeros((3, n_features)), np.zeros(3)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "multiple_bce"])
+def test_cost_and_gradient_are_the_oracles(loss):
+    problem, Z, y = make_problem(loss, 0.1)
+    rng = np.random.default_rng(0)
+    W, b = rng.standard_normal((3, 12)), rng.standard_normal(3)
+    cost, by_weights, by_bias = compute_cost_and_gradient(problem, get_loss(loss), y, W, b)
+    assert cost == pytest.approx(plain_loop.compute_mean_loss(loss, Z @ W.T + b, y) + 0.1 * (W**2).sum(), rel=1e-6)
+    expected = plain_loop.compute_gradients(loss, Z, y, W, b, 0.1)
+    np.testing.assert_allclose(by_weights, expected[0], atol=1e-5)
+    np.testing.assert_allclose(by_bias, expected[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("l2", [0.001, 0.1])
+def test_the_optimum_of_cross_entropy_is_scikit_learns(l2):
+    problem, Z, y = make_problem(l2=l2)
+    ours = solve_exactly(problem, start(), tolerance=1e-9)
+    # scikit-learn minimises C * sum of losses + sum(W**2) / 2.
+    theirs = LogisticRegression(C=1 / (2 * l2 * len(y)), tol=1e-8, max_iter=2000).fit(Z, y)
+    np.testing.assert_allclose(ours.weights, theirs.coef_, atol=2e-3)
+    assert ours.gradient_norm < 1e-3
+
+
+def test_the_optimum_of_multiple_bce_is_one_logistic_regression_a_class():
+    problem, Z, y = make_problem("multiple_bce", 0.01)
+    ours = solve_exactly(problem, start(), tolerance=1e-9)
+    for k in range(3):
+        # Our loss is divided by K, so the same l2 weighs K times more.
+        theirs = LogisticRegression(C=1 / (2 * 0.01 * 3 * len(y)), tol=1e-8, max_iter=2000).fit(Z, y == k)
+        np.testing.assert_allclose(ours.weights[k], theirs.coef_[0], atol=2e-3)
+
+
+def test_the_answer_does_not_depend_on_the_start_and_no_step_lowers_it():
+    problem, _, y = make_problem()
+    rng = np.random.default_rng(1)
+    near, far = (
+        solve_exactly(problem, (scale * rng.standard_normal((3, 12)), np.zeros(3)), tolerance=1e-9) for scale in (0, 3)
+    )
+    assert near.cost == pytest.approx(far.cost, rel=1e-6)
+    loss = get_loss("cross_entropy")
+    for _ in range(20):
+        W = near.weights + 0.05 * rng.standard_normal((3, 12))
+        assert compute_cost_and_gradient(problem, loss, y, W, near.bias)[0] > near.cost
+
+
+def test_passes_are_bounded_and_told():
+    told = []
+
+    class Display:
+        def say(self, text):
+            pass
+
+        def advance(self, task, done, total, unit=""):
+            told.append((done, total))
+
+    problem, _, _ = make_problem(l2=0.0)
+    solve_exactly(problem, start(), max_passes=5, tolerance=0.0, progress=Display())
+    assert told[-1][1] == 5
+    assert max(done for done, _ in told) == 5
