@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from monolayer.errors import BadInput
 from monolayer.figures.base import Array, Frame, convert_to_column
-from monolayer.figures.style import COLOUR_MAP, INK, ON_DARK, ON_LIGHT, SMALL_SIZE
+from monolayer.figures.style import COLOUR_MAP, INK, ON_DARK, ON_LIGHT, SMALL_SIZE, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +71,7 @@ class HeatMap:
         n_rows, n_columns = self._grid()
         width = 0.75 + n_columns * (0.12 + CELL_WIDTH * len(np.unique(self.learning_rate)))
         height = 1.1 + n_rows * (0.5 + CELL_HEIGHT * len(np.unique(self.l2))) + 0.25 * bool(self._footnote())
-        return max(width, 3.6), height
+        return max(width, WIDTH), height  # the footnote needs the width of a page, whatever the number of cells
 
     def frame(self) -> Frame:
         """Columns learning_rate, l2, batch_size, val_accuracy and marked, a row for each run, as they were given."""

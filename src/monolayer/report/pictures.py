@@ -142,8 +142,8 @@ def draw_heat_map(runs: Sequence[dict[str, Any]], name: str) -> Picture | None:
     note = "outlined: the best, and those within its 95 % interval"
     chart = HeatMap(learning_rate, l2, batch_size, accuracy, is_close, note)
     caption = (
-        f"Validation accuracy of {len(runs)} recipes; the best has {100 * best['accuracy']:.1f} %, and "
-        f"{int(is_close.sum()) - 1} others lie within its 95 % interval (outlined)."
+        f"Validation accuracy of {len(runs)} recipes; the best has {100 * best['accuracy']:.1f} %, and of the other "
+        f"{len(runs) - 1}, {int(is_close.sum()) - 1} lie within its 95 % interval (outlined)."
     )
     return Picture(name, chart, caption, f"Heat map. {caption}")
 
