@@ -34,7 +34,19 @@ HISTORIES = "histories.csv"
 CERTIFICATE = "certificate.json"
 # A folder is ours to replace when it holds nothing else.
 OURS = frozenset(
-    {RECIPE, HISTORY, NETWORK, EVALUATION, SWEEP, FIGURES, REPORT, PREDICTIONS, HISTORIES, CERTIFICATE}
+    {
+        RECIPE,
+        HISTORY,
+        NETWORK,
+        EVALUATION,
+        SWEEP,
+        FIGURES,
+        REPORT,
+        PREDICTIONS,
+        HISTORIES,
+        CERTIFICATE,
+        "duplicates.csv",
+    }
     | {"report.md", "results.json", "networks"}
 )
 EVALUATION_KEYS = frozenset({"train", "epochs_done", "seconds", "findings", "dataset", "test_openings", "provenance"})

@@ -18,7 +18,7 @@ def test_the_library_lines_run(capsys):
 def test_every_command_in_the_table_is_accepted(command):
     rows = re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE)
     names = {row.split()[0] for row in rows}
-    assert names == {"fetch", "train", "sweep", "predict", "report", "reproduce"}
+    assert names == {"fetch", "train", "sweep", "audit", "predict", "report", "reproduce"}
     for row in rows:
         name, *words = row.split()
         help_text = re.sub(r"\s+", " ", command(name, "--help").out)

@@ -9,6 +9,7 @@ axes, because some figures have several panels), ``size`` is the size in inches.
 from monolayer.figures.base import Chart, Frame
 from monolayer.figures.curves import Curve, Curves
 from monolayer.figures.heat_map import HeatMap
+from monolayer.figures.pairs import DuplicatePairs
 from monolayer.figures.probabilities import ProbabilityHistogram
 from monolayer.figures.reliability import ReliabilityDiagram
 from monolayer.figures.render import render_svg, save_csv, save_png
@@ -18,6 +19,7 @@ __all__ = [
     "Chart",
     "Curve",
     "Curves",
+    "DuplicatePairs",
     "Frame",
     "HeatMap",
     "ProbabilityHistogram",

@@ -1,0 +1,136 @@
+"""Pairs of images that show the same photograph, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monolayer.errors import BadInput
+from monolayer.figures.base import Array, Frame
+from monolayer.figures.style import SMALL_SIZE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+    from monolayer.audit.leakage import Duplicate
+    from monolayer.data.dataset import Dataset
+
+CELL_WIDTH, CELL_HEIGHT = 2.5, 1.85  # inches; two pairs in a row, so that their text stays legible on a phone
+PAIRS_A_ROW = 2
+GAP = 0.06  # between the two images, in widths of one
+
+
+@dataclass(frozen=True, eq=False)
+class DuplicatePairs:
+    """A contact sheet of duplicates: each pair as it is stored, over its rows, labels and similarity.
+
+    Args:
+        first: images of the first rows, (m, D), channel-major, any real dtype.
+        second: images of the second rows, the same shape.
+        pairs: m duplicates.
+        class_names: K names for the pairs' labels.
+        image_shape: (channels, height, width) with 1 or 3 channels.
+        pixel_max: the value of a fully lit pixel.
+        splits: what the first and the second rows are called.
+
+    Raises:
+        BadInput: if the shapes do not fit together, there are no pairs, or there are neither 1 nor 3 channels.
+    """
+
+    first: Array
+    second: Array
+    pairs: tuple[Duplicate, ...]
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    pixel_max: float = 255.0
+    splits: tuple[str, str] = ("train", "test")
+
+    def __post_init__(self) -> None:
+        expected = (len(self.pairs), int(np.prod(self.image_shape)))
+        if 0 in expected or self.first.shape != expected or self.second.shape != expected:
+            raise BadInput(
+                f"{expected[0]} pairs of images {self.image_shape} need two arrays of shape {expected} with at least "
+                f"one row, not {self.first.shape} and {self.second.shape}."
+            )
+        if self.image_shape[0] not in (1, 3):
+            raise BadInput(f"An image has 1 or 3 channels, not {self.image_shape[0]}.")
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        n_rows, n_columns = self._grid()
+        return CELL_WIDTH * n_columns, CELL_HEIGHT * n_rows
+
+    def frame(self) -> Frame:
+        """One pair a row: the rows, named by their splits, similarity, mirrored and both labels."""
+        return {
+            f"first_{self.splits[0]}": [pair.first for pair in self.pairs],
+            f"second_{self.splits[1]}": [pair.second for pair in self.pairs],
+            "similarity": [pair.similarity for pair in self.pairs],
+            "mirrored": [pair.mirrored for pair in self.pairs],
+            "first_label": [self.class_names[pair.labels[0]] for pair in self.pairs],
+            "second_label": [self.class_names[pair.labels[1]] for pair in self.pairs],
+        }
+
+    def draw(self, figure: FigureBase) -> None:
+        """Draw on an empty figure or subfigure, two pairs to a row."""
+        axes = figure.subplots(*self._grid(), squeeze=False).ravel()
+        for ax in axes:
+            ax.axis("off")
+        pictures = [self._compute_pictures(rows) for rows in (self.first, self.second)]
+        for ax, pair, left, right in zip(axes, self.pairs, *pictures, strict=False):
+            _draw_pair(ax, left, right, self._describe(pair))
+
+    def _describe(self, pair: Duplicate) -> str:
+        names = [self.class_names[label] for label in pair.labels]
+        labels = names[0] if names[0] == names[1] else f"{names[0]} / {names[1]}"
+        mirrored = ", mirrored" if pair.mirrored else ""
+        rows = f"{self.splits[0]} {pair.first}, {self.splits[1]} {pair.second}"
+        return f"{rows}\n{labels}\n{pair.similarity:.2f}{mirrored}"
+
+    def _compute_pictures(self, rows: Array) -> Array:
+        """(m, height, width, channels), from 0 to 1."""
+        scaled = np.clip(rows.astype(np.float32) / self.pixel_max, 0.0, 1.0)
+        pictures: Array = scaled.reshape(-1, *self.image_shape).transpose(0, 2, 3, 1)
+        return pictures
+
+    def _grid(self) -> tuple[int, int]:
+        n_columns = min(len(self.pairs), PAIRS_A_ROW)
+        return ceil(len(self.pairs) / n_columns), n_columns
+
+
+def collect_pairs(
+    pairs: list[Duplicate], first: Dataset, second: Dataset | None = None, *, splits: tuple[str, str] | None = None
+) -> DuplicatePairs:
+    """The contact sheet of some duplicates that were found between two datasets of images, or within one.
+
+    Raises:
+        BadInput: if the rows are no images, or there are no pairs.
+    """
+    if first.image_shape is None:
+        raise BadInput(f"{first.name}: rows are no images, so pairs of them cannot be drawn.")
+    others = first if second is None else second
+    return DuplicatePairs(
+        first=first.X[[pair.first for pair in pairs]],
+        second=others.X[[pair.second for pair in pairs]],
+        pairs=tuple(pairs),
+        class_names=first.class_names,
+        image_shape=first.image_shape,
+        pixel_max=first.pixel_max,
+        splits=splits or ("train", "train" if second is None else "test"),
+    )
+
+
+def _draw_pair(ax: Axes, left: Array, right: Array, text: str) -> None:
+    ax.set_title(text, fontsize=SMALL_SIZE, pad=4)
+    height, width, _ = left.shape
+    for start, picture in ((0.0, left), (width * (1 + GAP), right)):
+        # "none" keeps the pixels of the file as they are, enlarged without smoothing by the reader.
+        extent = (start, start + width, float(height), 0.0)
+        ax.imshow(picture.squeeze(), cmap="gray", vmin=0.0, vmax=1.0, interpolation="none", extent=extent)
+    ax.set_xlim(0, width * (2 + GAP))
+    ax.set_ylim(height, 0)

@@ -1,0 +1,77 @@
+import csv
+import os
+
+import numpy as np
+import pytest
+
+from monolayer.data.dataset import Dataset
+
+NAMES = ("a", "b")
+
+
+def make_images(n, seed):
+    """Rough random pictures, 3 x 32 x 32: blurred noise, so that they have edges to align."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 255, (n, 3, 8, 8)).astype(np.uint8)
+    return coarse.repeat(4, axis=2).repeat(4, axis=3).reshape(n, -1)
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """Forty training and ten test images; test image 3 is training image 7, test image 5 training image 9 mirrored."""
+    X, T = make_images(40, 0), make_images(10, 1)
+    T[3] = X[7]
+    T[5] = X[9].reshape(3, 32, 32)[:, :, ::-1].reshape(-1)
+    options = {"class_names": NAMES, "image_shape": (3, 32, 32), "name": "planted"}
+    test = Dataset(T, np.arange(10) % 2, **options)
+    dataset = Dataset(X, np.arange(40) % 2, test=test, **options)
+    monkeypatch.setattr("monolayer.data.load.load_cifar10", lambda *_, **__: dataset)
+
+
+@pytest.mark.usefixtures("planted")
+def test_planted_duplicates_are_found_and_written_down(command, tmp_path):
+    out = tmp_path / "audit"
+    result = command("audit", "cifar10", "--out", out, "--json")
+    assert result.code == 0
+    pairs = {(d["train"], d["test"]): d for d in result.json["duplicates"]}
+    assert {(7, 3), (9, 5)} <= set(pairs)
+    assert pairs[7, 3]["similarity"] == 1
+    assert (pairs[7, 3]["mirrored"], pairs[9, 5]["mirrored"]) == (False, True)
+    assert pairs[7, 3]["labels"] == [1, 1]
+    finding = result.json["findings"][0]
+    assert set(finding) == {"code", "outcome", "title", "evidence", "advice"}
+    assert (finding["code"], finding["outcome"]) == ("ML002", "issue")
+    assert sorted(os.listdir(out)) == ["duplicates.csv", "figures"]
+    with (out / "duplicates.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == len(pairs)
+
+
+def test_digits_have_no_test_file_and_are_searched_within(command):
+    result = command("audit", "digits", "--json")
+    assert result.code == 0
+    assert all(d["splits"] == ["train", "train"] for d in result.json["duplicates"])
+
+
+def test_claims_that_no_fair_evaluation_gives_are_told_from_those_that_it_may(command):
+    words = ["audit", "--train", "45.18", "--val", "79.00:1000", "--test", "51.87:10000", "--json"]
+    assert [f["outcome"] for f in command(*words).json["findings"]] == ["issue", "issue"]
+    words = ["audit", "--train", "44.45", "--val", "45.50:1000", "--test", "41.20:10000", "--json"]
+    assert [f["outcome"] for f in command(*words).json["findings"]] == ["passed", "passed"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "Name a dataset to search, or claims to judge"),
+        (["--train", "45.18"], "Name a dataset to search, or claims to judge"),
+        (["--train", "45.18", "--val", "79"], "--val '79' is not PERCENT:ROWS"),
+        (["--train", "high", "--val", "79:1000"], "--train 'high' is not an accuracy"),
+        (["--train", "450", "--val", "79:1000"], "--train '450' is not between 0 and 100"),
+        (["--train", "45", "--val", "790:1000"], "is not PERCENT:ROWS"),
+        (["mnist"], "'mnist' is not a dataset"),
+    ],
+)
+def test_what_cannot_be_audited_is_refused(command, words, message):
+    result = command("audit", *words)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
