@@ -30,7 +30,6 @@ class Loss:
     """
 
     name: str
-    title: str
     compute_loss: Callable[[Array, Array], Array]
     compute_residual: Callable[[Array, Array], Array]
     compute_probabilities: Callable[[Array], Array]
@@ -90,14 +89,12 @@ LOSSES: dict[str, Loss] = {
     for loss in (
         Loss(
             "cross_entropy",
-            "softmax cross-entropy",
             compute_cross_entropy,
             compute_cross_entropy_residual,
             compute_softmax,
         ),
         Loss(
             "multiple_bce",
-            "multiple binary cross-entropy",
             compute_multiple_bce,
             compute_multiple_bce_residual,
             compute_sigmoid,

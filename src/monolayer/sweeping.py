@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from monolayer.data.scaler import fit_scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.bank import SHARED_FIELDS
 from monolayer.errors import BadInput
@@ -119,9 +120,10 @@ def train_recipes(
     runs: list[Run] = []
     seconds = 0.0
     groups = group_recipes(recipes)
+    scaler = fit_scaler(splits.train)
     for number, group in enumerate(groups, 1):
         task = f"{options.task}, bank {number} of {len(groups)} ({len(group)} at once)"
-        trained = train_bank(splits, group, replace(options, task=task))
+        trained = train_bank(splits, group, replace(options, task=task), scaler)
         runs += trained
         seconds += trained[0].seconds
         if options.should_stop():

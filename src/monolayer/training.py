@@ -125,8 +125,16 @@ def train(splits: Splits, recipe: Recipe | None = None, *, options: TrainOptions
     return train_bank(splits, [recipe], options)[0]
 
 
-def train_bank(splits: Splits, recipes: Sequence[Recipe], options: TrainOptions | None = None) -> list[Run]:
+def train_bank(
+    splits: Splits, recipes: Sequence[Recipe], options: TrainOptions | None = None, scaler: Scaler | None = None
+) -> list[Run]:
     """Train the networks of a bank side by side: the runs, in the order of the recipes.
+
+    Args:
+        splits: what to train on.
+        recipes: one a network; they share what a bank's must.
+        options: how to train.
+        scaler: of these training rows, where it has been fitted already, as for the banks of a sweep.
 
     Raises:
         BadInput: if the recipes do not fit the data, or do not share what a bank's must.
@@ -134,8 +142,7 @@ def train_bank(splits: Splits, recipes: Sequence[Recipe], options: TrainOptions 
     options = options or TrainOptions()
     for recipe in recipes:
         check_recipe(recipe, splits)
-    scaler = fit_scaler(splits.train)
-    bank = make_bank(recipes, scaler, splits.dataset.n_classes)
+    bank = make_bank(recipes, scaler or fit_scaler(splits.train), splits.dataset.n_classes)
     with open_numpy_engine(bank, splits.dataset.image_shape) as engine:
         outcome = _run_epochs(engine, splits, options)
     return [_make_run(bank, member, splits, outcome) for member in range(bank.n_members)]

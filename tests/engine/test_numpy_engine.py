@@ -52,6 +52,18 @@ def test_features_that_do_not_vary_stay_harmless():
     assert_is_the_oracles(dataset, dataset.split(), Recipe(learning_rate=0.02, epochs=3, batch_size=10), 2e-4)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_feature_whose_mean_dwarfs_its_deviation_errs_in_its_own_weight_only(dtype):
+    dataset = make_dataset(2000, 12, 3, dtype=dtype)
+    dataset.X[:, 5] = 255
+    dataset.X[7, 5] = 254  # a mean of 11,000 deviations
+    recipe = Recipe(learning_rate=0.01, epochs=3, batch_size=50)
+    W, _, _ = plain_loop.train(dataset.X, dataset.y, 3, recipe)
+    error = np.abs(train(dataset.split(), recipe, options=QUICK).network.weights - W)
+    assert error[:, 5].max() < 2e-4
+    assert np.delete(error, 5, axis=1).max() < 5e-6
+
+
 def test_two_slabs_cut_an_odd_number_of_features():
     dataset = make_dataset(60, 1025, 3, dtype="float32")
     assert_is_the_oracles(dataset, dataset.split(), Recipe(learning_rate=0.001, epochs=2, batch_size=7), 2e-4)

@@ -13,7 +13,7 @@ def make_charts():
     accuracy = np.linspace(0.2, 0.5, len(grid))
     accuracy[3] = np.nan
     return {
-        "curves": Curves.of_run(epoch, 1 / epoch, 1.1 / epoch),
+        "curves": Curves((Curve(epoch, 1 / epoch, 1.1 / epoch),)),
         "overlaid": Curves(
             (Curve(epoch, 1 / epoch, None, "<a>"), Curve(epoch, 2 / epoch, 1 / epoch, "$b$")), marks=(2,)
         ),

@@ -103,7 +103,7 @@ def test_odd_data_is_drawn_without_a_warning(odd):
 
 
 def test_diverged_curves_end_where_their_numbers_end():
-    from monolayer.figures import Curves
+    from monolayer.figures import Curve, Curves
 
-    assert "(diverged)" in render_svg(Curves.of_run([1, 2, 3], [1.0, np.inf, np.nan], [1.0, 2.0, 3.0]))
-    assert "(diverged)" in render_svg(Curves.of_run([1], [np.nan]))
+    assert "(diverged)" in render_svg(Curves((Curve([1, 2, 3], [1.0, np.inf, np.nan], [1.0, 2.0, 3.0]),)))
+    assert "(diverged)" in render_svg(Curves((Curve([1], [np.nan]),)))

@@ -76,8 +76,9 @@ def load_dataset(name: str, data: Path | None, progress: Progress) -> Dataset:
     return load(name, path=data, progress=progress)
 
 
-def read_recipe(**fields: object) -> Recipe:
-    """The recipe that these options say; hyphens in names of losses are as good as underscores."""
-    from monolayer.recipe import Recipe
+def read_recipe(context: typer.Context) -> Recipe:
+    """The recipe that a command's options say: its fields are options of the same names, and typer has parsed them."""
+    from monolayer.recipe import FIELDS, Recipe
 
-    return Recipe.from_dict({**fields, "loss": str(fields["loss"]).replace("-", "_")})
+    fields = {name: context.params[name] for name in FIELDS}
+    return Recipe.from_dict({**fields, "loss": fields["loss"].replace("-", "_")})

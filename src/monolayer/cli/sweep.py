@@ -14,6 +14,7 @@ from monolayer.cli.show import show_sweep
 
 
 def sweep(
+    context: typer.Context,
     dataset: opt.DatasetName,
     grid: Annotated[
         list[str], typer.Option(help="An axis, such as learning-rate=0.001,0.005,0.01; give the option once an axis.")
@@ -42,18 +43,7 @@ def sweep(
     Example: monolayer sweep cifar10 --grid learning-rate=0.001,0.01 --grid l2=0,0.001 --epochs 40 --out runs/grid
     """
     axes = parse_axes(grid)
-    base = opt.read_recipe(
-        loss=loss,
-        learning_rate=learning_rate,
-        l2=l2,
-        batch_size=batch_size,
-        epochs=epochs,
-        schedule=schedule,
-        flip=flip,
-        init_std=init_std,
-        seed=seed,
-        dtype=dtype,
-    )
+    base = opt.read_recipe(context)
     from monolayer.folder import open_new_folder
     from monolayer.report.of_run import save_sweep_with_report
     from monolayer.sweeping import make_grid, train_recipes

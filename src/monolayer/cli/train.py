@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    context: typer.Context,
     dataset: opt.DatasetName,
     loss: opt.Loss = "cross-entropy",
     learning_rate: opt.LearningRate = 0.001,
@@ -49,18 +50,7 @@ def train(
 
     Example: monolayer train cifar10 --learning-rate 0.001 --l2 0.001 --flip 0.5 --val-size 1000 --out runs/a
     """
-    recipe = opt.read_recipe(
-        loss=loss,
-        learning_rate=learning_rate,
-        l2=l2,
-        batch_size=batch_size,
-        epochs=epochs,
-        schedule=schedule,
-        flip=flip,
-        init_std=init_std,
-        seed=seed,
-        dtype=dtype,
-    )
+    recipe = opt.read_recipe(context)
     from monolayer.folder import CERTIFICATE, open_new_folder, write_json
     from monolayer.report.of_run import save_run_with_report
     from monolayer.training import add_test_metrics

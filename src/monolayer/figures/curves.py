@@ -14,7 +14,6 @@ from monolayer.figures.base import Array, Frame, convert_to_column
 from monolayer.figures.style import INK, SERIES, TRAIN, VAL, WIDTH
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
@@ -83,14 +82,6 @@ class Curves:
         names = [curve.name for curve in self.curves]
         if len(set(names)) < len(names):
             raise BadInput(f"Overlaid curves need names that differ, not {', '.join(map(repr, names))}.")
-
-    @classmethod
-    def of_run(
-        cls, epoch: npt.ArrayLike, train: npt.ArrayLike, val: npt.ArrayLike | None = None, *, quantity: str = "loss"
-    ) -> Curves:
-        """The curves of a single run from plain arrays: epoch, train and val, each (n,)."""
-        curve = Curve(np.asarray(epoch), np.asarray(train), None if val is None else np.asarray(val))
-        return cls((curve,), quantity=quantity, percent=quantity == "accuracy")
 
     @property
     def size(self) -> tuple[float, float]:
