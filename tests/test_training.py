@@ -4,7 +4,7 @@ import pytest
 from monolayer.data.dataset import Dataset
 from monolayer.errors import BadData, BadInput
 from monolayer.recipe import Recipe
-from monolayer.training import TrainOptions, evaluate_test, train
+from monolayer.training import TrainOptions, evaluate_test, train, train_bank
 from tests.made import make_dataset
 from tests.reference import plain_loop
 
@@ -34,7 +34,7 @@ def test_the_test_rows_are_opened_by_the_final_evaluation_only():
     assert splits.openings == []
     assert "test" not in run.evaluation
     scored = evaluate_test(run, splits)
-    assert splits.openings == ["final evaluation"]
+    assert [opening.why for opening in splits.openings] == ["final evaluation"]
     test = splits.dataset.test
     scores = run.network.compute_scores(test.X).astype(float)
     assert scored.evaluation["test"].loss == pytest.approx(
@@ -129,3 +129,26 @@ def test_a_dataset_of_one_class_and_one_row_a_batch_trains():
     dataset = Dataset(np.ones((10, 2), np.float32), np.zeros(10, int), ("only",))
     run = train(dataset.split(), epochs=1, batch_size=1)
     assert run.evaluation["train"].accuracy == 1.0
+
+
+def test_training_goes_on_from_networks_and_keeps_their_scaler():
+    splits, part = make_dataset().split(40), make_dataset().split(40, train=100)
+    recipes = [Recipe(epochs=2, batch_size=10, l2=l2) for l2 in (0.0, 0.1)]
+    starts = [run.network for run in train_bank(splits, recipes)]
+    beside = train_bank(part, recipes, starts=starts)
+    for recipe, start, run in zip(recipes, starts, beside, strict=True):
+        np.testing.assert_array_equal(run.network.mean, start.mean)
+        X = part.dataset.X[part.train.index]
+        W, b, _ = plain_loop.train(X, part.train.y, len(start.bias), recipe, start=start)
+        np.testing.assert_allclose(run.network.weights, W, atol=1e-5)
+        np.testing.assert_allclose(run.network.bias, b, atol=1e-5)
+
+
+def test_starts_must_fit_their_recipes():
+    dataset = make_dataset()
+    networks = [train(dataset.split(40, train=n), epochs=1, batch_size=10).network for n in (100, 120)]
+    recipes = [Recipe(epochs=1, batch_size=10, l2=l2) for l2 in (0.0, 0.1)]
+    with pytest.raises(BadInput, match="one network to start from for each recipe"):
+        train_bank(dataset.split(40), recipes, starts=networks[:1])
+    with pytest.raises(BadInput, match="share their scaler"):
+        train_bank(dataset.split(40), recipes, starts=networks)

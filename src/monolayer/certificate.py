@@ -58,6 +58,8 @@ class Certificate:
 def certify(run: Run, splits: Splits, *, progress: Progress = SILENCE) -> Certificate:
     """Solve the run's own problem exactly, from where the run stopped; the test rows stay sealed.
 
+    A run with flips minimises the cost over mirrored images too; what is solved is the problem without them.
+
     Args:
         run: a trained run.
         splits: what it was trained on.

@@ -16,7 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
 from monolayer.errors import BadData, BadInput
+from monolayer.evaluate.answers import Answers
 from monolayer.network import OneLayer
 from monolayer.recipe import Recipe
 from monolayer.sweeping import Sweep
@@ -32,6 +37,8 @@ REPORT = "report.html"
 PREDICTIONS = "predictions.csv"
 HISTORIES = "histories.csv"
 CERTIFICATE = "certificate.json"
+ANSWERS = "answers.safetensors"
+DUPLICATES = "duplicates.csv"
 # A folder is ours to replace when it holds nothing else.
 OURS = frozenset(
     {
@@ -45,11 +52,14 @@ OURS = frozenset(
         PREDICTIONS,
         HISTORIES,
         CERTIFICATE,
-        "duplicates.csv",
+        ANSWERS,
+        DUPLICATES,
     }
     | {"report.md", "results.json", "networks"}
 )
-EVALUATION_KEYS = frozenset({"train", "epochs_done", "seconds", "findings", "dataset", "test_openings", "provenance"})
+EVALUATION_KEYS = frozenset(
+    {"train", "epochs_done", "seconds", "findings", "dataset", "splits", "test_openings", "provenance"}
+)
 DRAFT = ".partial"
 DAY_S = 86_400
 DISK_TROUBLE = frozenset(
@@ -111,6 +121,38 @@ def save_sweep(sweep: Sweep, folder: Path, **extra: Any) -> None:
     write_table(folder / HISTORIES, ("run", *HISTORY_COLUMNS), histories)
 
 
+def save_answers(answers: dict[str, Answers], folder: Path) -> None:
+    """Write what the network says of its validation and test rows, by name of the rows, as answers.safetensors."""
+    tensors = {
+        f"{name}.{part}": np.ascontiguousarray(getattr(said, part))
+        for name, said in answers.items()
+        for part in ("scores", "y", "index")
+    }
+    header = {"format": "monolayer-answers-1", **{name: said.loss for name, said in answers.items()}}
+    (folder / ANSWERS).write_bytes(save(tensors, header))
+
+
+def load_answers(folder: Path) -> dict[str, Answers]:
+    """What :func:`save_answers` wrote, by name of the rows; empty where the folder holds no answers.
+
+    Raises:
+        BadData: if the file is not one of ours.
+    """
+    path = folder / ANSWERS
+    if not path.is_file():
+        return {}
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            return {
+                name: Answers(loss, *(file.get_tensor(f"{name}.{part}") for part in ("scores", "y", "index")))
+                for name, loss in header.items()
+                if name != "format"
+            }
+    except (OSError, SafetensorError, KeyError) as error:
+        raise BadData(f"{path}: holds no answers written by monolayer ({error}).") from None
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write one JSON object; numbers that are none (diverged) must have become None before."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
@@ -144,6 +186,24 @@ def load_evaluation(folder: Path) -> dict[str, Any]:
         content = None
     if not isinstance(content, dict) or not set(content) >= EVALUATION_KEYS:
         raise BadData(f"{path}: is not an evaluation written by monolayer.")
+    return content
+
+
+def load_certificate(folder: Path) -> dict[str, Any] | None:
+    """certificate.json of a run's folder, or None where the run was not certified.
+
+    Raises:
+        BadData: if the file is not one of ours.
+    """
+    path = folder / CERTIFICATE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(_read(path))
+    except json.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict) or "optimal_cost" not in content:
+        raise BadData(f"{path}: is not a certificate written by monolayer.")
     return content
 
 

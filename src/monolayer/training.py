@@ -14,9 +14,10 @@ from monolayer.audit.diverged import DIVERGED, check_diverged
 from monolayer.audit.finding import Finding
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.data.splits import Rows, Splits
-from monolayer.engine.bank import Bank, make_bank, make_batch_order
+from monolayer.engine.bank import Bank, make_bank, make_batch_order, resume_bank
 from monolayer.engine.numpy_engine import NumpyEngine, open_numpy_engine
 from monolayer.errors import BadInput
+from monolayer.evaluate.answers import Answers
 from monolayer.evaluate.metrics import Metrics, Tally, make_finite
 from monolayer.losses import get_loss
 from monolayer.network import BLOCK, OneLayer
@@ -59,6 +60,7 @@ class Run:
             :func:`evaluate_test` has opened them.
         seconds: training alone, evaluation each epoch included; for a bank, of the whole bank.
         findings: what was noticed.
+        val_correct: whether each validation row was right after the last epoch, (n,) bool; None without such rows.
     """
 
     recipe: Recipe
@@ -67,6 +69,7 @@ class Run:
     evaluation: dict[str, Metrics]
     seconds: float
     findings: tuple[Finding, ...] = ()
+    val_correct: Array | None = None
 
     @property
     def has_diverged(self) -> bool:
@@ -126,7 +129,11 @@ def train(splits: Splits, recipe: Recipe | None = None, *, options: TrainOptions
 
 
 def train_bank(
-    splits: Splits, recipes: Sequence[Recipe], options: TrainOptions | None = None, scaler: Scaler | None = None
+    splits: Splits,
+    recipes: Sequence[Recipe],
+    options: TrainOptions | None = None,
+    scaler: Scaler | None = None,
+    starts: Sequence[OneLayer] | None = None,
 ) -> list[Run]:
     """Train the networks of a bank side by side: the runs, in the order of the recipes.
 
@@ -135,6 +142,7 @@ def train_bank(
         recipes: one a network; they share what a bank's must.
         options: how to train.
         scaler: of these training rows, where it has been fitted already, as for the banks of a sweep.
+        starts: networks to go on from, one a recipe and all of one scaler, which is kept; else the seed's weights.
 
     Raises:
         BadInput: if the recipes do not fit the data, or do not share what a bank's must.
@@ -142,7 +150,10 @@ def train_bank(
     options = options or TrainOptions()
     for recipe in recipes:
         check_recipe(recipe, splits)
-    bank = make_bank(recipes, scaler or fit_scaler(splits.train), splits.dataset.n_classes)
+    if starts is not None:
+        bank = resume_bank(recipes, starts)
+    else:
+        bank = make_bank(recipes, scaler or fit_scaler(splits.train), splits.dataset.n_classes)
     with open_numpy_engine(bank, splits.dataset.image_shape) as engine:
         outcome = _run_epochs(engine, splits, options)
     return [_make_run(bank, member, splits, outcome) for member in range(bank.n_members)]
@@ -156,44 +167,65 @@ def check_recipe(recipe: Recipe, splits: Splits) -> None:
         raise BadInput(f"flip is {recipe.flip:g}, but the rows of {splits.dataset.name} are no images; accepted is 0.")
 
 
-def evaluate_test(run: Run, splits: Splits, reason: str = "final evaluation") -> Run:
+def evaluate_test(run: Run, splits: Splits, reason: str = "final evaluation", *, again: bool = False) -> Run:
     """The run with its measures on the test rows, which are opened for it: do this once, with the run you chose.
 
     Raises:
-        BadInput: if the run was trained on other splits, whose training rows may be test rows here.
+        BadInput: if the run was trained on other splits, whose training rows may be test rows here; or if the test
+            rows have been opened before and this is not said to be one time more.
     """
     if run.network.metadata.get("splits") != splits.fingerprint:
         raise BadInput("The run was trained on other splits; accepted are the splits that it was trained on.")
-    return add_test_metrics(run, splits.open_test(reason))
+    return add_test_metrics(run, answer(run.network, splits.open_test(reason, again=again)))
 
 
-def compute_probabilities(network: OneLayer, rows: Rows) -> Array:
-    """The network's probabilities of these rows, (n, K), a block at a time."""
-    return np.concatenate([network.compute_probabilities(block) for block in rows.iterate_blocks(BLOCK)])
+def answer(network: OneLayer, rows: Rows) -> Answers:
+    """What the network says of these rows, a block at a time."""
+    with np.errstate(all="ignore"):  # a diverged network answers too
+        scores = np.concatenate([network.compute_scores(block) for block in rows.iterate_blocks(BLOCK)])
+    return Answers(network.loss, scores, rows.y, rows.index)
 
 
-def add_test_metrics(run: Run, rows: Rows) -> Run:
+def answer_all(networks: Sequence[OneLayer], rows: Rows) -> list[Answers]:
+    """What :func:`answer` gives for each network, with one pass over the rows for all that share a scaler."""
+    groups: dict[bytes, list[int]] = {}
+    for i, network in enumerate(networks):
+        groups.setdefault(network.mean.tobytes() + network.std.tobytes(), []).append(i)
+    answers: dict[int, Answers] = {}
+    for members in groups.values():
+        first = networks[members[0]]
+        stacked = replace(
+            first,
+            weights=np.concatenate([networks[i].weights for i in members]),
+            bias=np.concatenate([networks[i].bias for i in members]),
+        )
+        scores = answer(stacked, rows).scores.reshape(len(rows), len(members), -1)
+        for place, i in enumerate(members):
+            said = np.ascontiguousarray(scores[:, place])
+            answers[i] = Answers(networks[i].loss, said, rows.y, rows.index)
+    return [answers[i] for i in range(len(networks))]
+
+
+def add_test_metrics(run: Run, answers: Answers) -> Run:
     """The run with its measures on test rows that have been opened already, such as for several declared runs."""
-    with open_numpy_engine(_make_bank_of(run), rows.dataset.image_shape) as engine:
-        evaluation = _evaluate(engine, {"test": rows})[0]
-    return replace(run, evaluation={**run.evaluation, **evaluation})
+    test = answers.compute_metrics(run.network, run.recipe.l2)
+    return replace(run, evaluation={**run.evaluation, "test": test})
 
 
-def _make_bank_of(run: Run) -> Bank:
-    network = run.network
-    V = (network.weights / network.std).astype(network.weights.dtype)
-    return Bank((run.recipe,), V, network.bias.copy(), Scaler(network.mean, network.std))
+@dataclass(frozen=True, eq=False)
+class _Evaluation:
+    """Measures of some rows by their name, one dictionary a member, and which rows each member has right, (M, n)."""
 
-
-Evaluations = list[dict[str, Metrics]]
+    metrics: list[dict[str, Metrics]]
+    correct: dict[str, Array]
 
 
 @dataclass(frozen=True, eq=False)
 class _Outcome:
-    """What the epoch loop gives back: a history and an evaluation a member, and the seconds it took."""
+    """What the epoch loop gives back: a history a member, the last evaluation, and the seconds it took."""
 
     histories: list[list[EpochRow]]
-    evaluation: Evaluations
+    evaluation: _Evaluation
     seconds: float
 
 
@@ -202,7 +234,6 @@ def _run_epochs(engine: NumpyEngine, splits: Splits, options: TrainOptions) -> _
     bank = engine.bank
     batch_order = make_batch_order(bank.recipes[0], bank.n_classes, bank.V.shape[1])
     histories: list[list[EpochRow]] = [[] for _ in bank.recipes]
-    evaluation: Evaluations = [{} for _ in bank.recipes]
     epochs = bank.recipes[0].epochs
     options.progress.advance(options.task, 0, epochs, "epochs")
     for epoch in range(1, epochs + 1):
@@ -211,7 +242,7 @@ def _run_epochs(engine: NumpyEngine, splits: Splits, options: TrainOptions) -> _
         stop = epoch == epochs or options.should_stop()
         chosen = _choose_rows(splits, options, epoch, stop)
         evaluation = _evaluate(engine, chosen)
-        for history, rate, measures in zip(histories, rates, evaluation, strict=True):
+        for history, rate, measures in zip(histories, rates, evaluation.metrics, strict=True):
             history.append(_make_row(epoch, float(rate), measures))
         if options.on_epoch:
             options.on_epoch([history[-1] for history in histories])
@@ -232,13 +263,15 @@ def _choose_rows(splits: Splits, options: TrainOptions, epoch: int, is_last: boo
     return chosen
 
 
-def _evaluate(engine: NumpyEngine, chosen: dict[str, Rows]) -> Evaluations:
+def _evaluate(engine: NumpyEngine, chosen: dict[str, Rows]) -> _Evaluation:
     bank = engine.bank
     if not chosen:
-        return [{} for _ in bank.recipes]
+        return _Evaluation([{} for _ in bank.recipes], {})
     l2, squared_norms = np.array([recipe.l2 for recipe in bank.recipes]), bank.compute_squared_norms()
-    measured = {name: _tally(engine, rows).compute_metrics(l2, squared_norms) for name, rows in chosen.items()}
-    return [{name: metrics[m] for name, metrics in measured.items()} for m in range(bank.n_members)]
+    tallies = {name: _tally(engine, rows) for name, rows in chosen.items()}
+    measured = {name: tally.compute_metrics(l2, squared_norms) for name, tally in tallies.items()}
+    metrics = [{name: column[m] for name, column in measured.items()} for m in range(bank.n_members)]
+    return _Evaluation(metrics, {name: tally.correct for name, tally in tallies.items()})
 
 
 def _tally(engine: NumpyEngine, rows: Rows) -> Tally:
@@ -284,7 +317,8 @@ def _make_run(bank: Bank, member: int, splits: Splits, outcome: _Outcome) -> Run
         recipe=recipe,
         network=network,
         history=tuple(history),
-        evaluation=outcome.evaluation[member],
+        evaluation=outcome.evaluation.metrics[member],
         seconds=outcome.seconds,
         findings=tuple(check_diverged(recipe, losses, ignorant)),
+        val_correct=outcome.evaluation.correct["val"][member] if splits.val is not None else None,
     )

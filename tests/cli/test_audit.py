@@ -41,7 +41,8 @@ def test_planted_duplicates_are_found_and_written_down(command, tmp_path):
     finding = result.json["findings"][0]
     assert set(finding) == {"code", "outcome", "title", "evidence", "advice"}
     assert (finding["code"], finding["outcome"]) == ("ML002", "issue")
-    assert sorted(os.listdir(out)) == ["duplicates.csv", "figures"]
+    assert sorted(os.listdir(out)) == ["duplicates.csv", "figures", "report.html"]
+    assert "least similar of" in (out / "report.html").read_text()
     with (out / "duplicates.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(pairs)
 
@@ -75,3 +76,35 @@ def test_what_cannot_be_audited_is_refused(command, words, message):
     result = command("audit", *words)
     assert (result.code, result.out) == (2, "")
     assert message in result.err
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_runs_accuracy_is_told_without_the_leaked_rows(command, tmp_path):
+    out = tmp_path / "run"
+    command("train", "cifar10", "--epochs", "1", "--val-size", "5", "--batch-size", "5", "--out", out)
+    weighed = command("audit", "cifar10", "--run", out, "--json").json["run"]
+    with (out / "predictions.csv").open(encoding="utf-8") as file:
+        correct = {int(row["row"]): row["label"] == row["predicted"] for row in csv.DictReader(file)}
+    kept = [right for row, right in correct.items() if row not in (3, 5)]
+    assert (weighed["n"], weighed["n_leaked"]) == (10, 2)
+    assert weighed["accuracy_without"] == pytest.approx(np.mean(kept))
+    assert weighed["change"] == pytest.approx(np.mean(kept) - np.mean(list(correct.values())))
+    told = command("audit", "cifar10", "--run", out).out
+    assert "without the 2 leaked ones" in told
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_run_that_cannot_be_weighed_is_refused(command, tmp_path):
+    sealed, other = tmp_path / "sealed", tmp_path / "other"
+    words = ("--epochs", "1", "--val-size", "5", "--batch-size", "5")
+    command("train", "cifar10", *words, "--sealed", "--out", sealed)
+    command("train", "digits", *words, "--out", other)
+    for run, message in (
+        (sealed, "no answers to test rows"),
+        (other, "trained on other data"),
+        (tmp_path, "cannot be read"),
+    ):
+        result = command("audit", "cifar10", "--run", run)
+        assert result.code == 2
+        assert message in result.err
+    assert "needs the dataset" in command("audit", "--run", sealed).err

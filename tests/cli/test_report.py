@@ -1,4 +1,7 @@
+import json
 import shutil
+
+import pytest
 
 
 def test_the_page_is_made_again_from_the_folder(command, tmp_path):
@@ -27,3 +30,58 @@ def test_a_folder_that_is_no_runs_is_refused_and_left_alone(command, tmp_path):
     result = command("report", tmp_path)
     assert (result.code, result.out) == (2, "")
     assert "a folder made by monolayer train holds it" in result.err
+
+
+def read_evaluation(folder):
+    return json.loads((folder / "evaluation.json").read_text())
+
+
+def test_sealed_test_rows_are_opened_by_name_and_recorded(command, tmp_path):
+    words = ("train", "digits", "--epochs", "2", "--val-size", "100")
+    sealed, plain = tmp_path / "sealed", tmp_path / "plain"
+    assert command(*words, "--sealed", "--out", sealed, "--json").json["test"] is None
+    assert read_evaluation(sealed)["test_openings"] == []
+    assert "never" in (sealed / "report.html").read_text()
+    assert command("report", sealed, "--open-test", "the recipe is chosen").code == 0
+    command(*words, "--out", plain)
+    assert read_evaluation(sealed)["test"] == read_evaluation(plain)["test"]
+    assert (sealed / "predictions.csv").read_text() == (plain / "predictions.csv").read_text()
+    assert [opening["why"] for opening in read_evaluation(sealed)["test_openings"]] == ["the recipe is chosen"]
+
+
+def test_a_second_opening_must_be_asked_for_and_shows_on_the_page(command, tmp_path):
+    out = tmp_path / "a"
+    command("train", "digits", "--epochs", "2", "--out", out)
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    refused = command("report", out, "--open-test", "one more look")
+    assert refused.code == 2
+    assert "opened before" in refused.err
+    assert "--again" in refused.err
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    assert command("report", out, "--open-test", "one more look", "--again").code == 0
+    assert [o["why"] for o in read_evaluation(out)["test_openings"]] == ["final evaluation", "one more look"]
+    page = (out / "report.html").read_text()
+    assert "2 times" in page
+    assert "one more look" in page
+
+
+def test_of_a_sweep_only_the_chosen_recipe_is_scored(command, tmp_path):
+    out = tmp_path / "a"
+    command("sweep", "digits", "--epochs", "2", "--grid", "l2=0,0.1", "--out", out)
+    assert read_evaluation(out)["test"] is None
+    assert command("report", out, "--open-test", "the recipe is chosen").code == 0
+    evaluation = read_evaluation(out)
+    assert evaluation["test"]["n"] == 359
+    assert not any(run.get("test") for run in evaluation["sweep"]["runs"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--again"], "goes with --open-test"), (["--open-test", " "], "needs a reason")],
+)
+def test_openings_are_asked_for_in_full(command, tmp_path, words, message):
+    out = tmp_path / "a"
+    command("train", "digits", "--epochs", "1", "--out", out)
+    result = command("report", out, *words)
+    assert result.code == 2
+    assert message in result.err

@@ -27,7 +27,7 @@ def test_the_whole_study_on_digits(command, tmp_path):
     assert {name for name in os.listdir(out / "figures") if name.endswith(".png")} == FIGURES
     results = json.loads((out / "results.json").read_text())
     assert len(results["grid"]["runs"]) == 36
-    assert len(results["test_openings"]) == 1
+    assert len(results["test_openings"]) == 2
     assert "not cifar" not in (out / "report.html").read_text().lower()
     assert "The study: 100 of 100 %" in result.err
 

@@ -13,8 +13,8 @@ from monolayer.folder import load_history, load_network, load_recipe
 from monolayer.recipe import Recipe
 
 QUICK = ["train", "digits", "--epochs", "3", "--val-size", "200"]
-LAYOUT = ["evaluation.json", "figures", "history.csv", "network.safetensors", "predictions.csv", "recipe.json",
-          "report.html"]  # fmt: skip
+LAYOUT = ["answers.safetensors", "evaluation.json", "figures", "history.csv", "network.safetensors",
+          "predictions.csv", "recipe.json", "report.html"]  # fmt: skip
 
 
 def test_json_is_one_object_of_the_promised_shape(command):
@@ -50,7 +50,7 @@ def test_everything_goes_into_one_folder_of_the_promised_layout(command, tmp_pat
         ]  # fmt: skip
     assert [row.epoch for row in load_history(out)] == [1, 2, 3]
     evaluation = json.loads((out / "evaluation.json").read_text())
-    assert evaluation["test_openings"] == ["final evaluation"]
+    assert [opening["why"] for opening in evaluation["test_openings"]] == ["final evaluation"]
     assert evaluation["train"]["accuracy"] == load_history(out)[-1].train_accuracy
     assert load_network(out).weights.shape == (10, 64)
     assert "report.html" in result.out

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,8 +47,20 @@ def test_with_a_seed_classes_keep_their_proportions_and_seeds_differ():
 def test_opening_the_test_rows_is_recorded():
     splits = make_dataset().split()
     assert splits.openings == []
+    before = datetime.now(UTC).isoformat(timespec="seconds")
     splits.open_test("final evaluation")
-    assert splits.openings == ["final evaluation"]
+    assert [opening.why for opening in splits.openings] == ["final evaluation"]
+    assert before <= splits.openings[0].when <= datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def test_a_second_opening_must_be_asked_for_by_name():
+    splits = make_dataset().split()
+    splits.open_test("final evaluation")
+    with pytest.raises(BadInput, match=r"opened before \(.*: final evaluation\); .*again=True"):
+        splits.open_test("one more look")
+    assert len(splits.openings) == 1
+    splits.open_test("a bug was found", again=True)
+    assert [opening.why for opening in splits.openings] == ["final evaluation", "a bug was found"]
 
 
 @pytest.mark.parametrize(

@@ -32,14 +32,16 @@ def compute_gradients(loss, Z, y, W, b, l2):
     return residual.T @ Z / len(Z) + 2 * l2 * W, residual.mean(axis=0)
 
 
-def train(X, y, n_classes, recipe, image_shape=None):
-    """(W, b) after the recipe's epochs on raw features X, and Z, the standardised features."""
+def train(X, y, n_classes, recipe, image_shape=None, start=None):
+    """(W, b) after the recipe's epochs on raw features X, and Z, the standardised features; ``start``: a network."""
     X = np.asarray(X, np.float64)
-    mean, std = X.mean(axis=0), X.std(axis=0)
+    mean, std = (X.mean(axis=0), X.std(axis=0)) if start is None else (start.mean, start.std)
     std = np.where(std > 0, std, 1.0)
     rng, flips = np.random.default_rng(recipe.seed), np.random.default_rng([recipe.seed, 1])
     W = recipe.init_std * rng.standard_normal((n_classes, X.shape[1]))
     b = np.zeros(n_classes)
+    if start is not None:
+        W, b = start.weights.astype(np.float64), start.bias.astype(np.float64)
     for epoch in range(1, recipe.epochs + 1):
         rate = recipe.compute_rate(epoch)
         order = rng.permutation(len(X))

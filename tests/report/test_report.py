@@ -63,7 +63,7 @@ def make_document():
             "Grid, co", (Listing(f"$ run {EVIL}\n```", "Log."), Notice("Fine.", "good", "Claim 1"), Listing("$ ls"))
         ),
     )
-    return Document(EVIL, f"**Lead** {EVIL}", (Notice(EVIL, "warning"),), sections, "Made\n\nhere.", measured)
+    return Document(EVIL, f"**Lead** {EVIL}", (Notice(EVIL, "warning"),), sections, "Made\n\nhere.", (measured,))
 
 
 PATHS = {name: f"figures/{name} 1.png" for name in ("one", "two", "three")}

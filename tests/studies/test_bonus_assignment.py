@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,8 @@ from monolayer.recipe import Recipe
 from monolayer.report.document import Table
 from monolayer.report.provenance import collect_provenance
 from monolayer.studies import printed
-from monolayer.studies.bonus_assignment import GRID_AXES, WINNER, declare_experiments, run_study
+from monolayer.studies.as_published import WHY_OPENED
+from monolayer.studies.bonus_assignment import GRID_AXES, WINNER, Plan, declare_experiments, run_study
 from monolayer.studies.bonus_report import (
     decode_grid_row,
     draw_study,
@@ -27,7 +30,7 @@ def result():
         def advance(self, task, done, total, unit=""):
             told.append((task, done, total))
 
-    study = run_study(load_digits(), epochs=3, progress=Display())
+    study = run_study(load_digits(), Plan(epochs=3, n_seeds=2), progress=Display())
     return study, told
 
 
@@ -49,9 +52,9 @@ def test_every_run_is_the_run_alone(result):
         np.testing.assert_allclose(study.runs[experiment.key].network.weights, alone.network.weights, atol=3e-6)
 
 
-def test_the_test_rows_are_opened_once_and_only_the_chosen_runs_are_scored(result):
+def test_the_test_rows_are_opened_once_for_all_and_once_more_by_name(result):
     study, _ = result
-    assert len(study.splits.openings) == 1
+    assert [opening.why for opening in study.splits.openings][1:] == [WHY_OPENED]
     assert set(study.runs) == {e.key for e in study.experiments} | {WINNER}
     assert all("test" in run.evaluation for run in study.runs.values())
     assert not any("test" in run.evaluation for run in study.grid.runs)
@@ -68,10 +71,48 @@ def test_progress_runs_from_nothing_to_all_without_going_back(result):
 
 def test_true_class_probabilities_agree_with_the_accuracy(result):
     study, _ = result
-    for key, run in study.runs.items():
-        p = study.probabilities[key]
-        assert p.correct.mean() == pytest.approx(run.evaluation["test"].accuracy)
-        assert ((p.probability >= 0) & (p.probability <= 1)).all()
+    for scored in study.scored.values():
+        assert scored.test.correct.mean() == pytest.approx(scored.run.evaluation["test"].accuracy)
+        assert ((scored.test.probability_of_label >= 0) & (scored.test.probability_of_label <= 1)).all()
+
+
+def test_repeats_differ_in_their_seed_alone(result):
+    study, _ = result
+    for row in study.repeats.values():
+        assert [scored.run.recipe.seed for scored in row] == [42, 43]
+        assert row[1].run.recipe.replace(seed=42) == row[0].run.recipe
+        assert row[1].test.index.tolist() == row[0].test.index.tolist()
+
+
+def test_the_matched_loss_takes_the_steps_of_cross_entropys_scale(result):
+    study, _ = result
+    recipes = {key: row[0].run.recipe for key, row in study.repeats.items()}
+    ce, bce, sums = (recipes[key] for key in ("cross_entropy", "matched_bce", "bce_without_mean"))
+    assert bce.learning_rate == pytest.approx(10 * ce.learning_rate)
+    assert bce.l2 == pytest.approx(ce.l2 / 10)
+    assert (sums.learning_rate, sums.l2) == pytest.approx((0.1, 0.0001))
+
+
+def test_the_originals_procedure_scores_above_what_is_honest(result):
+    study, _ = result
+    for key, row in study.published.items():
+        assert row["test"].accuracy > study.runs[key].evaluation["test"].accuracy
+        assert row["test"].n == study.splits.n_test
+
+
+def test_there_are_ten_verdicts_with_an_interval_each(result):
+    study, _ = result
+    assert [verdict.number for verdict in study.verdicts] == list(range(1, 11))
+    for verdict in study.verdicts:
+        assert verdict.outcome in ("supported", "refuted", "not distinguishable")
+        for piece in verdict.evidence:
+            assert piece.interval.low <= piece.interval.estimate + 1e-9
+            assert piece.interval.estimate <= piece.interval.high + 1e-9
+
+
+def test_results_are_json(result):
+    study, _ = result
+    json.dumps(study.to_dict(), allow_nan=False)
 
 
 def test_the_lost_column_of_the_printed_grid_is_found_again():
@@ -93,13 +134,13 @@ def test_printed_numbers_are_marked_wherever_they_stand_and_absent_beside_other_
 
 @pytest.mark.cifar10
 def test_on_cifar10_printed_tables_stand_beside_measured_ones_of_as_many_epochs(cifar10, monkeypatch):
-    study = run_study(cifar10, epochs=1)
+    study = run_study(cifar10, Plan(epochs=1, n_seeds=2))
     assert not is_comparable_with_print(study)  # the original trained for 40 epochs
     monkeypatch.setattr(printed, "STEP_DECAY", {1: printed.STEP_DECAY[1]})  # as if it had for one
     document = make_study_document(study, draw_study(study), collect_provenance(["monolayer", "reproduce"]))
     tables = [block for section in document.sections for block in section.blocks if isinstance(block, Table)]
     marked = [table for table in tables if table.kind == "printed"]
-    assert len(marked) == 1 + len(printed.ACCURACIES) + 1  # together, one an experiment that has a listing, the grid
+    assert len(marked) == len(printed.ACCURACIES) + 1  # one an experiment that has a listing, and the grid
     values = {str(v) for row in printed.ACCURACIES.values() for v in (f"{row.val:.2f}", f"{row.test:.2f}")}
     for table in tables:
         if table.kind != "printed" and not table.printed_columns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +16,9 @@ from monolayer.errors import BadInput
 if TYPE_CHECKING:
     from monolayer.audit.finding import Finding
     from monolayer.audit.leakage import Duplicate
+    from monolayer.cli.console import Console
     from monolayer.data.dataset import Dataset
     from monolayer.evaluate.significance import Accuracy
-
-MAX_DRAWN = 40
 
 
 def audit(
@@ -27,30 +27,39 @@ def audit(
     val: Annotated[str | None, typer.Option(help="A claimed validation accuracy and its rows: 79.00:1000.")] = None,
     test: Annotated[str | None, typer.Option(help="A claimed test accuracy and its rows: 51.87:10000.")] = None,
     within: Annotated[bool, typer.Option("--within", help="Look for duplicates within the training file too.")] = False,
+    run: Annotated[
+        Path | None, typer.Option(help="A run's folder: say its test accuracy without the leaked rows too.")
+    ] = None,
     data: opt.Data = None,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Find duplicates between (and within) the files of a dataset, or judge claimed accuracies.
 
-    Example: monolayer audit cifar10 --out runs/audit
+    Example: monolayer audit cifar10 --run runs/a --out runs/audit
     Example: monolayer audit --train 45.18 --val 79.00:1000 --test 51.87:10000
     """
     claims = {name: _parse_claim(name, text) for name, text in (("val", val), ("test", test)) if text is not None}
+    if run is not None and dataset is None:
+        raise BadInput("--run needs the dataset that the run was trained on: monolayer audit DATASET --run DIR.")
     if dataset is None and not (train and claims):
         raise BadInput("Name a dataset to search, or claims to judge: --train 45.18 with --val 79.00:1000 or --test.")
     findings = _judge_claims(train, claims) if train and claims else []
     duplicates: list[dict[str, Any]] = []
+    weighed: dict[str, Any] = {}
     if dataset is not None:
-        found, duplicates = _search(dataset, data, within, out)
-        findings += found
+        search, weighed = _search_and_save(dataset, _Request(data, within, run, out), findings)
+        duplicates = search.list_pairs()
     if as_json:
-        print_json({"findings": [finding.to_dict() for finding in findings], "duplicates": duplicates})
+        extra = {"run": weighed} if weighed else {}
+        print_json({"findings": [finding.to_dict() for finding in findings], "duplicates": duplicates, **extra})
         return
     for finding in findings:
         print_line(f"{finding.code} [{finding.outcome}] {finding.title}: {finding.evidence} {finding.advice}")
+    if weighed:
+        print_line(_describe_weighed(weighed))
     if out:
-        print_line(f"Every pair is in {out / 'duplicates.csv'}")
+        print_line(f"Every pair is in {out / 'duplicates.csv'}; the page is {out / 'report.html'}")
 
 
 def _parse_claim(name: str, text: str) -> Accuracy:
@@ -75,45 +84,91 @@ def _judge_claims(train: str, claims: dict[str, Accuracy]) -> list[Finding]:
     return check_claims(accuracy, claims)
 
 
-def _search(name: str, data: Path | None, within: bool, out: Path | None) -> tuple[list[Finding], list[dict[str, Any]]]:
-    from monolayer.audit.duplicated import check_duplicates
-    from monolayer.audit.leakage import find_duplicates
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """What a search of a dataset found: pairs across its files and within the training file."""
+
+    dataset: Dataset
+    across: list[Duplicate]
+    inside: list[Duplicate]
+
+    def judge(self) -> list[Finding]:
+        from monolayer.audit.duplicated import check_duplicates
+
+        return check_duplicates(self.across, len(self.dataset.test.X)) if self.dataset.test else []
+
+    def list_pairs(self) -> list[dict[str, Any]]:
+        rows = [_describe({"train": p.first, "test": p.second}, p) for p in self.across]
+        return rows + [_describe({"splits": ["train", "train"], "rows": [p.first, p.second]}, p) for p in self.inside]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is to be searched besides the dataset's own files, and where the outcome goes."""
+
+    data: Path | None
+    within: bool
+    run: Path | None
+    out: Path | None
+
+
+def _search_and_save(name: str, request: _Request, findings: list[Finding]) -> tuple[_Search, dict[str, Any]]:
+    """The search, and what it means for a run if one is named; ``findings`` grows by what was found."""
     from monolayer.folder import open_new_folder
+    from monolayer.report.of_audit import save_audit
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out)) if out else None
-        dataset = opt.load_dataset(name, data, console)
-        across = find_duplicates(dataset, dataset.test, progress=console) if dataset.test else []
-        inside = find_duplicates(dataset, progress=console) if within or not dataset.test else []
+        folder = stack.enter_context(open_new_folder(request.out)) if request.out else None
+        search = _search(name, request.data, request.within, console)
+        weighed = _weigh_run(request.run, search) if request.run else {}
+        findings += search.judge()
         if folder:
-            _save(dataset, across, inside, folder)
-    findings = check_duplicates(across, len(dataset.test.X)) if dataset.test else []
-    rows = [_describe({"train": p.first, "test": p.second}, p) for p in across]
-    rows += [_describe({"splits": ["train", "train"], "rows": [p.first, p.second]}, p) for p in inside]
-    return findings, rows
+            save_audit(search.dataset, search.across, search.inside, findings, folder)
+    return search, weighed
+
+
+def _describe_weighed(weighed: dict[str, Any]) -> str:
+    low, high = weighed["change_interval"]
+    return (
+        f"The run's test accuracy is {weighed['accuracy']:.2%} on all {weighed['n']:,} rows and "
+        f"{weighed['accuracy_without']:.2%} without the {weighed['n_leaked']:,} leaked ones: "
+        f"{100 * weighed['change']:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}] points."
+    )
+
+
+def _search(name: str, data: Path | None, within: bool, console: Console) -> _Search:
+    from monolayer.audit.leakage import find_duplicates
+
+    dataset = opt.load_dataset(name, data, console)
+    across = find_duplicates(dataset, dataset.test, progress=console) if dataset.test else []
+    inside = find_duplicates(dataset, progress=console) if within or not dataset.test else []
+    return _Search(dataset, across, inside)
 
 
 def _describe(place: dict[str, Any], pair: Duplicate) -> dict[str, Any]:
     return {**place, "similarity": pair.similarity, "mirrored": pair.mirrored, "labels": list(pair.labels)}
 
 
-def _save(dataset: Dataset, across: list[Duplicate], inside: list[Duplicate], folder: Path) -> None:
-    """Every pair as CSV, and the least similar ones, which are the ones to look at, as pictures."""
-    from monolayer.figures import save_png
-    from monolayer.figures.pairs import collect_pairs
-    from monolayer.folder import write_table
+def _weigh_run(folder: Path, search: _Search) -> dict[str, Any]:
+    """What the run's test accuracy is with and without the test rows that were found in the training file."""
+    import numpy as np
 
-    columns = ("splits", "first", "second", "similarity", "mirrored", "first_label", "second_label")
-    lines = [
-        dict(zip(columns, (splits, p.first, p.second, p.similarity, p.mirrored, *p.labels), strict=True))
-        for splits, pairs in (("train test", across), ("train train", inside))
-        for p in pairs
-    ]
-    write_table(folder / "duplicates.csv", columns, lines)
-    if dataset.image_shape is None:
-        return
-    for name, pairs, second in (("train-test", across, dataset.test), ("train-train", inside, None)):
-        if pairs:
-            (folder / "figures").mkdir(exist_ok=True)
-            save_png(collect_pairs(pairs[-MAX_DRAWN:], dataset, second), folder / "figures" / f"duplicates-{name}.png")
+    from monolayer.audit.leaked import compute_shift
+    from monolayer.folder import load_answers, load_evaluation
+
+    if load_evaluation(folder)["dataset"]["sha256"] != search.dataset.sha256:
+        raise BadInput(f"{folder} was trained on other data than {search.dataset.name}.")
+    test = load_answers(folder).get("test")
+    if test is None:
+        raise BadInput(f"{folder} holds no answers to test rows; open them with monolayer report --open-test.")
+    leaked = np.isin(test.index, [pair.second for pair in search.across])
+    shift = compute_shift(test.correct, leaked)
+    return {
+        "n": len(test),
+        "n_leaked": int(leaked.sum()),
+        "accuracy": float(test.correct.mean()),
+        "accuracy_without": float(test.correct[~leaked].mean()),
+        "change": shift.estimate,
+        "change_interval": [shift.low, shift.high],
+    }

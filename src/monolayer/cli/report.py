@@ -8,22 +8,50 @@ from typing import Annotated
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import print_json, print_line
+from monolayer.cli.console import open_console, print_json, print_line
+from monolayer.errors import BadInput
 
 
 def report(
     folder: Annotated[Path, typer.Argument(help="A folder that train or sweep made.")],
+    open_test: Annotated[
+        str | None,
+        typer.Option(help="Open the test rows for this reason: score the run, or a sweep's best run, on them."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="With --open-test: open them although they were opened before.")
+    ] = False,
+    data: opt.Data = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Make figures/ and report.html again from what a run's folder holds.
 
     Example: monolayer report runs/a
+    Example: monolayer report runs/grid --open-test "the recipe is chosen"
     """
     from monolayer.report.of_run import write_run_report
 
-    write_run_report(folder)
+    if open_test is not None:
+        _open_test(folder, open_test, again, data)
+    elif again:
+        raise BadInput("--again goes with --open-test REASON, which opens the test rows.")
+    else:
+        write_run_report(folder)
     page = str(folder / "report.html")
     if as_json:
         print_json({"report": page})
     else:
         print_line(page)
+
+
+def _open_test(folder: Path, reason: str, again: bool, data: Path | None) -> None:
+    from monolayer.folder import load_evaluation
+    from monolayer.report.opening import open_test
+
+    if not reason.strip():
+        raise BadInput("--open-test needs a reason, such as 'the recipe is chosen'.")
+    name = load_evaluation(folder)["dataset"]["name"]
+    with open_console() as console:
+        evaluation = open_test(folder, opt.load_dataset(name, data, console), reason, again=again)
+        n = len(evaluation["test_openings"])
+        console.say(f"Test rows opened {'once' if n == 1 else f'{n} times'}; recorded in {folder / 'evaluation.json'}")

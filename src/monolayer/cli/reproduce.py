@@ -24,6 +24,7 @@ def reproduce(
     ] = None,
     epochs: opt.Epochs = 40,
     seed: opt.Seed = 42,
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds in a row that every declared recipe is trained with.")] = 5,
     data: opt.Data = None,
     out: Annotated[Path, typer.Option(help="The folder for the report.")] = Path("runs/report"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older report in that folder.")] = False,
@@ -34,14 +35,14 @@ def reproduce(
     Example: monolayer reproduce cifar10 --out runs/report
     """
     from monolayer.folder import open_new_folder
-    from monolayer.studies.bonus_assignment import run_study
+    from monolayer.studies.bonus_assignment import Plan, run_study
     from monolayer.studies.bonus_folder import save_study
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out, replace=overwrite))
         loaded, fallback = _load(dataset, data, console)
-        result = run_study(loaded, seed=seed, epochs=epochs, progress=console, fallback=fallback)
+        result = run_study(loaded, Plan(epochs, seed, seeds), progress=console, fallback=fallback)
         console.close()
         console.say("Drawing the report")
         results = save_study(result, folder)

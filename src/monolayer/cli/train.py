@@ -42,6 +42,9 @@ def train(
     certify: Annotated[
         bool, typer.Option("--certify", help="Solve the same problem exactly, and say how far the run stopped from it.")
     ] = False,
+    sealed: Annotated[
+        bool, typer.Option("--sealed", help="Leave the test rows sealed; `report --open-test` opens them later.")
+    ] = False,
     data: opt.Data = None,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
@@ -53,7 +56,7 @@ def train(
     recipe = opt.read_recipe(context)
     from monolayer.folder import CERTIFICATE, open_new_folder, write_json
     from monolayer.report.of_run import save_run_with_report
-    from monolayer.training import add_test_metrics
+    from monolayer.training import add_test_metrics, answer
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
@@ -63,13 +66,15 @@ def train(
         )
         run = _run(splits, recipe, evaluate_every, console)
         # The test rows stay sealed for a run that was stopped: they are for the one that is finished.
-        test = splits.open_test("final evaluation") if run.is_complete else None
-        run = add_test_metrics(run, test) if test else run
+        answers = {"val": answer(run.network, splits.val)} if splits.val and out else {}
+        if run.is_complete and not sealed:
+            answers["test"] = answer(run.network, splits.open_test("final evaluation"))
+            run = add_test_metrics(run, answers["test"])
         certificate = _certify(run, splits, console) if certify and run.is_complete else None
         if folder:
-            save_run_with_report(run, splits, folder, test)
             if certificate:
                 write_json(folder / CERTIFICATE, certificate.to_dict())
+            save_run_with_report(run, splits, folder, answers)
     _print_run(run, certificate, as_json)
     if out and not as_json:
         print_line(f"Everything is in {out}; the page is {out / 'report.html'}")

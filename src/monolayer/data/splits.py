@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,17 @@ class Rows:
             yield X[start : start + size] if positions is None else X[positions[start : start + size]]
 
 
+@dataclass(frozen=True)
+class Opening:
+    """One opening of the test rows: when (UTC, ISO 8601) and why."""
+
+    when: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.when}: {self.why}"
+
+
 @dataclass(frozen=True, eq=False)
 class Splits:
     """Training, validation and test rows of one dataset; the test rows are behind :meth:`open_test`.
@@ -64,13 +76,15 @@ class Splits:
     Args:
         train: rows to learn from.
         val: rows to choose settings by, or None.
-        openings: why the test rows were opened, once for each time.
+        openings: of the test rows, the first one first.
+        request: what :func:`make_splits` was asked for, by its arguments' names, so that it can be asked again.
     """
 
     train: Rows
     val: Rows | None
     _test: Rows
-    openings: list[str] = field(default_factory=list)
+    openings: list[Opening] = field(default_factory=list)
+    request: dict[str, int | None] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -90,9 +104,24 @@ class Splits:
         """Number of test rows; counting does not open them."""
         return len(self._test)
 
-    def open_test(self, reason: str) -> Rows:
-        """The test rows; the opening is recorded in ``openings``."""
-        self.openings.append(reason)
+    def open_test(self, reason: str, *, again: bool = False) -> Rows:
+        """The test rows; the opening is recorded in ``openings``.
+
+        Args:
+            reason: why they are opened.
+            again: whether they may have been opened before. Settings that are changed after a look at the test rows,
+                and judged by them once more, are fitted to them.
+
+        Raises:
+            BadInput: if they have been opened before and this is not said to be one time more.
+        """
+        if self.openings and not again:
+            raise BadInput(
+                f"The test rows were opened before ({self.openings[-1]}); to open them once more, and have it "
+                "recorded, ask for it by name: --again (again=True)."
+            )
+        # The one clock below training: a seal that does not say when it was broken is none.
+        self.openings.append(Opening(datetime.now(UTC).isoformat(timespec="seconds"), reason))
         return self._test
 
 
@@ -131,6 +160,7 @@ def make_splits(
         train=Rows(dataset, _take_train(left, train_size)),
         val=Rows(dataset, val) if len(val) else None,
         _test=test,
+        request={"val_size": val_size, "seed": seed, "train_size": train_size, "test_size": test_size},
     )
 
 

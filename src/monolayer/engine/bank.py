@@ -12,6 +12,7 @@ import numpy.typing as npt
 from monolayer.data.scaler import Scaler
 from monolayer.errors import BadInput
 from monolayer.losses import Loss, get_loss
+from monolayer.network import OneLayer
 from monolayer.recipe import Recipe
 
 Array = npt.NDArray[Any]
@@ -87,6 +88,27 @@ def make_bank(recipes: Sequence[Recipe], scaler: Scaler, n_classes: int) -> Bank
     for m, recipe in enumerate(recipes):
         V[:, m] = recipe.init_std * normal / scaler.std
     return Bank(tuple(recipes), V.reshape(-1, V.shape[2]), np.zeros(V.shape[0] * V.shape[1], V.dtype), scaler)
+
+
+def resume_bank(recipes: Sequence[Recipe], starts: Sequence[OneLayer]) -> Bank:
+    """A bank that goes on from trained networks, one a recipe; they share a scaler, which is kept.
+
+    Raises:
+        BadInput: if the networks are not as many as the recipes, or their scalers or shapes differ.
+    """
+    first = starts[0] if len(starts) == len(recipes) and starts else None
+    if first is None:
+        raise BadInput(f"There must be one network to start from for each recipe, not {len(starts)}.")
+    for network in starts:
+        if not (np.array_equal(network.mean, first.mean) and np.array_equal(network.std, first.std)):
+            raise BadInput("The networks of a bank share their scaler; these were scaled differently.")
+        if network.weights.shape != first.weights.shape:
+            raise BadInput(f"Networks of a bank share their shape, not {network.weights.shape}, {first.weights.shape}.")
+    bank = make_bank(recipes, Scaler(first.mean, first.std), len(first.bias))
+    for m, network in enumerate(starts):
+        bank.V[m :: len(starts)] = network.weights / network.std
+        bank.bias[m :: len(starts)] = network.bias
+    return bank
 
 
 @dataclass(eq=False)

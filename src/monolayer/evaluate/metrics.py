@@ -72,25 +72,30 @@ def make_finite(value: float | None) -> float | None:
 
 
 class Tally:
-    """Adds up losses and hits of M networks, a block of rows at a time."""
+    """Adds up losses of M networks and notes which rows they have right, a block of rows at a time."""
 
     def __init__(self, n_members: int) -> None:
         self.losses = np.zeros(n_members)
-        self.hits = np.zeros(n_members, np.int64)
-        self.n = 0
+        self._blocks: list[Array] = []
+
+    @property
+    def correct(self) -> Array:
+        """Whether each network has each row right, (M, n) bool."""
+        return np.concatenate(self._blocks, axis=1)
 
     def add(self, groups: list[tuple[Loss, slice]], scores: Array, y: Array) -> None:
         """Take in a block: scores (M, n, K), y (n,); groups say which members use which loss."""
         with np.errstate(all="ignore"):
             for loss, members in groups:
                 self.losses[members] += loss.compute_loss(scores[members], y).sum(axis=-1, dtype=np.float64)
-        self.hits += (scores.argmax(axis=-1) == y).sum(axis=-1)
-        self.n += len(y)
+        self._blocks.append(scores.argmax(axis=-1) == y)
 
     def compute_metrics(self, l2: Array, squared_norms: Array) -> list[Metrics]:
         """The measures of each member, given its l2 and sum(W**2), both (M,)."""
-        losses = self.losses / self.n
+        correct = self.correct
+        n = correct.shape[1]
+        losses, accuracies = self.losses / n, correct.mean(axis=1)
         return [
-            Metrics(float(loss), compute_cost(float(loss), float(weight), float(norm)), float(hits / self.n), self.n)
-            for loss, hits, weight, norm in zip(losses, self.hits, l2, squared_norms, strict=True)
+            Metrics(float(loss), compute_cost(float(loss), float(weight), float(norm)), float(accuracy), n)
+            for loss, accuracy, weight, norm in zip(losses, accuracies, l2, squared_norms, strict=True)
         ]

@@ -168,7 +168,7 @@ class Document:
         notices: what must be read first.
         sections: in reading order.
         colophon: how the report was made; blank lines separate paragraphs.
-        summary: the table of the first screen.
+        summary: the tables of the first screen.
     """
 
     title: str
@@ -176,7 +176,7 @@ class Document:
     notices: tuple[Notice, ...] = ()
     sections: tuple[Section, ...] = ()
     colophon: str = ""
-    summary: Table | None = None
+    summary: tuple[Table, ...] = ()
 
     def anchors(self) -> tuple[str, ...]:
         """One anchor a section, all different; the same for the same titles."""

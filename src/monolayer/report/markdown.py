@@ -52,8 +52,7 @@ class _Writer:
         yield f"# {render_cell_markdown(document.title)}"
         yield render_inline_markdown(document.lead)
         yield from map(_render_notice, document.notices)
-        if document.summary:
-            yield self.render(document.summary)
+        yield from map(self.render, document.summary)
         for section in document.sections:
             yield f"## {render_cell_markdown(section.title)}"
             yield from map(self.render, section.blocks)

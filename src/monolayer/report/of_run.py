@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import csv
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from monolayer.data.splits import Rows, Splits
+from monolayer.data.splits import Splits
+from monolayer.evaluate.answers import Answers
 from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy
 from monolayer.folder import (
     PREDICTIONS,
     REPORT,
+    load_answers,
+    load_certificate,
     load_evaluation,
     load_history,
     load_network,
     load_recipe,
+    save_answers,
     save_run,
     save_sweep,
     write_table,
@@ -35,30 +36,30 @@ from monolayer.report.pictures import (
 )
 from monolayer.report.provenance import collect_provenance
 from monolayer.sweeping import Sweep
-from monolayer.training import Run, compute_probabilities
+from monolayer.training import Run, answer
 
-Array = npt.NDArray[Any]
 PREDICTION_COLUMNS = ("row", "label", "predicted", "probability_of_label")
 
 
-def save_run_with_report(run: Run, splits: Splits, folder: Path, test: Rows | None) -> None:
-    """Write a run's folder: recipe, history, network, evaluation, figures, report.html, and predictions.
+def save_run_with_report(run: Run, splits: Splits, folder: Path, answers: dict[str, Answers]) -> None:
+    """Write a run's folder: recipe, history, network, evaluation, answers, predictions, figures, report.html.
 
     Args:
         run: the run.
         splits: what it was trained on.
         folder: an empty folder.
-        test: the opened test rows, for the predictions; None for a run that was not scored on them.
+        answers: what the network says of the rows ``val`` and, if they have been opened, ``test``.
     """
     save_run(run, folder, **_describe(splits))
-    if test is not None:
-        _save_predictions(run, test, folder)
+    write_answers(answers, folder)
     write_run_report(folder)
 
 
 def save_sweep_with_report(sweep: Sweep, splits: Splits, folder: Path) -> None:
     """Write a sweep's folder: its best run like any run, the table and histories of all, figures and report.html."""
     save_sweep(sweep, folder, **_describe(splits))
+    if splits.val is not None:
+        write_answers({"val": answer(sweep.best.network, splits.val)}, folder)
     write_run_report(folder)
 
 
@@ -78,15 +79,19 @@ def _describe(splits: Splits) -> dict[str, Any]:
     dataset = splits.dataset
     return {
         "dataset": {"name": dataset.name, "source": dataset.source, "sha256": dataset.sha256},
-        "test_openings": splits.openings,
+        "test_openings": [asdict(opening) for opening in splits.openings],
+        "splits": {"fingerprint": splits.fingerprint, **splits.request},
         "provenance": collect_provenance(),
     }
 
 
-def _save_predictions(run: Run, rows: Rows, folder: Path) -> None:
-    """A line a test row: what the final evaluation saw."""
-    probabilities = compute_probabilities(run.network, rows)
-    columns = (rows.index, rows.y, probabilities.argmax(axis=1), probabilities[np.arange(len(rows)), rows.y])
+def write_answers(answers: dict[str, Answers], folder: Path) -> None:
+    """All scores as answers.safetensors, and a line a test row, for people, in predictions.csv."""
+    save_answers(answers, folder)
+    if "test" not in answers:
+        return
+    test = answers["test"]
+    columns = (test.index, test.y, test.predicted, test.probability_of_label)
     lines = (dict(zip(PREDICTION_COLUMNS, map(str, line), strict=True)) for line in zip(*columns, strict=True))
     write_table(folder / PREDICTIONS, PREDICTION_COLUMNS, lines)
 
@@ -97,12 +102,8 @@ def _draw_pictures(folder: Path, evaluation: dict[str, Any]) -> list[Picture]:
     if any(row.train_loss is not None or row.val_loss is not None for row in history):
         pictures += [draw_curves(history, quantity, "run") for quantity in ("loss", "cost", "accuracy")]
     pictures.append(draw_templates(network, "run"))
-    if (folder / PREDICTIONS).is_file():
-        with (folder / PREDICTIONS).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        probability = np.array([float(row["probability_of_label"]) for row in rows])
-        correct = np.array([row["label"] == row["predicted"] for row in rows])
-        pictures.append(draw_probabilities(probability, correct, "run"))
+    if test := load_answers(folder).get("test"):
+        pictures.append(draw_probabilities(test.probability_of_label, test.correct, "run"))
     return [picture for picture in pictures if picture is not None]
 
 
@@ -125,12 +126,14 @@ def _make_document(folder: Path, evaluation: dict[str, Any], pictures: list[Pict
     sections = [Section("Pictures", tuple(blocks)), Section("Recipe", (settings,))]
     if sweep:
         sections.insert(0, Section("Recipes", (_make_sweep_table(sweep["runs"], evaluation["axes"]),)))
+    if certificate := load_certificate(folder):
+        sections.append(_make_certificate_section(certificate, evaluation))
     return Document(
         title=f"monolayer on {dataset['name']}",
         lead=f"{what}, trained on {evaluation['train']['n']:,} rows in {evaluation['seconds']:.1f} s.",
         notices=tuple(notices),
         sections=(*sections, _make_provenance_section(evaluation)),
-        summary=_make_summary(evaluation),
+        summary=(_make_summary(evaluation),),
     )
 
 
@@ -161,13 +164,32 @@ def _make_sweep_table(runs: list[dict[str, Any]], axes: dict[str, Any], top: int
     return Table(f"The best {len(rows)} of {len(runs)} recipes; all are in sweep.csv.", columns, rows, note=note)
 
 
+def _make_certificate_section(certificate: dict[str, Any], evaluation: dict[str, Any]) -> Section:
+    """How far the run stopped from the optimum of its cost."""
+    at_run, at_optimum = evaluation.get("val"), certificate["val"]
+    rows = (
+        ("cost of the run", _format(certificate["cost"])),
+        ("lowest cost that its loss and l2 allow", f"{certificate['optimal_cost']:.4f}"),
+        ("distance", _format(certificate["distance"])),
+        ("norm of the gradient where the solver ended", f"{certificate['gradient_norm']:.1e}"),
+        ("how far below that the minimum may lie, estimated", f"{certificate['gap_estimate']:.1e}"),
+        ("validation accuracy % of the run", format_accuracy(at_run["accuracy"], at_run["n"]) if at_run else "–"),
+        (
+            "validation accuracy % of the optimum",
+            format_accuracy(at_optimum["accuracy"], at_optimum["n"]) if at_optimum else "–",
+        ),
+    )
+    text = "The cost of one layer is convex, so an exact solver finds its lowest value; a run stops above it."
+    return Section("Distance to the optimum", (Paragraph(text), Table("The certificate.", ("what", "value"), rows)))
+
+
 def _make_provenance_section(evaluation: dict[str, Any]) -> Section:
     dataset = evaluation["dataset"]
     facts = {
         **evaluation["provenance"],
         "data": f"{dataset['name']}, from {dataset['source']}",
         "SHA-256 of the decoded data": dataset["sha256"],
-        "test rows opened": "; ".join(evaluation["test_openings"]) or "never",
+        "test rows opened": _describe_openings(evaluation["test_openings"]),
     }
     table = Table("How to get the same numbers.", ("what", "value"), tuple(facts.items()), "plain")
     return Section(
@@ -177,6 +199,12 @@ def _make_provenance_section(evaluation: dict[str, Any]) -> Section:
             table,
         ),
     )
+
+
+def _describe_openings(openings: list[dict[str, str]]) -> str:
+    """``once`` or ``3 times``, then when and why each time."""
+    times = {0: "never", 1: "once"}.get(len(openings), f"{len(openings)} times")
+    return "; ".join([times, *(f"{opening['when']}, {opening['why']}" for opening in openings)])
 
 
 def _format(value: float | None) -> str:

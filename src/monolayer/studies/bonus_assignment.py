@@ -1,21 +1,27 @@
-"""The bonus assignment: five recipes and a grid of 36, trained as declared here and scored on the test rows once."""
+"""The bonus assignment: its recipes with several seeds, its grid, its own procedures, and a verdict on each claim."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from monolayer.audit.leaked import Leaked, find_leaked
+from monolayer.certificate import Certificate, certify
 from monolayer.data.dataset import Dataset
+from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.data.splits import Rows, Splits, choose_val_size
+from monolayer.evaluate.metrics import Metrics
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
+from monolayer.studies.as_published import WHY_OPENED, remove_mean, rerun_continued, rerun_untrained
+from monolayer.studies.measured import Scored
+from monolayer.studies.stages import Stages, estimate_banks
+from monolayer.studies.verdicts import ClaimData, Verdict, judge_all
 from monolayer.sweeping import Sweep, group_recipes, make_grid, train_recipes
-from monolayer.training import Run, TrainOptions, add_test_metrics, compute_probabilities, train_bank
-
-Array = npt.NDArray[Any]
+from monolayer.training import Run, TrainOptions, add_test_metrics, answer_all, train_bank
 
 GRID_AXES: dict[str, tuple[Any, ...]] = {
     "l2": (0.0, 0.001, 0.1, 1.0),
@@ -23,6 +29,14 @@ GRID_AXES: dict[str, tuple[Any, ...]] = {
     "batch_size": (50, 100, 200),
 }
 WINNER = "grid_winner"
+WITHOUT_MEAN = "bce_without_mean"
+# The assignment's first part trains on one file of five; a smaller dataset gives a quarter of its rows.
+PART_ROWS, PART_SHARE = 10_000, 4
+# Settings of which the original trained on the evaluation images: it went on from the trained weights.
+CONTINUED = ("all_data", "flips", "cross_entropy")
+# What the stages after the banks take, in the unit of a bank's weight (an epoch of CIFAR-10, some 0.1 s a member).
+CERTIFY_WEIGHT, PUBLISHED_WEIGHT, LEAK_WEIGHT = 150.0, 60.0, 270.0
+LEAK_TASKS = 6
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,15 @@ class Experiment:
     exercise: str
     title: str
     recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large the study is: epochs of every recipe, the first seed, and how many seeds in a row."""
+
+    epochs: int = 40
+    seed: int = 42
+    n_seeds: int = 5
 
 
 def declare_experiments(seed: int, epochs: int) -> tuple[Experiment, ...]:
@@ -49,12 +72,22 @@ def declare_experiments(seed: int, epochs: int) -> tuple[Experiment, ...]:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class TrueClassProbabilities:
-    """What a network says of the test rows: the true class's probability (n,), and whether it was right (n,) bool."""
+def declare_controls(experiments: Iterable[Experiment], n_classes: int) -> dict[str, Recipe]:
+    """What the claims are held against beside the report's own recipes, by key; all on all the training rows."""
+    recipes = {experiment.key: experiment.recipe for experiment in experiments}
+    bce = recipes["multiple_bce"]
+    return {
+        "fast": recipes["all_data"].replace(learning_rate=0.01),
+        # The same steps as cross-entropy's: the 1/K makes loss and gradient K times smaller, but not the l2.
+        "matched_bce": bce.replace(l2=recipes["cross_entropy"].l2 / n_classes),
+        WITHOUT_MEAN: remove_mean(bce, n_classes),
+    }
 
-    probability: Array
-    correct: Array
+
+def declare_parts(experiments: Iterable[Experiment], share: float) -> dict[str, Recipe]:
+    """Recipes for a part of the training rows, by key: as many epochs as with all, and about as many steps."""
+    base = next(iter(experiments)).recipe
+    return {"part": base, "part_long": base.replace(epochs=max(base.epochs, round(base.epochs / share)))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,33 +96,48 @@ class StudyResult:
 
     Args:
         dataset: what it was run on.
-        splits: how its rows were divided, and why the test rows were opened.
+        splits: how its rows were divided, and when and why the test rows were opened.
         experiments: what was declared.
-        runs: by key of the experiment, and the grid's winner under WINNER; scored on the test rows.
+        repeats: by key of the experiment or control, a run a seed, scored on the test rows.
+        winner: the grid's choice by validation, scored on the test rows.
         grid: the sweep.
-        probabilities: by key of the experiment.
+        published: by key, the measures that the original's procedure gives on ``train``, ``val`` and ``test``.
+        certificates: by key of the experiment, how far its first run stopped from the optimum.
+        leaked: test rows with a duplicate among the training rows.
+        seconds: training of everything, evaluation included.
         fallback: why this is not the dataset that was meant, or nothing.
     """
 
     dataset: Dataset
     splits: Splits
     experiments: tuple[Experiment, ...]
-    runs: dict[str, Run]
+    repeats: dict[str, tuple[Scored, ...]]
+    winner: Scored
     grid: Sweep
-    probabilities: dict[str, TrueClassProbabilities]
+    published: dict[str, dict[str, Metrics]]
+    certificates: dict[str, Certificate]
+    leaked: Leaked
+    seconds: float
     fallback: str = ""
 
     @property
-    def seconds(self) -> float:
-        """Training of everything, evaluation included."""
-        # Four of the five share a bank, and each of them tells the seconds of the whole bank.
-        return self.runs["all_data"].seconds + self.runs["flips"].seconds + self.grid.seconds
+    def runs(self) -> dict[str, Run]:
+        """The first seed's run of each experiment, and the grid's winner under WINNER."""
+        return {key: scored.run for key, scored in self.scored.items()}
+
+    @property
+    def scored(self) -> dict[str, Scored]:
+        """The same with their answers to the test rows."""
+        return {e.key: self.repeats[e.key][0] for e in self.experiments} | {WINNER: self.winner}
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """One on each of the original's claims."""
+        start = math.log(self.dataset.n_classes)  # what a network pays that says nothing
+        return judge_all(ClaimData(self.repeats, self.grid, self.certificates["step_decay"], start))
 
     def to_dict(self) -> dict[str, Any]:
         """The study's numbers as JSON holds them."""
-        runs = {
-            key: {**run.to_dict(), "history": [row.to_dict() for row in run.history]} for key, run in self.runs.items()
-        }
         dataset = self.dataset
         return {
             "dataset": {"name": dataset.name, "source": dataset.source, "sha256": dataset.sha256},
@@ -98,76 +146,165 @@ class StudyResult:
                 "val": len(self.splits.val) if self.splits.val else 0,
                 "test": self.splits.n_test,
             },
-            "test_openings": self.splits.openings,
+            "test_openings": [asdict(opening) for opening in self.splits.openings],
             "fallback": self.fallback,
-            "experiments": runs,
+            "experiments": {
+                key: {**run.to_dict(), "history": [row.to_dict() for row in run.history]}
+                for key, run in self.runs.items()
+            },
+            "repeats": {key: [scored.run.to_dict() for scored in row] for key, row in self.repeats.items()},
             "grid": self.grid.to_dict(),
+            "as_published": {
+                key: {name: metrics.to_dict() for name, metrics in row.items()} for key, row in self.published.items()
+            },
+            "certificates": {key: certificate.to_dict() for key, certificate in self.certificates.items()},
+            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+            "leaked": {"n_pairs": len(self.leaked.pairs), "n_test_rows": int(self.leaked.mask.sum())},
             "seconds": self.seconds,
         }
 
 
 def run_study(
-    dataset: Dataset, *, seed: int = 42, epochs: int = 40, progress: Progress = SILENCE, fallback: str = ""
+    dataset: Dataset, plan: Plan | None = None, *, progress: Progress = SILENCE, fallback: str = ""
 ) -> StudyResult:
-    """Train everything, then open the test rows once for the declared recipes and the grid's winner.
+    """Train everything, then open the test rows for all of it at once; then run the original's procedures again.
 
-    Recipes that can share their batches are one bank: four of the five, the flips, and three banks for the grid.
+    Recipes that can share their batches are one bank. The second opening of the test rows is asked for by name: the
+    original trains on them, and no number of that is taken for a result.
 
     Args:
         dataset: cifar10, or another dataset of images.
-        seed: of every recipe.
-        epochs: of every recipe.
+        plan: epochs and seeds.
         progress: told how far the whole study is.
         fallback: why this is not the dataset that was meant.
     """
+    plan = plan or Plan()
     splits = dataset.split(choose_val_size(dataset))
-    experiments = declare_experiments(seed, epochs)
-    base = experiments[0].recipe
-    grid_recipes = make_grid(base, GRID_AXES)
-    stages = _Stages(progress, [*group_recipes([e.recipe for e in experiments]), *group_recipes(grid_recipes)])
-    runs = _train_experiments(splits, experiments, stages)
-    grid = train_recipes(splits, grid_recipes, GRID_AXES, stages.make_options(train_every=0))
-    test = splits.open_test("final evaluation of the declared recipes and of the grid's choice by validation")
-    scored = {key: add_test_metrics(run, test) for key, run in {**runs, WINNER: grid.best}.items()}
-    probabilities = {key: compute_true_class_probabilities(run, test) for key, run in scored.items()}
-    return StudyResult(dataset, splits, experiments, scored, grid, probabilities, fallback)
+    work = _Work(dataset, splits, plan, progress)
+    trained = work.train_repeats()
+    grid = work.train_grid()
+    # Not the flips: they minimise the cost of mirrored images too, which is another problem.
+    certificates = work.certify({e.key: trained[e.key][0] for e in work.experiments if not e.recipe.flip})
+    test = splits.open_test("final evaluation of the declared recipes with all their seeds, and of the grid's choice")
+    repeats = _score(trained, test)
+    winner = _score({WINNER: [grid.best]}, test)[WINNER][0]
+    published = work.rerun_published({key: row[0] for key, row in repeats.items()})
+    leaked = work.find_leaked(test)
+    work.stages.end()
+    return StudyResult(
+        dataset,
+        splits,
+        work.experiments,
+        repeats,
+        winner,
+        grid,
+        published,
+        certificates,
+        leaked,
+        work.seconds,
+        fallback,
+    )
 
 
-def compute_true_class_probabilities(run: Run, rows: Rows) -> TrueClassProbabilities:
-    """The probability that the run's network gives to each row's true class, and where it is right."""
-    probabilities = compute_probabilities(run.network, rows)
-    y = rows.y
-    return TrueClassProbabilities(probabilities[np.arange(len(y)), y].astype(np.float64), probabilities.argmax(1) == y)
+def _score(trained: dict[str, list[Run]], test: Rows) -> dict[str, tuple[Scored, ...]]:
+    runs = [run for row in trained.values() for run in row]
+    answers = iter(answer_all([run.network for run in runs], test))
+    return {
+        key: tuple(Scored(add_test_metrics(run, said), said) for run, said in zip(row, answers, strict=False))
+        for key, row in trained.items()
+    }
 
 
-def _train_experiments(splits: Splits, experiments: tuple[Experiment, ...], stages: _Stages) -> dict[str, Run]:
-    runs: dict[str, Run] = {}
-    for group in group_recipes([experiment.recipe for experiment in experiments]):
-        by_recipe = dict(zip(group, train_bank(splits, group, stages.make_options(train_every=1)), strict=True))
-        runs |= {e.key: by_recipe[e.recipe] for e in experiments if e.recipe in by_recipe}
-    return {experiment.key: runs[experiment.key] for experiment in experiments}
+class _Work:
+    """The study's stages, one method each, in the order in which they tell their progress."""
 
+    def __init__(self, dataset: Dataset, splits: Splits, plan: Plan, progress: Progress) -> None:
+        self.splits, self.plan = splits, plan
+        self.n_classes = dataset.n_classes
+        self.experiments = declare_experiments(plan.seed, plan.epochs)
+        self.recipes = {e.key: e.recipe for e in self.experiments} | declare_controls(self.experiments, self.n_classes)
+        n_part = min(PART_ROWS, len(splits.train) // PART_SHARE)
+        self.part = replace(splits, train=Rows(dataset, splits.train.index[:n_part]))
+        self.part_recipes = declare_parts(self.experiments, n_part / len(splits.train))
+        self.grid_recipes = make_grid(self.experiments[0].recipe, GRID_AXES)
+        self.scaler = fit_scaler(splits.train)
+        self.seconds = 0.0
+        self.stages = Stages(progress, "The study", self._estimate())
 
-class _Stages:
-    """One progress for a study of several banks, weighed by how long an epoch of each takes."""
+    @property
+    def seeds(self) -> range:
+        return range(self.plan.seed, self.plan.seed + self.plan.n_seeds)
 
-    def __init__(self, progress: Progress, banks: list[list[Recipe]]) -> None:
-        self._progress = progress
-        # Measured on CIFAR-10: an epoch of M members takes about as long as 2 + M thirds of a single run's.
-        self._weights = [2.0 + len(bank) for bank in banks]
-        self._stage = -1
+    def _estimate(self) -> list[float]:
+        """A weight for each stage."""
+        whole, part = group_recipes([*self.recipes.values()]), group_recipes([*self.part_recipes.values()])
+        grid = group_recipes(self.grid_recipes)
+        epochs = self.plan.epochs
+        share = len(self.part.train) / len(self.splits.train)
+        repeats = [*estimate_banks(whole, [epochs] * len(whole))]
+        parts = [share * weight for weight in estimate_banks(part, [bank[0].epochs for bank in part])]
+        return [
+            *(repeats + parts) * self.plan.n_seeds,
+            sum(estimate_banks(grid, [epochs] * len(grid))),
+            *[CERTIFY_WEIGHT] * sum(not e.recipe.flip for e in self.experiments),
+            PUBLISHED_WEIGHT,
+            LEAK_WEIGHT,
+        ]
 
-    def make_options(self, train_every: int) -> TrainOptions:
-        """Options for the banks that come next, which tell their progress as the study's."""
-        return TrainOptions(train_every, val_every=1, progress=self)
+    def train_repeats(self) -> dict[str, list[Run]]:
+        """Every experiment and control with every seed, by key."""
+        runs: dict[str, list[Run]] = {key: [] for key in (*self.recipes, *self.part_recipes)}
+        part_scaler = fit_scaler(self.part.train)
+        for seed in self.seeds:
+            for splits, recipes, scaler in (
+                (self.splits, self.recipes, self.scaler),
+                (self.part, self.part_recipes, part_scaler),
+            ):
+                # The first seed's runs are shown epoch by epoch; of the others the end is wanted.
+                every = 1 if seed == self.plan.seed and splits is self.splits else 0
+                for key, run in self._train(splits, recipes, scaler, seed, every).items():
+                    runs[key].append(run)
+        return runs
 
-    def say(self, text: str) -> None:
-        """Pass a line on."""
-        self._progress.say(text)
+    def _train(
+        self, splits: Splits, recipes: dict[str, Recipe], scaler: Scaler, seed: int, every: int
+    ) -> dict[str, Run]:
+        seeded = {key: recipe.replace(seed=seed) for key, recipe in recipes.items()}
+        by_recipe: dict[Recipe, Run] = {}
+        for bank in group_recipes([*dict.fromkeys(seeded.values())]):
+            runs = train_bank(splits, bank, TrainOptions(every, progress=self.stages.begin()), scaler)
+            self.seconds += runs[0].seconds
+            by_recipe |= zip(bank, runs, strict=True)
+        return {key: by_recipe[recipe] for key, recipe in seeded.items()}
 
-    def advance(self, task: str, done: float, total: float | None, unit: str = "") -> None:
-        """Turn a bank's progress into the study's; a bank begins by telling that nothing is done."""
-        if done == 0:
-            self._stage += 1
-        share = sum(self._weights[: self._stage]) + self._weights[self._stage] * done / (total or 1)
-        self._progress.advance("The study", round(100 * share / sum(self._weights), 1), 100, "%")
+    def train_grid(self) -> Sweep:
+        """The grid, with the first seed."""
+        n_banks = len(group_recipes(self.grid_recipes))
+        options = TrainOptions(train_every=0, progress=self.stages.begin(n_banks))
+        grid = train_recipes(self.splits, self.grid_recipes, GRID_AXES, options)
+        self.seconds += grid.seconds
+        return grid
+
+    def certify(self, runs: dict[str, Run]) -> dict[str, Certificate]:
+        """How far each of these runs stopped from the optimum of its own cost."""
+        return {key: certify(run, self.splits, progress=self.stages.begin()) for key, run in runs.items()}
+
+    def rerun_published(self, scored: dict[str, Scored]) -> dict[str, dict[str, Metrics]]:
+        """What the original's procedures give, by key of the setting and by the rows that they train on."""
+        without_mean = scored[WITHOUT_MEAN].run
+        runs = {key: scored[key].run for key in CONTINUED}
+        rows = {"test": self.splits.open_test(WHY_OPENED, again=True)}
+        if self.splits.val is not None:
+            rows["val"] = self.splits.val
+        progress = self.stages.begin(2 * len(rows))
+        measured = {key: {"train": run.evaluation["train"]} for key, run in runs.items()}
+        measured["multiple_bce"] = {"train": without_mean.evaluation["train"]}
+        for name, chosen in rows.items():
+            for key, metrics in rerun_continued(runs, chosen, progress).items():
+                measured[key][name] = metrics
+            measured["multiple_bce"][name] = rerun_untrained(without_mean.recipe, chosen, self.scaler, progress)
+        return measured
+
+    def find_leaked(self, test: Rows) -> Leaked:
+        """Test rows that stand among the training rows too."""
+        return find_leaked(self.splits.train, test, progress=self.stages.begin(LEAK_TASKS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics, format_accuracy
@@ -12,6 +11,14 @@ from monolayer.report.of_history import format_epoch
 from monolayer.report.pictures import Picture, draw_curves, draw_heat_map, draw_probabilities, draw_templates
 from monolayer.studies import printed
 from monolayer.studies.bonus_assignment import GRID_AXES, WINNER, Experiment, StudyResult
+from monolayer.studies.report_checks import draw_leaked, make_certificate_section, make_leaked_section
+from monolayer.studies.report_claims import (
+    make_first_screen,
+    make_published_section,
+    make_repeats_table,
+    make_verdict_section,
+    write_lead,
+)
 from monolayer.training import Run
 
 PRINTED_FOR = "cifar10"
@@ -35,7 +42,8 @@ def draw_study(result: StudyResult) -> dict[str, list[Picture]]:
     """The pictures of the study by key of the experiment; the grid's under ``grid``."""
     pictures = {e.key: _draw_experiment(result, e) for e in result.experiments}
     heat_map = draw_heat_map(result.grid.to_dict()["runs"], "grid")
-    return {**pictures, "grid": [heat_map] if heat_map else []}
+    leaked = draw_leaked(result)
+    return {**pictures, "grid": [heat_map] if heat_map else [], "leaked": [leaked] if leaked else []}
 
 
 def make_study_document(
@@ -46,16 +54,20 @@ def make_study_document(
     is_comparable = is_comparable_with_print(result)
     return Document(
         title=f"One layer on {_name(result)}: the bonus assignment, measured",
-        lead=_write_lead(result),
-        notices=tuple(_write_notices(result, is_comparable)),
-        summary=_make_summary(result),
+        lead=write_lead(result, is_comparable),
+        notices=tuple(_write_notices(result)),
+        summary=make_first_screen(result, is_comparable),
         sections=(
-            *([_make_comparison_section(result)] if is_comparable else []),
+            make_published_section(result, is_comparable),
+            make_verdict_section(result),
+            _make_results_section(result),
             _make_experiment_section(result, by_key["all_data"], pictures),
             _make_experiment_section(result, by_key["flips"], pictures),
             _make_grid_section(result, pictures["grid"], is_comparable),
             _make_step_decay_section(result, by_key["step_decay"], pictures, is_comparable),
             _make_losses_section(result, by_key, pictures),
+            make_certificate_section(result),
+            make_leaked_section(result, next(iter(pictures["leaked"]), None)),
             _make_method_section(result),
             _make_provenance_section(result, provenance),
         ),
@@ -97,23 +109,7 @@ def describe_recipe(run: Run) -> str:
     )
 
 
-def _write_lead(result: StudyResult) -> str:
-    n = [len(result.splits.train), len(result.splits.val or ()), result.splits.n_test]
-    tests = [100 * run.evaluation["test"].accuracy for run in result.runs.values()]
-    return (
-        f"Five declared recipes, and the best of a grid of {len(result.grid.runs)} as chosen on {n[1]:,} validation "
-        f"rows, were trained on {n[0]:,} rows and scored once on {n[2]:,} test rows: they end between {min(tests):.1f} "
-        f"and {max(tests):.1f} %, where one alone has an interval of {_format_half_width(result)} points. All of it "
-        f"took {result.seconds:.1f} s of training."
-    )
-
-
-def _format_half_width(result: StudyResult) -> str:
-    low, high = next(iter(result.runs.values())).evaluation["test"].interval
-    return f"±{50 * (high - low):.1f}"
-
-
-def _write_notices(result: StudyResult, is_comparable: bool) -> list[Notice]:
+def _write_notices(result: StudyResult) -> list[Notice]:
     notices = []
     if result.fallback:
         notices.append(
@@ -125,79 +121,29 @@ def _write_notices(result: StudyResult, is_comparable: bool) -> list[Notice]:
                 "THIS IS NOT CIFAR-10",
             )
         )
-    if is_comparable:
-        notices.append(Notice(_compare_with_printed(result), "warning", "The printed accuracies beside ours"))
     return notices
 
 
-def _compare_with_printed(result: StudyResult) -> str:
-    """How far the printed accuracies are from ours, by the rows that they are of."""
-    gaps = [row.val - row.train for row in printed.ACCURACIES.values()]
-    train, val, test = (_list_differences(result, name) for name in PARTS)
-    return (
-        f"Of the training accuracies that the original report prints, ours differ by {_span(map(abs, train))} points. "
-        f"Its validation accuracies differ from ours by {_span(val)} points, its test accuracies by {_span(test)} "
-        f"(printed less measured). What it prints for validation is {_span(gaps)} points **above** what it prints for "
-        "training, and a network cannot be so much better on images that it has never seen. One way to get such "
-        "figures is to go on training on the very images that are then scored; such figures say nothing about new "
-        "images. The validation and test figures measured here come from rows that no training step has touched."
-    )
-
-
-def _list_differences(result: StudyResult, name: str) -> list[float]:
-    """Printed minus measured accuracy, in points, for each printed setting."""
-    return [
-        getattr(row, name) - 100 * result.runs[key].evaluation[name].accuracy for key, row in printed.ACCURACIES.items()
-    ]
-
-
-def _span(values: Iterable[float]) -> str:
-    low, *_, high = sorted(values)
-    return f"{low:.1f} to {high:.1f}" if round(low, 1) != round(high, 1) else f"{low:.1f}"
-
-
-def _make_summary(result: StudyResult) -> Table:
+def _make_results_section(result: StudyResult) -> Section:
     columns, rows = make_study_table(result)
-    return Table(
+    table = Table(
         "Accuracy in per cent after the last epoch, with its 95 % interval (Wilson).", columns, tuple(rows),
-        note="One seed each: intervals are those of the finite numbers of images, not of the seeds.",
+        note=f"Seed {result.experiments[0].recipe.seed}: these intervals are those of the finite numbers of images.",
     )  # fmt: skip
-
-
-def _make_comparison_section(result: StudyResult) -> Section:
-    titles = {e.key: e.title for e in result.experiments}
-    columns = ("experiment", "training", "validation", "test")
-    rows = tuple((titles[k], *(f"{getattr(p, name):.2f}" for name in PARTS)) for k, p in printed.ACCURACIES.items())
-    ours = tuple((titles[k], *(_format(result.runs[k].evaluation[name]) for name in PARTS)) for k in printed.ACCURACIES)
-    return Section(
-        "What the original prints, and what is measured",
-        (
-            Table(f"Accuracy in per cent, from {printed.SOURCE}.", columns, rows, "printed"),
-            Table("Accuracy in per cent of the same settings, with 95 % intervals.", columns, ours),
-            _make_difference_table(result, titles),
-        ),
-    )
-
-
-def _make_difference_table(result: StudyResult, titles: dict[str, str]) -> Table:
-    differences = zip(*(_list_differences(result, name) for name in PARTS), strict=True)
-    rows = tuple(
-        (titles[key], *(f"{points:+.2f}" for points in row))
-        for key, row in zip(printed.ACCURACIES, differences, strict=True)
-    )
-    return Table("Printed minus measured, in points.", ("experiment", "training", "validation", "test"), rows, "plain")
+    blocks = [make_repeats_table(result)] if len(result.repeats["all_data"]) > 1 else []
+    return Section("The honest results", (table, *blocks), "results")
 
 
 def _draw_experiment(result: StudyResult, experiment: Experiment) -> list[Picture]:
     run, key = result.runs[experiment.key], experiment.key.replace("_", "-")
-    probabilities = result.probabilities[experiment.key]
+    test = result.scored[experiment.key].test
     # The two losses' histograms stand side by side: one height for both.
     n_max = compute_common_height(result) if experiment.key in LOSSES_COMPARED else None
     pictures = [
         draw_curves(run.history, "loss", key, experiment.title),
         draw_curves(run.history, "cost", key, experiment.title),
         draw_templates(run.network, key, experiment.title),
-        draw_probabilities(probabilities.probability, probabilities.correct, key, experiment.title, n_max),
+        draw_probabilities(test.probability_of_label, test.correct, key, experiment.title, n_max),
     ]
     return [picture for picture in pictures if picture is not None]
 
@@ -205,9 +151,8 @@ def _draw_experiment(result: StudyResult, experiment: Experiment) -> list[Pictur
 def compute_common_height(result: StudyResult) -> float:
     """The highest bin of the two losses' histograms, and a little above."""
     frames = [
-        ProbabilityHistogram(p.probability, p.correct).frame()
-        for p in map(result.probabilities.get, LOSSES_COMPARED)
-        if p
+        ProbabilityHistogram(test.probability_of_label, test.correct).frame()
+        for test in (result.scored[key].test for key in LOSSES_COMPARED)
     ]
     return 1.05 * float(max(max(frame[name]) for frame in frames for name in ("n_correct", "n_incorrect")))
 
@@ -366,7 +311,7 @@ def _make_method_section(result: StudyResult) -> Section:
             Paragraph(
                 f"The scaler saw the {len(result.splits.train):,} training rows only. The grid's choice was made on "
                 "validation rows. The test rows were opened for: "
-                f"{'; '.join(result.splits.openings)}."
+                f"{'; '.join(map(str, result.splits.openings))}."
             ),
         ),
     )

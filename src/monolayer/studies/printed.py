@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 SOURCE = "DD2424 – Bonus Assignment 1, a student's report of April 6, 2025"
 
+# Numbers of images that its accuracies are of: "about 1,000" held out for validation, and the test file.
+N_VAL, N_TEST = 1_000, 10_000
+
 
 @dataclass(frozen=True)
 class PrintedAccuracies:

@@ -1,0 +1,108 @@
+"""What the study's page says of its own numbers: distances to the optimum, leaked test rows, calibration, findings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monolayer.audit.leaked import compute_shift
+from monolayer.evaluate.metrics import format_accuracy
+from monolayer.figures.pairs import collect_pairs
+from monolayer.report.document import Block, FigureRow, Paragraph, Section, Table
+from monolayer.report.pictures import Picture
+from monolayer.studies.bonus_assignment import StudyResult
+
+N_PAIRS_SHOWN = 12
+
+
+def make_certificate_section(result: StudyResult) -> Section:
+    """How far each run stopped from the lowest cost that there is, and what that optimum scores on validation."""
+    titles = {e.key: e.title for e in result.experiments}
+    rows = []
+    for key, c in result.certificates.items():
+        val = result.runs[key].evaluation.get("val")
+        rows.append(
+            (
+                titles[key],
+                f"{c.cost:.4f}",
+                f"{c.optimal_cost:.4f}",
+                f"{c.distance:.4f}",
+                f"{c.gap:.0e}",
+                format_accuracy(val.accuracy, val.n) if val else "–",
+                format_accuracy(c.val.accuracy, c.val.n) if c.val else "–",
+            )
+        )
+    table = Table(
+        "Where the descent stopped, and the lowest cost that its loss and l2 allow.",
+        ("experiment", "cost", "lowest cost", "distance", "solver's own gap", "validation % of the run",
+         "validation % of the optimum"),
+        tuple(rows),
+        note="The solver's own gap estimates how much lower than the lowest cost found the true minimum may lie.",
+    )  # fmt: skip
+    return Section("Distance to the optimum", (Paragraph(_explain_certificates(result)), table), "optimum")
+
+
+def _explain_certificates(result: StudyResult) -> str:
+    better = [
+        key
+        for key, c in result.certificates.items()
+        if c.val and c.val.accuracy > result.runs[key].evaluation["val"].accuracy
+    ]
+    n = len(result.certificates)
+    judged = f"On validation {len(better)} of the {n} optima score higher than the runs that stopped short of them" + (
+        ": stopping early was, if anything, a gain." if 2 * len(better) < n else "."
+    )
+    return (
+        "The cost of one layer is convex: it has one lowest value, and an exact solver (L-BFGS, preconditioned) finds "
+        "it. A run that stops above it has not converged, whatever its curve looks like; a rate that has been divided "
+        f"until nothing moves makes any curve flat. {judged}"
+    )
+
+
+def draw_leaked(result: StudyResult) -> Picture | None:
+    """Some pairs of a test image and a training image that show the same photograph, from all over the ranking."""
+    pairs, dataset = result.leaked.pairs, result.dataset
+    if not pairs or dataset.image_shape is None or dataset.image_shape[0] not in (1, 3):
+        return None
+    places = np.unique(np.linspace(0, len(pairs) - 1, N_PAIRS_SHOWN).round().astype(int))
+    chart = collect_pairs([pairs[i] for i in places], dataset, dataset.test, splits=("train", "test"))
+    caption = (
+        f"{len(places)} of the {len(pairs):,} pairs, evenly spread from the most to the least similar: a training "
+        "image, and the test image that shows the same photograph."
+    )
+    return Picture("leaked-pairs", chart, caption, f"A contact sheet of image pairs. {caption}")
+
+
+def make_leaked_section(result: StudyResult, picture: Picture | None) -> Section:
+    """Test images that stand among the training images too, and what the accuracies are without them."""
+    mask = result.leaked.mask
+    n, leaked = len(mask), int(mask.sum())
+    if not leaked:
+        text = f"None of the {n:,} test rows was found among the training rows."
+        return Section("Leaked test images", (Paragraph(text),), "leaked")
+    mirrored = sum(pair.mirrored for pair in result.leaked.pairs)
+    blocks: list[Block] = [
+        Paragraph(
+            f"Of the {n:,} test images, **{leaked:,}** ({leaked / n:.1%}) show a photograph that stands among the "
+            f"{len(result.splits.train):,} training images too, as it is or mirrored ({mirrored:,} of "
+            f"{len(result.leaked.pairs):,} pairs), recoloured, shifted or stretched. They were found by their "
+            "pictures alone, at a threshold learnt from the training images; looked at by eye, a few in a hundred "
+            "are two photographs after all (docs/leakage.md)."
+        ),
+        _make_leaked_table(result),
+    ]
+    if picture:
+        blocks.append(FigureRow((picture.render(),)))
+    return Section("Leaked test images", tuple(blocks), "leaked")
+
+
+def _make_leaked_table(result: StudyResult) -> Table:
+    mask = result.leaked.mask
+    titles = {e.key: e.title for e in result.experiments}
+    rows = []
+    for key, title in titles.items():
+        correct = result.repeats[key][0].test.correct
+        shift = compute_shift(correct, mask)
+        cells = [format_accuracy(float(part.mean()), len(part)) for part in (correct, correct[~mask], correct[mask])]
+        rows.append((title, *cells, f"{100 * shift.estimate:+.2f} [{100 * shift.low:+.2f}, {100 * shift.high:+.2f}]"))
+    columns = ("experiment", "all test images", "without the leaked", "the leaked alone", "change without them, points")
+    return Table("Test accuracy in per cent, with and without the leaked images.", columns, tuple(rows))
