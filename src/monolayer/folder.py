@@ -113,8 +113,9 @@ def save_sweep(sweep: Sweep, folder: Path, **extra: Any) -> None:
             **run.recipe.to_dict(),
             "epochs_done": len(run.history),
             **{f"{name}_{k}": v for name, metrics in run.evaluation.items() for k, v in metrics.to_dict().items()},
+            **sweep.describe_rank(place),
         }
-        for run in sweep.runs
+        for place, run in enumerate(sweep.runs)
     ]
     write_table(folder / SWEEP, tuple(rows[0]), rows)
     histories = ({"run": i, **asdict(row)} for i, run in enumerate(sweep.runs, 1) for row in run.history)

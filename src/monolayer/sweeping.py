@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from monolayer.data.scaler import fit_scaler
@@ -13,6 +14,7 @@ from monolayer.data.splits import Splits
 from monolayer.engine.bank import SHARED_FIELDS
 from monolayer.errors import BadInput
 from monolayer.recipe import FIELDS, Recipe
+from monolayer.selection import Selection, analyse_selection
 from monolayer.training import Run, TrainOptions, check_recipe, train_bank
 
 # A bank holds its weights three times over while it trains: 64 members of 10 classes on CIFAR-10 take 24 MiB.
@@ -40,22 +42,46 @@ class Sweep:
         """The run with the highest validation accuracy."""
         return self.runs[0]
 
+    @cached_property
+    def selection(self) -> Selection | None:
+        """What the ranking is worth: which runs cannot be told from the best, and what picking it added."""
+        return analyse_selection(self.runs)
+
     @property
     def is_complete(self) -> bool:
         """Whether every run went through all its epochs."""
         return len(self.runs) == self.n_recipes and all(run.is_complete for run in self.runs)
 
+    def _describe_selection(self) -> dict[str, Any] | None:
+        if self.selection is None:
+            return None
+        simplest = self.runs[self.selection.one_standard_error]
+        described = {"recipe": simplest.recipe.to_dict(), "val": simplest.evaluation["val"].to_dict()}
+        return {**self.selection.to_dict(), "one_standard_error": described}
+
+    def describe_rank(self, place: int) -> dict[str, Any]:
+        """Whether the run at this place cannot be told from the best, and by which corrected p-value."""
+        selection = self.selection
+        return {
+            "is_indistinguishable": selection.is_indistinguishable[place] if selection else None,
+            "p_value_adjusted": selection.p_values[place] if selection else None,
+        }
+
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
         """The sweep as ``monolayer sweep --json`` prints it; ``top`` limits the runs, best first."""
         runs = [
-            {name: part for name, part in run.to_dict().items() if name not in ("seconds", "test", "findings")}
-            for run in self.runs[:top]
+            {
+                **{name: part for name, part in run.to_dict().items() if name not in ("seconds", "test", "findings")},
+                **self.describe_rank(place),
+            }
+            for place, run in enumerate(self.runs[:top])
         ]
         findings = [
             {**finding.to_dict(), "recipe": run.recipe.to_dict()} for run in self.runs for finding in run.findings
         ]
         return {
             "runs": runs,
+            "selection": self._describe_selection(),
             "seconds": self.seconds,
             "findings": findings,
             "n_recipes": self.n_recipes,

@@ -15,25 +15,37 @@ def test_json_holds_the_runs_best_first_and_the_test_rows_stay_sealed(command):
     accuracies = [run["val"]["accuracy"] for run in runs]
     assert accuracies == sorted(accuracies, reverse=True)
     assert all("test" not in run and run["recipe"]["epochs"] == 2 for run in runs)
-    assert set(result.json) == {"runs", "seconds", "findings", "n_recipes", "n_complete", "is_complete"}
+    assert set(result.json) == {
+        "runs", "selection", "seconds", "findings", "n_recipes", "n_complete", "is_complete"
+    }  # fmt: skip
 
 
 def test_the_folder_is_that_of_a_run_with_the_table_of_all(command, tmp_path):
     out = tmp_path / "grid"
     assert command(*QUICK, *GRID, "--out", out).code == 0
     assert set(os.listdir(out)) == {
-        "evaluation.json", "figures", "histories.csv", "history.csv", "network.safetensors", "recipe.json",
+        "answers.safetensors", "evaluation.json", "figures", "histories.csv", "history.csv", "network.safetensors", "recipe.json",
         "report.html", "sweep.csv",
     }  # fmt: skip
     with (out / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 8
+    assert [row["is_indistinguishable"] for row in rows][0] == "True"
     assert {(row["learning_rate"], row["l2"], row["batch_size"]) for row in rows} == {
         (r, l2, b) for r in ("0.001", "0.01") for l2 in ("0.0", "0.1") for b in ("50", "100")
     }
     with (out / "histories.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 16
     assert "grid.png" in os.listdir(out / "figures")
+
+
+def test_the_table_marks_what_cannot_be_told_from_the_best_and_the_page_says_so_too(command, tmp_path):
+    told = command(*QUICK, *GRID, "--out", tmp_path / "grid")
+    page = (tmp_path / "grid" / "report.html").read_text()
+    for text in (told.out, page):
+        assert "of 8 recipes cannot be told from the best (=) on 200 rows" in text
+        assert "The simplest within one standard error of it" in text
+        assert "on rows that had no part in choosing, expect about" in text
 
 
 def test_any_field_is_an_axis(command):

@@ -44,18 +44,24 @@ def show_certificate(certificate: Certificate) -> None:
 
 
 def show_sweep(sweep: Sweep, top: int) -> None:
-    """The best runs of a sweep as a table, its axes as columns."""
+    """The best runs of a sweep as a table, its axes as columns; then what their ranking is worth."""
+    from monolayer.report.of_sweep import describe_selection
+
     rows = [
         [
             *(str(getattr(run.recipe, axis)) for axis in sweep.axes),
             _format(run.evaluation["val"]),
+            "=" if sweep.describe_rank(place)["is_indistinguishable"] else "",
             f"{run.evaluation['val'].loss:.4f}",
             f"{100 * run.evaluation['train'].accuracy:.2f}",
         ]
-        for run in sweep.runs[:top]
+        for place, run in enumerate(sweep.runs[:top])
     ]
-    columns = [*sweep.axes, "validation accuracy % [95 % interval]", "validation loss", "training accuracy %"]
+    columns = [*sweep.axes, "validation % [95 % interval]", "=", "validation loss", "training %"]
     print_table(f"Best {len(rows)} of {len(sweep.runs)} recipes, {sweep.seconds:.1f} s", columns, rows)
+    if sweep.selection:
+        for sentence in describe_selection(sweep.to_dict(), sweep.axes):
+            print_line(sentence)
     if not sweep.is_complete:
         print_line(f"Stopped: {sum(run.is_complete for run in sweep.runs)} of {sweep.n_recipes} recipes are finished.")
     diverged = sum(run.has_diverged for run in sweep.runs)

@@ -26,6 +26,7 @@ from monolayer.folder import (
 )
 from monolayer.report.document import Block, Document, FigureRow, Notice, Paragraph, Section, Table
 from monolayer.report.html import render_html
+from monolayer.report.of_sweep import make_sweep_section
 from monolayer.report.pictures import (
     Picture,
     draw_curves,
@@ -125,7 +126,7 @@ def _make_document(folder: Path, evaluation: dict[str, Any], pictures: list[Pict
         notices.append(Notice(f"Stopped after {done} of {recipe.epochs} epochs.", "warning", "Not finished"))
     sections = [Section("Pictures", tuple(blocks)), Section("Recipe", (settings,))]
     if sweep:
-        sections.insert(0, Section("Recipes", (_make_sweep_table(sweep["runs"], evaluation["axes"]),)))
+        sections.insert(0, make_sweep_section(sweep, evaluation["axes"]))
     if certificate := load_certificate(folder):
         sections.append(_make_certificate_section(certificate, evaluation))
     return Document(
@@ -145,23 +146,6 @@ def _make_summary(evaluation: dict[str, Any]) -> Table:
     )
     columns = ("rows", "n", "loss", "cost", "accuracy %, 95 % interval")
     return Table("What the network scores; intervals are Wilson's.", columns, rows)
-
-
-def _make_sweep_table(runs: list[dict[str, Any]], axes: dict[str, Any], top: int = 10) -> Table:
-    rows = tuple(
-        (
-            *(str(run["recipe"][axis]) for axis in axes),
-            format_accuracy(run["val"]["accuracy"], run["val"]["n"]),
-            f"{100 * run['train']['accuracy']:.2f}",
-        )
-        for run in runs[:top]
-    )
-    columns = (*axes, "validation accuracy %, 95 % interval", "training accuracy %")
-    note = (
-        "The first row's accuracy is the highest of all recipes on the rows that chose it, and so an optimistic one; "
-        "the intervals are each row's own."
-    )
-    return Table(f"The best {len(rows)} of {len(runs)} recipes; all are in sweep.csv.", columns, rows, note=note)
 
 
 def _make_certificate_section(certificate: dict[str, Any], evaluation: dict[str, Any]) -> Section:

@@ -137,13 +137,13 @@ def draw_heat_map(runs: Sequence[dict[str, Any]], name: str) -> Picture | None:
     # A run whose loss is no number any more has an accuracy by accident only.
     accuracy = np.array([np.nan if run["val"]["loss"] is None else run["val"]["accuracy"] for run in runs])
     best = runs[0]["val"]
-    is_close = accuracy >= best["accuracy_interval"][0]
+    is_close = np.array([bool(run["is_indistinguishable"]) for run in runs])
     is_close[0] = True
-    note = "outlined: the best, and those within its 95 % interval"
+    note = "outlined: the best, and those that cannot be told from it"
     chart = HeatMap(learning_rate, l2, batch_size, accuracy, is_close, note)
     caption = (
         f"Validation accuracy of {len(runs)} recipes; the best has {100 * best['accuracy']:.1f} %, and of the other "
-        f"{len(runs) - 1}, {int(is_close.sum()) - 1} lie within its 95 % interval (outlined)."
+        f"{len(runs) - 1}, {int(is_close.sum()) - 1} cannot be told from it (outlined; exact paired tests, corrected)."
     )
     return Picture(name, chart, caption, f"Heat map. {caption}")
 
