@@ -13,6 +13,7 @@ from monolayer.certificate import Certificate, certify
 from monolayer.data.dataset import Dataset
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.data.splits import Rows, Splits, choose_val_size
+from monolayer.evaluate.calibrated import Calibration, Rescaled, measure_readings, rescale
 from monolayer.evaluate.metrics import Metrics
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
@@ -21,7 +22,7 @@ from monolayer.studies.measured import Scored
 from monolayer.studies.stages import Stages, estimate_banks
 from monolayer.studies.verdicts import ClaimData, Verdict, judge_all
 from monolayer.sweeping import Sweep, group_recipes, make_grid, train_recipes
-from monolayer.training import Run, TrainOptions, add_test_metrics, answer_all, train_bank
+from monolayer.training import Run, TrainOptions, add_test_metrics, answer, answer_all, train_bank
 
 GRID_AXES: dict[str, tuple[Any, ...]] = {
     "l2": (0.0, 0.001, 0.1, 1.0),
@@ -136,6 +137,23 @@ class StudyResult:
         start = math.log(self.dataset.n_classes)  # what a network pays that says nothing
         return judge_all(ClaimData(self.repeats, self.grid, self.certificates["step_decay"], start))
 
+    @cached_property
+    def calibration(self) -> dict[str, tuple[dict[str, Calibration], dict[str, Rescaled]]]:
+        """Of the two losses' first runs, by reading: calibration on test rows, and with a temperature.
+
+        The temperature is fitted on validation rows, which neither trained nor selected the declared recipes.
+        """
+        measured = {}
+        for key in ("cross_entropy", "multiple_bce"):
+            scored = self.repeats[key][0]
+            readings = measure_readings(scored.test)
+            rescaled = {}
+            if self.splits.val is not None:
+                val = answer(scored.run.network, self.splits.val)
+                rescaled = {reading: rescale(val, scored.test, reading) for reading in readings}
+            measured[key] = readings, rescaled
+        return measured
+
     def to_dict(self) -> dict[str, Any]:
         """The study's numbers as JSON holds them."""
         dataset = self.dataset
@@ -159,6 +177,13 @@ class StudyResult:
             },
             "certificates": {key: certificate.to_dict() for key, certificate in self.certificates.items()},
             "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+            "calibration": {
+                key: {
+                    "readings": {name: c.to_dict() for name, c in readings.items()},
+                    "temperature": {name: r.to_dict() for name, r in rescaled.items()},
+                }
+                for key, (readings, rescaled) in self.calibration.items()
+            },
             "leaked": {"n_pairs": len(self.leaked.pairs), "n_test_rows": int(self.leaked.mask.sum())},
             "seconds": self.seconds,
         }

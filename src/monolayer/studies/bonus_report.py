@@ -11,7 +11,13 @@ from monolayer.report.of_history import format_epoch
 from monolayer.report.pictures import Picture, draw_curves, draw_heat_map, draw_probabilities, draw_templates
 from monolayer.studies import printed
 from monolayer.studies.bonus_assignment import GRID_AXES, WINNER, Experiment, StudyResult
-from monolayer.studies.report_checks import draw_leaked, make_certificate_section, make_leaked_section
+from monolayer.studies.report_checks import (
+    draw_calibration,
+    draw_leaked,
+    make_calibration_section,
+    make_certificate_section,
+    make_leaked_section,
+)
 from monolayer.studies.report_claims import (
     make_first_screen,
     make_published_section,
@@ -43,7 +49,12 @@ def draw_study(result: StudyResult) -> dict[str, list[Picture]]:
     pictures = {e.key: _draw_experiment(result, e) for e in result.experiments}
     heat_map = draw_heat_map(result.grid.to_dict()["runs"], "grid")
     leaked = draw_leaked(result)
-    return {**pictures, "grid": [heat_map] if heat_map else [], "leaked": [leaked] if leaked else []}
+    return {
+        **pictures,
+        "grid": [heat_map] if heat_map else [],
+        "leaked": [leaked] if leaked else [],
+        "calibration": draw_calibration(result),
+    }
 
 
 def make_study_document(
@@ -66,6 +77,7 @@ def make_study_document(
             _make_grid_section(result, pictures["grid"], is_comparable),
             _make_step_decay_section(result, by_key["step_decay"], pictures, is_comparable),
             _make_losses_section(result, by_key, pictures),
+            make_calibration_section(result, pictures["calibration"]),
             make_certificate_section(result),
             make_leaked_section(result, next(iter(pictures["leaked"]), None)),
             _make_method_section(result),

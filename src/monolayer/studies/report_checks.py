@@ -7,11 +7,19 @@ import numpy as np
 from monolayer.audit.leaked import compute_shift
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures.pairs import collect_pairs
+from monolayer.report.calibration import (
+    READING_NAMES,
+    draw_reliability,
+    make_brier_table,
+    make_calibration_table,
+    make_temperature_table,
+)
 from monolayer.report.document import Block, FigureRow, Paragraph, Section, Table
 from monolayer.report.pictures import Picture
 from monolayer.studies.bonus_assignment import StudyResult
 
 N_PAIRS_SHOWN = 12
+NAMES = {"cross_entropy": "CE", "multiple_bce": "BCE"}
 
 
 def make_certificate_section(result: StudyResult) -> Section:
@@ -106,3 +114,40 @@ def _make_leaked_table(result: StudyResult) -> Table:
         rows.append((title, *cells, f"{100 * shift.estimate:+.2f} [{100 * shift.low:+.2f}, {100 * shift.high:+.2f}]"))
     columns = ("experiment", "all test images", "without the leaked", "the leaked alone", "change without them, points")
     return Table("Test accuracy in per cent, with and without the leaked images.", columns, tuple(rows))
+
+
+def draw_calibration(result: StudyResult) -> list[Picture]:
+    """A reliability diagram for cross-entropy and for each reading of multiple binary cross-entropy."""
+    titles = {e.key: e.title for e in result.experiments}
+    return [
+        draw_reliability(result.scored[key].test, reading, f"{key}-{reading}".replace("_", "-"), titles[key])
+        for key, (readings, _) in result.calibration.items()
+        for reading in readings
+    ]
+
+
+def make_calibration_section(result: StudyResult, pictures: list[Picture]) -> Section:
+    """Whether the two losses' probabilities mean what they say, in every reading."""
+    rows = f"the {result.splits.n_test:,} test rows"
+    named = {
+        f"{NAMES[key]}, {READING_NAMES[reading]}": (calibration, rescaled.get(reading))
+        for key, (readings, rescaled) in result.calibration.items()
+        for reading, calibration in readings.items()
+    }
+    calibrations = {name: calibration for name, (calibration, _) in named.items()}
+    temperatures = {name: (before, rescaled) for name, (before, rescaled) in named.items() if rescaled}
+    blocks: list[Block] = [
+        Paragraph(
+            "A probability of 0.3 means what it says if three in ten such answers are right. Multiple binary "
+            "cross-entropy gives one sigmoid a class, which can be read as it is, divided by the sum of all, or passed "
+            "over for the softmax of the scores: the predicted class is the same, the probabilities are not."
+        ),
+        make_calibration_table(calibrations, rows),
+        make_brier_table(calibrations),
+        *([make_temperature_table(temperatures, rows)] if temperatures else []),
+        *(
+            FigureRow(tuple(picture.render() for picture in pair))
+            for pair in (pictures[i : i + 2] for i in range(0, len(pictures), 2))
+        ),
+    ]
+    return Section("Calibration", tuple(blocks), "calibration")

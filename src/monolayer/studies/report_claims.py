@@ -16,6 +16,12 @@ from monolayer.studies.verdicts import Evidence, Verdict
 
 MARKS = {"supported": "✓ supported", "refuted": "✗ refuted", "not distinguishable": "≈ not distinguishable"}
 SETTINGS = tuple(printed.ACCURACIES)
+TITLES = {
+    "all_data": "CE, all data",
+    "flips": "CE, l2, flips",
+    "cross_entropy": "CE, l2",
+    "multiple_bce": "Multiple BCE, l2",
+}
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -52,33 +58,41 @@ def span(values: Iterable[float]) -> str:
 
 def make_first_screen(result: StudyResult, is_comparable: bool) -> tuple[Table, ...]:
     """The four settings as printed, as run again and as they are; and the ten verdicts."""
-    return make_settings_table(result, is_comparable, ("val", "test")), make_verdict_table(result)
+    return make_settings_table(result, is_comparable), make_verdict_table(result)
 
 
-def make_settings_table(result: StudyResult, is_comparable: bool, parts: tuple[str, ...]) -> Table:
-    """A row a setting: for each part of the rows what is printed, what its procedure gives, and the honest figure."""
-    titles = {e.key: e.title for e in result.experiments}
-    columns, quoted = ["setting"], []
-    for part in parts:
-        name = PARTS[part]
-        if is_comparable:
-            quoted.append(f"{name} %")
-        columns += [
-            *([f"{name} %"] if is_comparable else []),
-            f"{name} %, its procedure run again",
-            f"{name} %, honest",
-        ]
+def make_settings_table(result: StudyResult, is_comparable: bool) -> Table:
+    """A row a setting: what is printed for validation and test, what its procedure gives, and the honest figure."""
+    columns = ["setting"]
+    for name in ("validation", "test"):
+        columns += [*([f"{name} %"] if is_comparable else []), f"{name}, re-run", f"{name}, honest"]
     rows = tuple(
-        (titles[key], *(cell for part in parts for cell in _make_cells(result, key, part, is_comparable)))
+        (TITLES[key], *(cell for part in ("val", "test") for cell in _make_cells(result, key, part, is_comparable)))
         for key in SETTINGS
     )
     return Table(
-        "Accuracy: as printed, as its own procedure gives it when run again, and on images never trained on.",
+        "Accuracy in per cent: as printed, as the report's procedure gives it when run again, and honest.",
         tuple(columns),
         rows,
-        note="The procedure trains on the images that it then scores. Honest: seed "
+        note="Re-run: trained on the very images that are then scored. Honest: on images that no step has seen, seed "
         f"{result.experiments[0].recipe.seed}, with 95 % intervals (Wilson).",
-        printed_columns=tuple(quoted),
+        printed_columns=("validation %", "test %") if is_comparable else (),
+    )
+
+
+def make_procedures_table(result: StudyResult, is_comparable: bool) -> Table:
+    """The same with the training rows, a line a setting and part of the rows."""
+    rows = tuple(
+        (TITLES[key], name, *_make_cells(result, key, part, is_comparable))
+        for key in SETTINGS
+        for part, name in PARTS.items()
+    )
+    columns = ("setting", "rows", *(["printed %"] if is_comparable else []), "its procedure, run again %", "honest %")
+    return Table(
+        "Every setting and every part of the rows.",
+        columns,
+        rows,
+        printed_columns=("printed %",) if is_comparable else (),
     )
 
 
@@ -99,7 +113,8 @@ def make_verdict_table(result: StudyResult) -> Table:
         "What the report claims, and what the measurements say of it.",
         ("", "the report says", "verdict", "measured, with 95 % interval"),
         rows,
-        note=f"Measured with {n_seeds} seeds; how each figure came about stands under Ten verdicts.",
+        note=f"With {n_seeds} seeds. CE: cross-entropy; BCE: multiple binary cross-entropy. How each figure came about "
+        "stands under Ten verdicts.",
     )
 
 
@@ -113,7 +128,7 @@ def format_evidence(evidence: Evidence) -> str:
     """Estimate and interval with their unit, such as ``-0.3 [-0.6, 0.1] points``."""
     interval = evidence.interval
     values = (interval.estimate, interval.low, interval.high)
-    digits = 3 if max(map(abs, values)) < 1 else 2
+    digits = 2 if evidence.unit else 3
     estimate, low, high = (f"{v:.1e}" if 0 < abs(v) < 1e-4 else f"{v:.{digits}f}" for v in values)
     text = estimate if interval.low == interval.high else f"{estimate} [{low}, {high}]"
     return f"{text} {evidence.unit}".rstrip()
@@ -127,7 +142,7 @@ def make_published_section(result: StudyResult, is_comparable: bool) -> Section:
             "that it has never seen. It cannot be better on them than on the ones it learnt from, chance aside: an "
             "accuracy far above that of training says that the images were not new."
         ),
-        make_settings_table(result, is_comparable, ("train", "val", "test")),
+        make_procedures_table(result, is_comparable),
         Paragraph(_explain_procedures(result)),
     ]
     if is_comparable:
@@ -204,7 +219,7 @@ def _explain_verdicts(result: StudyResult) -> str:
 def _make_verdict_blocks(verdict: Verdict) -> list[Block]:
     rows = tuple((e.what, format_evidence(e), MARKS[e.outcome], e.statistic) for e in verdict.evidence)
     return [
-        Paragraph(f"**{verdict.number}. {verdict.claim}** {MARKS[verdict.outcome]}. {verdict.explanation}"),
+        Paragraph(f"**{verdict.number}. {verdict.claim}:** {MARKS[verdict.outcome]}. {verdict.explanation}"),
         Table(f"Claim {verdict.number}.", ("what was compared", "measured", "by itself", "how"), rows),
     ]
 

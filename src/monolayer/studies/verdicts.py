@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.certificate import Certificate
+from monolayer.data.scaler import Scaler
+from monolayer.engine.bank import make_bank
 from monolayer.evaluate.answers import Answers
 from monolayer.evaluate.calibration import Binning, assign_bins, compute_edges, compute_readings
 from monolayer.evaluate.significance import (
@@ -177,48 +179,65 @@ def average_seeds(values: Array) -> Interval:
 
 def judge_smoothness(data: ClaimData) -> Verdict:
     """1: more data and a small rate give smoother templates."""
-    pieces = [
-        _compare_roughness(data, "part", "all_data", "10,000 images less all, equal epochs"),
-        _compare_roughness(data, "fast", "all_data", "rate .01 less .001"),
-        _compare_roughness(data, "part_long", "all_data", "10,000 images less all, equal steps"),
-    ]
-    outcome = combine([piece.outcome for piece in pieces[:2]])
-    apart = pieces[2].interval.estimate / pieces[0].interval.estimate if pieces[0].interval.estimate else math.nan
+    comparisons = (
+        ("part", "10,000 images less all, equal epochs"),
+        ("fast", "rate .01 less .001"),
+        ("part_long", "10,000 images less all, equal steps"),
+    )
+    pictured = [_compare_roughness(data, key, f"roughness, {short}", _measure_pictured) for key, short in comparisons]
+    learnt = [_compare_roughness(data, key, f"learnt alone, {short}", _measure_learnt) for key, short in comparisons]
     return Verdict(
         1,
-        "More data and a small rate give smoother templates.",
-        outcome,
-        tuple(pieces),
-        "Roughness is Geary's ratio: 1 for noise, 0 where neighbouring pixels are equal; a difference above 0 says "
-        "that the templates of more data, or of the smaller rate, are smoother. "
-        + _explain_steps(pieces[2].outcome, apart),
+        "More data and a small rate give smoother templates",
+        combine([piece.outcome for piece in pictured[:2]]),
+        (*sorted(pictured[:2], key=lambda piece: piece.outcome != "refuted"), pictured[2], *learnt),
+        _explain_roughness(data, pictured, learnt),
     )
 
 
-def _explain_steps(at_equal_steps: Outcome, apart: float) -> str:
-    if at_equal_steps == "supported":
-        return (
-            f"With as many steps on the fewer images the difference is {apart:.1f} times as large: it is not for want "
-            "of steps that fewer images give rougher templates."
-        )
-    return "With as many steps on the fewer images the difference is not there, so it may be owed to the steps alone."
-
-
-def _compare_roughness(data: ClaimData, key: str, base: str, short: str) -> Evidence:
-    shape = data.repeats[base][0].run.network.image_shape
-    assert shape is not None  # noqa: S101  (the study is of images)
-    first, second = (
-        np.array([compute_roughness(scored.run.network.weights, shape) for scored in data.repeats[name]])
-        for name in (key, base)
-    )
+def _compare_roughness(data: ClaimData, key: str, short: str, measure: Callable[[Scored], float]) -> Evidence:
+    first, second = (np.array([measure(scored) for scored in data.repeats[name]]) for name in (key, "all_data"))
     interval = average_seeds(first - second)
     return Evidence(
-        f"roughness, {short}",
-        f"Roughness of the templates: {first.mean():.3f} less {second.mean():.3f} ({short})",
+        short,
+        f"Geary's ratio of the templates, {first.mean():.3f} less {second.mean():.3f}: {short}",
         data.describe(OVER_SEEDS),
         interval,
         "",
         is_above(interval),
+    )
+
+
+def _measure_pictured(scored: Scored) -> float:
+    """Roughness of the templates as they are."""
+    network = scored.run.network
+    assert network.image_shape is not None  # noqa: S101  (the study is of images)
+    return compute_roughness(network.weights, network.image_shape)
+
+
+def _measure_learnt(scored: Scored) -> float:
+    """The same without the random first weights, which stay in W untouched where there is no l2."""
+    network, recipe = scored.run.network, scored.run.recipe
+    assert network.image_shape is not None  # noqa: S101  (the study is of images)
+    bank = make_bank([recipe], Scaler(network.mean, network.std), len(network.bias))
+    return compute_roughness(network.weights - bank.compute_weights(0), network.image_shape)
+
+
+def _explain_roughness(data: ClaimData, pictured: list[Evidence], learnt: list[Evidence]) -> str:
+    words: dict[Outcome, str] = {"supported": "smoother", "refuted": "rougher", "not distinguishable": "no different"}
+    whole, alone = (
+        float(np.mean([measure(scored) for scored in data.repeats["all_data"]]))
+        for measure in (_measure_pictured, _measure_learnt)
+    )
+    described = [
+        f"more data are {words[epochs.outcome]} after as many epochs and {words[steps.outcome]} after as many steps, "
+        f"the smaller rate is {words[rate.outcome]}"
+        for epochs, rate, steps in (pictured, learnt)
+    ]
+    return (
+        "Roughness is Geary's ratio: 1 for noise, 0 where neighbouring pixels are equal. In the templates as pictured "
+        f"{described[0]}. But the random first weights are still in them: of all the data's templates the roughness is "
+        f"{whole:.2f}, and {alone:.2f} without them. In what was learnt, {described[1]}."
     )
 
 
@@ -229,7 +248,7 @@ def judge_gap(data: ClaimData) -> Verdict:
     gap = compute_mean_interval(data.stack("all_data", "losses") - train[:, None])
     share = scale(gap, 100 / gain)
     evidence = Evidence(
-        "loss on new images above training loss",
+        "loss on new images less training's",
         f"Loss on test images less training loss, {gap.estimate:.3f}, as a share of the {gain:.3f} that training "
         "gained over knowing nothing",
         data.describe(TWO_WAY),
@@ -240,7 +259,7 @@ def judge_gap(data: ClaimData) -> Verdict:
     val = data.measure("all_data", "val", lambda m: m.loss) - train
     return Verdict(
         2,
-        "Validation loss stays close to training loss.",
+        "Validation loss stays close to training loss",
         evidence.outcome,
         (evidence,),
         f"Close is taken to mean that new images keep {1 - CLOSE:.0%} or more of what was learnt; the report names no "
@@ -257,7 +276,7 @@ def judge_flips(data: ClaimData) -> Verdict:
     gap = compute_mean_interval(_gaps_in_loss(data, "flips") - _gaps_in_loss(data, "cross_entropy"))
     pieces = (
         Evidence(
-            "test accuracy, flips less none",
+            "accuracy, flips less none",
             "Test accuracy with flips less without, same l2",
             data.describe(TWO_WAY),
             accuracy,
@@ -275,7 +294,7 @@ def judge_flips(data: ClaimData) -> Verdict:
     )
     return Verdict(
         3,
-        "Flips leave accuracy the same and narrow the gap.",
+        "Flips keep the accuracy and narrow the gap",
         combine([piece.outcome for piece in pieces]),
         pieces,
         f"The same means within {SAME_POINTS:g} point of accuracy; a gap that is narrower gives a difference below 0.",
@@ -303,7 +322,7 @@ def judge_best_of_grid(data: ClaimData) -> Verdict:
     difference = compute_mean_interval((correct[claimed].astype(float) - correct[told.best])[None])
     rank = 1 + int((correct.mean(axis=1) > correct[claimed].mean()).sum())
     evidence = Evidence(
-        "validation accuracy, claimed less best",
+        "accuracy, claimed less best",
         f"Validation accuracy of the claimed recipe (rank {rank} of {len(runs)}) less that of the best",
         f"exact McNemar test against the best, corrected for all pairs of {len(runs)} recipes; bootstrap over "
         f"{correct.shape[1]:,} images",
@@ -314,7 +333,7 @@ def judge_best_of_grid(data: ClaimData) -> Verdict:
     )
     return Verdict(
         4,
-        "Rate .001, l2 .001, batch 100 is the best of the grid.",
+        "Rate .001, l2 .001, batch 100 is best of the grid",
         outcome,
         (evidence,),
         f"{n_close} of {len(runs)} recipes cannot be told from the best on {correct.shape[1]:,} images: which of them "
@@ -336,7 +355,7 @@ def judge_step_decay(data: ClaimData) -> Verdict:
     left = scale(average_seeds(data.measure("step_decay", "train", lambda m: m.cost) - optimum), share)
     pieces = (
         Evidence(
-            "cost still to be gained at the end",
+            "cost still to be gained",
             f"Cost above the convex optimum ({data.certificate.distance:.3f} in the first run), as a share of what "
             "there was to gain",
             data.describe(OVER_SEEDS) + f"; the optimum is known to {data.certificate.gap:.0e}",
@@ -356,7 +375,7 @@ def judge_step_decay(data: ClaimData) -> Verdict:
     )
     return Verdict(
         5,
-        "Step decay stabilises training; it has converged by epoch 30.",
+        "Step decay stabilises; converged by epoch 30",
         combine([piece.outcome for piece in pieces]),
         pieces,
         _explain_arrival(left) + f" That it steadies the curve is {pieces[1].outcome}.",
@@ -388,7 +407,7 @@ def judge_gradient(data: ClaimData) -> Verdict:
     without = _check_gradient(n_classes, n_classes)
     pieces = tuple(
         Evidence(
-            f"relative error, {name}",
+            f"relative error {name}",
             f"Largest relative error against central differences, {name}",
             "100 random rows of scores in float64",
             Interval(value, value, value, 0.95),
@@ -399,7 +418,7 @@ def judge_gradient(data: ClaimData) -> Verdict:
     )
     return Verdict(
         6,
-        "The gradient of multiple BCE is (sigmoid(s) - y) / K.",
+        "The gradient of BCE is (sigmoid(s) - y) / K",
         pieces[0].outcome,
         pieces,
         "The derivation is right. The printed accuracies of that loss, though, come out again only when the 1/K is "
@@ -423,7 +442,7 @@ def _check_gradient(n_classes: int, factor: float) -> float:
 def judge_accuracy_of_losses(data: ClaimData) -> Verdict:
     """7: multiple BCE gives higher accuracy than cross-entropy."""
     pieces = tuple(
-        _compare_accuracy(data, key, "cross_entropy", f"test accuracy, BCE less CE, {how}")
+        _compare_accuracy(data, key, "cross_entropy", f"accuracy, BCE less CE, {how}")
         for key, how in (("multiple_bce", "as set"), ("matched_bce", "l2 matched"))
     )
     outcomes = {piece.outcome for piece in pieces}
@@ -431,7 +450,7 @@ def judge_accuracy_of_losses(data: ClaimData) -> Verdict:
     excluded = all(piece.interval.high < lead for piece in pieces)
     return Verdict(
         7,
-        "Multiple BCE gives higher validation and test accuracy.",
+        "BCE gives higher accuracy than CE",
         "refuted" if "refuted" in outcomes else combine([*outcomes]),
         pieces,
         f"The printed lead on test is {lead:.1f} points"
@@ -470,7 +489,7 @@ def judge_confidence(data: ClaimData) -> Verdict:
     deciding = (readings[0], right, wrong)
     return Verdict(
         8,
-        "Cross-entropy is more confident, right or wrong; BCE is better calibrated.",
+        "CE is more confident; BCE better calibrated",
         combine([piece.outcome for piece in deciding]),
         (*deciding, *readings[1:]),
         "The report reads raw sigmoids, which need not sum to one, so that decides; read in other ways, the same "
@@ -525,7 +544,7 @@ def _compare_calibration(data: ClaimData, reading: str) -> Evidence:
     interval = compute_two_way_interval(compare, (data.n_seeds, data.n_test))
     name = reading.replace("_", " ")
     return Evidence(
-        f"calibration error, CE less BCE ({name})",
+        f"calibration error, CE less BCE, {name}",
         f"Expected calibration error of the top label ({n_bins} bins), CE less BCE read by {name}",
         data.describe(TWO_WAY),
         interval,
@@ -551,7 +570,7 @@ def judge_overfitting(data: ClaimData) -> Verdict:
         outcome = "not distinguishable"
     return Verdict(
         9,
-        "BCE overfits less.",
+        "BCE overfits less",
         outcome,
         pieces,
         "Overfitting is taken as training accuracy less test accuracy, since the two losses are on different scales. "
@@ -566,7 +585,7 @@ def _compare_overfitting(data: ClaimData, key: str, how: str) -> Evidence:
     ]
     interval = scale(compute_mean_interval(gaps[0] - gaps[1]), 100)
     return Evidence(
-        f"training less test accuracy, BCE less CE, {how}",
+        f"overfitting, BCE less CE, {how}",
         f"Training less test accuracy: {100 * gaps[0].mean():.2f} for BCE ({how}), {100 * gaps[1].mean():.2f} for CE",
         data.describe(TWO_WAY),
         interval,
@@ -579,13 +598,13 @@ def judge_generalisation(data: ClaimData) -> Verdict:
     """10: flips with a small l2 generalise best of the four."""
     confidence = 1 - 0.05 / len(STRATEGIES)  # Bonferroni, over three comparisons
     pieces = [
-        _compare_accuracy(data, "flips", key, f"test accuracy, flips less {name}", confidence)
+        _compare_accuracy(data, "flips", key, f"accuracy, flips less {name}", confidence)
         for key, name in STRATEGIES.items()
     ]
     pieces.sort(key=lambda piece: piece.interval.low)  # the weakest comparison decides
     return Verdict(
         10,
-        "Flips with a small l2 generalise best of the four.",
+        "Flips with a small l2 generalise best",
         combine([piece.outcome for piece in pieces]),
         tuple(pieces),
         "Three comparisons, so each interval is one of 98.3 %, which together hold with 95 %. The printed lead of "
