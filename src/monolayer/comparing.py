@@ -16,6 +16,7 @@ from monolayer.evaluate.calibration import READINGS_OF_LOSS
 from monolayer.evaluate.significance import Interval, McNemar, compute_difference_interval, compute_mcnemar
 from monolayer.folder import load_answers, load_evaluation, load_history, load_network, load_recipe
 from monolayer.network import OneLayer
+from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
 from monolayer.training import EpochRow
 
@@ -145,14 +146,19 @@ def load_side(folder: Path) -> Side:
     return Side(str(folder), load_recipe(folder), load_network(folder), load_history(folder), evaluation, answers)
 
 
-def compare(first: Side, second: Side) -> Comparison:
-    """Two runs side by side on the rows that both have answered.
+def compare(first: Side, second: Side, *, progress: Progress = SILENCE) -> Comparison:
+    """Two runs side by side on the rows that both have answered; ``progress`` is told of the resampling.
 
     Raises:
         BadInput: if they have no rows of the same data in common, or their classes differ.
     """
     name, answers = choose_rows(first, second)
     sides = (first, second)
+    measured = []
+    for done, (side, said) in enumerate(zip(sides, answers, strict=True)):
+        progress.advance("calibration", done, len(sides), "runs")
+        measured.append((measure_readings(said), _rescale(side, name, said)))
+    progress.advance("calibration", len(sides), len(sides), "runs")
     same_shape = first.network.weights.shape == second.network.weights.shape
     return Comparison(
         sides,
@@ -163,8 +169,8 @@ def compare(first: Side, second: Side) -> Comparison:
             for field, value in first.recipe.to_dict().items()
             if value != second.recipe.to_dict()[field]
         },
-        (measure_readings(answers[0]), measure_readings(answers[1])),
-        (_rescale(first, name, answers[0]), _rescale(second, name, answers[1])),
+        (measured[0][0], measured[1][0]),
+        (measured[0][1], measured[1][1]),
         compute_cosine(first.network, second.network) if same_shape else None,
     )
 

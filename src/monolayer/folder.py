@@ -39,6 +39,7 @@ HISTORIES = "histories.csv"
 CERTIFICATE = "certificate.json"
 ANSWERS = "answers.safetensors"
 DUPLICATES = "duplicates.csv"
+COMPARISON = "comparison.json"
 # A folder is ours to replace when it holds nothing else.
 OURS = frozenset(
     {
@@ -54,6 +55,7 @@ OURS = frozenset(
         CERTIFICATE,
         ANSWERS,
         DUPLICATES,
+        COMPARISON,
     }
     | {"report.md", "results.json", "networks"}
 )

@@ -24,13 +24,13 @@ def test_the_folder_is_that_of_a_run_with_the_table_of_all(command, tmp_path):
     out = tmp_path / "grid"
     assert command(*QUICK, *GRID, "--out", out).code == 0
     assert set(os.listdir(out)) == {
-        "answers.safetensors", "evaluation.json", "figures", "histories.csv", "history.csv", "network.safetensors", "recipe.json",
-        "report.html", "sweep.csv",
+        "answers.safetensors", "evaluation.json", "figures", "histories.csv", "history.csv", "network.safetensors",
+        "recipe.json", "report.html", "sweep.csv",
     }  # fmt: skip
     with (out / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 8
-    assert [row["is_indistinguishable"] for row in rows][0] == "True"
+    assert rows[0]["is_indistinguishable"] == "True"
     assert {(row["learning_rate"], row["l2"], row["batch_size"]) for row in rows} == {
         (r, l2, b) for r in ("0.001", "0.01") for l2 in ("0.0", "0.1") for b in ("50", "100")
     }

@@ -93,3 +93,10 @@ def test_rows_side_by_side_are_a_view_and_others_need_positions():
     scattered = dataset.split(val=6, seed=3).train
     X, positions = scattered.locate()
     np.testing.assert_array_equal(X[positions], np.concatenate(list(scattered.iterate_blocks(7))))
+
+
+def test_the_fingerprint_tells_where_the_rows_are_cut():
+    dataset = make_dataset(n_test=10)
+    prints = [dataset.split(val, train=train).fingerprint for val, train in ((0, None), (5, None), (6, None), (5, 20))]
+    assert len(set(prints)) == 4
+    assert dataset.split(5).fingerprint == prints[1]

@@ -91,7 +91,9 @@ class Splits:
         """SHA-256 of the data and of which rows are for training, validation and test."""
         digest = hashlib.sha256(self.dataset.sha256.encode())
         for rows in (self.train, self.val, self._test):
-            digest.update(b"none" if rows is None else np.asarray(rows.index, "<i8").tobytes())
+            # With the number of rows, or two cuts of the same rows in another place would be the same bytes.
+            index = np.zeros(0, "<i8") if rows is None else np.asarray(rows.index, "<i8")
+            digest.update(len(index).to_bytes(8, "little") + index.tobytes())
         return digest.hexdigest()
 
     @property

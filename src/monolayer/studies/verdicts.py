@@ -472,7 +472,7 @@ def _compare_accuracy(data: ClaimData, key: str, base: str, short: str, confiden
     p_value = compute_mcnemar(first, second).p_value
     return Evidence(
         short,
-        f"Test accuracy {means[0]:.2f} less {means[1]:.2f} %",
+        f"{short[0].upper()}{short[1:]}: test accuracy {means[0]:.2f} less {means[1]:.2f} %",
         f"{data.describe(TWO_WAY)}; exact McNemar test of the first seed: p = {p_value:.2g}",
         interval,
         "points",

@@ -1,0 +1,74 @@
+"""``monolayer compare``: two runs side by side."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monolayer.cli import options as opt
+from monolayer.cli.console import open_console, print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from monolayer.comparing import Comparison
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="A folder that train or sweep made.", metavar="RUN")],
+    second: Annotated[Path, typer.Argument(help="Another.", metavar="RUN")],
+    out: opt.Out = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Compare two runs on the same rows: accuracy, paired test, calibration, templates.
+
+    Nothing is trained and no test row is opened: the folders hold what the runs have answered.
+
+    Example: monolayer compare runs/a runs/b --out runs/a-b
+    """
+    from monolayer.comparing import compare as compare_sides
+    from monolayer.comparing import load_side
+    from monolayer.folder import open_new_folder
+    from monolayer.report.of_comparison import save_comparison
+
+    with ExitStack() as stack:
+        console = stack.enter_context(open_console())
+        folder = stack.enter_context(open_new_folder(out)) if out else None
+        comparison = compare_sides(load_side(first), load_side(second), progress=console)
+        if folder:
+            save_comparison(comparison, folder)
+    if as_json:
+        print_json(comparison.to_dict())
+        return
+    _show(comparison)
+    if out:
+        print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
+
+
+def _show(comparison: Comparison) -> None:
+    from monolayer.report.calibration import READING_NAMES
+    from monolayer.report.of_comparison import SIDES, describe_comparison, make_accuracy_table
+
+    table = make_accuracy_table(comparison)
+    for name, side in zip(SIDES, comparison.sides, strict=True):
+        print_line(f"{name}: {side.name}")
+    kept = [i for i, column in enumerate(table.columns) if column != "folder"]
+    print_table(
+        "Accuracy, 95 % intervals",
+        [table.columns[i] for i in kept],
+        [[str(row[i]) for i in kept] for row in table.rows],
+    )
+    rows = [
+        [
+            f"{name}, {READING_NAMES[reading]}",
+            f"{e.estimate:.3f} [{e.low:.3f}, {e.high:.3f}]",
+            f"{c.brier.estimate:.3f}",
+        ]
+        for name, readings in zip(SIDES, comparison.calibration, strict=True)
+        for reading, c in readings.items()
+        for e in [c.expected_error]
+    ]
+    print_table("Calibration", ["run, reading", "expected error [95 % interval]", "Brier score"], rows)
+    for sentence in [*describe_comparison(comparison), comparison.matched.text]:
+        print_line(sentence)
