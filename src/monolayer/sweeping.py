@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from monolayer.audit.finding import Finding
 from monolayer.data.scaler import fit_scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.bank import SHARED_FIELDS
@@ -30,12 +31,14 @@ class Sweep:
         axes: the fields that vary, with their values in the order given.
         seconds: training of all banks, validation included.
         n_recipes: how many were asked for; fewer runs mean that the sweep was stopped.
+        findings: on the sweep as a whole; those on single runs are the runs'.
     """
 
     runs: tuple[Run, ...]
     axes: dict[str, tuple[Any, ...]]
     seconds: float
     n_recipes: int
+    findings: tuple[Finding, ...] = ()
 
     @property
     def best(self) -> Run:
@@ -76,9 +79,10 @@ class Sweep:
             }
             for place, run in enumerate(self.runs[:top])
         ]
-        findings = [
+        of_runs = [
             {**finding.to_dict(), "recipe": run.recipe.to_dict()} for run in self.runs for finding in run.findings
         ]
+        findings = [*(finding.to_dict() for finding in self.findings), *of_runs]
         return {
             "runs": runs,
             "selection": self._describe_selection(),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.audit.diverged import DIVERGED, check_diverged
 from monolayer.audit.finding import Finding
+from monolayer.audit.learning_rate import TOO_HIGH, check_diverged
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.data.splits import Rows, Splits
 from monolayer.engine.bank import Bank, make_bank, make_batch_order, resume_bank
@@ -74,7 +74,7 @@ class Run:
     @property
     def has_diverged(self) -> bool:
         """Whether finding ML001 says so."""
-        return any(finding.code == DIVERGED for finding in self.findings)
+        return any(finding.code == TOO_HIGH and finding.outcome == "issue" for finding in self.findings)
 
     @property
     def is_complete(self) -> bool:
@@ -157,6 +157,11 @@ def train_bank(
     with open_numpy_engine(bank, splits.dataset.image_shape) as engine:
         outcome = _run_epochs(engine, splits, options)
     return [_make_run(bank, member, splits, outcome) for member in range(bank.n_members)]
+
+
+def compute_ignorance(loss: str, n_classes: int) -> float:
+    """The loss of a network that says nothing, all of its scores being 0: log K, or log 2 for sigmoids."""
+    return float(get_loss(loss).compute_loss(np.zeros((1, n_classes)), np.zeros(1, np.int64))[0])
 
 
 def check_recipe(recipe: Recipe, splits: Splits) -> None:
@@ -312,7 +317,7 @@ def _make_run(bank: Bank, member: int, splits: Splits, outcome: _Outcome) -> Run
     )
     history = outcome.histories[member]
     losses = [row.train_loss for row in history if row.train_loss is not None]
-    ignorant = float(get_loss(recipe.loss).compute_loss(np.zeros((1, dataset.n_classes)), np.zeros(1, np.int64))[0])
+    ignorant = compute_ignorance(recipe.loss, dataset.n_classes)
     return Run(
         recipe=recipe,
         network=network,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monolayer.audit.finding import Finding
+from monolayer.audit.finding import Finding, report
 from monolayer.audit.thresholds import IMPLAUSIBLE_LOG10_P
 from monolayer.evaluate.significance import Accuracy, judge_claim
 
@@ -31,9 +31,9 @@ def _judge(name: str, train: float, evaluation: Accuracy, log10_p: float) -> Fin
         f"accuracy as high as in training, one this high or higher would have probability {chance}."
     )
     if is_plausible:
-        return Finding(ABOVE_TRAINING, "passed", "Evaluation above training", evidence, "Nothing to do.")
+        return report(ABOVE_TRAINING, "passed", evidence)
     advice = (
         "Look whether these rows, or copies of them, were trained on, or whether settings were chosen by them; a fair "
         "evaluation ends this high only if its rows are easier than the training rows."
     )
-    return Finding(ABOVE_TRAINING, "issue", "Evaluation above training", evidence, advice)
+    return report(ABOVE_TRAINING, "issue", evidence, advice)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monolayer.audit.finding import Finding
+from monolayer.audit.finding import Finding, report
 from monolayer.audit.leakage import Duplicate
 
 DUPLICATED = "ML002"
@@ -15,17 +15,16 @@ def check_duplicates(pairs: list[Duplicate], n_test: int) -> list[Finding]:
         pairs: first is a training row, second a test row.
         n_test: number of test rows that were searched.
     """
-    title = "Test rows with a duplicate among the training rows"
     if not pairs:
-        return [Finding(DUPLICATED, "passed", title, f"None of {n_test:,} test rows has one.", "Nothing to do.")]
+        return [report(DUPLICATED, "passed", f"None of {n_test:,} test rows stands among the training rows.")]
     rows = {pair.second for pair in pairs}
     n_mirrored, n_labels = sum(pair.mirrored for pair in pairs), sum(len(set(pair.labels)) > 1 for pair in pairs)
     return [
-        Finding(
+        report(
             DUPLICATED,
             "issue",
-            title,
-            f"{len(rows):,} of {n_test:,} test rows ({len(rows) / n_test:.1%}) have one: {len(pairs):,} pairs, "
+            f"{len(rows):,} of {n_test:,} test rows ({len(rows) / n_test:.1%}) stand among the training rows too: "
+            f"{len(pairs):,} pairs, "
             f"{n_mirrored:,} of them mirrored, {n_labels:,} with labels that differ.",
             "Score without these test rows too, and say both; look at the pairs first, since some may be wrong.",
         )

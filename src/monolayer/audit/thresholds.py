@@ -3,6 +3,25 @@
 # A loss above that of knowing nothing can pass during the first noisy epochs; twice it does not come by accident.
 DIVERGED_RATIO = 2.0
 
+# Whether a rate was too high, or vanished, is seen from this many evaluated epochs on.
+LEAST_EPOCHS = 8
+# Oscillation: in the second half of the epochs a quarter of the steps or more go up, and from one epoch to the next the
+# cost changes by 1 % or more of all that was gained. On CIFAR-10 the rate .001 has 5 % and 0.2 %, .01 has 32 % and
+# 2.5 %, .03 has 44 % and 49 % (cross-entropy, batch 100).
+UPWARD = 0.25
+OSCILLATION = 0.01
+# A rate that has fallen to a hundredth moves the weights a hundredth as far.
+VANISHED = 0.01
+# Arrived: one per cent or less of what there was to gain is left.
+ARRIVED = 0.01
+# Still descending: the last quarter of the epochs brought more than this share of all that was gained.
+DESCENT = 0.01
+# Two means or deviations are the same statistic within this share of a deviation; float32 sums agree to 1e-6.
+SAME_STATISTIC = 1e-4
+# Classes: ten times as many rows of one as of another; fewer than ten rows of one.
+IMBALANCE = 10.0
+RARE_ROWS = 10
+
 # Duplicates (audit/leakage.py; docs/leakage.md has the measurements). Lengths are in units of the training pixels'
 # standard deviation, so that they mean the same for bytes and for floats.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ def audit(
     run: Annotated[
         Path | None, typer.Option(help="A run's folder: say its test accuracy without the leaked rows too.")
     ] = None,
+    mute: opt.Mute = None,
     data: opt.Data = None,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
@@ -44,11 +46,16 @@ def audit(
         raise BadInput("--run needs the dataset that the run was trained on: monolayer audit DATASET --run DIR.")
     if dataset is None and not (train and claims):
         raise BadInput("Name a dataset to search, or claims to judge: --train 45.18 with --val 79.00:1000 or --test.")
-    findings = _judge_claims(train, claims) if train and claims else []
+    from monolayer.audit.finding import check_codes
+    from monolayer.audit.finding import mute as mute_findings
+
+    check_codes(mute or ())
+    findings = list(mute_findings(_judge_claims(train, claims), mute or ())) if train and claims else []
     duplicates: list[dict[str, Any]] = []
     weighed: dict[str, Any] = {}
     if dataset is not None:
-        search, weighed = _search_and_save(dataset, _Request(data, within, run, out), findings)
+        search, weighed = _search_and_save(dataset, _Request(data, within, run, out), mute or ())
+        findings += search.findings
         duplicates = search.list_pairs()
     if as_json:
         extra = {"run": weighed} if weighed else {}
@@ -91,11 +98,7 @@ class _Search:
     dataset: Dataset
     across: list[Duplicate]
     inside: list[Duplicate]
-
-    def judge(self) -> list[Finding]:
-        from monolayer.audit.duplicated import check_duplicates
-
-        return check_duplicates(self.across, len(self.dataset.test.X)) if self.dataset.test else []
+    findings: tuple[Finding, ...]
 
     def list_pairs(self) -> list[dict[str, Any]]:
         rows = [_describe({"train": p.first, "test": p.second}, p) for p in self.across]
@@ -112,19 +115,20 @@ class _Request:
     out: Path | None
 
 
-def _search_and_save(name: str, request: _Request, findings: list[Finding]) -> tuple[_Search, dict[str, Any]]:
-    """The search, and what it means for a run if one is named; ``findings`` grows by what was found."""
-    from monolayer.folder import open_new_folder
+def _search_and_save(name: str, request: _Request, muted: Sequence[str]) -> tuple[_Search, dict[str, Any]]:
+    """The search, and what it means for a run if one is named."""
+    from monolayer.folder import load_evaluation, open_new_folder
     from monolayer.report.of_audit import save_audit
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(request.out)) if request.out else None
-        search = _search(name, request.data, request.within, console)
+        if request.run:
+            load_evaluation(request.run)  # a folder that is no run's is known before the search
+        search = _search(name, request, muted, console)
         weighed = _weigh_run(request.run, search) if request.run else {}
-        findings += search.judge()
         if folder:
-            save_audit(search.dataset, search.across, search.inside, findings, folder)
+            save_audit(search.dataset, search.across, search.inside, search.findings, folder)
     return search, weighed
 
 
@@ -137,13 +141,16 @@ def _describe_weighed(weighed: dict[str, Any]) -> str:
     )
 
 
-def _search(name: str, data: Path | None, within: bool, console: Console) -> _Search:
+def _search(name: str, request: _Request, muted: Sequence[str], console: Console) -> _Search:
+    from monolayer.audit.duplicated import check_duplicates
+    from monolayer.audit.finding import mute
     from monolayer.audit.leakage import find_duplicates
 
-    dataset = opt.load_dataset(name, data, console)
+    dataset = opt.load_dataset(name, request.data, console)
     across = find_duplicates(dataset, dataset.test, progress=console) if dataset.test else []
-    inside = find_duplicates(dataset, progress=console) if within or not dataset.test else []
-    return _Search(dataset, across, inside)
+    inside = find_duplicates(dataset, progress=console) if request.within or not dataset.test else []
+    findings = check_duplicates(across, len(dataset.test.X)) if dataset.test else []
+    return _Search(dataset, across, inside, mute(findings, muted))
 
 
 def _describe(place: dict[str, Any], pair: Duplicate) -> dict[str, Any]:

@@ -49,6 +49,10 @@ Data = Annotated[
 Out = Annotated[
     Path | None, typer.Option(help="A new folder for everything this makes.", show_default="nothing is kept")
 ]
+Mute = Annotated[
+    list[str] | None,
+    typer.Option(help="A finding's code that is not wanted, such as ML006; give the option once a code."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 

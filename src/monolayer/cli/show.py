@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from monolayer.cli.console import print_line, print_table
 
 if TYPE_CHECKING:
+    from monolayer.audit.finding import Finding
     from monolayer.certificate import Certificate
     from monolayer.evaluate.metrics import Metrics
     from monolayer.sweeping import Sweep
@@ -28,8 +30,18 @@ def show_run(run: Run) -> None:
     ]
     title = f"{len(run.history)} of {run.recipe.epochs} epochs in {run.seconds:.1f} s"
     print_table(title, ["rows", "n", "loss", "cost", "accuracy % [95 % interval]"], rows)
-    for finding in run.findings:
-        print_line(f"{finding.code} {finding.title}: {finding.evidence} {finding.advice}")
+    show_findings(run.findings)
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """What is news, a line each, and how all checks ended."""
+    from monolayer.diagnosing import summarise_findings
+
+    for finding in findings:
+        if finding.is_news:
+            print_line(f"{finding.code} [{finding.outcome}] {finding.title}: {finding.evidence} {finding.advice}")
+    if findings:
+        print_line(f"{summarise_findings(findings)} (docs/findings).")
 
 
 def show_certificate(certificate: Certificate) -> None:
@@ -62,6 +74,7 @@ def show_sweep(sweep: Sweep, top: int) -> None:
     if sweep.selection:
         for sentence in describe_selection(sweep.to_dict(), sweep.axes):
             print_line(sentence)
+    show_findings(sweep.findings)
     if not sweep.is_complete:
         print_line(f"Stopped: {sum(run.is_complete for run in sweep.runs)} of {sweep.n_recipes} recipes are finished.")
     diverged = sum(run.has_diverged for run in sweep.runs)

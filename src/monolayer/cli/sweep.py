@@ -34,6 +34,7 @@ def sweep(
     test_size: opt.TestSize = None,
     split_seed: opt.SplitSeed = None,
     top: Annotated[int, typer.Option(min=1, help="Rows to print; every run is kept in the folder.")] = 10,
+    mute: opt.Mute = None,
     data: opt.Data = None,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
@@ -44,12 +45,15 @@ def sweep(
     """
     axes = parse_axes(grid)
     base = opt.read_recipe(context)
+    from monolayer.audit.finding import check_codes
+    from monolayer.diagnosing import diagnose_sweep
     from monolayer.folder import open_new_folder
     from monolayer.report.of_run import save_sweep_with_report
     from monolayer.sweeping import make_grid, train_recipes
     from monolayer.training import TrainOptions
 
     recipes = make_grid(base, axes)
+    check_codes(mute or ())
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out)) if out else None
@@ -60,6 +64,7 @@ def sweep(
             settings = TrainOptions(0, 1, None, interruption.should_stop, console, "sweep")
             result = train_recipes(splits, recipes, axes, settings)
         console.close()
+        result = diagnose_sweep(result, splits, muted=mute or ())
         if folder:
             save_sweep_with_report(result, splits, folder)
     if as_json:

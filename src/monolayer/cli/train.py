@@ -45,6 +45,7 @@ def train(
     sealed: Annotated[
         bool, typer.Option("--sealed", help="Leave the test rows sealed; `report --open-test` opens them later.")
     ] = False,
+    mute: opt.Mute = None,
     data: opt.Data = None,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
@@ -54,10 +55,13 @@ def train(
     Example: monolayer train cifar10 --learning-rate 0.001 --l2 0.001 --flip 0.5 --val-size 1000 --out runs/a
     """
     recipe = opt.read_recipe(context)
+    from monolayer.audit.finding import check_codes
+    from monolayer.diagnosing import diagnose_run
     from monolayer.folder import CERTIFICATE, open_new_folder, write_json
     from monolayer.report.of_run import save_run_with_report
     from monolayer.training import add_test_metrics, answer
 
+    check_codes(mute or ())
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out)) if out else None
@@ -66,11 +70,12 @@ def train(
         )
         run = _run(splits, recipe, evaluate_every, console)
         # The test rows stay sealed for a run that was stopped: they are for the one that is finished.
-        answers = {"val": answer(run.network, splits.val)} if splits.val and out else {}
+        answers = {"val": answer(run.network, splits.val)} if splits.val else {}
         if run.is_complete and not sealed:
             answers["test"] = answer(run.network, splits.open_test("final evaluation"))
             run = add_test_metrics(run, answers["test"])
         certificate = _certify(run, splits, console) if certify and run.is_complete else None
+        run = diagnose_run(run, splits, answers, certificate=certificate, muted=mute or ())
         if folder:
             if certificate:
                 write_json(folder / CERTIFICATE, certificate.to_dict())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -105,6 +106,15 @@ class Splits:
     def n_test(self) -> int:
         """Number of test rows; counting does not open them."""
         return len(self._test)
+
+    def count_overlaps(self) -> dict[tuple[str, str], int]:
+        """How many rows stand in two parts, by the parts' names; counting does not open the test rows."""
+        parts = {"training": self.train, "validation": self.val, "test": self._test}
+        return {
+            (first, second): len(np.intersect1d(a.index, b.index))
+            for (first, a), (second, b) in itertools.combinations(parts.items(), 2)
+            if a is not None and b is not None and a.dataset is b.dataset
+        }
 
     def open_test(self, reason: str, *, again: bool = False) -> Rows:
         """The test rows; the opening is recorded in ``openings``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from monolayer.audit.finding import Finding
@@ -9,7 +10,8 @@ from monolayer.audit.leakage import Duplicate
 from monolayer.data.dataset import Dataset
 from monolayer.figures.pairs import collect_pairs
 from monolayer.folder import DUPLICATES, REPORT, write_table, write_text
-from monolayer.report.document import Block, Document, FigureRow, Notice, Paragraph, Section
+from monolayer.report.document import Block, Document, FigureRow, Paragraph, Section
+from monolayer.report.findings import make_finding_notices
 from monolayer.report.html import render_html
 from monolayer.report.pictures import Picture, save_pictures
 
@@ -22,7 +24,7 @@ def save_audit(
     dataset: Dataset,
     across: list[Duplicate],
     inside: list[Duplicate],
-    findings: list[Finding],
+    findings: Sequence[Finding],
     folder: Path,
 ) -> None:
     """Write duplicates.csv, figures/ and report.html.
@@ -58,12 +60,8 @@ def _draw_pairs(dataset: Dataset, across: list[Duplicate], inside: list[Duplicat
     return pictures
 
 
-def _make_document(dataset: Dataset, findings: list[Finding], pictures: list[Picture]) -> Document:
-    levels = {"issue": "warning", "tip": "note", "passed": "good"}
-    notices = tuple(
-        Notice(f"{f.evidence} {f.advice}", levels.get(f.outcome, "note"), f"{f.code} {f.title}")  # type: ignore[arg-type]
-        for f in findings
-    )
+def _make_document(dataset: Dataset, findings: Sequence[Finding], pictures: list[Picture]) -> Document:
+    notices = make_finding_notices([finding.to_dict() for finding in findings])
     blocks: list[Block] = [FigureRow((picture.render(),)) for picture in pictures]
     blocks = blocks or [Paragraph("There are no pairs to draw.")]
     n_test = len(dataset.test.X) if dataset.test else 0

@@ -25,6 +25,7 @@ from monolayer.folder import (
     write_text,
 )
 from monolayer.report.document import Block, Document, FigureRow, Notice, Paragraph, Section, Table
+from monolayer.report.findings import make_finding_notices, make_findings_section
 from monolayer.report.html import render_html
 from monolayer.report.of_sweep import make_sweep_section
 from monolayer.report.pictures import (
@@ -116,9 +117,8 @@ def _make_document(folder: Path, evaluation: dict[str, Any], pictures: list[Pict
         "The recipe.", ("field", "value"), tuple((k, str(v)) for k, v in recipe.to_dict().items()), "plain"
     )
     blocks: list[Block] = [FigureRow((picture.render(),)) for picture in pictures]
-    notices = [
-        Notice(f"{f['evidence']} {f['advice']}", "bad", f"{f['code']} {f['title']}") for f in evaluation["findings"]
-    ]
+    findings = evaluation["findings"] + (sweep["findings"] if sweep else [])
+    notices = [*make_finding_notices(findings)]
     if sweep and not sweep["is_complete"]:
         text = f"{sweep['n_complete']} of {sweep['n_recipes']} recipes went through all their epochs."
         notices.append(Notice(text, "warning", "The sweep was stopped"))
@@ -133,7 +133,7 @@ def _make_document(folder: Path, evaluation: dict[str, Any], pictures: list[Pict
         title=f"monolayer on {dataset['name']}",
         lead=f"{what}, trained on {evaluation['train']['n']:,} rows in {evaluation['seconds']:.1f} s.",
         notices=tuple(notices),
-        sections=(*sections, _make_provenance_section(evaluation)),
+        sections=(*sections, make_findings_section(findings), _make_provenance_section(evaluation)),
         summary=(_make_summary(evaluation),),
     )
 

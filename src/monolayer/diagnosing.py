@@ -1,0 +1,123 @@
+"""Diagnosing: every check that applies to a run or to a sweep, each with exactly one outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from monolayer.audit.answers import check_above_training, check_calibration, check_majority
+from monolayer.audit.duplicated import DUPLICATED, check_duplicates
+from monolayer.audit.finding import Finding, mute, report
+from monolayer.audit.leaked import Leaked
+from monolayer.audit.learning_rate import check_descending, check_rate, check_vanished
+from monolayer.audit.ranking import check_edges, check_noise
+from monolayer.audit.rows import check_classes, check_fitted, check_openings
+from monolayer.certificate import Certificate
+from monolayer.data.splits import Splits
+from monolayer.evaluate.answers import Answers
+from monolayer.sweeping import Sweep
+from monolayer.training import Run, compute_ignorance
+
+
+def diagnose_run(
+    run: Run,
+    splits: Splits,
+    answers: dict[str, Answers] | None = None,
+    *,
+    certificate: Certificate | None = None,
+    muted: Sequence[str] = (),
+) -> Run:
+    """The run with the findings of every check on it.
+
+    Args:
+        run: a trained run.
+        splits: what it was trained on.
+        answers: to ``val`` and ``test`` rows, as far as they were asked.
+        certificate: how far it stopped from the optimum, if that was computed.
+        muted: codes of findings that are not wanted.
+
+    Raises:
+        BadInput: if a muted code is none.
+    """
+    findings = [
+        *_check_descent(run, splits, certificate),
+        *check_above_training(run.evaluation),
+        *_check_rows(splits),
+        *_check_answers(answers or {}, splits),
+    ]
+    return replace(run, findings=mute(findings, muted))
+
+
+def diagnose_sweep(sweep: Sweep, splits: Splits, *, muted: Sequence[str] = ()) -> Sweep:
+    """The sweep with the findings of every check on its ranking and its rows.
+
+    Args:
+        sweep: as it was trained.
+        splits: what it was trained on.
+        muted: codes of findings that are not wanted.
+
+    Raises:
+        BadInput: if a muted code is none.
+    """
+    selection = sweep.selection
+    findings = [
+        *check_edges(
+            sweep.axes,
+            [run.recipe.to_dict() for run in sweep.runs],
+            selection.is_indistinguishable if selection else [None] * len(sweep.runs),
+        ),
+        check_noise(
+            len(sweep.runs),
+            selection.n_indistinguishable if selection else None,
+            selection.n if selection else 0,
+        ),
+        *_check_rows(splits),
+    ]
+    return replace(sweep, findings=mute(findings, muted))
+
+
+def summarise_findings(findings: Sequence[Finding]) -> str:
+    """How the checks ended, such as ``12 checks: 1 issue, 2 tips, 8 passed, 1 not applicable``."""
+    names = {"issue": "issues", "tip": "tips"}
+    outcomes = [finding.outcome for finding in findings]
+    counts = [
+        f"{n} {names.get(outcome, outcome) if n > 1 else outcome}"
+        for outcome in ("issue", "tip", "passed", "not applicable", "skipped", "muted")
+        if (n := outcomes.count(outcome))
+    ]
+    return f"{len(findings)} checks: {', '.join(counts)}"
+
+
+def check_leaked(leaked: Leaked | None, n_test: int) -> list[Finding]:
+    """ML002 for a run: what the search found, or that nobody has searched."""
+    if leaked is None:
+        advice = "Search with `monolayer audit DATASET`; on CIFAR-10 it takes half a minute."
+        return [report(DUPLICATED, "skipped", "Test rows were not searched for among the training rows.", advice)]
+    return check_duplicates(list(leaked.pairs), n_test)
+
+
+def _check_descent(run: Run, splits: Splits, certificate: Certificate | None) -> list[Finding]:
+    start = compute_ignorance(run.recipe.loss, splits.dataset.n_classes)
+    rates = [row.learning_rate for row in run.history]
+    costs = [row.train_cost for row in run.history]
+    losses = [row.train_loss for row in run.history if row.train_loss is not None]
+    distance, optimal = (certificate.distance, certificate.optimal_cost) if certificate else (None, None)
+    return [
+        check_rate(run.recipe, losses, costs, start),
+        check_vanished(rates, distance, start, optimal),
+        check_descending(rates, costs, start),
+    ]
+
+
+def _check_rows(splits: Splits) -> list[Finding]:
+    return [
+        *check_leaked(None, splits.n_test),
+        check_openings([opening.why for opening in splits.openings]),
+        check_fitted(splits),
+        check_classes(splits.train.y, splits.val.y if splits.val else None, splits.dataset.class_names),
+    ]
+
+
+def _check_answers(answers: dict[str, Answers], splits: Splits) -> list[Finding]:
+    new = answers.get("test") or answers.get("val")
+    return [check_calibration(new), check_majority(new, splits.train.y)]
