@@ -50,10 +50,8 @@ def test_a_sweep_is_checked_as_a_whole(splits):
 
 def test_a_step_schedule_that_stops_short_is_told_from_an_arrival(splits):
     short = train(splits, Recipe(learning_rate=0.001, batch_size=50, epochs=9, schedule="step:3:0.1"))
-    finding = next(
-        f for f in diagnose_run(short, splits, certificate=certify(short, splits)).findings if f.code == "ML005"
-    )
-    assert finding.outcome == "issue"
+    findings = diagnose_run(short, splits, certificate=certify(short, splits)).findings
+    assert next(f for f in findings if f.code == "ML005").outcome == "issue"
 
 
 def test_a_second_opening_shows(splits):

@@ -6,8 +6,21 @@ import pytest
 
 from monolayer.errors import DataUnavailable
 
-FIGURES = {f"{key}-{kind}.png" for key in ("all-data", "flips", "step-decay", "cross-entropy", "multiple-bce")
-           for kind in ("loss", "cost", "templates", "probability")} | {"grid.png"}  # fmt: skip
+FIGURES = {
+    *(
+        f"{key}-{kind}.png"
+        for key in ("all-data", "flips", "step-decay", "cross-entropy", "multiple-bce")
+        for kind in ("loss", "cost", "templates", "probability")
+    ),
+    *(
+        f"{scores}-reliability.png"
+        for scores in (
+            "cross-entropy-softmax",
+            *(f"multiple-bce-{reading}" for reading in ("sigmoid", "normalised-sigmoid", "softmax")),
+        )
+    ),
+    "grid.png",
+}
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from monolayer.audit.duplicated import DUPLICATED
+from monolayer.audit.finding import Finding
 from monolayer.audit.leaked import Leaked, find_leaked
 from monolayer.certificate import Certificate, certify
 from monolayer.data.dataset import Dataset
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.data.splits import Rows, Splits, choose_val_size
+from monolayer.diagnosing import check_leaked, diagnose_run, diagnose_sweep
 from monolayer.evaluate.calibrated import Calibration, Rescaled, measure_readings, rescale
 from monolayer.evaluate.metrics import Metrics
 from monolayer.progress import SILENCE, Progress
@@ -30,6 +33,8 @@ GRID_AXES: dict[str, tuple[Any, ...]] = {
     "batch_size": (50, 100, 200),
 }
 WINNER = "grid_winner"
+# Checks on the rows that all runs share: told once.
+OF_THE_ROWS = ("ML002", "ML008", "ML009", "ML010")
 WITHOUT_MEAN = "bce_without_mean"
 # The assignment's first part trains on one file of five; a smaller dataset gives a quarter of its rows.
 PART_ROWS, PART_SHARE = 10_000, 4
@@ -154,6 +159,20 @@ class StudyResult:
             measured[key] = readings, rescaled
         return measured
 
+    @cached_property
+    def findings(self) -> tuple[tuple[str, Finding], ...]:
+        """What every check says of each declared run and of the grid: (what it is on, the finding)."""
+        found = []
+        for experiment in self.experiments:
+            scored = self.repeats[experiment.key][0]
+            certificate = self.certificates.get(experiment.key)
+            run = diagnose_run(scored.run, self.splits, {"test": scored.test}, certificate=certificate)
+            found += [(experiment.title, finding) for finding in run.findings if finding.code not in OF_THE_ROWS]
+        rows = [*diagnose_sweep(self.grid, self.splits).findings, *check_leaked(self.leaked, self.splits.n_test)]
+        searched = [finding for finding in rows if not (finding.code == DUPLICATED and finding.outcome == "skipped")]
+        names = dict.fromkeys(OF_THE_ROWS, "all rows")
+        return (*found, *((names.get(finding.code, "the grid"), finding) for finding in searched))
+
     def to_dict(self) -> dict[str, Any]:
         """The study's numbers as JSON holds them."""
         dataset = self.dataset
@@ -184,6 +203,7 @@ class StudyResult:
                 }
                 for key, (readings, rescaled) in self.calibration.items()
             },
+            "findings": [{"on": on, **finding.to_dict()} for on, finding in self.findings],
             "leaked": {"n_pairs": len(self.leaked.pairs), "n_test_rows": int(self.leaked.mask.sum())},
             "seconds": self.seconds,
         }

@@ -17,6 +17,7 @@ from monolayer.studies.report_checks import (
     make_calibration_section,
     make_certificate_section,
     make_leaked_section,
+    make_study_findings_section,
 )
 from monolayer.studies.report_claims import (
     make_first_screen,
@@ -80,6 +81,7 @@ def make_study_document(
             make_calibration_section(result, pictures["calibration"]),
             make_certificate_section(result),
             make_leaked_section(result, next(iter(pictures["leaked"]), None)),
+            make_study_findings_section(result),
             _make_method_section(result),
             _make_provenance_section(result, provenance),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monolayer.audit.leaked import compute_shift
+from monolayer.diagnosing import summarise_findings
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures.pairs import collect_pairs
 from monolayer.report.calibration import (
@@ -15,6 +16,7 @@ from monolayer.report.calibration import (
     make_temperature_table,
 )
 from monolayer.report.document import Block, FigureRow, Paragraph, Section, Table
+from monolayer.report.findings import make_findings_table
 from monolayer.report.pictures import Picture
 from monolayer.studies.bonus_assignment import StudyResult
 
@@ -151,3 +153,14 @@ def make_calibration_section(result: StudyResult, pictures: list[Picture]) -> Se
         ),
     ]
     return Section("Calibration", tuple(blocks), "calibration")
+
+
+def make_study_findings_section(result: StudyResult) -> Section:
+    """Every check on the declared runs, the grid and the rows."""
+    findings = [finding for _, finding in result.findings]
+    text = (
+        f"The library looks at every run for what commonly goes wrong. {summarise_findings(findings)}. Issues and tips "
+        "stand first."
+    )
+    table = make_findings_table([(on, finding.to_dict()) for on, finding in result.findings])
+    return Section("Findings", (Paragraph(text), table), "findings")
