@@ -19,9 +19,7 @@ COLUMNS = (
     "by chance alone",
     "equal mass",
     "classwise",
-    "Brier score",
     "log loss",
-    "sharpness",
 )
 
 
@@ -39,17 +37,14 @@ def make_calibration_table(named: Mapping[str, Calibration], rows: str) -> Table
             _format_range(c.chance),
             _format(c.expected_error_equal_mass),
             _format(c.classwise_error),
-            _format(c.brier),
             _format(c.log_loss),
-            f"{c.sharpness:.3f}",
         )
         for name, c in named.items()
     )
     note = (
         "Expected error of the top label and classwise error with 15 bins. By chance alone: what a calibrated network "
         "would show on as many rows; only an error above it shows that a network is not calibrated. Raw sigmoids need "
-        "not sum to one, so chance and log loss are not defined for them. Smaller is better, but for sharpness, which "
-        "knows nothing of the labels."
+        "not sum to one, so chance and log loss are not defined for them. Smaller is better."
     )
     return Table(f"Calibration on {rows}, with 95 % bootstrap intervals.", COLUMNS, lines, note=note)
 
@@ -60,7 +55,6 @@ def make_temperature_table(named: Mapping[str, tuple[Calibration, Rescaled]], ro
         (
             name,
             f"{rescaled.fit.temperature:.3f}",
-            f"{rescaled.fit.n:,}",
             _format(before.expected_error),
             _format(rescaled.after.expected_error),
             _format(before.log_loss),
@@ -68,10 +62,10 @@ def make_temperature_table(named: Mapping[str, tuple[Calibration, Rescaled]], ro
         )
         for name, (before, rescaled) in named.items()
     )
+    n_rows = " or ".join(sorted({f"{rescaled.fit.n:,}" for _, rescaled in named.values()}))
     columns = (
         "network, reading",
         "temperature",
-        "fitted on rows",
         "error before",
         "after",
         "log loss before",
@@ -81,8 +75,9 @@ def make_temperature_table(named: Mapping[str, tuple[Calibration, Rescaled]], ro
         f"Scores divided by a temperature; judged on {rows}.",
         columns,
         lines,
-        note="Fitted on validation rows that neither trained the network nor chose its recipe. Above 1 the network was "
-        "too sure, below 1 not sure enough.",
+        note=f"Fitted on {n_rows} validation rows that neither trained the network nor chose its recipe. Above 1 the "
+        "network was too sure, below 1 not sure enough. The temperature is the one of the lowest loss on those rows; "
+        "the expected error is another measure and need not follow.",
     )
 
 
@@ -91,17 +86,28 @@ def make_brier_table(named: Mapping[str, Calibration]) -> Table:
     lines = tuple(
         (
             name,
-            *(f"{value:.4f}" for value in (p.brier, p.reliability, p.resolution, p.uncertainty)),
+            _format(c.brier),
+            *(f"{value:.4f}" for value in (p.reliability, p.resolution, p.uncertainty)),
             f"{p.within_variance - p.within_covariance:+.4f}",
             f"{c.maximum_error:.3f}",
+            f"{c.sharpness:.3f}",
         )
         for name, c in named.items()
         for p in [c.brier_parts]
     )
-    columns = ("network, reading", "Brier", "reliability", "resolution", "uncertainty", "within bins", "maximum error")
+    columns = (
+        "network, reading",
+        "Brier score",
+        "reliability",
+        "resolution",
+        "uncertainty",
+        "within bins",
+        "maximum error",
+        "sharpness",
+    )
     note = (
         "Brier score = reliability - resolution + uncertainty + within bins. Maximum error: the worst of 15 bins of "
-        "equal mass."
+        "equal mass. Sharpness: how much the probabilities vary from row to row; it knows nothing of the labels."
     )
     return Table("The Brier score in parts.", columns, lines, note=note)
 

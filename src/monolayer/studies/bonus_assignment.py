@@ -21,9 +21,10 @@ from monolayer.evaluate.metrics import Metrics
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
 from monolayer.studies.as_published import WHY_OPENED, remove_mean, rerun_continued, rerun_untrained
+from monolayer.studies.claims import judge_all
 from monolayer.studies.measured import Scored
 from monolayer.studies.stages import Stages, estimate_banks
-from monolayer.studies.verdicts import ClaimData, Verdict, judge_all
+from monolayer.studies.verdicts import ClaimData, Verdict
 from monolayer.sweeping import Sweep, group_recipes, make_grid, train_recipes
 from monolayer.training import Run, TrainOptions, add_test_metrics, answer, answer_all, train_bank
 

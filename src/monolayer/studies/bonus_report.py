@@ -8,6 +8,7 @@ from monolayer.evaluate.metrics import ROW_NAMES, Metrics, format_accuracy
 from monolayer.figures import ProbabilityHistogram
 from monolayer.report.document import Block, Document, FigureRow, Listing, Notice, Paragraph, Section, Table
 from monolayer.report.of_history import format_epoch
+from monolayer.report.of_sweep import describe_selection, make_sweep_table
 from monolayer.report.pictures import Picture, draw_curves, draw_heat_map, draw_probabilities, draw_templates
 from monolayer.studies import printed
 from monolayer.studies.bonus_assignment import GRID_AXES, WINNER, Experiment, StudyResult
@@ -65,7 +66,7 @@ def make_study_document(
     by_key = {experiment.key: experiment for experiment in result.experiments}
     is_comparable = is_comparable_with_print(result)
     return Document(
-        title=f"One layer on {_name(result)}: the bonus assignment, measured",
+        title=f"One layer on {_name(result)}: the bonus assignment",
         lead=write_lead(result, is_comparable),
         notices=tuple(_write_notices(result)),
         summary=make_first_screen(result, is_comparable),
@@ -209,21 +210,11 @@ def _make_printed_table(experiment: Experiment) -> Table:
 
 
 def _make_grid_section(result: StudyResult, pictures: list[Picture], is_comparable: bool) -> Section:
-    runs, best = result.grid.runs, result.grid.best.evaluation["val"]
-    rows = tuple(
-        (i, f"{r.recipe.l2:g}", f"{r.recipe.learning_rate:g}", r.recipe.batch_size, _format(r.evaluation["val"]))
-        for i, r in enumerate(runs[:TOP], 1)
-    )
-    columns = ("rank", "l2", "learning rate", "batch size", "validation %, 95 % interval")
-    n_close = sum(r.evaluation["val"].accuracy >= best.interval[0] for r in runs[1:] if not r.has_diverged)
+    sweep = result.grid.to_dict()
     printed_blocks: list[Block] = [_make_printed_grid(), Paragraph(_explain_printed_grid())] if is_comparable else []
     blocks: list[Block] = [
-        Table(f"The ten best of {len(runs)} recipes by validation accuracy.", columns, rows),
-        Paragraph(
-            f"The best row's interval reaches from {100 * best.interval[0]:.1f} to {100 * best.interval[1]:.1f} %, and "
-            f"{n_close} of the other {len(runs) - 1} recipes lie within it. Its accuracy is the highest of "
-            f"{len(runs)} on the same {best.n:,} images that chose it, and so an optimistic one."
-        ),
+        make_sweep_table(sweep["runs"], GRID_AXES, TOP),
+        Paragraph(" ".join(describe_selection(sweep, GRID_AXES))),
         *printed_blocks,
         *(FigureRow((picture.render(),)) for picture in pictures),
     ]

@@ -14,7 +14,10 @@ from monolayer.studies import printed
 from monolayer.studies.bonus_assignment import StudyResult
 from monolayer.studies.verdicts import Evidence, Verdict
 
-MARKS = {"supported": "✓ supported", "refuted": "✗ refuted", "not distinguishable": "≈ not distinguishable"}
+MARKS = {
+    outcome: f"{mark}\N{NO-BREAK SPACE}{outcome}"
+    for outcome, mark in (("supported", "✓"), ("refuted", "✗"), ("not distinguishable", "≈"))
+}
 SETTINGS = tuple(printed.ACCURACIES)
 TITLES = {
     "all_data": "CE, all data",
@@ -71,11 +74,11 @@ def make_settings_table(result: StudyResult, is_comparable: bool) -> Table:
         for key in SETTINGS
     )
     return Table(
-        "Accuracy in per cent: as printed, as the report's procedure gives it when run again, and honest.",
+        "Accuracy: as printed, as the report's procedure gives it when run again, and honest.",
         tuple(columns),
         rows,
-        note="Re-run: trained on the very images that are then scored. Honest: on images that no step has seen, seed "
-        f"{result.experiments[0].recipe.seed}, with 95 % intervals (Wilson).",
+        note="Re-run: trained on the images that are then scored. Honest: on images that no step has seen, with 95 % "
+        "intervals.",
         printed_columns=("validation %", "test %") if is_comparable else (),
     )
 
@@ -111,10 +114,9 @@ def make_verdict_table(result: StudyResult) -> Table:
     n_seeds = len(result.repeats["all_data"])
     return Table(
         "What the report claims, and what the measurements say of it.",
-        ("", "the report says", "verdict", "measured, with 95 % interval"),
+        ("", "the report says", "verdict", "measured, 95 % interval"),
         rows,
-        note=f"With {n_seeds} seeds. CE: cross-entropy; BCE: multiple binary cross-entropy. How each figure came about "
-        "stands under Ten verdicts.",
+        note=f"CE: cross-entropy; BCE: multiple binary cross-entropy. {n_seeds} seeds; how, stands under Ten verdicts.",
     )
 
 
@@ -220,7 +222,7 @@ def _make_verdict_blocks(verdict: Verdict) -> list[Block]:
     rows = tuple((e.what, format_evidence(e), MARKS[e.outcome], e.statistic) for e in verdict.evidence)
     return [
         Paragraph(f"**{verdict.number}. {verdict.claim}:** {MARKS[verdict.outcome]}. {verdict.explanation}"),
-        Table(f"Claim {verdict.number}.", ("what was compared", "measured", "by itself", "how"), rows),
+        Table(f"What claim {verdict.number} rests on.", ("what was compared", "measured", "by itself", "how"), rows),
     ]
 
 
