@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from monolayer.audit.finding import Finding
     from monolayer.audit.leakage import Duplicate
     from monolayer.cli.console import Console
-    from monolayer.data.dataset import Dataset
     from monolayer.evaluate.significance import Accuracy
+    from monolayer.report.of_audit import Audit
 
 
 def audit(
@@ -39,6 +39,7 @@ def audit(
     """Find duplicates between (and within) the files of a dataset, or judge claimed accuracies.
 
     Example: monolayer audit cifar10 --run runs/a --out runs/audit
+
     Example: monolayer audit --train 45.18 --val 79.00:1000 --test 51.87:10000
     """
     claims = {name: _parse_claim(name, text) for name, text in (("val", val), ("test", test)) if text is not None}
@@ -54,9 +55,9 @@ def audit(
     duplicates: list[dict[str, Any]] = []
     weighed: dict[str, Any] = {}
     if dataset is not None:
-        search, weighed = _search_and_save(dataset, _Request(data, within, run, out), mute or ())
-        findings += search.findings
-        duplicates = search.list_pairs()
+        found, weighed = _search_and_save(dataset, _Request(data, within, run, out), mute or ())
+        findings += found.findings
+        duplicates = _list_pairs(found)
     if as_json:
         extra = {"run": weighed} if weighed else {}
         print_json({"findings": [finding.to_dict() for finding in findings], "duplicates": duplicates, **extra})
@@ -91,20 +92,6 @@ def _judge_claims(train: str, claims: dict[str, Accuracy]) -> list[Finding]:
     return check_claims(accuracy, claims)
 
 
-@dataclass(frozen=True, eq=False)
-class _Search:
-    """What a search of a dataset found: pairs across its files and within the training file."""
-
-    dataset: Dataset
-    across: list[Duplicate]
-    inside: list[Duplicate]
-    findings: tuple[Finding, ...]
-
-    def list_pairs(self) -> list[dict[str, Any]]:
-        rows = [_describe({"train": p.first, "test": p.second}, p) for p in self.across]
-        return rows + [_describe({"splits": ["train", "train"], "rows": [p.first, p.second]}, p) for p in self.inside]
-
-
 @dataclass(frozen=True)
 class _Request:
     """What is to be searched besides the dataset's own files, and where the outcome goes."""
@@ -115,7 +102,7 @@ class _Request:
     out: Path | None
 
 
-def _search_and_save(name: str, request: _Request, muted: Sequence[str]) -> tuple[_Search, dict[str, Any]]:
+def _search_and_save(name: str, request: _Request, muted: Sequence[str]) -> tuple[Audit, dict[str, Any]]:
     """The search, and what it means for a run if one is named."""
     from monolayer.folder import load_evaluation, open_new_folder
     from monolayer.report.of_audit import save_audit
@@ -125,11 +112,17 @@ def _search_and_save(name: str, request: _Request, muted: Sequence[str]) -> tupl
         folder = stack.enter_context(open_new_folder(request.out)) if request.out else None
         if request.run:
             load_evaluation(request.run)  # a folder that is no run's is known before the search
-        search = _search(name, request, muted, console)
-        weighed = _weigh_run(request.run, search) if request.run else {}
+        found = _search(name, request, muted, console)
+        weighed = _weigh_run(request.run, found) if request.run else {}
+        found = replace(found, weighed=_describe_weighed(weighed) if weighed else "")
         if folder:
-            save_audit(search.dataset, search.across, search.inside, search.findings, folder)
-    return search, weighed
+            save_audit(found, folder)
+    return found, weighed
+
+
+def _list_pairs(found: Audit) -> list[dict[str, Any]]:
+    rows = [_describe({"train": p.first, "test": p.second}, p) for p in found.across]
+    return rows + [_describe({"splits": ["train", "train"], "rows": [p.first, p.second]}, p) for p in found.inside]
 
 
 def _describe_weighed(weighed: dict[str, Any]) -> str:
@@ -141,35 +134,36 @@ def _describe_weighed(weighed: dict[str, Any]) -> str:
     )
 
 
-def _search(name: str, request: _Request, muted: Sequence[str], console: Console) -> _Search:
+def _search(name: str, request: _Request, muted: Sequence[str], console: Console) -> Audit:
     from monolayer.audit.duplicated import check_duplicates
     from monolayer.audit.finding import mute
     from monolayer.audit.leakage import find_duplicates
+    from monolayer.report.of_audit import Audit
 
     dataset = opt.load_dataset(name, request.data, console)
     across = find_duplicates(dataset, dataset.test, progress=console) if dataset.test else []
     inside = find_duplicates(dataset, progress=console) if request.within or not dataset.test else []
     findings = check_duplicates(across, len(dataset.test.X)) if dataset.test else []
-    return _Search(dataset, across, inside, mute(findings, muted))
+    return Audit(dataset, across, inside, mute(findings, muted))
 
 
 def _describe(place: dict[str, Any], pair: Duplicate) -> dict[str, Any]:
     return {**place, "similarity": pair.similarity, "mirrored": pair.mirrored, "labels": list(pair.labels)}
 
 
-def _weigh_run(folder: Path, search: _Search) -> dict[str, Any]:
+def _weigh_run(folder: Path, found: Audit) -> dict[str, Any]:
     """What the run's test accuracy is with and without the test rows that were found in the training file."""
     import numpy as np
 
     from monolayer.audit.leaked import compute_shift
     from monolayer.folder import load_answers, load_evaluation
 
-    if load_evaluation(folder)["dataset"]["sha256"] != search.dataset.sha256:
-        raise BadInput(f"{folder} was trained on other data than {search.dataset.name}.")
+    if load_evaluation(folder)["dataset"]["sha256"] != found.dataset.sha256:
+        raise BadInput(f"{folder} was trained on other data than {found.dataset.name}.")
     test = load_answers(folder).get("test")
     if test is None:
         raise BadInput(f"{folder} holds no answers to test rows; open them with monolayer report --open-test.")
-    leaked = np.isin(test.index, [pair.second for pair in search.across])
+    leaked = np.isin(test.index, [pair.second for pair in found.across])
     shift = compute_shift(test.correct, leaked)
     return {
         "n": len(test),

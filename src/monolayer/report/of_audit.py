@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from monolayer.audit.finding import Finding
@@ -10,58 +11,82 @@ from monolayer.audit.leakage import Duplicate
 from monolayer.data.dataset import Dataset
 from monolayer.figures.pairs import collect_pairs
 from monolayer.folder import DUPLICATES, REPORT, write_table, write_text
-from monolayer.report.document import Block, Document, FigureRow, Paragraph, Section
+from monolayer.report.document import Block, Document, FigureRow, Notice, Paragraph, Section
 from monolayer.report.findings import make_finding_notices
 from monolayer.report.html import render_html
 from monolayer.report.pictures import Picture, save_pictures
 
-# The least similar pairs are the ones to look at: where any is wrong, it is among them.
-MAX_DRAWN = 40
+MAX_DRAWN = 24
 COLUMNS = ("splits", "first", "second", "similarity", "mirrored", "first_label", "second_label")
 
 
-def save_audit(
-    dataset: Dataset,
-    across: list[Duplicate],
-    inside: list[Duplicate],
-    findings: Sequence[Finding],
-    folder: Path,
-) -> None:
-    """Write duplicates.csv, figures/ and report.html.
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What a search of a dataset found.
 
     Args:
         dataset: what was searched.
         across: pairs of a training row and a test row, the most similar first.
         inside: pairs within the training file.
         findings: what was concluded.
-        folder: where to write.
+        weighed: what the leaked rows mean for a run, in a sentence, if a run was named.
     """
+
+    dataset: Dataset
+    across: list[Duplicate]
+    inside: list[Duplicate]
+    findings: Sequence[Finding]
+    weighed: str = ""
+
+
+def save_audit(audit: Audit, folder: Path) -> None:
+    """Write duplicates.csv, figures/ and report.html."""
     lines = [
         dict(zip(COLUMNS, (splits, p.first, p.second, p.similarity, p.mirrored, *p.labels), strict=True))
-        for splits, pairs in (("train test", across), ("train train", inside))
+        for splits, pairs in (("train test", audit.across), ("train train", audit.inside))
         for p in pairs
     ]
     write_table(folder / DUPLICATES, COLUMNS, lines)
-    pictures = _draw_pairs(dataset, across, inside)
+    pictures = _draw_pairs(audit)
     save_pictures(pictures, folder)
-    write_text(folder / REPORT, render_html(_make_document(dataset, findings, pictures)))
+    write_text(folder / REPORT, render_html(_make_document(audit, pictures)))
 
 
-def _draw_pairs(dataset: Dataset, across: list[Duplicate], inside: list[Duplicate]) -> list[Picture]:
+def _draw_pairs(audit: Audit) -> list[Picture]:
+    dataset = audit.dataset
     if dataset.image_shape is None or dataset.image_shape[0] not in (1, 3):
         return []
     pictures = []
-    for name, pairs, second in (("train-test", across, dataset.test), ("train-train", inside, None)):
-        if pairs:
-            shown = pairs[-MAX_DRAWN:]
-            caption = f"The {len(shown)} least similar of {len(pairs):,} pairs ({name.replace('-', ' and ')} rows)."
+    for name, pairs, second in (("train-test", audit.across, dataset.test), ("train-train", audit.inside, None)):
+        of = f"{len(pairs):,} pairs ({name.replace('-', ' and ')} rows)"
+        for kind, (shown, how) in choose_pairs(pairs).items():
+            caption = f"{len(shown)} of {of}: {how}."
             chart = collect_pairs(shown, dataset, second)
-            pictures.append(Picture(f"duplicates-{name}", chart, caption, f"A contact sheet of image pairs. {caption}"))
+            pictures.append(Picture(f"{name}-{kind}", chart, caption, f"A contact sheet of image pairs. {caption}"))
     return pictures
 
 
-def _make_document(dataset: Dataset, findings: Sequence[Finding], pictures: list[Picture]) -> Document:
-    notices = make_finding_notices([finding.to_dict() for finding in findings])
+def choose_pairs(pairs: list[Duplicate]) -> dict[str, tuple[list[Duplicate], str]]:
+    """Which pairs to draw and why, by kind; kinds without pairs are left out.
+
+    The least similar are the ones to doubt: where any is wrong, it is among them.
+    """
+    conflicting = [pair for pair in pairs if pair.labels[0] != pair.labels[1]]
+    n_drawn = min(MAX_DRAWN, len(pairs))
+    spread = [pairs[i * (len(pairs) - 1) // max(n_drawn - 1, 1)] for i in range(n_drawn)]
+    kinds = {
+        "labels-differ": (conflicting[:MAX_DRAWN], "the most similar of those whose labels differ"),
+        "spread": (spread, "evenly from the most to the least similar"),
+        "least-similar": (pairs[-MAX_DRAWN:] if len(pairs) > MAX_DRAWN else [], "the least similar"),
+    }
+    return {kind: (shown, how) for kind, (shown, how) in kinds.items() if shown}
+
+
+def _make_document(audit: Audit, pictures: list[Picture]) -> Document:
+    dataset = audit.dataset
+    notices = list(make_finding_notices([finding.to_dict() for finding in audit.findings]))
+    if audit.weighed:
+        notices.append(Notice(audit.weighed, title="Accuracy without the leaked rows"))
     blocks: list[Block] = [FigureRow((picture.render(),)) for picture in pictures]
     blocks = blocks or [Paragraph("There are no pairs to draw.")]
     n_test = len(dataset.test.X) if dataset.test else 0
@@ -69,6 +94,6 @@ def _make_document(dataset: Dataset, findings: Sequence[Finding], pictures: list
         title=f"Audit of {dataset.name}",
         lead=f"{len(dataset.X):,} rows of the training file and {n_test:,} test rows were searched for rows that show "
         "the same thing: equal byte for byte, or the same photograph mirrored, recoloured, shifted or stretched.",
-        notices=notices,
+        notices=tuple(notices),
         sections=(Section("Pairs", tuple(blocks)),),
     )
