@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from monolayer.certificate import certify
+from monolayer.certificate import Certificate, OnValidation, certify
+from monolayer.evaluate.metrics import Metrics
 from monolayer.recipe import Recipe
 from monolayer.training import train
 from tests.made import make_dataset
@@ -23,12 +24,38 @@ def test_the_optimum_is_scored_on_validation_where_there_is_any():
     recipe = Recipe(epochs=2, batch_size=10, l2=0.1, loss="multiple_bce")
     assert certify(train(dataset.split(), recipe), dataset.split()).val is None
     val = certify(train(dataset.split(60), recipe), dataset.split(60)).val
-    assert val.n == 60
-    assert val.cost > val.loss
+    assert val.optimum.n == 60
+    assert val.optimum.cost > val.optimum.loss
+    assert 0 <= val.p_value <= 1
 
 
 def test_a_diverged_run_has_an_optimum_too():
     splits = make_dataset().split(60)
     run = train(splits, Recipe(epochs=9, batch_size=10, l2=1, learning_rate=10))
     assert run.has_diverged
-    assert np.isfinite(certify(run, splits).optimal_cost)
+    certificate = certify(run, splits)
+    assert np.isfinite(certificate.optimal_cost)
+    assert certificate.describe().startswith("The run diverged.")
+
+
+@pytest.mark.parametrize(
+    ("cost", "rate_share", "ending"),
+    [(1.001, 1.0, "arrived"), (1.001, 0.001, "arrived"), (1.2, 0.01, "rate vanished"), (1.2, 0.1, "under way")],
+)
+def test_arrival_a_vanished_rate_and_a_descent_under_way_are_told_apart(cost, rate_share, ending):
+    certificate = Certificate(cost, 1.0, 1e-6, 1e-8, 9, 2.0, rate_share, None)
+    assert certificate.ending == ending
+    assert certificate.left == pytest.approx(cost - 1)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "p_value", "words"),
+    [
+        ((0.5, 0.4), 0.01, "Stopping short of it was better"),
+        ((0.4, 0.5), 0.01, "The optimum is better"),
+        ((0.4, 0.5), 0.2, "cannot be told apart"),
+    ],
+)
+def test_whether_stopping_early_was_better_is_said_only_where_it_can_be_told(accuracies, p_value, words):
+    run, optimum = (Metrics(1.0, 1.0, accuracy, 100) for accuracy in accuracies)
+    assert words in OnValidation(run, optimum, p_value).describe()

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from monolayer.audit.finding import Finding
+    from monolayer.audit.leakage import Duplicate, find_duplicates
+    from monolayer.certificate import Certificate, certify
     from monolayer.data.dataset import Dataset
     from monolayer.data.load import load
     from monolayer.data.splits import Splits
+    from monolayer.diagnosing import diagnose_run, diagnose_sweep
     from monolayer.errors import BadData, BadInput, DataUnavailable, MonolayerError
     from monolayer.evaluate.metrics import Metrics
     from monolayer.network import OneLayer
@@ -25,8 +28,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "BadData": "errors",
     "BadInput": "errors",
+    "Certificate": "certificate",
     "DataUnavailable": "errors",
     "Dataset": "data.dataset",
+    "Duplicate": "audit.leakage",
     "EpochRow": "training",
     "Finding": "audit.finding",
     "Metrics": "evaluate.metrics",
@@ -37,7 +42,11 @@ _HOMES = {
     "Splits": "data.splits",
     "Sweep": "sweeping",
     "TrainOptions": "training",
+    "certify": "certificate",
+    "diagnose_run": "diagnosing",
+    "diagnose_sweep": "diagnosing",
     "evaluate_test": "training",
+    "find_duplicates": "audit.leakage",
     "load": "data.load",
     "sweep": "sweeping",
     "train": "training",
@@ -46,8 +55,10 @@ _HOMES = {
 __all__ = [
     "BadData",
     "BadInput",
+    "Certificate",
     "DataUnavailable",
     "Dataset",
+    "Duplicate",
     "EpochRow",
     "Finding",
     "Metrics",
@@ -58,7 +69,11 @@ __all__ = [
     "Splits",
     "Sweep",
     "TrainOptions",
+    "certify",
+    "diagnose_run",
+    "diagnose_sweep",
     "evaluate_test",
+    "find_duplicates",
     "load",
     "sweep",
     "train",

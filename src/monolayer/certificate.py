@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from monolayer.audit.thresholds import ARRIVED, VANISHED
 from monolayer.data.scaler import Scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.exact import Optimum, Problem, solve_exactly
-from monolayer.evaluate.metrics import Metrics, Tally, make_finite
-from monolayer.losses import get_loss
-from monolayer.network import BLOCK, OneLayer
+from monolayer.evaluate.metrics import Metrics, make_finite
+from monolayer.evaluate.significance import compute_mcnemar
 from monolayer.progress import SILENCE, Progress
-from monolayer.training import Run
+from monolayer.training import Run, answer, compute_ignorance
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class OnValidation:
+    """The run and its optimum on the same validation rows.
+
+    Args:
+        run: what the run scores.
+        optimum: what the optimum scores.
+        p_value: of the exact McNemar test between the two.
+    """
+
+    run: Metrics
+    optimum: Metrics
+    p_value: float
+
+    def describe(self) -> str:
+        """Which of them is better, in a sentence."""
+        accuracies = f"{100 * self.run.accuracy:.1f} % for the run, {100 * self.optimum.accuracy:.1f} % for its optimum"
+        if self.p_value >= SIGNIFICANT:
+            verdict = "The two cannot be told apart on validation"
+        elif self.run.accuracy > self.optimum.accuracy:
+            verdict = "Stopping short of it was better on validation"
+        else:
+            verdict = "The optimum is better on validation"
+        return f"{verdict}: {accuracies} (exact McNemar test, p = {self.p_value:.2g}, {self.run.n:,} rows)."
 
 
 @dataclass(frozen=True)
@@ -27,7 +56,9 @@ class Certificate:
         gradient_norm: of the cost at the solver's end, 0 at the optimum itself.
         gap: estimate of what the solver's cost still lies above the minimum.
         passes: passes over the training rows that the solver took.
-        val: what the optimum scores on the validation rows, or None where there are none.
+        start_cost: what a network costs that says nothing; what there is to gain is counted from it.
+        rate_share: the learning rate of the last epoch beside that of the first.
+        val: the run and the optimum on the validation rows, or None where there are none.
     """
 
     cost: float
@@ -35,12 +66,40 @@ class Certificate:
     gradient_norm: float
     gap: float
     passes: int
-    val: Metrics | None
+    start_cost: float
+    rate_share: float
+    val: OnValidation | None
 
     @property
     def distance(self) -> float:
         """Cost of the run above the optimal cost."""
         return self.cost - self.optimal_cost
+
+    @property
+    def left(self) -> float:
+        """What the run left of all that there was to gain, as a share."""
+        return self.distance / max(self.start_cost - self.optimal_cost, 1e-12)
+
+    @property
+    def ending(self) -> str:
+        """How the descent ended: ``arrived``, ``rate vanished``, ``under way`` or ``diverged``."""
+        if not math.isfinite(self.distance):
+            return "diverged"
+        if self.left <= ARRIVED:
+            return "arrived"
+        # A rate divided by ten twice is a hundredth, to rounding.
+        return "rate vanished" if self.rate_share <= VANISHED * (1 + 1e-9) else "under way"
+
+    def describe(self) -> str:
+        """How the descent ended, and whether stopping there was a loss or a gain, in words."""
+        endings = {
+            "diverged": "The run diverged.",
+            "arrived": f"The descent arrived: {self.left:.1%} of what there was to gain is left.",
+            "rate vanished": f"The rate vanished before the descent arrived: {self.left:.1%} of what there was to gain "
+            "is left.",
+            "under way": f"The descent was still under way: {self.left:.1%} of what there was to gain is left.",
+        }
+        return " ".join([endings[self.ending], *([self.val.describe()] if self.val else [])])
 
     def to_dict(self) -> dict[str, Any]:
         """The certificate as JSON holds it."""
@@ -51,7 +110,11 @@ class Certificate:
             "gradient_norm": self.gradient_norm,
             "gap_estimate": self.gap,
             "passes": self.passes,
-            "val": self.val.to_dict() if self.val else None,
+            "left": make_finite(self.left),
+            "ending": self.ending,
+            "val": self.val.optimum.to_dict() if self.val else None,
+            "p_value": self.val.p_value if self.val else None,
+            "description": self.describe(),
         }
 
 
@@ -71,27 +134,28 @@ def certify(run: Run, splits: Splits, *, progress: Progress = SILENCE) -> Certif
     if not np.isfinite(start[0]).all():  # a diverged run ends nowhere; the optimum does not depend on the start
         start = np.zeros_like(start[0]), np.zeros_like(start[1])
     optimum = solve_exactly(problem, start, progress=progress)
-    cost = run.evaluation["train"].cost
-    val = _score(optimum, run, splits)
-    return Certificate(cost, optimum.cost, optimum.gradient_norm, optimum.gap, optimum.passes, val)
+    rates = [row.learning_rate for row in run.history]
+    return Certificate(
+        cost=run.evaluation["train"].cost,
+        optimal_cost=optimum.cost,
+        gradient_norm=optimum.gradient_norm,
+        gap=optimum.gap,
+        passes=optimum.passes,
+        start_cost=compute_ignorance(recipe.loss, splits.dataset.n_classes),
+        rate_share=rates[-1] / rates[0],
+        val=_compare(optimum, run, splits),
+    )
 
 
-def _score(optimum: Optimum, run: Run, splits: Splits) -> Metrics | None:
-    """What the optimum scores on the validation rows."""
+def _compare(optimum: Optimum, run: Run, splits: Splits) -> OnValidation | None:
+    """The run and its optimum on the validation rows."""
     if splits.val is None:
         return None
-    network = OneLayer(
-        weights=optimum.weights,
-        bias=optimum.bias,
-        mean=run.network.mean,
-        std=run.network.std,
-        loss=run.recipe.loss,
-        class_names=run.network.class_names,
+    network = replace(run.network, weights=optimum.weights, bias=optimum.bias)
+    said = answer(network, splits.val)
+    correct = run.val_correct if run.val_correct is not None else answer(run.network, splits.val).correct
+    return OnValidation(
+        run.evaluation["val"],
+        said.compute_metrics(network, run.recipe.l2),
+        compute_mcnemar(correct, said.correct).p_value,
     )
-    tally = Tally(1)
-    y = splits.val.y
-    for i, block in enumerate(splits.val.iterate_blocks(BLOCK)):
-        labels = y[i * BLOCK : (i + 1) * BLOCK]
-        tally.add([(get_loss(run.recipe.loss), slice(0, 1))], network.compute_scores(block)[None], labels)
-    norms = np.array([(optimum.weights**2).sum()])
-    return tally.compute_metrics(np.array([run.recipe.l2]), norms)[0]

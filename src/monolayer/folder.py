@@ -205,7 +205,7 @@ def load_certificate(folder: Path) -> dict[str, Any] | None:
         content = json.loads(_read(path))
     except json.JSONDecodeError:
         content = None
-    if not isinstance(content, dict) or "optimal_cost" not in content:
+    if not isinstance(content, dict) or not {"optimal_cost", "description"} <= set(content):
         raise BadData(f"{path}: is not a certificate written by monolayer.")
     return content
 

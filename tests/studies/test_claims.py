@@ -60,7 +60,7 @@ def make_network(weights, loss):
 def make_data(grid=None, optimum=0.9, **changes):
     """What the claims are judged on: every setting alike, but for the changes by key."""
     repeats = {key: tuple(make_scored(key, seed, **changes.get(key, {})) for seed in range(SEEDS)) for key in KEYS}
-    certificate = Certificate(1.0, optimum, 1e-6, 1e-8, 20, None)
+    certificate = Certificate(1.0, optimum, 1e-6, 1e-8, 20, float(np.log(K)), 0.001, None)
     return ClaimData(repeats, grid or make_grid({}), certificate, np.log(K))
 
 

@@ -45,14 +45,13 @@ def show_findings(findings: Sequence[Finding]) -> None:
 
 
 def show_certificate(certificate: Certificate) -> None:
-    """How far the run stopped from the optimum, in two sentences."""
+    """How far the run stopped from the optimum, in three sentences."""
     c = certificate
     print_line(
         f"The lowest cost that this loss and l2 allow is {c.optimal_cost:.4f} (gradient norm {c.gradient_norm:.1e} "
         f"after {c.passes} exact passes); the run stopped {c.distance:.4f} above it."
     )
-    if c.val:
-        print_line(f"The optimum itself scores {_format(c.val)} % on the validation rows.")
+    print_line(c.describe())
 
 
 def show_sweep(sweep: Sweep, top: int) -> None:

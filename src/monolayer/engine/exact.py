@@ -115,14 +115,16 @@ class _Objective:
         from scipy.linalg import solve_triangular
 
         U = point[: -self.n_classes].reshape(self.n_classes, -1)
-        return solve_triangular(self.factor, U.T, lower=True, trans="T").T, point[-self.n_classes :]
+        return solve_triangular(self.factor, U.T, lower=True, trans="T", check_finite=False).T, point[-self.n_classes :]
 
     def evaluate(self, point: Array) -> tuple[float, Array]:
         """Cost, and its gradient in the preconditioned variables."""
         from scipy.linalg import solve_triangular
 
         cost, by_weights, by_bias = compute_cost_and_gradient(self.problem, self.loss, self.y, *self.unpack(point))
-        gradient = np.concatenate([solve_triangular(self.factor, by_weights.T, lower=True).T.ravel(), by_bias])
+        gradient = np.concatenate(
+            [solve_triangular(self.factor, by_weights.T, lower=True, check_finite=False).T.ravel(), by_bias]
+        )
         self.passes += 1
         self.gap = float(gradient @ gradient) / 2
         self.progress.advance("exact optimum", min(self.passes, self.max_passes), self.max_passes, "passes")

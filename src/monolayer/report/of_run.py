@@ -163,7 +163,10 @@ def _make_certificate_section(certificate: dict[str, Any], evaluation: dict[str,
             format_accuracy(at_optimum["accuracy"], at_optimum["n"]) if at_optimum else "–",
         ),
     )
-    text = "The cost of one layer is convex, so an exact solver finds its lowest value; a run stops above it."
+    text = (
+        "The cost of one layer is convex, so an exact solver finds its lowest value; a run stops above it. "
+        f"**{certificate['description']}**"
+    )
     return Section("Distance to the optimum", (Paragraph(text), Table("The certificate.", ("what", "value"), rows)))
 
 

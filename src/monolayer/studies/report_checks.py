@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monolayer.audit.leaked import compute_shift
+from monolayer.certificate import SIGNIFICANT
 from monolayer.diagnosing import summarise_findings
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures.pairs import collect_pairs
@@ -29,7 +30,6 @@ def make_certificate_section(result: StudyResult) -> Section:
     titles = {e.key: e.title for e in result.experiments}
     rows = []
     for key, c in result.certificates.items():
-        val = result.runs[key].evaluation.get("val")
         rows.append(
             (
                 titles[key],
@@ -37,29 +37,30 @@ def make_certificate_section(result: StudyResult) -> Section:
                 f"{c.optimal_cost:.4f}",
                 f"{c.distance:.4f}",
                 f"{c.gap:.0e}",
-                format_accuracy(val.accuracy, val.n) if val else "–",
-                format_accuracy(c.val.accuracy, c.val.n) if c.val else "–",
+                f"{c.ending}: {c.left:.1%} left",
+                format_accuracy(c.val.optimum.accuracy, c.val.optimum.n) if c.val else "–",
+                f"{c.val.p_value:.2g}" if c.val else "–",
             )
         )
     table = Table(
         "Where the descent stopped, and the lowest cost that its loss and l2 allow.",
-        ("experiment", "cost", "lowest cost", "distance", "solver's own gap", "validation % of the run",
-         "validation % of the optimum"),
+        ("experiment", "cost", "lowest cost", "distance", "solver's own gap", "how it ended",
+         "validation % of the optimum", "p"),
         tuple(rows),
-        note="The solver's own gap estimates how much lower than the lowest cost found the true minimum may lie.",
+        note="The solver's own gap estimates how much lower than the lowest cost found the true minimum may lie. Left: "
+        "of what there was to gain over a network that says nothing. p: exact McNemar test between the run and its "
+        "optimum on the validation rows.",
     )  # fmt: skip
     return Section("Distance to the optimum", (Paragraph(_explain_certificates(result)), table), "optimum")
 
 
 def _explain_certificates(result: StudyResult) -> str:
-    better = [
-        key
-        for key, c in result.certificates.items()
-        if c.val and c.val.accuracy > result.runs[key].evaluation["val"].accuracy
-    ]
-    n = len(result.certificates)
-    judged = f"On validation {len(better)} of the {n} optima score higher than the runs that stopped short of them" + (
-        ": stopping early was, if anything, a gain." if 2 * len(better) < n else "."
+    compared = [c.val for c in result.certificates.values() if c.val]
+    told = [val for val in compared if val.p_value < SIGNIFICANT]
+    n_better = sum(val.run.accuracy > val.optimum.accuracy for val in told)
+    judged = (
+        f"On validation, stopping short of the optimum was better in {n_better} of {len(compared)} and worse in "
+        f"{len(told) - n_better}; the others cannot be told apart."
     )
     return (
         "The cost of one layer is convex: it has one lowest value, and an exact solver (L-BFGS, preconditioned) finds "
