@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from monolayer.epochs import TrainOptions
 from monolayer.errors import BadData, BadInput
 from monolayer.folder import load_evaluation, load_history, load_recipe, open_new_folder, save_run, save_sweep
 from monolayer.recipe import Recipe
 from monolayer.sweeping import sweep
-from monolayer.training import TrainOptions, train
+from monolayer.training import train
 from tests.made import make_dataset
 
 

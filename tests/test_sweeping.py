@@ -3,10 +3,12 @@ import itertools
 import numpy as np
 import pytest
 
+from monolayer.axes import make_grid
+from monolayer.epochs import TrainOptions
 from monolayer.errors import BadInput
 from monolayer.recipe import Recipe
-from monolayer.sweeping import group_recipes, make_grid, sweep
-from monolayer.training import TrainOptions, train
+from monolayer.sweeping import group_recipes, sweep
+from monolayer.training import train
 from tests.made import make_dataset
 
 BASE = Recipe(epochs=3, batch_size=10)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from monolayer.data.dataset import Dataset
+from monolayer.epochs import TrainOptions
 from monolayer.errors import BadData, BadInput
 from monolayer.recipe import Recipe
-from monolayer.training import TrainOptions, evaluate_test, train, train_bank
+from monolayer.training import evaluate_test, train, train_bank
 from tests.made import make_dataset
 from tests.reference import plain_loop
 

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from monolayer.data.load import load
     from monolayer.data.splits import Splits
     from monolayer.diagnosing import diagnose_run, diagnose_sweep
+    from monolayer.epochs import TrainOptions
     from monolayer.errors import BadData, BadInput, DataUnavailable, MonolayerError
     from monolayer.evaluate.metrics import Metrics
+    from monolayer.history import EpochRow
     from monolayer.network import OneLayer
     from monolayer.recipe import Recipe
     from monolayer.sweeping import Sweep, sweep
-    from monolayer.training import EpochRow, Run, TrainOptions, evaluate_test, train
+    from monolayer.training import Run, evaluate_test, train
 
 __version__ = "0.1.0"
 
@@ -32,7 +34,7 @@ _HOMES = {
     "DataUnavailable": "errors",
     "Dataset": "data.dataset",
     "Duplicate": "audit.leakage",
-    "EpochRow": "training",
+    "EpochRow": "history",
     "Finding": "audit.finding",
     "Metrics": "evaluate.metrics",
     "MonolayerError": "errors",
@@ -41,7 +43,7 @@ _HOMES = {
     "Run": "training",
     "Splits": "data.splits",
     "Sweep": "sweeping",
-    "TrainOptions": "training",
+    "TrainOptions": "epochs",
     "certify": "certificate",
     "diagnose_run": "diagnosing",
     "diagnose_sweep": "diagnosing",

@@ -15,10 +15,10 @@ from monolayer.evaluate.calibrated import Calibration, Rescaled, measure_reading
 from monolayer.evaluate.calibration import READINGS_OF_LOSS
 from monolayer.evaluate.significance import Interval, McNemar, compute_difference_interval, compute_mcnemar
 from monolayer.folder import load_answers, load_evaluation, load_history, load_network, load_recipe
+from monolayer.history import EpochRow
 from monolayer.network import OneLayer
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
-from monolayer.training import EpochRow
 
 Array = npt.NDArray[Any]
 SAME = 1e-9  # relative: rates and l2 that were meant to be equal

@@ -22,10 +22,11 @@ from safetensors.numpy import save
 
 from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.answers import Answers
+from monolayer.history import HISTORY_COLUMNS, EpochRow
 from monolayer.network import OneLayer
 from monolayer.recipe import Recipe
 from monolayer.sweeping import Sweep
-from monolayer.training import HISTORY_COLUMNS, EpochRow, Run
+from monolayer.training import Run
 
 RECIPE = "recipe.json"
 HISTORY = "history.csv"

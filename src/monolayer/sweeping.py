@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,13 +9,15 @@ from functools import cached_property
 from typing import Any
 
 from monolayer.audit.finding import Finding
+from monolayer.axes import make_grid
 from monolayer.data.scaler import fit_scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.bank import SHARED_FIELDS
+from monolayer.epochs import TrainOptions
 from monolayer.errors import BadInput
-from monolayer.recipe import FIELDS, Recipe
+from monolayer.recipe import Recipe
 from monolayer.selection import Selection, analyse_selection
-from monolayer.training import Run, TrainOptions, check_recipe, train_bank
+from monolayer.training import Run, check_recipe, train_bank
 
 # A bank holds its weights three times over while it trains: 64 members of 10 classes on CIFAR-10 take 24 MiB.
 MAX_MEMBERS = 64
@@ -110,21 +111,6 @@ def sweep(splits: Splits, base: Recipe | None = None, *, options: TrainOptions |
 def _list_values(axis: Any) -> tuple[Any, ...]:
     """An axis's values; a single value, text included, is an axis of one."""
     return tuple(axis) if isinstance(axis, Iterable) and not isinstance(axis, str) else (axis,)
-
-
-def make_grid(base: Recipe, axes: dict[str, tuple[Any, ...]]) -> list[Recipe]:
-    """Every combination of the axes' values, the last axis running fastest; repeated recipes are kept once.
-
-    Raises:
-        BadInput: if an axis is no recipe field, or has no values, or a value is not accepted.
-    """
-    for name, axis in axes.items():
-        if name not in FIELDS:
-            raise BadInput(f"A recipe has no field {name!r} to sweep; it has {', '.join(FIELDS)}.")
-        if not axis:
-            raise BadInput(f"The axis {name} has no values; give at least one.")
-    recipes = [base.replace(**dict(zip(axes, point, strict=True))) for point in itertools.product(*axes.values())]
-    return list(dict.fromkeys(recipes))
 
 
 def group_recipes(recipes: Sequence[Recipe]) -> list[list[Recipe]]:

@@ -1,10 +1,9 @@
-"""Recipes and splits in, runs out: the epoch loop and its history."""
+"""Recipes and splits in, runs out."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,38 +13,17 @@ from monolayer.audit.finding import Finding
 from monolayer.audit.learning_rate import TOO_HIGH, check_diverged
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.data.splits import Rows, Splits
-from monolayer.engine.bank import Bank, make_bank, make_batch_order, resume_bank
-from monolayer.engine.numpy_engine import NumpyEngine, open_numpy_engine
+from monolayer.engine.bank import make_bank, resume_bank
+from monolayer.epochs import BankTraining, Measured, TrainOptions
 from monolayer.errors import BadInput
 from monolayer.evaluate.answers import Answers
-from monolayer.evaluate.metrics import Metrics, Tally, make_finite
+from monolayer.evaluate.metrics import Metrics
+from monolayer.history import EpochRow
 from monolayer.losses import get_loss
 from monolayer.network import BLOCK, OneLayer
-from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class EpochRow:
-    """One epoch of a run's history; None where that epoch was not evaluated, or there are no validation rows."""
-
-    epoch: int
-    learning_rate: float
-    train_loss: float | None = None
-    train_cost: float | None = None
-    train_accuracy: float | None = None
-    val_loss: float | None = None
-    val_cost: float | None = None
-    val_accuracy: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The row as JSON holds it: a diverged loss becomes None."""
-        return {name: make_finite(value) for name, value in asdict(self).items()}
-
-
-HISTORY_COLUMNS = tuple(column.name for column in fields(EpochRow))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +39,7 @@ class Run:
         seconds: training alone, evaluation each epoch included; for a bank, of the whole bank.
         findings: what was noticed.
         val_correct: whether each validation row was right after the last epoch, (n,) bool; None without such rows.
+        has_left: whether it left its bank before the last epoch, having diverged beyond return.
     """
 
     recipe: Recipe
@@ -70,6 +49,7 @@ class Run:
     seconds: float
     findings: tuple[Finding, ...] = ()
     val_correct: Array | None = None
+    has_left: bool = False
 
     @property
     def has_diverged(self) -> bool:
@@ -78,8 +58,8 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every epoch of the recipe was run."""
-        return len(self.history) == self.recipe.epochs
+        """Whether every epoch of the recipe was run, as far as there was any use in it."""
+        return self.has_left or len(self.history) == self.recipe.epochs
 
     def to_dict(self) -> dict[str, Any]:
         """The run as ``monolayer train --json`` prints it."""
@@ -90,32 +70,6 @@ class Run:
             "epochs_done": len(self.history),
             "findings": [finding.to_dict() for finding in self.findings],
         }
-
-
-def _never() -> bool:
-    return False
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How to train, as opposed to what: nothing here changes a weight.
-
-    Args:
-        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch
-            of a single run, only the last of a sweep.
-        val_every: the same for the validation rows, with whole numbers only.
-        on_epoch: called after each epoch with the newest row of every member's history.
-        should_stop: asked after each epoch; True ends the training there, with everything so far kept.
-        progress: told how far it is.
-        task: what the progress display calls this.
-    """
-
-    train_every: int | None = None
-    val_every: int = 1
-    on_epoch: Callable[[list[EpochRow]], None] | None = None
-    should_stop: Callable[[], bool] = _never
-    progress: Progress = field(default=SILENCE, repr=False)
-    task: str = "training"
 
 
 def train(splits: Splits, recipe: Recipe | None = None, *, options: TrainOptions | None = None, **changes: Any) -> Run:
@@ -154,9 +108,9 @@ def train_bank(
         bank = resume_bank(recipes, starts)
     else:
         bank = make_bank(recipes, scaler or fit_scaler(splits.train), splits.dataset.n_classes)
-    with open_numpy_engine(bank, splits.dataset.image_shape) as engine:
-        outcome = _run_epochs(engine, splits, options)
-    return [_make_run(bank, member, splits, outcome) for member in range(bank.n_members)]
+    training = BankTraining(bank, splits, options)
+    training.run()
+    return make_runs(training, splits)
 
 
 def compute_ignorance(loss: str, n_classes: int) -> float:
@@ -217,88 +171,20 @@ def add_test_metrics(run: Run, answers: Answers) -> Run:
     return replace(run, evaluation={**run.evaluation, "test": test})
 
 
-@dataclass(frozen=True, eq=False)
-class _Evaluation:
-    """Measures of some rows by their name, one dictionary a member, and which rows each member has right, (M, n)."""
-
-    metrics: list[dict[str, Metrics]]
-    correct: dict[str, Array]
-
-
-@dataclass(frozen=True, eq=False)
-class _Outcome:
-    """What the epoch loop gives back: a history a member, the last evaluation, and the seconds it took."""
-
-    histories: list[list[EpochRow]]
-    evaluation: _Evaluation
-    seconds: float
+def make_runs(training: BankTraining, splits: Splits) -> list[Run]:
+    """A run a member of a bank, where its training stands now."""
+    measured, histories = training.measure(), training.collect_histories()
+    return [
+        _make_run(training, member, histories[member], measured[member], splits)
+        for member in range(training.bank.n_members)
+    ]
 
 
-def _run_epochs(engine: NumpyEngine, splits: Splits, options: TrainOptions) -> _Outcome:
-    start = time.perf_counter()
-    bank = engine.bank
-    batch_order = make_batch_order(bank.recipes[0], bank.n_classes, bank.V.shape[1])
-    histories: list[list[EpochRow]] = [[] for _ in bank.recipes]
-    epochs = bank.recipes[0].epochs
-    options.progress.advance(options.task, 0, epochs, "epochs")
-    for epoch in range(1, epochs + 1):
-        rates = np.array([recipe.compute_rate(epoch) for recipe in bank.recipes])
-        engine.run_epoch(splits.train, *batch_order.draw_epoch(len(splits.train)), rates)
-        stop = epoch == epochs or options.should_stop()
-        chosen = _choose_rows(splits, options, epoch, stop)
-        evaluation = _evaluate(engine, chosen)
-        for history, rate, measures in zip(histories, rates, evaluation.metrics, strict=True):
-            history.append(_make_row(epoch, float(rate), measures))
-        if options.on_epoch:
-            options.on_epoch([history[-1] for history in histories])
-        options.progress.advance(options.task, epoch, epochs, "epochs")
-        # Asked once more, since the wish may have come while the rows were evaluated: if all are, this is the end.
-        if stop or (len(chosen) == 1 + (splits.val is not None) and options.should_stop()):
-            break
-    return _Outcome(histories, evaluation, time.perf_counter() - start)
-
-
-def _choose_rows(splits: Splits, options: TrainOptions, epoch: int, is_last: bool) -> dict[str, Rows]:
-    def is_due(every: int) -> bool:
-        return is_last or (every > 0 and epoch % every == 0)
-
-    chosen = {"train": splits.train} if is_due(1 if options.train_every is None else options.train_every) else {}
-    if splits.val is not None and is_due(options.val_every):
-        chosen["val"] = splits.val
-    return chosen
-
-
-def _evaluate(engine: NumpyEngine, chosen: dict[str, Rows]) -> _Evaluation:
-    bank = engine.bank
-    if not chosen:
-        return _Evaluation([{} for _ in bank.recipes], {})
-    l2, squared_norms = np.array([recipe.l2 for recipe in bank.recipes]), bank.compute_squared_norms()
-    tallies = {name: _tally(engine, rows) for name, rows in chosen.items()}
-    measured = {name: tally.compute_metrics(l2, squared_norms) for name, tally in tallies.items()}
-    metrics = [{name: column[m] for name, column in measured.items()} for m in range(bank.n_members)]
-    return _Evaluation(metrics, {name: tally.correct for name, tally in tallies.items()})
-
-
-def _tally(engine: NumpyEngine, rows: Rows) -> Tally:
-    tally = Tally(engine.bank.n_members)
-    groups = engine.bank.group_by_loss()
-    for scores, y in engine.iterate_scores(rows):
-        tally.add(groups, scores, y)
-    return tally
-
-
-def _make_row(epoch: int, rate: float, measures: dict[str, Metrics]) -> EpochRow:
-    columns = {
-        f"{name}_{column}": value
-        for name, metrics in measures.items()
-        for column, value in asdict(metrics).items()
-        if column != "n"
-    }
-    return EpochRow(epoch, rate, **columns)
-
-
-def _make_run(bank: Bank, member: int, splits: Splits, outcome: _Outcome) -> Run:
-    recipe, dataset = bank.recipes[member], splits.dataset
+def _make_run(
+    training: BankTraining, member: int, history: tuple[EpochRow, ...], measured: Measured, splits: Splits
+) -> Run:
+    bank, dataset = training.bank, splits.dataset
+    recipe = bank.recipes[member]
     network = OneLayer(
         weights=bank.compute_weights(member),
         bias=bank.bias[member :: bank.n_members].copy(),
@@ -315,15 +201,15 @@ def _make_run(bank: Bank, member: int, splits: Splits, outcome: _Outcome) -> Run
             "splits": splits.fingerprint,
         },
     )
-    history = outcome.histories[member]
     losses = [row.train_loss for row in history if row.train_loss is not None]
     ignorant = compute_ignorance(recipe.loss, dataset.n_classes)
     return Run(
         recipe=recipe,
         network=network,
-        history=tuple(history),
-        evaluation=outcome.evaluation.metrics[member],
-        seconds=outcome.seconds,
+        history=history,
+        evaluation=measured.metrics,
+        seconds=training.seconds,
         findings=tuple(check_diverged(recipe, losses, ignorant)),
-        val_correct=outcome.evaluation.correct["val"][member] if splits.val is not None else None,
+        val_correct=measured.val_correct,
+        has_left=member not in training.alive,
     )

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monolayer.engine.numpy_engine import _mirror
+from monolayer.epochs import TrainOptions
 from monolayer.recipe import Recipe
-from monolayer.training import TrainOptions, train, train_bank
+from monolayer.training import train, train_bank
 from tests.made import make_dataset
 from tests.reference import plain_loop
 

@@ -8,13 +8,14 @@ from monolayer.data.scaler import Scaler
 from monolayer.engine.bank import make_bank
 from monolayer.evaluate.answers import Answers
 from monolayer.evaluate.metrics import Metrics
+from monolayer.history import EpochRow
 from monolayer.network import OneLayer
 from monolayer.recipe import Recipe
 from monolayer.studies import claims
 from monolayer.studies.measured import Scored
 from monolayer.studies.verdicts import ClaimData
 from monolayer.sweeping import Sweep
-from monolayer.training import EpochRow, Run
+from monolayer.training import Run
 
 N, K, SEEDS, SIDE = 600, 4, 4, 6
 LABELS = np.random.default_rng(0).integers(0, K, N)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monolayer.errors import BadInput
 
+if TYPE_CHECKING:
+    from monolayer.axes import Axis
 
-def parse_axes(grid: list[str]) -> dict[str, tuple[Any, ...]]:
-    """Axes by field name from words such as ``learning-rate=0.001,0.01``.
+USAGE = "NAME=VALUE,VALUE,... (such as learning-rate=0.001,0.01) or NAME=log:LOW:HIGH:N (or linear:LOW:HIGH:N)"
+
+
+def parse_axes(grid: list[str]) -> dict[str, Axis]:
+    """Axes by field name from words such as ``learning-rate=0.001,0.01`` or ``l2=log:1e-5:1e-1:20``.
+
+    A range without its N is left a range, to be drawn from.
 
     Raises:
         BadInput: if a word is no axis, names no field or one twice, or a value cannot be read.
@@ -16,22 +23,47 @@ def parse_axes(grid: list[str]) -> dict[str, tuple[Any, ...]]:
     from monolayer.recipe import Recipe
 
     defaults = Recipe().to_dict()
-    axes: dict[str, tuple[Any, ...]] = {}
+    axes: dict[str, Axis] = {}
     for word in grid:
-        name, texts = _parse_axis(word)
+        name, text = _cut(word)
         if name not in defaults:
             raise BadInput(f"--grid {word!r}: a recipe has no field {name!r}; it has {', '.join(defaults)}.")
         if name in axes:
             raise BadInput(f"--grid names {name} twice; list all its values in one, such as {name}=1,2,3.")
-        axes[name] = tuple(_read_value(name, text, type(defaults[name])) for text in texts)
+        axes[name] = _read_axis(name, text, type(defaults[name]))
     return axes
 
 
-def _parse_axis(word: str) -> tuple[str, list[str]]:
+def _cut(word: str) -> tuple[str, str]:
     name, equals, text = word.partition("=")
     if not equals or not text.strip():
-        raise BadInput(f"--grid {word!r} is not NAME=VALUE,VALUE,... (such as learning-rate=0.001,0.01).")
-    return name.strip().replace("-", "_"), [value.strip() for value in text.split(",")]
+        raise BadInput(f"--grid {word!r} is not {USAGE}.")
+    return name.strip().replace("-", "_"), text.strip()
+
+
+def _read_axis(name: str, text: str, kind: type) -> Axis:
+    from monolayer.axes import KINDS
+
+    if kind is not str and text.split(":")[0] in KINDS:
+        return _read_range(name, text, kind)
+    return tuple(_read_value(name, value.strip(), kind) for value in text.split(","))
+
+
+def _read_range(name: str, text: str, kind: type) -> Axis:
+    from monolayer.axes import Range
+
+    scale, *words = text.split(":")
+    try:
+        low, high = float(words[0]), float(words[1])
+        n = int(words[2]) if len(words) == 3 else None
+    except (ValueError, IndexError):
+        words = []
+    if len(words) not in (2, 3):
+        raise BadInput(f"--grid {name}: {text!r} is not {scale}:LOW:HIGH or {scale}:LOW:HIGH:N.")
+    axis = Range(scale, low, high)
+    if n is None:
+        return axis
+    return tuple(dict.fromkeys(kind(round(value) if kind is int else value) for value in axis.spread(n)))
 
 
 def _read_value(name: str, text: str, kind: type) -> Any:

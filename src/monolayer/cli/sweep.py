@@ -17,8 +17,15 @@ def sweep(
     context: typer.Context,
     dataset: opt.DatasetName,
     grid: Annotated[
-        list[str], typer.Option(help="An axis, such as learning-rate=0.001,0.005,0.01; give the option once an axis.")
+        list[str],
+        typer.Option(
+            help="An axis, such as learning-rate=0.001,0.01 or l2=log:1e-5:0.1:9; give the option once an axis."
+        ),
     ],
+    random: Annotated[
+        int | None,
+        typer.Option(help="Draw so many recipes in place of all combinations.", show_default="all combinations"),
+    ] = None,
     loss: opt.Loss = "cross-entropy",
     learning_rate: opt.LearningRate = 0.001,
     l2: opt.L2 = 0.0,
@@ -42,17 +49,20 @@ def sweep(
     """Train every combination of the axes' values side by side; the test rows stay sealed.
 
     Example: monolayer sweep cifar10 --grid learning-rate=0.001,0.01 --grid l2=0,0.001 --epochs 40 --out runs/grid
+
+    Example: monolayer sweep cifar10 --grid learning-rate=log:1e-4:1e-1 --grid flip=0,0.5 --random 64
     """
     axes = parse_axes(grid)
     base = opt.read_recipe(context)
     from monolayer.audit.finding import check_codes
+    from monolayer.axes import collect_axes, draw_recipes, make_grid
     from monolayer.diagnosing import diagnose_sweep
+    from monolayer.epochs import TrainOptions
     from monolayer.folder import open_new_folder
     from monolayer.report.of_run import save_sweep_with_report
-    from monolayer.sweeping import make_grid, train_recipes
-    from monolayer.training import TrainOptions
+    from monolayer.sweeping import train_recipes
 
-    recipes = make_grid(base, axes)
+    recipes = make_grid(base, axes) if random is None else draw_recipes(base, axes, random)
     check_codes(mute or ())
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
@@ -62,7 +72,7 @@ def sweep(
         )
         with catch_interruption(console) as interruption:
             settings = TrainOptions(0, 1, None, interruption.should_stop, console, "sweep")
-            result = train_recipes(splits, recipes, axes, settings)
+            result = train_recipes(splits, recipes, collect_axes(recipes, axes), settings)
         console.close()
         result = diagnose_sweep(result, splits, muted=mute or ())
         if folder:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from monolayer.certificate import Certificate
     from monolayer.cli.console import Console
     from monolayer.data.splits import Splits
+    from monolayer.history import EpochRow
     from monolayer.recipe import Recipe
-    from monolayer.training import EpochRow, Run
+    from monolayer.training import Run
 
 
 def train(
@@ -88,8 +89,9 @@ def train(
 
 
 def _run(splits: Splits, recipe: Recipe, every: int, console: Console) -> Run:
+    from monolayer.epochs import TrainOptions
     from monolayer.report.of_history import format_epoch
-    from monolayer.training import TrainOptions, train
+    from monolayer.training import train
 
     def tell(rows: list[EpochRow]) -> None:
         console.say(format_epoch(rows[0], recipe.epochs))

@@ -60,6 +60,20 @@ class Bank:
                 groups.append((get_loss(recipe.loss), slice(m, m + 1)))
         return groups
 
+    def take(self, members: Sequence[int]) -> Bank:
+        """A bank of some of the members, with a copy of their weights and biases."""
+        rows = self._find_rows(members)
+        return Bank(tuple(self.recipes[m] for m in members), self.V[rows], self.bias[rows], self.scaler)
+
+    def put(self, members: Sequence[int], part: Bank) -> None:
+        """Write the weights and biases of a bank that was taken from this one back to their places."""
+        rows = self._find_rows(members)
+        self.V[rows], self.bias[rows] = part.V, part.bias
+
+    def _find_rows(self, members: Sequence[int]) -> Array:
+        places = np.arange(self.n_classes)[:, None] * self.n_members + np.asarray(members)
+        return np.asarray(places.ravel())
+
     def compute_weights(self, member: int) -> Array:
         """W of one member, (K, D), in the bank's dtype."""
         V = self.V[member :: self.n_members]

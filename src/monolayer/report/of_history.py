@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monolayer.training import EpochRow
+from monolayer.history import EpochRow
 
 
 def format_epoch(row: EpochRow, epochs: int) -> str:

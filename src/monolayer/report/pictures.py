@@ -22,9 +22,9 @@ from monolayer.figures import (
     save_csv,
     save_png,
 )
+from monolayer.history import EpochRow
 from monolayer.network import OneLayer
 from monolayer.report.document import FigureBlock
-from monolayer.training import EpochRow
 
 Array = npt.NDArray[Any]
 _PART_NAMES = {"train": "training", "val": "validation"}

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from monolayer.data.scaler import Scaler
 from monolayer.data.splits import Rows, Splits
+from monolayer.epochs import TrainOptions
 from monolayer.evaluate.metrics import Metrics
 from monolayer.progress import Progress
 from monolayer.recipe import Recipe
-from monolayer.training import Run, TrainOptions, train_bank
+from monolayer.training import Run, train_bank
 
 WHY_OPENED = "the original's procedures, run again: they train ON the test images, to show what that prints"
 

@@ -11,11 +11,13 @@ from typing import Any
 from monolayer.audit.duplicated import DUPLICATED
 from monolayer.audit.finding import Finding
 from monolayer.audit.leaked import Leaked, find_leaked
+from monolayer.axes import make_grid
 from monolayer.certificate import Certificate, certify
 from monolayer.data.dataset import Dataset
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.data.splits import Rows, Splits, choose_val_size
 from monolayer.diagnosing import check_leaked, diagnose_run, diagnose_sweep
+from monolayer.epochs import TrainOptions
 from monolayer.evaluate.calibrated import Calibration, Rescaled, measure_readings, rescale
 from monolayer.evaluate.metrics import Metrics
 from monolayer.progress import SILENCE, Progress
@@ -25,8 +27,8 @@ from monolayer.studies.claims import judge_all
 from monolayer.studies.measured import Scored
 from monolayer.studies.stages import Stages, estimate_banks
 from monolayer.studies.verdicts import ClaimData, Verdict
-from monolayer.sweeping import Sweep, group_recipes, make_grid, train_recipes
-from monolayer.training import Run, TrainOptions, add_test_metrics, answer, answer_all, train_bank
+from monolayer.sweeping import Sweep, group_recipes, train_recipes
+from monolayer.training import Run, add_test_metrics, answer, answer_all, train_bank
 
 GRID_AXES: dict[str, tuple[Any, ...]] = {
     "l2": (0.0, 0.001, 0.1, 1.0),

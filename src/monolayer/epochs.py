@@ -1,0 +1,256 @@
+"""A bank in training: the epoch loop, which can be left and taken up again between any two epochs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.data.splits import Rows, Splits
+from monolayer.engine.bank import Bank, make_batch_order
+from monolayer.engine.numpy_engine import NumpyEngine, open_numpy_engine
+from monolayer.evaluate.metrics import Metrics, Tally
+from monolayer.history import EpochRow, make_row
+from monolayer.progress import SILENCE, Progress
+from monolayer.recipe import Recipe
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class BankState:
+    """Where a bank stands between two epochs: all that going on needs besides the recipes and the rows.
+
+    Args:
+        epoch: epochs done.
+        V: as :class:`Bank` has it, (K * M, D), of every member, those that have left included.
+        bias: (K * M,).
+        alive: places of the members that still train.
+        histories: a list of rows a member; those that have left have fewer.
+        seconds: training time so far.
+    """
+
+    epoch: int
+    V: Array
+    bias: Array
+    alive: tuple[int, ...]
+    histories: tuple[tuple[EpochRow, ...], ...]
+    seconds: float
+
+
+class Keeper(Protocol):
+    """Where the state of a bank is kept, so that a run that is killed can be taken up again."""
+
+    def load(self, recipes: Sequence[Recipe]) -> BankState | None:
+        """The last state kept of the bank of these recipes, or None."""
+
+    def offer(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
+        """Keep the state, or let it pass if keeping would cost too much now; the last of a stretch is always kept."""
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train, as opposed to what: nothing here changes a weight.
+
+    Args:
+        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch
+            of a single run, only the last of a sweep.
+        val_every: the same for the validation rows, with whole numbers only.
+        on_epoch: called after each epoch with the newest row of every member's history.
+        should_stop: asked after each epoch; True ends the training there, with everything so far kept.
+        progress: told how far it is.
+        task: what the progress display calls this.
+        keeper: keeps the state after each epoch, and gives it back to a run that was killed.
+    """
+
+    train_every: int | None = None
+    val_every: int = 1
+    on_epoch: Callable[[list[EpochRow]], None] | None = None
+    should_stop: Callable[[], bool] = _never
+    progress: Progress = field(default=SILENCE, repr=False)
+    task: str = "training"
+    keeper: Keeper | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A member's last evaluation: measures by name of the rows, and which validation rows it has right, (n,) bool."""
+
+    metrics: dict[str, Metrics]
+    val_correct: Array | None
+
+
+class BankTraining:
+    """A bank with the epochs it has behind it.
+
+    A member whose validation loss is no finite number has left for good: no later step can mend it. The others train on
+    without it.
+    """
+
+    def __init__(self, bank: Bank, splits: Splits, options: TrainOptions) -> None:
+        self.bank = bank
+        self.epoch = 0
+        self.alive: list[int] = list(range(bank.n_members))
+        self.histories: list[list[EpochRow]] = [[] for _ in bank.recipes]
+        self.is_stopped = False
+        self.seconds = 0.0
+        self._splits = splits
+        self._options = options
+        self._order = make_batch_order(bank.recipes[0], bank.n_classes, bank.V.shape[1])
+        self._measured: dict[int, Measured] = {}
+        if options.keeper and (state := options.keeper.load(bank.recipes)):
+            self._restore(state)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that the recipes ask for."""
+        return self.bank.recipes[0].epochs
+
+    def run(self, until: int | None = None) -> None:
+        """Train up to this epoch (the recipes' last), or until the wish to stop comes or nobody is left."""
+        until = self.epochs if until is None else until
+        self._options.progress.advance(self._options.task, self.epoch, until, "epochs")
+        while self.epoch < until and self.alive and not self.is_stopped:
+            self._run_stretch(until)
+        if self.epoch < until and not self.is_stopped:  # nobody is left
+            self._options.progress.advance(self._options.task, until, until, "epochs")
+
+    def keep_only(self, members: Sequence[int]) -> None:
+        """Let every member leave but these."""
+        self._part_from(set(self.alive) - set(members))
+        self._offer(is_last=True)
+
+    def measure(self) -> list[Measured]:
+        """Training and validation rows as every member answers them where it stands."""
+        # Those that train and those that have left, apart: sums beside other members differ in the last digit, and a
+        # training that was taken up again must measure as one that was never left.
+        for members in (self.alive, [m for m in range(self.bank.n_members) if m not in self.alive]):
+            if not self._measured.keys() >= set(members):
+                start = time.perf_counter()
+                with open_numpy_engine(self._pick(members), self._splits.dataset.image_shape) as engine:
+                    self._note(members, _evaluate(engine, self._choose_rows(is_last=True)))
+                self.seconds += time.perf_counter() - start
+        return [self._measured[m] for m in range(self.bank.n_members)]
+
+    def collect_histories(self) -> list[tuple[EpochRow, ...]]:
+        """A history a member; the last row has all that is measured of where it stands."""
+        measured = self.measure()
+        return [
+            (*rows[:-1], make_row(rows[-1].epoch, rows[-1].learning_rate, found.metrics)) if rows else ()
+            for rows, found in zip(self.histories, measured, strict=True)
+        ]
+
+    def _pick(self, members: list[int]) -> Bank:
+        return self.bank if len(members) == self.bank.n_members else self.bank.take(members)
+
+    def _run_stretch(self, until: int) -> None:
+        """Epochs with the same members, until some leave or there is another reason to end."""
+        members = list(self.alive)
+        active = self._pick(members)
+        with open_numpy_engine(active, self._splits.dataset.image_shape) as engine:
+            while self.epoch < until and self.alive == members and not self.is_stopped:
+                start = time.perf_counter()
+                self._run_epoch(engine, members)
+                if active is not self.bank:
+                    self.bank.put(members, active)
+                self.seconds += time.perf_counter() - start
+                self._tell(members, until)
+                self.is_stopped = self.epoch < self.epochs and self._options.should_stop()
+                self._offer(is_last=self.epoch == until or self.is_stopped)
+
+    def _run_epoch(self, engine: NumpyEngine, members: list[int]) -> None:
+        self.epoch += 1
+        rates = np.array([recipe.compute_rate(self.epoch) for recipe in engine.bank.recipes])
+        rows = self._splits.train
+        engine.run_epoch(rows, *self._order.draw_epoch(len(rows)), rates)
+        for m in members:
+            self._measured.pop(m, None)
+        evaluation = _evaluate(engine, self._choose_rows(is_last=self.epoch == self.epochs))
+        self._note(members, evaluation)
+        for m, rate, metrics in zip(members, rates, evaluation.metrics, strict=True):
+            self.histories[m].append(make_row(self.epoch, float(rate), metrics))
+        lost = {m for m, metrics in zip(members, evaluation.metrics, strict=True) if _is_lost(metrics)}
+        self._part_from(lost)
+
+    def _part_from(self, leaving: set[int]) -> None:
+        self.alive = [m for m in self.alive if m not in leaving]
+        for m in leaving:
+            self._measured.pop(m, None)
+
+    def _note(self, members: list[int], evaluation: _Evaluation) -> None:
+        """Remember an evaluation of all the rows that there are; a partial one is for the history only."""
+        if set(evaluation.tallies) == set(self._choose_rows(is_last=True)):
+            for place, m in enumerate(members):
+                val = evaluation.tallies.get("val")
+                self._measured[m] = Measured(evaluation.metrics[place], val.correct[place] if val else None)
+
+    def _choose_rows(self, *, is_last: bool) -> dict[str, Rows]:
+        def is_due(every: int) -> bool:
+            return is_last or (every > 0 and self.epoch % every == 0)
+
+        every = 1 if self._options.train_every is None else self._options.train_every
+        chosen = {"train": self._splits.train} if is_due(every) else {}
+        if self._splits.val is not None and is_due(self._options.val_every):
+            chosen["val"] = self._splits.val
+        return chosen
+
+    def _tell(self, members: list[int], until: int) -> None:
+        if self._options.on_epoch:
+            self._options.on_epoch([self.histories[m][-1] for m in members])
+        self._options.progress.advance(self._options.task, self.epoch, until, "epochs")
+
+    def _offer(self, *, is_last: bool) -> None:
+        if self._options.keeper:
+            self._options.keeper.offer(self.bank.recipes, self._make_state, is_last=is_last)
+
+    def _make_state(self) -> BankState:
+        histories = tuple(map(tuple, self.histories))
+        return BankState(self.epoch, self.bank.V, self.bank.bias, tuple(self.alive), histories, self.seconds)
+
+    def _restore(self, state: BankState) -> None:
+        self.bank.V[:], self.bank.bias[:] = state.V, state.bias
+        self.epoch, self.seconds = state.epoch, state.seconds
+        self.alive, self.histories = list(state.alive), [list(rows) for rows in state.histories]
+        # The generators' states need no keeping: the draws of the epochs behind it are drawn again, in milliseconds.
+        for _ in range(state.epoch):
+            self._order.draw_epoch(len(self._splits.train))
+
+
+@dataclass(frozen=True, eq=False)
+class _Evaluation:
+    """Measures by name of the rows, one dictionary a member, and the counts behind them by name of the rows."""
+
+    metrics: list[dict[str, Metrics]]
+    tallies: dict[str, Tally]
+
+
+def _is_lost(metrics: dict[str, Metrics]) -> bool:
+    return "val" in metrics and not math.isfinite(metrics["val"].loss)
+
+
+def _evaluate(engine: NumpyEngine, chosen: dict[str, Rows]) -> _Evaluation:
+    bank = engine.bank
+    if not chosen:
+        return _Evaluation([{} for _ in bank.recipes], {})
+    l2, squared_norms = np.array([recipe.l2 for recipe in bank.recipes]), bank.compute_squared_norms()
+    tallies = {name: _tally(engine, rows) for name, rows in chosen.items()}
+    measured = {name: tally.compute_metrics(l2, squared_norms) for name, tally in tallies.items()}
+    metrics = [{name: column[m] for name, column in measured.items()} for m in range(bank.n_members)]
+    return _Evaluation(metrics, tallies)
+
+
+def _tally(engine: NumpyEngine, rows: Rows) -> Tally:
+    tally = Tally(engine.bank.n_members)
+    groups = engine.bank.group_by_loss()
+    for scores, y in engine.iterate_scores(rows):
+        tally.add(groups, scores, y)
+    return tally

@@ -1,0 +1,40 @@
+"""History: what each epoch of a run measured."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from monolayer.evaluate.metrics import Metrics, make_finite
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One epoch of a run's history; None where that epoch was not evaluated, or there are no validation rows."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float | None = None
+    train_cost: float | None = None
+    train_accuracy: float | None = None
+    val_loss: float | None = None
+    val_cost: float | None = None
+    val_accuracy: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as JSON holds it: a diverged loss becomes None."""
+        return {name: make_finite(value) for name, value in asdict(self).items()}
+
+
+HISTORY_COLUMNS = tuple(column.name for column in fields(EpochRow))
+
+
+def make_row(epoch: int, rate: float, measures: dict[str, Metrics]) -> EpochRow:
+    """A row from measures by name of the rows: ``train`` and ``val``, as far as they were evaluated."""
+    columns = {
+        f"{name}_{column}": value
+        for name, metrics in measures.items()
+        for column, value in asdict(metrics).items()
+        if column != "n"
+    }
+    return EpochRow(epoch, rate, **columns)
