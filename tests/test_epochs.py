@@ -28,7 +28,7 @@ class Memory:
 
     def offer(self, recipes, make_state, *, is_last):
         state = make_state()
-        self.states.append(type(state)(**{**vars(state), "V": state.V.copy(), "bias": state.bias.copy()}))
+        self.states.append(type(state)(**{**vars(state), "weights": state.weights.copy(), "bias": state.bias.copy()}))
 
 
 def make_training(splits, recipes, options=None):
@@ -113,7 +113,7 @@ def test_a_part_of_a_bank_is_a_copy_that_can_be_put_back(splits):
     before = [bank.compute_weights(m) for m in range(3)]
     part = bank.take([0, 2])
     np.testing.assert_array_equal(part.compute_weights(1), before[2])
-    part.V *= 2
+    part.weights *= 2
     np.testing.assert_array_equal(bank.compute_weights(2), before[2])
     bank.put([0, 2], part)
     np.testing.assert_allclose(bank.compute_weights(2), 2 * before[2])

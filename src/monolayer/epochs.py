@@ -28,7 +28,7 @@ class BankState:
 
     Args:
         epoch: epochs done.
-        V: as :class:`Bank` has it, (K * M, D), of every member, those that have left included.
+        weights: as :class:`Bank` has them, (K * M, D), of every member, those that have left included.
         bias: (K * M,).
         alive: places of the members that still train.
         histories: a list of rows a member; those that have left have fewer.
@@ -36,7 +36,7 @@ class BankState:
     """
 
     epoch: int
-    V: Array
+    weights: Array
     bias: Array
     alive: tuple[int, ...]
     histories: tuple[tuple[EpochRow, ...], ...]
@@ -105,7 +105,7 @@ class BankTraining:
         self.seconds = 0.0
         self._splits = splits
         self._options = options
-        self._order = make_batch_order(bank.recipes[0], bank.n_classes, bank.V.shape[1])
+        self._order = make_batch_order(bank.recipes[0], bank.n_classes, bank.weights.shape[1])
         self._measured: dict[int, Measured] = {}
         if options.keeper and (state := options.keeper.load(bank.recipes)):
             self._restore(state)
@@ -214,10 +214,10 @@ class BankTraining:
 
     def _make_state(self) -> BankState:
         histories = tuple(map(tuple, self.histories))
-        return BankState(self.epoch, self.bank.V, self.bank.bias, tuple(self.alive), histories, self.seconds)
+        return BankState(self.epoch, self.bank.weights, self.bank.bias, tuple(self.alive), histories, self.seconds)
 
     def _restore(self, state: BankState) -> None:
-        self.bank.V[:], self.bank.bias[:] = state.V, state.bias
+        self.bank.weights[:], self.bank.bias[:] = state.weights, state.bias
         self.epoch, self.seconds = state.epoch, state.seconds
         self.alive, self.histories = list(state.alive), [list(rows) for rows in state.histories]
         # The generators' states need no keeping: the draws of the epochs behind it are drawn again, in milliseconds.

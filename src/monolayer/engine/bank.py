@@ -24,19 +24,19 @@ SHARED_FIELDS = ("seed", "batch_size", "flip", "epochs", "dtype")
 class Bank:
     """The state of M networks that meet the same batches.
 
-    A network's scores are W z + b with z = (x - mean) / std. The bank keeps V = W / std, so that raw pixels are
-    multiplied as they are: scores = V (x - mean) + b. Its M * K rows lie class by class, row k * M + m being class k
-    of member m: a softmax over classes then runs along whole rows of scores, four times faster than across them.
+    A network's scores are W z + b with z = (x - mean) / std. The bank's M * K rows of weights lie class by class, row
+    k * M + m being class k of member m: a softmax over classes then runs along whole rows of scores, four times faster
+    than across them.
 
     Args:
         recipes: one a member; they share SHARED_FIELDS.
-        V: (K * M, D), the recipes' dtype.
+        weights: (K * M, D), the recipes' dtype.
         bias: (K * M,), same dtype.
         scaler: the training rows' mean and standard deviation.
     """
 
     recipes: tuple[Recipe, ...]
-    V: Array
+    weights: Array
     bias: Array
     scaler: Scaler
 
@@ -63,12 +63,12 @@ class Bank:
     def take(self, members: Sequence[int]) -> Bank:
         """A bank of some of the members, with a copy of their weights and biases."""
         rows = self._find_rows(members)
-        return Bank(tuple(self.recipes[m] for m in members), self.V[rows], self.bias[rows], self.scaler)
+        return Bank(tuple(self.recipes[m] for m in members), self.weights[rows], self.bias[rows], self.scaler)
 
     def put(self, members: Sequence[int], part: Bank) -> None:
         """Write the weights and biases of a bank that was taken from this one back to their places."""
         rows = self._find_rows(members)
-        self.V[rows], self.bias[rows] = part.V, part.bias
+        self.weights[rows], self.bias[rows] = part.weights, part.bias
 
     def _find_rows(self, members: Sequence[int]) -> Array:
         places = np.arange(self.n_classes)[:, None] * self.n_members + np.asarray(members)
@@ -76,13 +76,11 @@ class Bank:
 
     def compute_weights(self, member: int) -> Array:
         """W of one member, (K, D), in the bank's dtype."""
-        V = self.V[member :: self.n_members]
-        return np.asarray(V * self.scaler.std, dtype=V.dtype)
+        return self.weights[member :: self.n_members].copy()
 
     def compute_squared_norms(self) -> Array:
         """sum(W**2) of each member, (M,) float64."""
-        variance = (self.scaler.std**2).astype(self.V.dtype)
-        rows = np.einsum("cd,cd,d->c", self.V, self.V, variance, dtype=np.float64, casting="same_kind")
+        rows = np.einsum("cd,cd->c", self.weights, self.weights, dtype=np.float64, casting="same_kind")
         return np.asarray(rows.reshape(self.n_classes, self.n_members).sum(axis=0))
 
 
@@ -98,10 +96,11 @@ def make_bank(recipes: Sequence[Recipe], scaler: Scaler, n_classes: int) -> Bank
         if len({getattr(recipe, name) for recipe in recipes}) > 1:
             raise BadInput(f"The recipes of a bank must share {', '.join(SHARED_FIELDS)}; these differ in {name}.")
     normal = np.random.default_rng(recipes[0].seed).standard_normal((n_classes, len(scaler.mean)))
-    V = np.empty((n_classes, len(recipes), len(scaler.mean)), recipes[0].dtype)
+    weights = np.empty((n_classes, len(recipes), len(scaler.mean)), recipes[0].dtype)
     for m, recipe in enumerate(recipes):
-        V[:, m] = recipe.init_std * normal / scaler.std
-    return Bank(tuple(recipes), V.reshape(-1, V.shape[2]), np.zeros(V.shape[0] * V.shape[1], V.dtype), scaler)
+        weights[:, m] = recipe.init_std * normal
+    rows = weights.reshape(-1, weights.shape[2])
+    return Bank(tuple(recipes), rows, np.zeros(len(rows), rows.dtype), scaler)
 
 
 def resume_bank(recipes: Sequence[Recipe], starts: Sequence[OneLayer]) -> Bank:
@@ -120,7 +119,7 @@ def resume_bank(recipes: Sequence[Recipe], starts: Sequence[OneLayer]) -> Bank:
             raise BadInput(f"Networks of a bank share their shape, not {network.weights.shape}, {first.weights.shape}.")
     bank = make_bank(recipes, Scaler(first.mean, first.std), len(first.bias))
     for m, network in enumerate(starts):
-        bank.V[m :: len(starts)] = network.weights / network.std
+        bank.weights[m :: len(starts)] = network.weights
         bank.bias[m :: len(starts)] = network.bias
     return bank
 

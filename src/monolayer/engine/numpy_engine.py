@@ -1,16 +1,20 @@
 """The NumPy engine: the readable reference, and fast enough to be pleasant.
 
-A step on a batch x of raw features (B, D):
+A step on a batch x of raw features (B, D), with x' = x / std and m' = mean / std:
 
-    scores   S = V (x - mean) + b          one matrix product for all members
+    scores   S = W (x' - m') + b           one matrix product for all members
     residual R = dloss/dscores * rate / B  each member with its own loss and rate
-    V <- (1 - 2 rate l2) V - (R (x - mean)) / std**2
+    W <- (1 - 2 rate l2) W - R (x' - m')
     b <- b - sum of R over the batch
 
-which is the gradient step on W = V * std. The mean is never subtracted from the features: it rides along as row 0 of
-the batch, S[:, 0] = V mean on the way out and R[:, 0] = -sum(R) on the way back. In float32 that costs a feature whose
-mean is r times its deviation some 3e-9 r in its own weight, and a hundredth of that in the others (measured against
-float64 up to r = 100,000; a byte that is 255 in all but one of 50,000 images has r = 57,000).
+Features are divided as they are turned from bytes to floats, in the same pass. The mean is never subtracted from them:
+it rides along as row 0 of the batch, S[:, 0] = W m' on the way out and R[:, 0] = -sum(R) on the way back. In float32
+that costs a feature whose mean is r times its deviation some 3e-9 r in its own weight, and a hundredth of that in the
+others (measured against float64 up to r = 100,000; a byte that is 255 in all but one of 50,000 images has r = 57,000).
+
+Weights are far more than a batch as soon as a bank has a dozen members, so as few passes over them as possible: the
+shrinking by l2 is one number a member, kept apart (W = scale * U) and multiplied in at the end of the epoch, or
+before it grows too large or too small.
 
 The features are cut into two slabs, the first half of the dimensions and the second, one thread each. The slabs
 exchange scores once a step and nothing else, so weights and gradients never cross threads, and half a batch of 100
@@ -22,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +39,9 @@ from monolayer.engine.partner import Partner
 Array = npt.NDArray[Any]
 # Two slabs however many cores there are, so that sums do not depend on it; narrow features are not worth a thread.
 MIN_SLABBED_FEATURES = 512
+# Scores of few rows of weights come faster by batch (n, K * M), those of many by class (K * M, n): with 10 rows the one
+# is a third faster, with 120 they are even, with 640 the other saves a tenth, and 190 us of turning them around.
+FEW_ROWS = 20
 # Evaluation has no steps to wait for: blocks as large as a slab's share of the cache bears.
 EVALUATION_ROWS = 200
 
@@ -50,48 +57,56 @@ class _Source:
 
 @dataclass(eq=False)
 class Slab:
-    """A range of dimensions: its columns of V, and the batch's features in them, the mean as row 0.
+    """A range of dimensions: its columns of the weights, and the batch's features in them, the mean as row 0.
 
-    V is the slab's own copy while the engine is open: stepping columns in place inside the bank's wider rows costs
-    four times as much as stepping rows that lie end to end. A diverging member overflows in silence; it is reported
-    from its loss, once.
+    The weights are the slab's own copy while the engine is open: stepping columns in place inside the bank's wider rows
+    costs four times as much as stepping rows that lie end to end. A diverging member overflows in silence; it is
+    reported from its loss, once.
     """
 
-    V: Array
+    weights: Array
     mean: Array
-    inverse_variance: Array
+    inverse_std: Array
     width: int | None
     columns: slice
 
     def __post_init__(self) -> None:
-        self.batch = np.empty((0, len(self.mean)), self.V.dtype)
-        self.gradient = np.empty_like(self.V)
-        self.scores = np.empty((0, len(self.V)), self.V.dtype)
+        self.batch = np.empty((0, len(self.mean)), self.weights.dtype)
+        self.gradient = np.empty_like(self.weights)
+        self.scores = np.empty((len(self.weights), 0), self.weights.dtype)
 
     def forward(self, source: _Source, batch: slice) -> None:
-        """Scores of this batch, (1 + n, K * M), this slab's share; scores[0] are those of the mean."""
+        """Scores of this batch, (K * M, 1 + n), this slab's share; scores[:, 0] are those of the mean."""
         features = source.X[:, self.columns][batch if source.order is None else source.order[batch]]
         if source.mirrored is not None:
             _mirror(features, source.mirrored[batch], self.width)
         if len(self.batch) != 1 + len(features):
             self._allocate(len(features))
-        self.batch[1:] = features
         with np.errstate(all="ignore"):  # here and not around the loop: NumPy's error state is each thread's own
-            np.matmul(self.batch, self.V.T, out=self.scores)
+            np.multiply(features, self.inverse_std, out=self.batch[1:])
+            if len(self.weights) < FEW_ROWS:
+                np.matmul(self.batch, self.weights.T, out=self.scores.T)
+            else:
+                np.matmul(self.weights, self.batch.T, out=self.scores)
 
-    def backward(self, residual: Array, shrink: Array | None) -> None:
-        """Step V against the residual (K * M, 1 + n) of the batch that went forward last."""
+    def backward(self, residual: Array, fold: Array | None) -> None:
+        """Step against the residual (K * M, 1 + n) of the batch that went forward last.
+
+        Args:
+            residual: of every row of weights.
+            fold: (K * M, 1), to multiply the weights by before the step; None leaves them.
+        """
         with np.errstate(all="ignore"):
+            if fold is not None:
+                self.weights *= fold
             np.matmul(residual, self.batch, out=self.gradient)
-            self.gradient *= self.inverse_variance
-            if shrink is not None:
-                self.V *= shrink
-            self.V -= self.gradient
+            self.weights -= self.gradient
 
     def _allocate(self, n: int) -> None:
-        self.batch = np.empty((1 + n, len(self.mean)), self.V.dtype)
+        self.batch = np.empty((1 + n, len(self.mean)), self.weights.dtype)
         self.batch[0] = self.mean
-        self.scores = np.empty((1 + n, len(self.V)), self.V.dtype)
+        order: Literal["F", "C"] = "F" if len(self.weights) < FEW_ROWS else "C"
+        self.scores = np.empty((len(self.weights), 1 + n), self.weights.dtype, order=order)
 
 
 @dataclass(eq=False)
@@ -111,21 +126,28 @@ class NumpyEngine:
         y = rows.y[order]
         source = _Source(X, order if positions is None else positions[order], mirrored)
         batches = _cut_batches(len(order), self.bank.recipes[0].batch_size)
-        step = _StepSizes.make(self.bank, rates)
+        decay = _Decay(self.bank, rates)
         with np.errstate(all="ignore"):
             self._each(lambda slab: slab.forward(source, batches[0]))
             for batch, following in zip(batches, [*batches[1:], None], strict=True):
-                residual = self._compute_residual(y[batch], step)
+                residual, fold = self._compute_residual(y[batch], rates, decay)
 
-                def move(slab: Slab, residual: Array = residual, following: slice | None = following) -> None:
+                def move(
+                    slab: Slab,
+                    residual: Array = residual,
+                    fold: Array | None = fold,
+                    following: slice | None = following,
+                ) -> None:
                     # Back with this batch and on with the next: between two exchanges a slab needs nobody.
-                    slab.backward(residual, step.shrink)
+                    slab.backward(residual, fold)
                     if following is not None:
                         slab.forward(source, following)
 
                 self._each(move)
-        for slab in self.slabs:
-            self.bank.V[:, slab.columns] = slab.V
+            for slab in self.slabs:
+                if decay.scale is not None:
+                    slab.weights *= decay.scale
+                self.bank.weights[:, slab.columns] = slab.weights
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K), a view that the next block overwrites; y (n,)."""
@@ -133,7 +155,7 @@ class NumpyEngine:
         for batch in _cut_batches(len(y), EVALUATION_ROWS):
             with np.errstate(all="ignore"):
                 self._each(lambda slab, batch=batch: slab.forward(source, batch))  # type: ignore[misc]
-                scores = self._add_scores()
+                scores = self._add_scores(None)
             yield scores, y[batch]
 
     def _each(self, task: Callable[[Slab], None]) -> None:
@@ -145,55 +167,71 @@ class NumpyEngine:
         else:
             task(self.slabs[0])
 
-    def _add_scores(self) -> Array:
+    def _add_scores(self, scale: Array | None) -> Array:
         """Scores (M, n, K) of the last forward pass; the memory lies class by class, see Bank."""
         if len(self.slabs) > 1:
-            total = np.add(self.slabs[0].scores.T, self.slabs[1].scores.T, order="C")
+            total = np.add(self.slabs[0].scores, self.slabs[1].scores, order="C")
         else:
-            total = np.ascontiguousarray(self.slabs[0].scores.T)
+            total = np.array(self.slabs[0].scores, order="C")
+        if scale is not None:
+            total *= scale
         scores = total[:, 1:]
         scores += (self.bank.bias - total[:, 0])[:, None]
         return scores.reshape(self.bank.n_classes, self.bank.n_members, -1).transpose(1, 2, 0)
 
-    def _compute_residual(self, y: Array, step: _StepSizes) -> Array:
-        """R (K * M, 1 + n) for the slabs, R[:, 0] = -sum of the rest; steps the bias on the way."""
-        scores = self._add_scores()
+    def _compute_residual(self, y: Array, rates: Array, decay: _Decay) -> tuple[Array, Array | None]:
+        """R (K * M, 1 + n) for the slabs, R[:, 0] = -sum of the rest, and what to fold; steps the bias on the way."""
+        scores = self._add_scores(decay.scale)
         M, n, K = scores.shape
         residual = np.empty((K, M, 1 + n), scores.dtype)
         for loss, members in self._groups:
             residual[:, members, 1:] = loss.compute_residual(scores[members], y).transpose(2, 0, 1)
-        residual *= (step.rates / n)[:, None].astype(scores.dtype)
-        sums = residual[:, :, 1:].sum(axis=2)
+        sums, step = residual[:, :, 1:].sum(axis=2), (rates / n).astype(scores.dtype)
         np.negative(sums, out=residual[:, :, 0])
-        self.bank.bias -= sums.reshape(-1)
-        return residual.reshape(K * M, 1 + n)
+        self.bank.bias -= (sums * step).reshape(-1)
+        fold = decay.step()
+        factor = np.tile(step, K)[:, None]
+        rows = residual.reshape(K * M, 1 + n)
+        rows *= factor if decay.scale is None else factor / decay.scale
+        return rows, fold
 
 
-@dataclass(frozen=True, eq=False)
-class _StepSizes:
-    """Rates (M,), and the factor 1 - 2 rate l2 for each row of V (K * M, 1), or None where no member has an l2."""
+class _Decay:
+    """The shrinking by l2, kept apart from the weights: W = scale * U.
 
-    rates: Array
-    shrink: Array | None
+    A scale (K * M, 1) that leaves RANGE is multiplied into the weights and begins again at 1, so that what is left of U
+    keeps all its digits. There is no scale where no member has an l2.
+    """
 
-    @classmethod
-    def make(cls, bank: Bank, rates: Array) -> _StepSizes:
+    RANGE = (1e-3, 1e3)
+
+    def __init__(self, bank: Bank, rates: Array) -> None:
         l2 = np.array([recipe.l2 for recipe in bank.recipes])
-        if not l2.any():
-            return cls(rates, None)
-        shrink = np.tile(1 - 2 * rates * l2, bank.n_classes)
-        return cls(rates, shrink[:, None].astype(bank.V.dtype))
+        shrink = np.tile(1 - 2 * rates * l2, bank.n_classes)[:, None]
+        self._shrink: Array = shrink.astype(bank.weights.dtype)
+        self.scale: Array | None = np.ones_like(self._shrink) if l2.any() else None
+
+    def step(self) -> Array | None:
+        """Shrink once more; what to multiply into the weights before the step, if anything."""
+        if self.scale is None:
+            return None
+        self.scale *= self._shrink
+        size = np.abs(self.scale)
+        if self.RANGE[0] <= size.min() and size.max() <= self.RANGE[1]:
+            return None
+        fold, self.scale = self.scale, np.ones_like(self.scale)
+        return fold
 
 
 @contextmanager
 def open_numpy_engine(bank: Bank, image_shape: tuple[int, int, int] | None) -> Iterator[NumpyEngine]:
     """An engine for this bank; BLAS is held to one thread while it is open."""
-    dtype = bank.V.dtype
-    mean = bank.scaler.mean.astype(dtype)
-    inverse_variance = (1 / bank.scaler.std**2).astype(dtype)
+    dtype = bank.weights.dtype
+    mean = (bank.scaler.mean / bank.scaler.std).astype(dtype)
+    inverse_std = (1 / bank.scaler.std).astype(dtype)
     width = image_shape[2] if image_shape else None
     slabs = [
-        Slab(np.ascontiguousarray(bank.V[:, columns]), mean[columns], inverse_variance[columns], width, columns)
+        Slab(np.ascontiguousarray(bank.weights[:, columns]), mean[columns], inverse_std[columns], width, columns)
         for columns in _cut_dimensions(len(mean), width)
     ]
     with threadpool_limits(1, user_api="blas"), Partner() as partner:
