@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monolayer.history import EpochRow
     from monolayer.network import OneLayer
     from monolayer.recipe import Recipe
-    from monolayer.sweeping import Sweep, sweep
+    from monolayer.sweeping import Sweep, SweepOptions, sweep
     from monolayer.training import Run, evaluate_test, train
 
 __version__ = "0.1.0"
@@ -43,6 +43,7 @@ _HOMES = {
     "Run": "training",
     "Splits": "data.splits",
     "Sweep": "sweeping",
+    "SweepOptions": "sweeping",
     "TrainOptions": "epochs",
     "certify": "certificate",
     "diagnose_run": "diagnosing",
@@ -70,6 +71,7 @@ __all__ = [
     "Run",
     "Splits",
     "Sweep",
+    "SweepOptions",
     "TrainOptions",
     "certify",
     "diagnose_run",

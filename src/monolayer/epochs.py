@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from monolayer.data.splits import Rows, Splits
 from monolayer.engine.bank import Bank, make_batch_order
 from monolayer.engine.numpy_engine import NumpyEngine, open_numpy_engine
+from monolayer.engine.threads import count_cores
 from monolayer.evaluate.metrics import Metrics, Tally
 from monolayer.history import EpochRow, make_row
 from monolayer.progress import SILENCE, Progress
@@ -44,7 +46,14 @@ class BankState:
 
 
 class Keeper(Protocol):
-    """Where the state of a bank is kept, so that a run that is killed can be taken up again."""
+    """Where the state of a bank is kept, so that a run that is killed can be taken up again.
+
+    Banks that train at once call it from their own threads.
+    """
+
+    @property
+    def seconds_before(self) -> float:
+        """How long what was loaded had been in training, by the clock, when it was kept."""
 
     def load(self, recipes: Sequence[Recipe]) -> BankState | None:
         """The last state kept of the bank of these recipes, or None."""
@@ -63,9 +72,10 @@ class TrainOptions:
 
     Args:
         train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch
-            of a single run, only the last of a sweep.
+            of a single run, four times in a sweep.
         val_every: the same for the validation rows, with whole numbers only.
-        on_epoch: called after each epoch with the newest row of every member's history.
+        on_epoch: called after each epoch of a bank, in the bank's thread, with the newest row of the history of every
+            member that trained.
         should_stop: asked after each epoch; True ends the training there, with everything so far kept.
         progress: told how far it is.
         task: what the progress display calls this.
@@ -108,38 +118,70 @@ class BankTraining:
         self._order = make_batch_order(bank.recipes[0], bank.n_classes, bank.weights.shape[1])
         self._measured: dict[int, Measured] = {}
         if options.keeper and (state := options.keeper.load(bank.recipes)):
-            self._restore(state)
+            self.take_up(state)
 
     @property
     def epochs(self) -> int:
         """Epochs that the recipes ask for."""
         return self.bank.recipes[0].epochs
 
-    def run(self, until: int | None = None) -> None:
-        """Train up to this epoch (the recipes' last), or until the wish to stop comes or nobody is left."""
+    def run(self, until: int | None = None, *, n_threads: int | None = None, turn_s: float = math.inf) -> None:
+        """Train up to this epoch (the recipes' last), or until the wish to stop comes or nobody is left.
+
+        Args:
+            until: epochs done when it ends.
+            n_threads: how many to use; by default as many as there are cores. The bytes are the same.
+            turn_s: end after this many seconds too, at the end of an epoch.
+        """
         until = self.epochs if until is None else until
+        end = time.perf_counter() + turn_s
         self._options.progress.advance(self._options.task, self.epoch, until, "epochs")
-        while self.epoch < until and self.alive and not self.is_stopped:
-            self._run_stretch(until)
+        while self.can_go_on(until):
+            self._run_stretch(until, n_threads or count_cores(), end)
+            if time.perf_counter() >= end:
+                return
         if self.epoch < until and not self.is_stopped:  # nobody is left
             self._options.progress.advance(self._options.task, until, until, "epochs")
+
+    def can_go_on(self, until: int) -> bool:
+        """Whether there is something to train before this epoch is done."""
+        return self.epoch < until and bool(self.alive) and not self.is_stopped
 
     def keep_only(self, members: Sequence[int]) -> None:
         """Let every member leave but these."""
         self._part_from(set(self.alive) - set(members))
+        self.keep()
+
+    def keep(self) -> None:
+        """Have the keeper keep where it stands, whatever that costs."""
         self._offer(is_last=True)
 
-    def measure(self) -> list[Measured]:
+    def measure(self, n_threads: int | None = None) -> list[Measured]:
         """Training and validation rows as every member answers them where it stands."""
         # Those that train and those that have left, apart: sums beside other members differ in the last digit, and a
         # training that was taken up again must measure as one that was never left.
         for members in (self.alive, [m for m in range(self.bank.n_members) if m not in self.alive]):
             if not self._measured.keys() >= set(members):
                 start = time.perf_counter()
-                with open_numpy_engine(self._pick(members), self._splits.dataset.image_shape) as engine:
+                with self._open_engine(self._pick(members), n_threads or count_cores()) as engine:
                     self._note(members, _evaluate(engine, self._choose_rows(is_last=True)))
                 self.seconds += time.perf_counter() - start
         return [self._measured[m] for m in range(self.bank.n_members)]
+
+    def make_state(self) -> BankState:
+        """Where it stands; the arrays are the bank's own and go on changing."""
+        histories = tuple(map(tuple, self.histories))
+        return BankState(self.epoch, self.bank.weights, self.bank.bias, tuple(self.alive), histories, self.seconds)
+
+    def take_up(self, state: BankState) -> None:
+        """Go on from a state that this bank was in, at this epoch or a later one."""
+        self.bank.weights[:], self.bank.bias[:] = state.weights, state.bias
+        # The generators' states need no keeping: the draws of the epochs behind it are drawn again, in milliseconds.
+        for _ in range(state.epoch - self.epoch):
+            self._order.draw_epoch(len(self._splits.train))
+        self.epoch, self.seconds = state.epoch, state.seconds
+        self.alive, self.histories = list(state.alive), [list(rows) for rows in state.histories]
+        self._measured.clear()
 
     def collect_histories(self) -> list[tuple[EpochRow, ...]]:
         """A history a member; the last row has all that is measured of where it stands."""
@@ -152,12 +194,15 @@ class BankTraining:
     def _pick(self, members: list[int]) -> Bank:
         return self.bank if len(members) == self.bank.n_members else self.bank.take(members)
 
-    def _run_stretch(self, until: int) -> None:
+    def _open_engine(self, bank: Bank, n_threads: int) -> AbstractContextManager[NumpyEngine]:
+        return open_numpy_engine(bank, self._splits.dataset.image_shape, n_threads)
+
+    def _run_stretch(self, until: int, n_threads: int, end: float) -> None:
         """Epochs with the same members, until some leave or there is another reason to end."""
         members = list(self.alive)
         active = self._pick(members)
-        with open_numpy_engine(active, self._splits.dataset.image_shape) as engine:
-            while self.epoch < until and self.alive == members and not self.is_stopped:
+        with self._open_engine(active, n_threads) as engine:
+            while self.alive == members and self.can_go_on(until):
                 start = time.perf_counter()
                 self._run_epoch(engine, members)
                 if active is not self.bank:
@@ -165,7 +210,9 @@ class BankTraining:
                 self.seconds += time.perf_counter() - start
                 self._tell(members, until)
                 self.is_stopped = self.epoch < self.epochs and self._options.should_stop()
-                self._offer(is_last=self.epoch == until or self.is_stopped)
+                self._offer(is_last=not self.can_go_on(until))
+                if time.perf_counter() >= end:
+                    return
 
     def _run_epoch(self, engine: NumpyEngine, members: list[int]) -> None:
         self.epoch += 1
@@ -210,19 +257,7 @@ class BankTraining:
 
     def _offer(self, *, is_last: bool) -> None:
         if self._options.keeper:
-            self._options.keeper.offer(self.bank.recipes, self._make_state, is_last=is_last)
-
-    def _make_state(self) -> BankState:
-        histories = tuple(map(tuple, self.histories))
-        return BankState(self.epoch, self.bank.weights, self.bank.bias, tuple(self.alive), histories, self.seconds)
-
-    def _restore(self, state: BankState) -> None:
-        self.bank.weights[:], self.bank.bias[:] = state.weights, state.bias
-        self.epoch, self.seconds = state.epoch, state.seconds
-        self.alive, self.histories = list(state.alive), [list(rows) for rows in state.histories]
-        # The generators' states need no keeping: the draws of the epochs behind it are drawn again, in milliseconds.
-        for _ in range(state.epoch):
-            self._order.draw_epoch(len(self._splits.train))
+            self._options.keeper.offer(self.bank.recipes, self.make_state, is_last=is_last)
 
 
 @dataclass(frozen=True, eq=False)

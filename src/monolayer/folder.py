@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
 import glob
 import json
 import os
@@ -20,8 +19,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from monolayer.certificate import Certificate
 from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.answers import Answers
+from monolayer.files import tell_trouble, write_whole
 from monolayer.history import HISTORY_COLUMNS, EpochRow
 from monolayer.network import OneLayer
 from monolayer.recipe import Recipe
@@ -65,10 +66,6 @@ EVALUATION_KEYS = frozenset(
 )
 DRAFT = ".partial"
 DAY_S = 86_400
-DISK_TROUBLE = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT, errno.ENOTDIR,
-     errno.EEXIST, errno.ENAMETOOLONG, errno.EBUSY}
-)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -86,14 +83,14 @@ def open_new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     path = path.resolve()
     _check_free(path, replace)
-    with _tell_trouble(path):
+    with tell_trouble(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep_drafts(path)
         # mkdir and not tempfile, whose folders only their owner may enter: a result is meant to be read.
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
         draft.mkdir()
     try:
-        with _tell_trouble(path):
+        with tell_trouble(path):
             yield draft
             _put_in_place(draft, path, replace)
     finally:
@@ -123,6 +120,11 @@ def save_sweep(sweep: Sweep, folder: Path, **extra: Any) -> None:
     write_table(folder / SWEEP, tuple(rows[0]), rows)
     histories = ({"run": i, **asdict(row)} for i, run in enumerate(sweep.runs, 1) for row in run.history)
     write_table(folder / HISTORIES, ("run", *HISTORY_COLUMNS), histories)
+
+
+def save_certificate(certificate: Certificate, folder: Path) -> None:
+    """Write certificate.json: how far a run stopped from its optimum."""
+    write_json(folder / CERTIFICATE, certificate.to_dict())
 
 
 def save_answers(answers: dict[str, Answers], folder: Path) -> None:
@@ -164,9 +166,7 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text as UTF-8, whatever the locale; the file appears whole or not at all."""
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, text.encode())
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> None:
@@ -258,7 +258,7 @@ def _check_free(path: Path, replace: bool) -> None:
         raise BadInput(f"{path} exists and is not a folder; name a new or empty folder with --out.")
     if path == Path.cwd() or path.is_mount():
         raise BadInput(f"{path} is in use as a working folder or a mount; name a new folder with --out.")
-    with _tell_trouble(path):
+    with tell_trouble(path):
         names = sorted(os.listdir(path))
     if names and not replace:
         raise BadInput(f"{path} exists and is not empty; name a new or empty folder with --out.")
@@ -295,14 +295,3 @@ def _sweep_drafts(path: Path) -> None:
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > DAY_S:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _tell_trouble(path: Path) -> Iterator[None]:
-    """Trouble with the disk as one sentence; other system errors, such as a lost connection, are not its business."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in DISK_TROUBLE:
-            raise
-        raise BadInput(f"{path}: cannot be written ({error.strerror}).") from error

@@ -9,8 +9,11 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """Tell one line, such as which source is being tried."""
 
-    def advance(self, task: str, done: float, total: float | None, unit: str = "") -> None:
-        """Tell that ``done`` of ``total`` units of ``task`` are finished (``total`` None: not known)."""
+    def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
+        """Tell that ``done`` of ``total`` units of ``task`` are finished (``total`` None: not known).
+
+        ``detail`` is how things stand, in a few words, such as the best so far.
+        """
 
 
 class Silence:
@@ -19,7 +22,7 @@ class Silence:
     def say(self, text: str) -> None:
         """Show nothing."""
 
-    def advance(self, task: str, done: float, total: float | None, unit: str = "") -> None:
+    def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
         """Show nothing."""
 
 

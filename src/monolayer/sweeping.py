@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,15 +13,18 @@ from monolayer.audit.finding import Finding
 from monolayer.axes import make_grid
 from monolayer.data.scaler import fit_scaler
 from monolayer.data.splits import Splits
-from monolayer.engine.bank import SHARED_FIELDS
-from monolayer.epochs import TrainOptions
+from monolayer.engine.bank import make_bank
+from monolayer.epochs import BankTraining, TrainOptions
 from monolayer.errors import BadInput
+from monolayer.halving import Rung, keep_best, plan_rungs
+from monolayer.history import EpochRow
+from monolayer.planning import Plan, choose_train_every, group_recipes
+from monolayer.progress import SILENCE
 from monolayer.recipe import Recipe
 from monolayer.selection import Selection, analyse_selection
-from monolayer.training import Run, check_recipe, train_bank
-
-# A bank holds its weights three times over while it trains: 64 members of 10 classes on CIFAR-10 take 24 MiB.
-MAX_MEMBERS = 64
+from monolayer.training import Run, check_recipe, make_runs
+from monolayer.turns import Job, Runner, measure_all, run_jobs
+from monolayer.watching import Watch
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +34,7 @@ class Sweep:
     Args:
         runs: one a recipe; a run's ``seconds`` are its bank's.
         axes: the fields that vary, with their values in the order given.
-        seconds: training of all banks, validation included.
+        seconds: training of all banks by the clock, evaluation included.
         n_recipes: how many were asked for; fewer runs mean that the sweep was stopped.
         findings: on the sweep as a whole; those on single runs are the runs'.
     """
@@ -95,11 +99,11 @@ class Sweep:
         }
 
 
-def sweep(splits: Splits, base: Recipe | None = None, *, options: TrainOptions | None = None, **axes: Any) -> Sweep:
+def sweep(splits: Splits, base: Recipe | None = None, *, options: SweepOptions | None = None, **axes: Any) -> Sweep:
     """Train every combination of the axes' values; the test rows stay sealed.
 
-    Recipes that can share their batches are trained as one bank. Training rows are evaluated after the last epoch
-    only, validation rows after every one, unless ``options`` says otherwise.
+    Recipes that can share their batches are trained as one bank. Training rows are evaluated four times, validation
+    rows after every epoch, unless ``options`` says otherwise.
 
     Raises:
         BadInput: if an axis is no recipe field or empty, or a recipe does not fit the data, or nothing is held out.
@@ -113,40 +117,92 @@ def _list_values(axis: Any) -> tuple[Any, ...]:
     return tuple(axis) if isinstance(axis, Iterable) and not isinstance(axis, str) else (axis,)
 
 
-def group_recipes(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
-    """The recipes by what the members of a bank must share; within a group, those of one loss side by side."""
-    groups: dict[tuple[Any, ...], list[Recipe]] = {}
+@dataclass(frozen=True)
+class SweepOptions:
+    """How to sweep, as opposed to what.
+
+    Args:
+        training: how to train; ``train_every`` None evaluates the training rows four times.
+        halving: one recipe in so many goes on at each rung of successive halving; None trains all to their end.
+        run_jobs: what trains several banks; by default this machine's cores do.
+    """
+
+    training: TrainOptions = field(default_factory=TrainOptions)
+    halving: int | None = None
+    run_jobs: Runner = run_jobs
+
+
+def plan_sweep(splits: Splits, recipes: Sequence[Recipe], options: SweepOptions | None = None) -> Plan:
+    """What a sweep of these recipes is going to do: its banks, operations and memory.
+
+    Raises:
+        BadInput: if a recipe does not fit the data, or nothing is held out to choose by.
+    """
+    options = options or SweepOptions()
+    if splits.val is None:
+        raise BadInput("A sweep chooses by validation accuracy, but no rows are held out; give a val_size above 0.")
+    if not recipes:
+        raise BadInput("A sweep needs at least one recipe.")
     for recipe in recipes:
-        groups.setdefault(tuple(getattr(recipe, name) for name in SHARED_FIELDS), []).append(recipe)
-    ordered = (sorted(group, key=lambda recipe: recipe.loss) for group in groups.values())
-    return [group[i : i + MAX_MEMBERS] for group in ordered for i in range(0, len(group), MAX_MEMBERS)]
+        check_recipe(recipe, splits)
+    rungs: tuple[Rung, ...] = ()
+    if options.halving is not None:
+        rungs = plan_rungs(len(recipes), min(recipe.epochs for recipe in recipes), options.halving)
+    banks = group_recipes(recipes, splits.dataset.n_classes)
+    return Plan(splits, tuple(banks), rungs, options.training.train_every)
 
 
 def train_recipes(
-    splits: Splits, recipes: Sequence[Recipe], axes: dict[str, tuple[Any, ...]], options: TrainOptions | None = None
+    splits: Splits, recipes: Sequence[Recipe], axes: dict[str, tuple[Any, ...]], options: SweepOptions | None = None
 ) -> Sweep:
     """Train these recipes in as few banks as their shared fields allow; see :func:`sweep`."""
-    options = options or TrainOptions()
-    if options.train_every is None:
-        options = replace(options, train_every=0)
-    if splits.val is None:
-        raise BadInput("A sweep chooses by validation accuracy, but no rows are held out; give a val_size above 0.")
-    for recipe in recipes:
-        check_recipe(recipe, splits)
-    runs: list[Run] = []
-    seconds = 0.0
-    groups = group_recipes(recipes)
-    scaler = fit_scaler(splits.train)
-    for number, group in enumerate(groups, 1):
-        task = f"{options.task}, bank {number} of {len(groups)} ({len(group)} at once)"
-        trained = train_bank(splits, group, replace(options, task=task), scaler)
-        runs += trained
-        seconds += trained[0].seconds
-        if options.should_stop():
-            break
+    options = options or SweepOptions()
+    plan, start = plan_sweep(splits, recipes, options), time.perf_counter()
+    keeper, train_options = options.training.keeper, options.training
+    watch = Watch(plan, axes, train_options.progress, train_options.task)
+    trainings = _open_banks(plan, replace(train_options, on_epoch=_chain(train_options.on_epoch, watch.note)))
+    watch.begin(trainings)
+    _train(trainings, plan.rungs, options.run_jobs)
+    watch.end()
+    measure_all(trainings)
+    runs = [run for training in trainings for run in make_runs(training, splits)]
+    seconds = time.perf_counter() - start + (keeper.seconds_before if keeper else 0.0)
     return Sweep(tuple(sorted(runs, key=_rank)), axes, seconds, len(recipes))
 
 
-def _rank(run: Run) -> tuple[bool, float, float]:
+def _open_banks(plan: Plan, options: TrainOptions) -> list[BankTraining]:
+    scaler, n_classes = fit_scaler(plan.splits.train), plan.splits.dataset.n_classes
+    trainings = []
+    for recipes in plan.banks:
+        every = choose_train_every(recipes[0].epochs) if options.train_every is None else options.train_every
+        bank_options = replace(options, train_every=every, progress=SILENCE)
+        trainings.append(BankTraining(make_bank(recipes, scaler, n_classes), plan.splits, bank_options))
+    return trainings
+
+
+def _train(trainings: Sequence[BankTraining], rungs: Sequence[Rung], run: Runner) -> None:
+    """Train all banks from rung to rung, or until the wish to stop comes."""
+    for rung in (*rungs, Rung(1.0, 0)):
+        run([Job(training, rung.count_epochs(training.epochs)) for training in trainings])
+        if any(training.is_stopped for training in trainings):
+            for training in trainings:
+                training.keep()
+            return
+        if rung.n_kept:
+            keep_best(trainings, rung.n_kept)
+
+
+def _chain(*calls: Callable[[list[EpochRow]], None] | None) -> Callable[[list[EpochRow]], None]:
+    def call(rows: list[EpochRow]) -> None:
+        for one in calls:
+            if one is not None:
+                one(rows)
+
+    return call
+
+
+def _rank(run: Run) -> tuple[bool, float, float, float]:
+    """Runs that diverged stand last, and before them those that were let go, the later ones first."""
     val = run.evaluation["val"]
-    return run.has_diverged or not math.isfinite(val.loss), -val.accuracy, val.loss
+    share = len(run.history) / run.recipe.epochs if run.has_left else 1.0
+    return run.has_diverged or not math.isfinite(val.loss), -share, -val.accuracy, val.loss

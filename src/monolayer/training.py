@@ -39,7 +39,8 @@ class Run:
         seconds: training alone, evaluation each epoch included; for a bank, of the whole bank.
         findings: what was noticed.
         val_correct: whether each validation row was right after the last epoch, (n,) bool; None without such rows.
-        has_left: whether it left its bank before the last epoch, having diverged beyond return.
+        has_left: whether it left its bank before the last epoch: it diverged beyond return, or was let go by
+            successive halving.
     """
 
     recipe: Recipe

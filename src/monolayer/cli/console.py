@@ -6,12 +6,14 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 from rich.console import Console as RichConsole
+from rich.console import RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -44,6 +46,37 @@ class _Amount(ProgressColumn):
         return self._bytes.render(task) if unit == "B" else self._count.render(task) + Text(f" {unit}")
 
 
+class _Bars(RichProgress):
+    """Bars, and below them how things stand, in a line of its own that is cut where the window ends."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if detail := task.fields.get("detail"):
+                yield Text(f"  {detail}", overflow="ellipsis", no_wrap=True)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """How far a task is."""
+
+    done: float
+    total: float | None
+    unit: str
+    detail: str
+
+    @property
+    def is_end(self) -> bool:
+        return self.total is not None and self.done >= self.total
+
+    def format(self) -> str:
+        """The amount as a plain line has it."""
+        done, total, unit = self.done, self.total, self.unit
+        if unit == "B":
+            return f"{done / 1e6:.1f} MB" if total is None else f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
+        return f"{done:g} {unit}" if total is None else f"{done:g} of {total:g} {unit}".rstrip()
+
+
 class Console:
     """Where a command tells how far it is (a ``Progress``) and shows what came out.
 
@@ -66,12 +99,12 @@ class Console:
         """One line on stderr that should not be missed."""
         self._err.print(Text(text, style="bold yellow"))
 
-    def advance(self, task: str, done: float, total: float | None, unit: str = "") -> None:
+    def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
         """Move the task's bar, or write a plain line now and then."""
         if self._err.is_terminal:
-            self._move_bar(task, done, total, unit)
+            self._move_bar(task, _Step(done, total, unit, detail))
         else:
-            self._write_plain(task, done, total, unit)
+            self._write_plain(task, _Step(done, total, unit, detail))
 
     def close(self) -> None:
         """Take the bars away, so that what follows is not drawn over."""
@@ -80,9 +113,9 @@ class Console:
             self._bars = None
         self._tasks.clear()
 
-    def _move_bar(self, task: str, done: float, total: float | None, unit: str) -> None:
+    def _move_bar(self, task: str, step: _Step) -> None:
         if self._bars is None:
-            self._bars = RichProgress(
+            self._bars = _Bars(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
                 _Amount(),
@@ -93,30 +126,25 @@ class Console:
             )
             self._bars.start()
         if task not in self._tasks:
-            self._tasks[task] = self._bars.add_task(task, total=total, unit=unit)
-        self._bars.update(self._tasks[task], completed=done, total=total)
+            self._tasks[task] = self._bars.add_task(task, total=step.total, unit=step.unit)
+        self._bars.update(self._tasks[task], completed=step.done, total=step.total, detail=step.detail)
 
-    def _write_plain(self, task: str, done: float, total: float | None, unit: str) -> None:
+    def _write_plain(self, task: str, step: _Step) -> None:
         now = time.monotonic()
         start = self._started.setdefault(task, now)
-        is_end = total is not None and done >= total
         if task in self._ended:
             return
-        if is_end:
+        if step.is_end:
             self._ended.add(task)
         elif now - self._told.get(task, start) < PLAIN_EVERY:
             return
         self._told[task] = now
         elapsed = now - start
-        left = f", {_format_seconds(elapsed / done * (total - done))} left" if total and 0 < done < total else ""
-        amount = _format_amount(done, total, unit)
-        self._err.print(Text(f"{task}: {amount}, {_format_seconds(elapsed)}{left}"))
-
-
-def _format_amount(done: float, total: float | None, unit: str) -> str:
-    if unit == "B":
-        return f"{done / 1e6:.1f} MB" if total is None else f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
-    return f"{done:g} {unit}" if total is None else f"{done:g} of {total:g} {unit}".rstrip()
+        left = ""
+        if step.total is not None and 0 < step.done < step.total:
+            left = f", {_format_seconds(elapsed * (step.total - step.done) / step.done)} left"
+        detail = f"; {step.detail}" if step.detail else ""
+        self._err.print(Text(f"{task}: {step.format()}, {_format_seconds(elapsed)}{left}{detail}"))
 
 
 def _format_seconds(seconds: float) -> str:
@@ -132,7 +160,7 @@ def open_console() -> Iterator[Console]:
         yield console
     except KeyboardInterrupt:
         console.close()
-        console.warn("Interrupted; nothing was kept.")
+        console.warn("Interrupted.")
         raise
     finally:
         console.close()
@@ -179,7 +207,7 @@ class Interruption:
         if self.is_asked:
             raise KeyboardInterrupt
         self.is_asked = True
-        self._console.warn("Stopping after this epoch; press Ctrl-C again to stop at once and keep nothing.")
+        self._console.warn("Stopping after this epoch; press Ctrl-C again to stop at once.")
 
 
 @contextmanager

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from monolayer.recipe import Recipe
 
 DatasetName = Annotated[str, typer.Argument(help="A dataset: cifar10 or digits.", metavar="DATASET")]
+DatasetToTrain = Annotated[
+    str | None, typer.Argument(help="A dataset: cifar10 or digits.", metavar="DATASET", show_default=False)
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(help="Go on with what was stopped or killed in this folder.", show_default=False),
+]
 Loss = Annotated[str, typer.Option(help="cross-entropy or multiple-bce.")]
 LearningRate = Annotated[float, typer.Option(help="Step size of mini-batch gradient descent.")]
 L2 = Annotated[float, typer.Option(help="Weight of the sum of squared weights in the cost.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monolayer.cli.console import print_line, print_table
 
@@ -52,6 +52,25 @@ def show_certificate(certificate: Certificate) -> None:
         f"after {c.passes} exact passes); the run stopped {c.distance:.4f} above it."
     )
     print_line(c.describe())
+
+
+def describe_plan(plan: dict[str, Any]) -> str:
+    """What a sweep is going to do, in a sentence."""
+    rungs = [f", {rung['n_kept']} go on after {100 * rung['share']:.3g} % of their epochs" for rung in plan["rungs"]]
+    mib = plan["memory_bytes"] / 2**20
+    return (
+        f"{plan['n_recipes']} recipes in {len(plan['banks'])} banks{''.join(rungs)}: {plan['epochs_of_members']:,} epochs of "
+        f"members, {plan['operations']:.2g} operations, up to {mib:,.0f} MiB beside data and program."
+    )
+
+
+def show_plan(plan: dict[str, Any]) -> None:
+    """The banks of a sweep that is not run, and what it would take."""
+    columns = ["bank", *plan["banks"][0]]
+    rows = [[str(i), *(str(bank[name]) for name in columns[1:])] for i, bank in enumerate(plan["banks"], 1)]
+    print_table("Banks", columns, rows)
+    print_line(describe_plan(plan))
+    print_line(f"About {plan['seconds']:,.3g} s, estimated from a few batches timed here and now; nothing was trained.")
 
 
 def show_sweep(sweep: Sweep, top: int) -> None:

@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Annotated
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json, print_line
+from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json
 from monolayer.cli.grid import parse_axes
-from monolayer.cli.show import show_sweep
+from monolayer.cli.show import describe_plan, show_plan, show_sweep
+from monolayer.cli.work import DataRequest, open_work, read_data_request, settle, show_where
+from monolayer.errors import BadInput
+
+if TYPE_CHECKING:
+    from monolayer.cli.console import Console
+    from monolayer.data.splits import Splits
+    from monolayer.recipe import Recipe
+    from monolayer.sweeping import Sweep, SweepOptions
+    from monolayer.unfinished import Unfinished
 
 
 def sweep(
     context: typer.Context,
-    dataset: opt.DatasetName,
+    dataset: opt.DatasetToTrain = None,
     grid: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            help="An axis, such as learning-rate=0.001,0.01 or l2=log:1e-5:0.1:9; give the option once an axis."
+            help="An axis, such as learning-rate=0.001,0.01 or l2=log:1e-5:0.1:9; give the option once an axis.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     random: Annotated[
         int | None,
         typer.Option(help="Draw so many recipes in place of all combinations.", show_default="all combinations"),
     ] = None,
+    halving: Annotated[
+        bool, typer.Option("--halving", help="Successive halving: of all recipes one in four goes on, and again.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print banks, operations, time and memory, and train nothing.")
+    ] = False,
     loss: opt.Loss = "cross-entropy",
     learning_rate: opt.LearningRate = 0.001,
     l2: opt.L2 = 0.0,
@@ -40,48 +58,133 @@ def sweep(
     val_size: opt.ValSize = None,
     test_size: opt.TestSize = None,
     split_seed: opt.SplitSeed = None,
+    train_every: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Evaluate the training rows after every so many epochs; 0: only after the last.",
+            show_default="four times",
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="Rows to print; every run is kept in the folder.")] = 10,
     mute: opt.Mute = None,
     data: opt.Data = None,
     out: opt.Out = None,
+    resume: opt.Resume = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Train every combination of the axes' values side by side; the test rows stay sealed.
 
     Example: monolayer sweep cifar10 --grid learning-rate=0.001,0.01 --grid l2=0,0.001 --epochs 40 --out runs/grid
 
-    Example: monolayer sweep cifar10 --grid learning-rate=log:1e-4:1e-1 --grid flip=0,0.5 --random 64
-    """
-    axes = parse_axes(grid)
-    base = opt.read_recipe(context)
-    from monolayer.audit.finding import check_codes
-    from monolayer.axes import collect_axes, draw_recipes, make_grid
-    from monolayer.diagnosing import diagnose_sweep
-    from monolayer.epochs import TrainOptions
-    from monolayer.folder import open_new_folder
-    from monolayer.report.of_run import save_sweep_with_report
-    from monolayer.sweeping import train_recipes
+    Example: monolayer sweep cifar10 --grid learning-rate=log:1e-4:1e-1 --grid flip=0,0.5 --random 64 --halving
 
-    recipes = make_grid(base, axes) if random is None else draw_recipes(base, axes, random)
+    Example: monolayer sweep --resume runs/grid
+    """
+    from monolayer.audit.finding import check_codes
+
     check_codes(mute or ())
+    if dry_run:
+        _show_plan(context, data, as_json=as_json)
+        return
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out)) if out else None
-        splits = opt.SplitOptions(val_size, train_size, test_size, split_seed).split(
-            opt.load_dataset(dataset, data, console)
-        )
-        with catch_interruption(console) as interruption:
-            settings = TrainOptions(0, 1, None, interruption.should_stop, console, "sweep")
-            result = train_recipes(splits, recipes, collect_axes(recipes, axes), settings)
-        console.close()
-        result = diagnose_sweep(result, splits, muted=mute or ())
-        if folder:
-            save_sweep_with_report(result, splits, folder)
+        work = stack.enter_context(open_work(context, console))
+        request = _Request.from_dict(work.request) if work and work.request else _read_request(context)
+        splits = request.rows.load(data, console)
+        if work is not None:
+            settle(work, request.to_dict(), splits)
+        result = _sweep(request, splits, work, console)
     if as_json:
         print_json(result.to_dict(top))
     else:
         show_sweep(result, top)
-        if out:
-            print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
+        show_where(context, is_complete=result.is_complete)
     if not result.is_complete:
         raise typer.Exit(INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What the command was asked for, all that going on needs."""
+
+    rows: DataRequest
+    recipes: list[Recipe]
+    axes: dict[str, tuple[Any, ...]]
+    train_every: int | None
+    halving: bool
+    mute: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        recipes = [recipe.to_dict() for recipe in self.recipes]
+        return {**vars(self), "rows": self.rows.to_dict(), "recipes": recipes}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> _Request:
+        from monolayer.recipe import Recipe
+
+        return cls(
+            DataRequest.from_dict(content["rows"]),
+            [Recipe.from_dict(recipe) for recipe in content["recipes"]],
+            {name: tuple(values) for name, values in content["axes"].items()},
+            **{name: content[name] for name in ("train_every", "halving", "mute")},
+        )
+
+    def make_options(self) -> SweepOptions:
+        from monolayer.epochs import TrainOptions
+        from monolayer.halving import FACTOR
+        from monolayer.sweeping import SweepOptions
+
+        return SweepOptions(TrainOptions(self.train_every, task="sweep"), FACTOR if self.halving else None)
+
+
+def _read_request(context: typer.Context) -> _Request:
+    from monolayer.axes import collect_axes, draw_recipes, make_grid
+
+    given = context.params
+    if not given["grid"]:
+        raise BadInput("A sweep needs an axis to go along; give one, such as --grid learning-rate=0.001,0.01.")
+    axes, base = parse_axes(given["grid"]), opt.read_recipe(context)
+    recipes = make_grid(base, axes) if given["random"] is None else draw_recipes(base, axes, given["random"])
+    rest = {name: given[name] for name in ("train_every", "halving")}
+    return _Request(
+        read_data_request(context), recipes, collect_axes(recipes, axes), mute=list(given["mute"] or ()), **rest
+    )
+
+
+def _sweep(request: _Request, splits: Splits, work: Unfinished | None, console: Console) -> Sweep:
+    """Train and diagnose; everything goes into the folder, if there is one."""
+    from monolayer.diagnosing import diagnose_sweep
+    from monolayer.report.of_run import save_sweep_with_report
+    from monolayer.sweeping import plan_sweep, train_recipes
+
+    options = request.make_options()
+    console.say(describe_plan(plan_sweep(splits, request.recipes, options).to_dict()))
+    with catch_interruption(console) as interruption:
+        training = replace(
+            options.training,
+            should_stop=interruption.should_stop,
+            progress=console,
+            keeper=work.checkpoints if work else None,
+        )
+        result = train_recipes(splits, request.recipes, request.axes, replace(options, training=training))
+    console.close()
+    result = diagnose_sweep(result, splits, muted=request.mute)
+    if work is not None:
+        work.publish(lambda folder: save_sweep_with_report(result, splits, folder), is_finished=result.is_complete)
+    return result
+
+
+def _show_plan(context: typer.Context, data: Path | None, *, as_json: bool) -> None:
+    """Say what the sweep would do; nothing is written."""
+    from monolayer.sweeping import plan_sweep
+
+    request = _read_request(context)
+    with open_console() as console:
+        splits = request.rows.load(data, console)
+        plan = plan_sweep(splits, request.recipes, request.make_options())
+        content = {**plan.to_dict(), "seconds": plan.estimate_seconds()}
+    if as_json:
+        print_json(content)
+    else:
+        show_plan(content)

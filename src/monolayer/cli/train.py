@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json, print_line
+from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json
 from monolayer.cli.show import show_certificate, show_run
+from monolayer.cli.work import DataRequest, open_work, read_data_request, settle, show_where
 
 if TYPE_CHECKING:
     from monolayer.certificate import Certificate
@@ -18,11 +21,12 @@ if TYPE_CHECKING:
     from monolayer.history import EpochRow
     from monolayer.recipe import Recipe
     from monolayer.training import Run
+    from monolayer.unfinished import Unfinished
 
 
 def train(
     context: typer.Context,
-    dataset: opt.DatasetName,
+    dataset: opt.DatasetToTrain = None,
     loss: opt.Loss = "cross-entropy",
     learning_rate: opt.LearningRate = 0.001,
     l2: opt.L2 = 0.0,
@@ -49,55 +53,103 @@ def train(
     mute: opt.Mute = None,
     data: opt.Data = None,
     out: opt.Out = None,
+    resume: opt.Resume = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Train one network and score it on the test rows, once.
 
     Example: monolayer train cifar10 --learning-rate 0.001 --l2 0.001 --flip 0.5 --val-size 1000 --out runs/a
+
+    Example: monolayer train --resume runs/a
     """
-    recipe = opt.read_recipe(context)
     from monolayer.audit.finding import check_codes
-    from monolayer.diagnosing import diagnose_run
-    from monolayer.folder import CERTIFICATE, open_new_folder, write_json
-    from monolayer.report.of_run import save_run_with_report
-    from monolayer.training import add_test_metrics, answer
 
     check_codes(mute or ())
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out)) if out else None
-        splits = opt.SplitOptions(val_size, train_size, test_size, split_seed).split(
-            opt.load_dataset(dataset, data, console)
-        )
-        run = _run(splits, recipe, evaluate_every, console)
-        # The test rows stay sealed for a run that was stopped: they are for the one that is finished.
-        answers = {"val": answer(run.network, splits.val)} if splits.val else {}
-        if run.is_complete and not sealed:
-            answers["test"] = answer(run.network, splits.open_test("final evaluation"))
-            run = add_test_metrics(run, answers["test"])
-        certificate = _certify(run, splits, console) if certify and run.is_complete else None
-        run = diagnose_run(run, splits, answers, certificate=certificate, muted=mute or ())
-        if folder:
-            if certificate:
-                write_json(folder / CERTIFICATE, certificate.to_dict())
-            save_run_with_report(run, splits, folder, answers)
+        work = stack.enter_context(open_work(context, console))
+        request = _Request.from_dict(work.request) if work and work.request else _read_request(context)
+        splits = request.rows.load(data, console)
+        if work is not None:
+            settle(work, request.to_dict(), splits)
+        run, certificate = _train(request, splits, work, console)
     _print_run(run, certificate, as_json)
-    if out and not as_json:
-        print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
+    if not as_json:
+        show_where(context, is_complete=run.is_complete)
     if not run.is_complete:
         raise typer.Exit(INTERRUPTED)
 
 
-def _run(splits: Splits, recipe: Recipe, every: int, console: Console) -> Run:
+@dataclass(frozen=True)
+class _Request:
+    """What the command was asked for, all that going on needs."""
+
+    rows: DataRequest
+    recipe: Recipe
+    evaluate_every: int
+    certify: bool
+    sealed: bool
+    mute: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**vars(self), "rows": self.rows.to_dict(), "recipe": self.recipe.to_dict()}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> _Request:
+        from monolayer.recipe import Recipe
+
+        rest = {name: content[name] for name in ("evaluate_every", "certify", "sealed", "mute")}
+        return cls(DataRequest.from_dict(content["rows"]), Recipe.from_dict(content["recipe"]), **rest)
+
+
+def _read_request(context: typer.Context) -> _Request:
+    given = context.params
+    rest = {name: given[name] for name in ("evaluate_every", "certify", "sealed")}
+    return _Request(read_data_request(context), opt.read_recipe(context), mute=list(given["mute"] or ()), **rest)
+
+
+def _train(
+    request: _Request, splits: Splits, work: Unfinished | None, console: Console
+) -> tuple[Run, Certificate | None]:
+    """Train, score and diagnose; everything goes into the folder, if there is one."""
+    from monolayer.diagnosing import diagnose_run
+    from monolayer.folder import save_certificate
+    from monolayer.report.of_run import save_run_with_report
+    from monolayer.training import add_test_metrics, answer
+
+    run = _run(splits, request, work, console)
+    answers = {"val": answer(run.network, splits.val)} if splits.val else {}
+    # The test rows stay sealed for a run that was stopped: they are for the one that is finished.
+    if run.is_complete and not request.sealed:
+        answers["test"] = answer(run.network, splits.open_test("final evaluation"))
+        run = add_test_metrics(run, answers["test"])
+    certificate = _certify(run, splits, console) if request.certify and run.is_complete else None
+    run = diagnose_run(run, splits, answers, certificate=certificate, muted=request.mute)
+
+    def write(folder: Path) -> None:
+        if certificate:
+            save_certificate(certificate, folder)
+        save_run_with_report(run, splits, folder, answers)
+
+    if work is not None:
+        work.publish(write, is_finished=run.is_complete)
+    return run, certificate
+
+
+def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Console) -> Run:
     from monolayer.epochs import TrainOptions
     from monolayer.report.of_history import format_epoch
     from monolayer.training import train
 
+    recipe, every = request.recipe, request.evaluate_every
+
     def tell(rows: list[EpochRow]) -> None:
-        console.say(format_epoch(rows[0], recipe.epochs))
+        if rows[0].train_loss is not None:
+            console.say(format_epoch(rows[0], recipe.epochs))
 
     with catch_interruption(console) as interruption:
-        run = train(splits, recipe, options=TrainOptions(every, every, tell, interruption.should_stop, console))
+        options = TrainOptions(every, every, tell, interruption.should_stop, console)
+        run = train(splits, recipe, options=replace(options, keeper=work.checkpoints if work else None))
     console.close()
     return run
 

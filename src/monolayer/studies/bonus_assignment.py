@@ -20,6 +20,7 @@ from monolayer.diagnosing import check_leaked, diagnose_run, diagnose_sweep
 from monolayer.epochs import TrainOptions
 from monolayer.evaluate.calibrated import Calibration, Rescaled, measure_readings, rescale
 from monolayer.evaluate.metrics import Metrics
+from monolayer.planning import group_recipes
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
 from monolayer.studies.as_published import WHY_OPENED, remove_mean, rerun_continued, rerun_untrained
@@ -27,7 +28,7 @@ from monolayer.studies.claims import judge_all
 from monolayer.studies.measured import Scored
 from monolayer.studies.stages import Stages, estimate_banks
 from monolayer.studies.verdicts import ClaimData, Verdict
-from monolayer.sweeping import Sweep, group_recipes, train_recipes
+from monolayer.sweeping import Sweep, SweepOptions, train_recipes
 from monolayer.training import Run, add_test_metrics, answer, answer_all, train_bank
 
 GRID_AXES: dict[str, tuple[Any, ...]] = {
@@ -285,8 +286,10 @@ class _Work:
 
     def _estimate(self) -> list[float]:
         """A weight for each stage."""
-        whole, part = group_recipes([*self.recipes.values()]), group_recipes([*self.part_recipes.values()])
-        grid = group_recipes(self.grid_recipes)
+        whole, part, grid = (
+            group_recipes([*recipes], self.n_classes)
+            for recipes in (self.recipes.values(), self.part_recipes.values(), self.grid_recipes)
+        )
         epochs = self.plan.epochs
         share = len(self.part.train) / len(self.splits.train)
         repeats = [*estimate_banks(whole, [epochs] * len(whole))]
@@ -319,7 +322,7 @@ class _Work:
     ) -> dict[str, Run]:
         seeded = {key: recipe.replace(seed=seed) for key, recipe in recipes.items()}
         by_recipe: dict[Recipe, Run] = {}
-        for bank in group_recipes([*dict.fromkeys(seeded.values())]):
+        for bank in group_recipes([*dict.fromkeys(seeded.values())], splits.dataset.n_classes):
             runs = train_bank(splits, bank, TrainOptions(every, progress=self.stages.begin()), scaler)
             self.seconds += runs[0].seconds
             by_recipe |= zip(bank, runs, strict=True)
@@ -327,8 +330,7 @@ class _Work:
 
     def train_grid(self) -> Sweep:
         """The grid, with the first seed."""
-        n_banks = len(group_recipes(self.grid_recipes))
-        options = TrainOptions(train_every=0, progress=self.stages.begin(n_banks))
+        options = SweepOptions(TrainOptions(train_every=0, progress=self.stages.begin()))
         grid = train_recipes(self.splits, self.grid_recipes, GRID_AXES, options)
         self.seconds += grid.seconds
         return grid

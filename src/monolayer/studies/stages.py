@@ -32,7 +32,7 @@ class Stages:
         """Pass a line on."""
         self._progress.say(text)
 
-    def advance(self, task: str, done: float, total: float | None, unit: str = "") -> None:
+    def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
         """Take in how far the stage is."""
         if done == 0 or task != self._task_now:  # a task begins by telling that nothing is done
             self._begun += 1

@@ -1,0 +1,120 @@
+"""What `train` and `sweep` have in common: a folder that can be gone on with, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from monolayer.cli import options as opt
+from monolayer.cli.console import print_line
+from monolayer.errors import BadInput
+
+if TYPE_CHECKING:
+    from monolayer.cli.console import Console
+    from monolayer.data.splits import Splits
+    from monolayer.unfinished import Unfinished
+
+# What may be said beside --resume: how to show what comes out, and where the data is now.
+BESIDE_RESUME = frozenset({"resume", "as_json", "top", "data"})
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """Which rows a command asked for."""
+
+    dataset: str
+    data: str | None
+    split: opt.SplitOptions
+
+    def load(self, data: Path | None, console: Console) -> Splits:
+        """The dataset, divided; ``data`` names a copy that is somewhere else now."""
+        place = data or (Path(self.data) if self.data else None)
+        return self.split.split(opt.load_dataset(self.dataset, place, console))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> DataRequest:
+        """What :meth:`to_dict` gave."""
+        return cls(content["dataset"], content["data"], opt.SplitOptions(**content["split"]))
+
+
+def read_data_request(context: typer.Context) -> DataRequest:
+    """The rows that a command's options ask for.
+
+    Raises:
+        BadInput: if no dataset is named.
+    """
+    given = context.params
+    if given["dataset"] is None:
+        raise BadInput("Name a dataset, such as cifar10 or digits, or a folder to go on with: --resume DIR.")
+    split = opt.SplitOptions(given["val_size"], given["train_size"], given["test_size"], given["split_seed"])
+    return DataRequest(given["dataset"], str(given["data"].resolve()) if given["data"] else None, split)
+
+
+@contextmanager
+def open_work(context: typer.Context, console: Console) -> Iterator[Unfinished | None]:
+    """The folder that a command's --out or --resume names, this process's alone; None where nothing is kept.
+
+    Raises:
+        BadInput: if the folder cannot be had, or --resume is given with anything that the folder says already.
+    """
+    out, resume = context.params["out"], context.params["resume"]
+    if out is None and resume is None:
+        yield None
+        return
+    from monolayer.unfinished import begin_folder, resume_folder
+
+    _check_beside_resume(context)
+    command = context.info_name or ""
+    with resume_folder(resume, command) if resume else begin_folder(out, command) as work:
+        try:
+            yield work
+        except KeyboardInterrupt:
+            if work.can_be_resumed:
+                console.warn(describe_resume(context, out or resume))
+            raise
+
+
+def describe_resume(context: typer.Context, folder: Path) -> str:
+    """How to go on with a run that stopped."""
+    return f"Go on with: monolayer {context.info_name} --resume {folder}"
+
+
+def settle(work: Unfinished, request: dict[str, Any], splits: Splits) -> None:
+    """Write down what was asked for, or, when it was written before, see that the rows are still the same.
+
+    Raises:
+        BadInput: if these are not the rows that the unfinished run was training on.
+    """
+    if work.request is None:
+        work.describe({"fingerprint": splits.fingerprint, **request})
+    elif work.request["fingerprint"] != splits.fingerprint:
+        raise BadInput(f"The rows of {splits.dataset.name} are not those that the run began with; name them: --data.")
+
+
+def show_where(context: typer.Context, *, is_complete: bool) -> None:
+    """Where everything is, and how to go on with what is not finished."""
+    folder = context.params["out"] or context.params["resume"]
+    if folder is None:
+        return
+    print_line(f"Everything is in {folder}; the page is {folder / 'report.html'}")
+    if not is_complete:
+        print_line(describe_resume(context, folder))
+
+
+def _check_beside_resume(context: typer.Context) -> None:
+    if context.params["resume"] is None:
+        return
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in BESIDE_RESUME and source is not None and source.name == "COMMANDLINE":
+            option = "DATASET" if name == "dataset" else "--" + name.replace("_", "-")
+            raise BadInput(f"--resume goes on with what the folder says, so {option} is not accepted beside it.")

@@ -1,0 +1,52 @@
+"""How many cores there are, and BLAS held to one of them while engines divide the work themselves."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from threadpoolctl import threadpool_limits
+
+
+def count_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Hold:
+    """BLAS's limit is the process's: the first of several engines sets it, and the last to close gives it back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_holders = 0
+        self._limits: threadpool_limits | None = None
+
+    def take(self) -> None:
+        with self._lock:
+            self._n_holders += 1
+            if self._n_holders == 1:
+                self._limits = threadpool_limits(1, user_api="blas")
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._n_holders -= 1
+            if self._n_holders == 0 and self._limits is not None:
+                self._limits.restore_original_limits()
+                self._limits = None
+
+
+_HOLD = _Hold()
+
+
+@contextmanager
+def hold_blas() -> Iterator[None]:
+    """BLAS computes in the calling thread alone while the block runs; blocks may nest and overlap in any thread."""
+    _HOLD.take()
+    try:
+        yield
+    finally:
+        _HOLD.give_back()

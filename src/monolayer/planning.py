@@ -1,0 +1,191 @@
+"""The plan of a sweep: which recipes share a bank, and what training them takes, known before it starts."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from monolayer.data.scaler import Scaler, fit_scaler
+from monolayer.data.splits import Splits
+from monolayer.engine.bank import SHARED_FIELDS, make_bank
+from monolayer.engine.numpy_engine import EVALUATION_ROWS, open_numpy_engine
+from monolayer.engine.threads import count_cores
+from monolayer.halving import Rung
+from monolayer.recipe import Recipe
+
+# Rows of weights (classes times members) in a bank: on 3,072 dimensions and batches of 100, two banks at once compute
+# 83 billion operations a second with 40 rows, 110 with 120, 134 with 320, 150 with 640 and 149 with 1,280, of sgemm's
+# 185. So 640: 64 members of 10 classes, 8 MB of weights, of which one slab and its gradient fit a core's share of L3.
+MAX_ROWS = 640
+# Batches to time for an estimate, after as many that warm up.
+TIMED_BATCHES = 6
+
+
+def group_recipes(recipes: Sequence[Recipe], n_classes: int) -> list[tuple[Recipe, ...]]:
+    """The recipes by what the members of a bank must share, in banks of MAX_ROWS rows of weights at most.
+
+    Banks and members are in an order of their own, so that the bytes do not depend on that of the recipes; members of
+    one loss stand side by side.
+    """
+    groups: dict[tuple[Any, ...], list[Recipe]] = {}
+    for recipe in sorted(recipes, key=astuple):
+        groups.setdefault(tuple(getattr(recipe, name) for name in SHARED_FIELDS), []).append(recipe)
+    max_members = max(1, MAX_ROWS // n_classes)
+    return [bank for _, group in sorted(groups.items()) for bank in _divide(group, max_members)]
+
+
+def _divide(group: list[Recipe], max_members: int) -> list[tuple[Recipe, ...]]:
+    """Banks of about the same size: 65 members are 33 and 32, not 64 and 1."""
+    n_banks = math.ceil(len(group) / max_members)
+    return [tuple(group[a:b]) for a, b in pairwise(round(i * len(group) / n_banks) for i in range(n_banks + 1))]
+
+
+def choose_train_every(epochs: int) -> int:
+    """How often a sweep evaluates the training rows: four times, which costs 4 % and not 50."""
+    return math.ceil(epochs / 4)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Epochs that a bank trains with the same number of members, as far as that is known beforehand."""
+
+    recipe: Recipe
+    members: int
+    epochs: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a sweep is going to do.
+
+    Args:
+        splits: the rows.
+        banks: the recipes of each bank.
+        rungs: of successive halving; none for every recipe to its end.
+        train_every: evaluations of the training rows, as in :class:`TrainOptions`.
+    """
+
+    splits: Splits
+    banks: tuple[tuple[Recipe, ...], ...]
+    rungs: tuple[Rung, ...] = ()
+    train_every: int | None = None
+
+    @property
+    def n_recipes(self) -> int:
+        """Recipes in all banks."""
+        return sum(map(len, self.banks))
+
+    @cached_property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """What the banks train; which members halving keeps is not known, so each bank is taken to keep its share."""
+        return tuple(stretch for bank in self.banks for stretch in self._cut(bank))
+
+    def _cut(self, bank: tuple[Recipe, ...]) -> list[Stretch]:
+        epochs, stretches, done, members = bank[0].epochs, [], 0, len(bank)
+        for rung in self.rungs:
+            until = rung.count_epochs(epochs)
+            stretches.append(Stretch(bank[0], members, until - done))
+            done, members = until, math.ceil(len(bank) * rung.n_kept / self.n_recipes)
+        return [*stretches, Stretch(bank[0], members, epochs - done)]
+
+    @property
+    def member_epochs(self) -> int:
+        """Epochs of all members together."""
+        return round(sum(self._count_member_epochs(bank) for bank in self.banks))
+
+    def _count_member_epochs(self, bank: tuple[Recipe, ...]) -> float:
+        """Of a bank that keeps its share of what halving keeps, which is true of all banks together."""
+        total, members, done = 0.0, float(len(bank)), 0
+        for rung in self.rungs:
+            until = rung.count_epochs(bank[0].epochs)
+            total, done = total + members * (until - done), until
+            members = len(bank) * rung.n_kept / self.n_recipes
+        return total + members * (bank[0].epochs - done)
+
+    @property
+    def operations(self) -> int:
+        """Floating-point operations of the matrix products: scores and gradients, and scores for each evaluation."""
+        return sum(self._count_operations(stretch) for stretch in self.stretches)
+
+    def _count_operations(self, stretch: Stretch) -> int:
+        return 4 * self._count_rows(stretch) * self._n_weights * stretch.members
+
+    def _count_rows(self, stretch: Stretch) -> int:
+        """Rows that a member meets; a row that is evaluated is half a row that is trained on."""
+        n, n_val = len(self.splits.train), len(self.splits.val or ())
+        every = choose_train_every(stretch.recipe.epochs) if self.train_every is None else self.train_every
+        share = 1 / every if every else 1 / stretch.recipe.epochs
+        return round(stretch.epochs * (n + (n_val + n * share) / 2))
+
+    @property
+    def _n_weights(self) -> int:
+        return self.splits.dataset.n_classes * int(self.splits.dataset.X.shape[1])
+
+    @property
+    def memory(self) -> int:
+        """Bytes that training needs beside the data and the program: a bound, all banks at once.
+
+        The weights of all members stand in their banks, and once more in the runs that are made of them; on every
+        core one bank is at work, with a copy of its weights cut in slabs, their gradient, a batch and its scores.
+        """
+        sizes = [len(bank) * self._n_weights * np.dtype(bank[0].dtype).itemsize for bank in self.banks]
+        at_work = sorted((self._measure_work(bank) for bank in self.banks), reverse=True)[: count_cores()]
+        return 2 * sum(sizes) + sum(at_work)
+
+    def _measure_work(self, bank: tuple[Recipe, ...]) -> int:
+        size = np.dtype(bank[0].dtype).itemsize
+        rows = len(bank) * self.splits.dataset.n_classes
+        batch = max(bank[0].batch_size, EVALUATION_ROWS) + 1
+        n_features = int(self.splits.dataset.X.shape[1])
+        # The part of a bank that trains on when others have left is a copy; a batch is there as it came and as floats;
+        # scores, their sum, residual and what a loss makes on the way are some eight times the scores.
+        return 3 * rows * n_features * size + batch * n_features * (size + 8) + 8 * batch * rows * size
+
+    def estimate_seconds(self, scaler: Scaler | None = None) -> float:
+        """How long it will take, from a few batches of each kind of stretch timed here and now."""
+        scaler = scaler or fit_scaler(self.splits.train)
+        rates: dict[tuple[Any, ...], float] = {}
+        seconds = 0.0
+        for stretch in self.stretches:
+            kind = (stretch.members, stretch.recipe.batch_size, stretch.recipe.dtype, stretch.recipe.flip > 0)
+            if kind not in rates:
+                rates[kind] = self._time_row(stretch, scaler)
+            seconds += rates[kind] * self._count_rows(stretch)
+        return seconds / min(count_cores(), len(self.banks))
+
+    def _time_row(self, stretch: Stretch, scaler: Scaler) -> float:
+        """Seconds that a bank of this kind takes for a row."""
+        bank = make_bank([stretch.recipe] * stretch.members, scaler, self.splits.dataset.n_classes)
+        rng = np.random.default_rng(0)
+        n = min(TIMED_BATCHES * stretch.recipe.batch_size, len(self.splits.train))
+        rates = np.full(stretch.members, stretch.recipe.learning_rate)
+        n_threads = count_cores() // min(count_cores(), len(self.banks))
+        with open_numpy_engine(bank, self.splits.dataset.image_shape, n_threads) as engine:
+            for _ in range(2):
+                order = rng.permutation(len(self.splits.train))[:n]
+                mirrored = rng.random(n) < stretch.recipe.flip if stretch.recipe.flip else None
+                start = time.perf_counter()
+                engine.run_epoch(self.splits.train, order, mirrored, rates)
+                took = time.perf_counter() - start
+        return took / n
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as ``monolayer sweep --dry-run --json`` prints it, without the time."""
+        return {
+            "n_recipes": self.n_recipes,
+            "banks": [
+                {"members": len(bank), **{name: getattr(bank[0], name) for name in SHARED_FIELDS}}
+                for bank in self.banks
+            ],
+            "rungs": [{"share": rung.share, "n_kept": rung.n_kept} for rung in self.rungs],
+            "epochs_of_members": self.member_epochs,
+            "operations": self.operations,
+            "memory_bytes": self.memory,
+        }
