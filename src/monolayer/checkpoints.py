@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from monolayer.epochs import BankState
 from monolayer.errors import BadData
-from monolayer.files import tell_trouble, write_whole
+from monolayer.files import pack_tensors, tell_trouble, write_whole
 from monolayer.history import HISTORY_COLUMNS, EpochRow
 from monolayer.recipe import Recipe
 
@@ -75,15 +74,15 @@ def _pack_state(state: BankState, seconds: float) -> bytes:
     cells = [getattr(row, name) for rows in state.histories for row in rows for name in HISTORY_COLUMNS]
     shape = (-1, len(HISTORY_COLUMNS))
     tensors = {
-        "weights": np.ascontiguousarray(state.weights),
-        "bias": np.ascontiguousarray(state.bias),
+        "weights": state.weights,
+        "bias": state.bias,
         "alive": np.array(state.alive, np.int64),
         "lengths": np.array([len(rows) for rows in state.histories], np.int64),
         "history": np.array([np.nan if cell is None else cell for cell in cells], np.float64).reshape(shape),
         "missing": np.array([cell is None for cell in cells], bool).reshape(shape),
     }
     header = {"format": FORMAT, "epoch": str(state.epoch), "seconds": repr(state.seconds)}
-    return save(tensors, {**header, "all_seconds": repr(seconds)})
+    return pack_tensors(tensors, {**header, "all_seconds": repr(seconds)})
 
 
 def _read_state(path: Path, recipes: Sequence[Recipe]) -> tuple[BankState, float]:

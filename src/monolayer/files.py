@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
+import json
 import os
-from collections.abc import Iterator
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save
 
 from monolayer.errors import BadInput
 
+DRAFT = ".partial"
+DAY_S = 86_400
 DISK_TROUBLE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT,
      errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EBUSY}
@@ -38,6 +50,18 @@ def write_whole(path: Path, content: bytes, *, is_lasting: bool = False) -> None
         raise
 
 
+def pack_tensors(tensors: Mapping[str, npt.NDArray[Any]], texts: Mapping[str, str]) -> bytes:
+    """A safetensors file's bytes, the same for the same content: the library writes the texts in an order of chance."""
+    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, dict(texts))
+    # The file begins with the length of its header, 8 bytes little-endian, and the header, JSON padded with spaces.
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[start:]
+
+
 @contextlib.contextmanager
 def tell_trouble(path: Path, advice: str = "") -> Iterator[None]:
     """Trouble with the disk as one sentence; other system errors, such as a lost connection, are not its business."""
@@ -47,3 +71,16 @@ def tell_trouble(path: Path, advice: str = "") -> Iterator[None]:
         if error.errno not in DISK_TROUBLE:
             raise
         raise BadInput(f"{path}: cannot be written ({error.strerror}){advice}.") from error
+
+
+def name_draft(path: Path) -> Path:
+    """A hidden name beside ``path`` for what is not there yet, or not any more."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
+
+
+def sweep_drafts(path: Path) -> None:
+    """Delete what runs into this folder left behind that were killed a day ago or longer."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{DRAFT}"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > DAY_S:
+                shutil.rmtree(left, ignore_errors=True)

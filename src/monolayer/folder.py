@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import glob
 import json
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from monolayer.certificate import Certificate
 from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.answers import Answers
-from monolayer.files import tell_trouble, write_whole
+from monolayer.files import name_draft, pack_tensors, sweep_drafts, tell_trouble, write_whole
 from monolayer.history import HISTORY_COLUMNS, EpochRow
 from monolayer.network import OneLayer
 from monolayer.recipe import Recipe
@@ -64,8 +60,6 @@ OURS = frozenset(
 EVALUATION_KEYS = frozenset(
     {"train", "epochs_done", "seconds", "findings", "dataset", "splits", "test_openings", "provenance"}
 )
-DRAFT = ".partial"
-DAY_S = 86_400
 
 
 @contextlib.contextmanager
@@ -85,9 +79,9 @@ def open_new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     _check_free(path, replace)
     with tell_trouble(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep_drafts(path)
+        sweep_drafts(path)
         # mkdir and not tempfile, whose folders only their owner may enter: a result is meant to be read.
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
+        draft = name_draft(path)
         draft.mkdir()
     try:
         with tell_trouble(path):
@@ -130,12 +124,12 @@ def save_certificate(certificate: Certificate, folder: Path) -> None:
 def save_answers(answers: dict[str, Answers], folder: Path) -> None:
     """Write what the network says of its validation and test rows, by name of the rows, as answers.safetensors."""
     tensors = {
-        f"{name}.{part}": np.ascontiguousarray(getattr(said, part))
+        f"{name}.{part}": getattr(said, part)
         for name, said in answers.items()
         for part in ("scores", "y", "index")
     }
     header = {"format": "monolayer-answers-1", **{name: said.loss for name, said in answers.items()}}
-    (folder / ANSWERS).write_bytes(save(tensors, header))
+    write_whole(folder / ANSWERS, pack_tensors(tensors, header))
 
 
 def load_answers(folder: Path) -> dict[str, Answers]:
@@ -222,15 +216,32 @@ def load_history(folder: Path) -> tuple[EpochRow, ...]:
     if not rows:
         raise BadData(f"{folder / HISTORY}: holds no epoch.")
     try:
-        return tuple(
-            EpochRow(
-                int(row["epoch"]),
-                *(float(row[name]) if row[name] else None for name in HISTORY_COLUMNS[1:]),  # type: ignore[arg-type]
-            )
-            for row in rows
-        )
+        return tuple(_parse_epoch(row) for row in rows)
     except (KeyError, ValueError):
         raise BadData(f"{folder / HISTORY}: is not a history written by monolayer.") from None
+
+
+def load_histories(folder: Path) -> list[tuple[EpochRow, ...]]:
+    """The histories of a sweep's runs, best run first; empty where a run has no epoch behind it.
+
+    Runs at the end that have no epoch are not in the file, and so not in the list.
+
+    Raises:
+        BadData: if the folder holds no histories, or none of ours.
+    """
+    rows = csv.DictReader(_read(folder / HISTORIES).splitlines())
+    by_run: dict[int, list[EpochRow]] = {}
+    try:
+        for row in rows:
+            by_run.setdefault(int(row["run"]), []).append(_parse_epoch(row))
+    except (KeyError, TypeError, ValueError):
+        raise BadData(f"{folder / HISTORIES}: holds no histories written by monolayer.") from None
+    return [tuple(by_run.get(number, ())) for number in range(1, max(by_run, default=0) + 1)]
+
+
+def _parse_epoch(row: dict[str, str]) -> EpochRow:
+    numbers = (float(row[name]) if row[name] else None for name in HISTORY_COLUMNS[1:])
+    return EpochRow(int(row["epoch"]), *numbers)  # type: ignore[arg-type]  # the rate is never empty
 
 
 def load_network(path: Path) -> OneLayer:
@@ -287,11 +298,3 @@ def _put_in_place(draft: Path, path: Path, replace: bool) -> None:
             aside.rename(path)
         raise
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def _sweep_drafts(path: Path) -> None:
-    """Delete what runs into this folder left behind that were killed a day ago or longer."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*{DRAFT}"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > DAY_S:
-                shutil.rmtree(left, ignore_errors=True)

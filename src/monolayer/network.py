@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from monolayer.errors import BadData, BadInput
+from monolayer.files import pack_tensors, write_whole
 from monolayer.losses import get_loss
 
 Array = npt.NDArray[Any]
@@ -84,7 +84,7 @@ class OneLayer:
         }
         tensors = {"weights": self.weights, "bias": self.bias, "mean": self.mean, "std": self.std}
         # Serialised here and written plainly: safetensors' own file writer makes files that only their owner can read.
-        Path(path).write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}, header))
+        write_whole(Path(path), pack_tensors(tensors, header))
 
     @classmethod
     def load(cls, path: Path | str) -> OneLayer:

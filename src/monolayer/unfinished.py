@@ -2,7 +2,7 @@
 
 While a run goes on, its folder holds ``unfinished/``: the request, a checkpoint a bank, and a lock that the system
 takes away from a process that dies. Results are written in there too, and renamed to their places when they are whole;
-the request is deleted last. So a process that is killed anywhere leaves a folder that can be taken up again.
+``unfinished/`` goes last, in one step. So a process that is killed anywhere leaves a folder that can be taken up again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from monolayer.checkpoints import PATTERN, Checkpoints
 from monolayer.errors import BadData, BadInput
-from monolayer.files import tell_trouble, write_whole
+from monolayer.files import name_draft, sweep_drafts, tell_trouble, write_whole
 
 UNFINISHED = "unfinished"
 REQUEST = "request.json"
@@ -68,9 +68,9 @@ class Unfinished:
                 _put(draft / name, self.path / name)
             draft.rmdir()
             if is_finished:
-                (self.path / UNFINISHED / REQUEST).unlink()
-        if is_finished:
-            shutil.rmtree(self.path / UNFINISHED, ignore_errors=True)
+                done = name_draft(self.path)
+                (self.path / UNFINISHED).rename(done)  # in one step: from here on the folder is finished
+                shutil.rmtree(done, ignore_errors=True)
 
     @property
     def can_be_resumed(self) -> bool:
@@ -113,6 +113,7 @@ def begin_folder(path: Path, command: str) -> Iterator[Unfinished]:
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     with tell_trouble(path):
         (path / UNFINISHED).mkdir(parents=True, exist_ok=True)
+        sweep_drafts(path)
         lock = _lock(path)
     unfinished = Unfinished(path, command, lock, made=made)
     try:

@@ -57,10 +57,10 @@ def show_certificate(certificate: Certificate) -> None:
 def describe_plan(plan: dict[str, Any]) -> str:
     """What a sweep is going to do, in a sentence."""
     rungs = [f", {rung['n_kept']} go on after {100 * rung['share']:.3g} % of their epochs" for rung in plan["rungs"]]
-    mib = plan["memory_bytes"] / 2**20
+    banks, mib = f"{len(plan['banks'])} banks{''.join(rungs)}", plan["memory_bytes"] / 2**20
     return (
-        f"{plan['n_recipes']} recipes in {len(plan['banks'])} banks{''.join(rungs)}: {plan['epochs_of_members']:,} epochs of "
-        f"members, {plan['operations']:.2g} operations, up to {mib:,.0f} MiB beside data and program."
+        f"{plan['n_recipes']} recipes in {banks}: {plan['epochs_of_members']:,} epochs of members, "
+        f"{plan['operations']:.2g} operations, up to {mib:,.0f} MiB beside data and program."
     )
 
 
