@@ -1,6 +1,6 @@
 # make report   brings everything that is needed and does the main job
 # make test     lint, types, layers and tests
-# make bench    ratios against PyTorch, side by side (installs PyTorch in an environment of its own)
+# make bench    side by side with its peers and the machine's limit, half an hour (PyTorch in an environment of its own)
 # make .venv    only the environment, with the command in .venv/bin/monolayer
 
 # The first Python that is new enough; name another with make PYTHON=...
@@ -55,8 +55,9 @@ pytest: .venv/ready-dev
 	.venv-bench/bin/python -m pip install --quiet --editable . torch==2.13.0
 	@touch $@
 
+# More with BENCH, such as make bench BENCH=--docs, which writes the tables into docs/performance.md too.
 bench: .venv-bench/ready
-	.venv-bench/bin/python -m benchmarks.bench
+	.venv-bench/bin/python -m benchmarks.bench $(BENCH)
 
 clean:
 	rm -rf .venv .venv-bench runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,126 +1,95 @@
-"""Side by side with the plain PyTorch loop, in one sitting: medians over rounds, ratios, peak memory.
+"""Side by side in one sitting: the peers, monolayer, the machine's sgemm rate, and how the time grows.
 
-Exits with 1 when a promised ratio or peak is missed. Each measurement is a process of its own, and the rounds take
-turns, so that a machine that slows down for a while slows all of them.
+Writes bench.json, bench.md and scaling.png into benchmarks/results, prints the tables, and exits with 1 when a promise
+is missed or a command failed.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import statistics
+import shutil
+import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
-DATA = ["cifar10", "--val-size", "1000", "--json"]
-GRID = ["--grid", "learning-rate=0.001,0.005,0.01", "--grid", "l2=0,0.001,0.1,1", "--grid", "batch-size=50,100,200"]
-MONOLAYER = [sys.executable, "-m", "monolayer"]
+from benchmarks.cases import SGEMM, Case, make_cases
+from benchmarks.machine import describe_machine
+from benchmarks.measuring import Measured, measure_rounds
+from benchmarks.rendering import PICTURE_LINK, insert, render
+from benchmarks.results_file import read_results, write_results
+from benchmarks.scaling import make_jobs
+from benchmarks.summary import Sitting, Summary, summarise
 
-
-@dataclass
-class Case:
-    """One piece of work: its command, and what it promises against PyTorch's seconds and in MiB."""
-
-    name: str
-    command: list[str]
-    max_ratio: float | None = None
-    max_mib: float | None = None
-    seconds: list[float] = field(default_factory=list)
-    mib: list[float] = field(default_factory=list)
-    test_accuracy: float | None = None
-
-
-def make_cases(epochs: int) -> list[Case]:
-    e = ["--epochs", str(epochs)]
-    return [
-        Case("PyTorch loop, one run", [sys.executable, "-m", "benchmarks.peers.torch_loop", *e]),
-        Case("monolayer, one run", [*MONOLAYER, "train", *DATA, *e, "--evaluate-every", "0"], 0.5, 700),
-        Case("monolayer, one run, evaluated each epoch", [*MONOLAYER, "train", *DATA, *e]),
-        Case("monolayer, flips", [*MONOLAYER, "train", *DATA, *e, "--evaluate-every", "0", "--flip", "0.5"]),
-        Case("monolayer, 36-recipe grid, validated each epoch", [*MONOLAYER, "sweep", *DATA, *e, *GRID], 6.0, 1024),
-    ]
-
-
-def measure(case: Case) -> None:
-    """Run the command once; note its own count of seconds and the peak memory of its process."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
-        pid = os.posix_spawn(
-            case.command[0],
-            case.command,
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, out.fileno(), 1)],
-        )
-        _, status, usage = os.wait4(pid, 0)
-        if status:
-            sys.exit(f"{' '.join(case.command)} failed with status {os.waitstatus_to_exitcode(status)}")
-        out.seek(0)
-        result = json.load(out)
-    case.seconds.append(result["seconds"])
-    case.mib.append(usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))  # bytes there, KiB here
-    case.test_accuracy = result.get("test_accuracy") or (result.get("test") or {}).get("accuracy")
-
-
-def summarise(cases: list[Case], epochs: int, rounds: int) -> dict[str, object]:
-    base = statistics.median(cases[0].seconds)
-    rows = []
-    for case in cases:
-        seconds, mib = statistics.median(case.seconds), max(case.mib)
-        ratio = seconds / base
-        kept = (case.max_ratio is None or ratio <= case.max_ratio) and (case.max_mib is None or mib <= case.max_mib)
-        rows.append(
-            {
-                "name": case.name,
-                "seconds": seconds,
-                "all_seconds": case.seconds,
-                "ratio": ratio,
-                "max_ratio": case.max_ratio,
-                "peak_mib": mib,
-                "max_mib": case.max_mib,
-                "test_accuracy": case.test_accuracy,
-                "kept": kept,
-            }
-        )
-    return {"epochs": epochs, "rounds": rounds, "cpus": os.cpu_count(), "cases": rows}
-
-
-def render(summary: dict) -> str:
-    lines = [
-        f"{summary['epochs']} epochs, 49,000 images, medians of {summary['rounds']} rounds, {summary['cpus']} cores.",
-        "",
-        "| work | seconds | times PyTorch | promised | peak MiB | promised | test accuracy |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for row in summary["cases"]:
-        promised = ["" if row[key] is None else f"{row[key]:g}" for key in ("max_ratio", "max_mib")]
-        accuracy = "" if row["test_accuracy"] is None else f"{row['test_accuracy']:.2%}"
-        missed = "" if row["kept"] else " **missed**"
-        lines.append(
-            f"| {row['name']}{missed} | {row['seconds']:.1f} | {row['ratio']:.2f} | {promised[0]} "
-            f"| {row['peak_mib']:.0f} | {promised[1]} | {accuracy} |"
-        )
-    return "\n".join(lines)
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+JSON, MARKDOWN, PICTURE = (RESULTS / name for name in ("bench.json", "bench.md", "scaling.png"))
+DOCS_PAGE, DOCS_PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "scaling.png"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    cases = make_cases(arguments.epochs)
-    for number in range(arguments.rounds):
-        for case in cases:
-            measure(case)
-            print(f"round {number + 1}: {case.name}: {case.seconds[-1]:.1f} s", file=sys.stderr, flush=True)
-    summary = summarise(cases, arguments.epochs, arguments.rounds)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "bench.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (RESULTS / "bench.md").write_text(render(summary) + "\n")
+    options = _read_options()
+    os.chdir(ROOT)  # the commands find the package benchmarks there
+    sitting, measured = read_results(JSON) if options.reuse else _measure(options)
+    summary = summarise(sitting, make_cases(sitting.epochs), measured)
+    if not options.only:  # a part would take the place of a whole sitting
+        _write(summary, measured)
+    if options.docs:
+        _write_docs(summary)
     print(render(summary))
-    sys.exit(0 if all(row["kept"] for row in summary["cases"]) else 1)
+    sys.exit(summary.exit_code)
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=40, help="of a full run; slow peers run a part of it")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="TEXT", help="what has this in its name; writes no files"
+    )
+    parser.add_argument("--docs", action="store_true", help="write tables and picture into docs/ too")
+    parser.add_argument("--reuse", action="store_true", help="measure nothing: take the last results/bench.json")
+    options = parser.parse_args()
+    if min(options.epochs, options.rounds) < 1:
+        parser.error("--epochs and --rounds are 1 or more.")
+    if options.only and (options.docs or options.reuse):
+        parser.error("--docs and --reuse are for whole sittings; leave --only out.")
+    return options
+
+
+def _measure(options: argparse.Namespace) -> tuple[Sitting, Measured]:
+    jobs = _collect_jobs(make_cases(options.epochs), options.only)
+    if not jobs:
+        sys.exit(f"Nothing has {' or '.join(map(repr, options.only))} in its name.")
+    sitting = Sitting(options.epochs, options.rounds, describe_machine())
+    return sitting, measure_rounds(jobs, options.rounds, _say)
+
+
+def _collect_jobs(cases: list[Case], only: list[str]) -> dict[str, tuple[str, ...]]:
+    """Commands by name, in the order in which a round runs them."""
+    sgemm = (sys.executable, "-m", "benchmarks.sgemm")
+    jobs = {SGEMM: sgemm, **{case.name: case.command for case in cases}, **make_jobs()}
+    return {name: command for name, command in jobs.items() if not only or any(text in name for text in only)}
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _write(summary: Summary, measured: Measured) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    write_results(JSON, summary, measured)
+    MARKDOWN.write_text(render(summary))
+    if summary.growths:
+        subprocess.run([sys.executable, "-m", "benchmarks.picture", str(JSON), str(PICTURE)], check=True)
+
+
+def _write_docs(summary: Summary) -> None:
+    text = render(summary)
+    if summary.growths:
+        shutil.copyfile(PICTURE, DOCS_PICTURE)
+        text += f"\n{PICTURE_LINK}\n"
+    DOCS_PAGE.write_text(insert(DOCS_PAGE.read_text(), text))
 
 
 if __name__ == "__main__":

@@ -113,8 +113,8 @@ class BankTraining:
         self.histories: list[list[EpochRow]] = [[] for _ in bank.recipes]
         self.is_stopped = False
         self.seconds = 0.0
-        self._splits = splits
-        self._options = options
+        self.splits = splits
+        self.options = options
         self._order = make_batch_order(bank.recipes[0], bank.n_classes, bank.weights.shape[1])
         self._measured: dict[int, Measured] = {}
         if options.keeper and (state := options.keeper.load(bank.recipes)):
@@ -135,17 +135,22 @@ class BankTraining:
         """
         until = self.epochs if until is None else until
         end = time.perf_counter() + turn_s
-        self._options.progress.advance(self._options.task, self.epoch, until, "epochs")
+        self.options.progress.advance(self.options.task, self.epoch, until, "epochs")
         while self.can_go_on(until):
             self._run_stretch(until, n_threads or count_cores(), end)
             if time.perf_counter() >= end:
                 return
         if self.epoch < until and not self.is_stopped:  # nobody is left
-            self._options.progress.advance(self._options.task, until, until, "epochs")
+            self.options.progress.advance(self.options.task, until, until, "epochs")
 
     def can_go_on(self, until: int) -> bool:
         """Whether there is something to train before this epoch is done."""
         return self.epoch < until and bool(self.alive) and not self.is_stopped
+
+    def should_stop(self) -> bool:
+        """Whether the wish to stop has come; from then on nothing is trained any more."""
+        self.is_stopped = self.epoch < self.epochs and self.options.should_stop()
+        return self.is_stopped
 
     def keep_only(self, members: Sequence[int]) -> None:
         """Let every member leave but these."""
@@ -178,10 +183,19 @@ class BankTraining:
         self.bank.weights[:], self.bank.bias[:] = state.weights, state.bias
         # The generators' states need no keeping: the draws of the epochs behind it are drawn again, in milliseconds.
         for _ in range(state.epoch - self.epoch):
-            self._order.draw_epoch(len(self._splits.train))
+            self._order.draw_epoch(len(self.splits.train))
         self.epoch, self.seconds = state.epoch, state.seconds
         self.alive, self.histories = list(state.alive), [list(rows) for rows in state.histories]
         self._measured.clear()
+
+    def arrive(self, state: BankState, measured: Sequence[Measured] | None = None) -> None:
+        """Take up where the same bank has come to elsewhere, with what was measured there; tell it, and keep it."""
+        members = list(self.alive)
+        self.take_up(state)
+        self._measured = dict(enumerate(measured or ()))
+        if self.options.on_epoch:
+            self.options.on_epoch([self.histories[m][-1] for m in members])
+        self.keep()
 
     def collect_histories(self) -> list[tuple[EpochRow, ...]]:
         """A history a member; the last row has all that is measured of where it stands."""
@@ -195,7 +209,7 @@ class BankTraining:
         return self.bank if len(members) == self.bank.n_members else self.bank.take(members)
 
     def _open_engine(self, bank: Bank, n_threads: int) -> AbstractContextManager[NumpyEngine]:
-        return open_numpy_engine(bank, self._splits.dataset.image_shape, n_threads)
+        return open_numpy_engine(bank, self.splits.dataset.image_shape, n_threads)
 
     def _run_stretch(self, until: int, n_threads: int, end: float) -> None:
         """Epochs with the same members, until some leave or there is another reason to end."""
@@ -209,7 +223,7 @@ class BankTraining:
                     self.bank.put(members, active)
                 self.seconds += time.perf_counter() - start
                 self._tell(members, until)
-                self.is_stopped = self.epoch < self.epochs and self._options.should_stop()
+                self.should_stop()
                 self._offer(is_last=not self.can_go_on(until))
                 if time.perf_counter() >= end:
                     return
@@ -217,7 +231,7 @@ class BankTraining:
     def _run_epoch(self, engine: NumpyEngine, members: list[int]) -> None:
         self.epoch += 1
         rates = np.array([recipe.compute_rate(self.epoch) for recipe in engine.bank.recipes])
-        rows = self._splits.train
+        rows = self.splits.train
         engine.run_epoch(rows, *self._order.draw_epoch(len(rows)), rates)
         for m in members:
             self._measured.pop(m, None)
@@ -244,20 +258,20 @@ class BankTraining:
         def is_due(every: int) -> bool:
             return is_last or (every > 0 and self.epoch % every == 0)
 
-        every = 1 if self._options.train_every is None else self._options.train_every
-        chosen = {"train": self._splits.train} if is_due(every) else {}
-        if self._splits.val is not None and is_due(self._options.val_every):
-            chosen["val"] = self._splits.val
+        every = 1 if self.options.train_every is None else self.options.train_every
+        chosen = {"train": self.splits.train} if is_due(every) else {}
+        if self.splits.val is not None and is_due(self.options.val_every):
+            chosen["val"] = self.splits.val
         return chosen
 
     def _tell(self, members: list[int], until: int) -> None:
-        if self._options.on_epoch:
-            self._options.on_epoch([self.histories[m][-1] for m in members])
-        self._options.progress.advance(self._options.task, self.epoch, until, "epochs")
+        if self.options.on_epoch:
+            self.options.on_epoch([self.histories[m][-1] for m in members])
+        self.options.progress.advance(self.options.task, self.epoch, until, "epochs")
 
     def _offer(self, *, is_last: bool) -> None:
-        if self._options.keeper:
-            self._options.keeper.offer(self.bank.recipes, self.make_state, is_last=is_last)
+        if self.options.keeper:
+            self.options.keeper.offer(self.bank.recipes, self.make_state, is_last=is_last)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ import multiprocessing
 import os
 import random
 import sys
-import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,15 +115,12 @@ def run_command(folder: Path, *words: str) -> None:
     """The command as people give it, for the first time or with --resume."""
     where = ["--resume", str(folder)] if is_unfinished(folder) else [*words[1:], "--out", str(folder)]
     sys.argv = ["monolayer", words[0], *where]
-    stdout, stderr = sys.stdout, sys.stderr
-    with open(os.devnull, "w") as sys.stdout, open(os.devnull, "w") as sys.stderr:
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         try:
             main()
         except SystemExit as stop:
             if stop.code:
                 raise
-        finally:
-            sys.stdout, sys.stderr = stdout, stderr
 
 
 def sweep_digits(folder: Path) -> None:
@@ -145,9 +142,7 @@ def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("attempt", "n_kills"), [(sweep_digits, SWEEP_KILLS), (train_digits, TRAIN_KILLS)])
-def test_a_killed_command_ends_as_one_that_was_not(
-    tmp_path: Path, attempt: Callable[..., None], n_kills: int
-) -> None:
+def test_a_killed_command_ends_as_one_that_was_not(tmp_path: Path, attempt: Callable[..., None], n_kills: int) -> None:
     kill_often(attempt, tmp_path, n_kills, 4.0, seed=2)
 
 

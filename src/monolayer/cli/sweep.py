@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,9 +18,11 @@ from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
     from monolayer.cli.console import Console
+    from monolayer.cluster import Cluster
     from monolayer.data.splits import Splits
     from monolayer.recipe import Recipe
     from monolayer.sweeping import Sweep, SweepOptions
+    from monolayer.turns import Runner
     from monolayer.unfinished import Unfinished
 
 
@@ -68,6 +70,10 @@ def sweep(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Rows to print; every run is kept in the folder.")] = 10,
     mute: opt.Mute = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Train on the workers of this Dask cluster: tcp://HOST:PORT.", show_default="this machine"),
+    ] = None,
     data: opt.Data = None,
     out: opt.Out = None,
     resume: opt.Resume = None,
@@ -94,7 +100,8 @@ def sweep(
         splits = request.rows.load(data, console)
         if work is not None:
             settle(work, request.to_dict(), splits)
-        result = _sweep(request, splits, work, console)
+        run = stack.enter_context(_open_cluster(dask, console)) if dask else None
+        result = _sweep(request, splits, work, console, run)
     if as_json:
         print_json(result.to_dict(top))
     else:
@@ -152,13 +159,21 @@ def _read_request(context: typer.Context) -> _Request:
     )
 
 
-def _sweep(request: _Request, splits: Splits, work: Unfinished | None, console: Console) -> Sweep:
+def _open_cluster(address: str, console: Console) -> AbstractContextManager[Cluster]:
+    from monolayer.cluster import open_cluster
+
+    return open_cluster(address, console)
+
+
+def _sweep(request: _Request, splits: Splits, work: Unfinished | None, console: Console, run: Runner | None) -> Sweep:
     """Train and diagnose; everything goes into the folder, if there is one."""
     from monolayer.diagnosing import diagnose_sweep
     from monolayer.report.of_run import save_sweep_with_report
     from monolayer.sweeping import plan_sweep, train_recipes
 
     options = request.make_options()
+    if run is not None:
+        options = replace(options, run_jobs=run)
     console.say(describe_plan(plan_sweep(splits, request.recipes, options).to_dict()))
     with catch_interruption(console) as interruption:
         training = replace(

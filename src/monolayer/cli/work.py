@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from monolayer.data.splits import Splits
     from monolayer.unfinished import Unfinished
 
-# What may be said beside --resume: how to show what comes out, and where the data is now.
-BESIDE_RESUME = frozenset({"resume", "as_json", "top", "data"})
+# What may be said beside --resume: how to show what comes out, and where the data and the workers are now.
+BESIDE_RESUME = frozenset({"resume", "as_json", "top", "data", "dask"})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,37 @@
+"""Where a sitting took place: what a reader has to know before comparing its seconds with others."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+LIBRARIES = ("numpy", "torch", "scikit-learn")
+
+
+def describe_machine() -> tuple[str, ...]:
+    """The processor, its cores, and the versions that matter, in the order in which to print them."""
+    libraries = [f"{name} {text}" for name in LIBRARIES if (text := _find_version(name))]
+    return (f"{_find_processor()} with {_count_cores()} cores", f"Python {platform.python_version()}", *libraries)
+
+
+def _find_processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _count_cores() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _find_version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

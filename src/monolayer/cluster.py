@@ -1,0 +1,171 @@
+"""Banks on the workers of a Dask cluster: the rows are sent to each worker once, a bank is a task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from monolayer import __version__
+from monolayer.data.scaler import Scaler
+from monolayer.data.splits import Rows, Splits
+from monolayer.engine.bank import make_bank
+from monolayer.epochs import BankState, BankTraining, Measured, TrainOptions
+from monolayer.errors import BadInput, MonolayerError
+from monolayer.progress import Progress
+from monolayer.recipe import Recipe
+from monolayer.turns import Job
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+CONNECT_S = 10
+POLL_S = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """What is sent to each worker once: the rows without those for the test, and their scaler."""
+
+    splits: Splits
+    scaler: Scaler
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A bank's way from one epoch to another."""
+
+    recipes: tuple[Recipe, ...]
+    until: int
+    train_every: int | None
+    val_every: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Arrival:
+    """Where a task ended; measured only at the bank's last epoch."""
+
+    state: BankState
+    measured: list[Measured] | None
+
+
+class Cluster:
+    """Trains jobs on a Dask cluster, as ``SweepOptions.run_jobs`` does; made by :func:`open_cluster`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._rows: tuple[Splits, Future] | None = None
+
+    def __call__(self, jobs: Sequence[Job]) -> None:
+        """Train these banks, one a task; what comes back is kept as it comes.
+
+        A task whose worker dies is given to another by Dask itself, some times before it is given up.
+
+        Raises:
+            MonolayerError: if a bank's workers died too often.
+        """
+        waiting = {self._submit(job): job for job in jobs if not job.is_done}
+        try:
+            while waiting and not any(job.training.should_stop() for job in waiting.values()):
+                arrived = [future for future in waiting if future.done()]
+                for future in arrived:
+                    job = waiting.pop(future)
+                    arrival = _collect(future, job)
+                    job.training.arrive(arrival.state, arrival.measured)
+                if not arrived:
+                    time.sleep(POLL_S)
+        finally:
+            self._client.cancel(list(waiting))
+
+    def _submit(self, job: Job) -> Future:
+        training = job.training
+        task = _Task(training.bank.recipes, job.until, training.options.train_every, training.options.val_every)
+        state = training.make_state() if training.epoch else None
+        # Not "pure": Dask would take a bank that comes a second time, from a later epoch, for the first.
+        return self._client.submit(_train, self._scatter(training), task, state, pure=False)
+
+    def _scatter(self, training: BankTraining) -> Future:
+        if self._rows is None or self._rows[0] is not training.splits:
+            rows = _Rows(_leave_test_out(training.splits), training.bank.scaler)
+            self._rows = training.splits, self._client.scatter(rows, broadcast=True, hash=False)
+        return self._rows[1]
+
+
+@contextmanager
+def open_cluster(address: str, progress: Progress) -> Iterator[Cluster]:
+    """The cluster whose scheduler answers at this address.
+
+    Args:
+        address: such as ``tcp://10.0.0.1:8786``.
+        progress: told what was found there.
+
+    Raises:
+        BadInput: if Dask is not installed, nobody answers, no worker is there, or one has other versions.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise BadInput("A Dask cluster needs Dask's distributed: pip install 'monolayer[dask]'.") from None
+    try:
+        client = Client(address, timeout=CONNECT_S)
+    except (OSError, ValueError, TypeError):
+        raise BadInput(f"No Dask scheduler answers at {address}; accepted is one such as tcp://HOST:8786.") from None
+    with client:
+        _check_workers(client, address, progress)
+        yield Cluster(client)
+
+
+def _check_workers(client: Client, address: str, progress: Progress) -> None:
+    """Raise BadInput if the workers could not give the bytes that this machine would."""
+    found: dict[str, dict[str, str]] = client.run(describe_machine)
+    if not found:
+        raise BadInput(f"The Dask scheduler at {address} has no workers; start one: dask worker {address} --nthreads 1")
+    here = describe_machine()
+    for worker, there in found.items():
+        for name in ("monolayer", "numpy"):
+            if there[name] != here[name]:
+                raise BadInput(f"{worker} has {name} {there[name]}, this process {here[name]}; accepted is the same.")
+    if any(there["kernels"] != here["kernels"] for there in found.values()):
+        progress.say("The workers' processors differ from this one: the last digits may differ from a run here.")
+    progress.say(f"{len(found)} Dask workers at {address}")
+
+
+def describe_machine() -> dict[str, str]:
+    """What decides the bytes that a process computes: versions, and the kernels that BLAS chose."""
+    kernels = sorted({str(pool.get("architecture")) for pool in threadpool_info() if pool["user_api"] == "blas"})
+    return {"monolayer": __version__, "numpy": version("numpy"), "kernels": ", ".join(kernels)}
+
+
+def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Arrival:
+    """On a worker: take the bank up where it stands, and train it."""
+    bank = make_bank(task.recipes, rows.scaler, rows.splits.dataset.n_classes)
+    training = BankTraining(bank, rows.splits, TrainOptions(task.train_every, task.val_every))
+    if state is not None:
+        training.take_up(state)
+    training.run(task.until, n_threads=1)  # a worker's other threads have tasks of their own
+    is_last = task.until == training.epochs
+    return _Arrival(training.make_state(), training.measure(1) if is_last else None)
+
+
+def _collect(future: Future, job: Job) -> _Arrival:
+    from distributed import KilledWorker
+
+    try:
+        arrival: _Arrival = future.result()
+    except KilledWorker:
+        n = len(job.training.bank.recipes)
+        raise MonolayerError(f"A bank of {n} recipes lost every worker that tried it, so Dask gave it up.") from None
+    return arrival
+
+
+def _leave_test_out(splits: Splits) -> Splits:
+    dataset = replace(splits.dataset, test=None)
+    train = Rows(dataset, splits.train.index)
+    val = None if splits.val is None else Rows(dataset, splits.val.index)
+    return Splits(train, val, Rows(dataset, np.zeros(0, np.int64)))

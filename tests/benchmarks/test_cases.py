@@ -1,0 +1,36 @@
+import pytest
+from benchmarks.bench import _collect_jobs
+from benchmarks.cases import LIMIT, make_cases
+from benchmarks.scaling import make_jobs
+
+
+@pytest.mark.parametrize("epochs", [1, 7, 40])
+def test_every_promise_is_held_against_something_that_is_measured(epochs):
+    cases = make_cases(epochs)
+    names = {case.name for case in cases}
+    assert len(names) == len(cases)
+    for case in cases:
+        for promise in case.promises:
+            assert promise.against in {None, LIMIT, *names}
+            assert promise.quantity in {"seconds", "MiB"}
+
+
+@pytest.mark.parametrize("epochs", [1, 7, 40])
+def test_a_command_is_told_the_epochs_that_the_case_says(epochs):
+    for case in make_cases(epochs):
+        assert case.command[case.command.index("--epochs") + 1] == str(case.epochs)
+        assert 1 <= case.epochs <= epochs
+
+
+def test_what_runs_all_its_epochs_is_not_scaled():
+    assert all(case.epochs < 40 for case in make_cases(40) if case.is_scaled)
+    assert not any(case.is_scaled for case in make_cases(1))
+
+
+def test_a_round_can_be_cut_down_to_some_names():
+    everything = _collect_jobs(make_cases(1), [])
+    assert len(everything) == 1 + len(make_cases(1)) + len(make_jobs())
+    assert list(_collect_jobs(make_cases(1), ["sgemm", "flips"])) == [
+        "sgemm, one product",
+        "monolayer, one run with flips",
+    ]

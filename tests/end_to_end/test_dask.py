@@ -1,0 +1,177 @@
+"""Sweeps on a real Dask cluster: a scheduler and two workers, each a process of its own, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client
+
+from monolayer.axes import make_grid
+from monolayer.cluster import open_cluster
+from monolayer.epochs import TrainOptions
+from monolayer.errors import BadInput
+from monolayer.progress import SILENCE
+from monolayer.recipe import Recipe
+from monolayer.sweeping import Sweep, SweepOptions, train_recipes
+from tests.made import make_dataset
+
+GRID = ["--grid", "learning-rate=0.001,0.1", "--grid", "batch-size=20,50", "--grid", "flip=0,0.5"]
+SAME = ("network.safetensors", "sweep.csv", "histories.csv", "history.csv", "answers.safetensors")
+
+
+@dataclass
+class Machines:
+    """Two workers and the scheduler that they answer to."""
+
+    address: str
+    workers: list[subprocess.Popen[bytes]]
+
+
+@contextmanager
+def start(*words: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-m", "dask", *words], stdout=output, stderr=output)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def wait_for(holds: Callable[[], bool], what: str) -> None:
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"a minute has passed without {what}")
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[str]:
+    file = tmp_path / "scheduler.json"
+    words = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    with start(*words, log=tmp_path / "scheduler.log"):
+        wait_for(file.is_file, "a scheduler")
+        yield json.loads(file.read_text())["address"]
+
+
+@pytest.fixture
+def machines(tmp_path: Path, scheduler: str) -> Iterator[Machines]:
+    with ExitStack() as stack:
+        workers = []
+        for number in (1, 2):
+            words = ["worker", scheduler, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+            words += ["--local-directory", str(tmp_path / f"worker-{number}")]
+            workers.append(stack.enter_context(start(*words, log=tmp_path / f"worker-{number}.log")))
+        with Client(scheduler) as client:
+            wait_for(lambda: len(client.scheduler_info()["workers"]) == 2, "two workers")
+        yield Machines(scheduler, workers)
+
+
+def collect(result: Sweep) -> list[Any]:
+    return [
+        (run.recipe, run.network.weights.tobytes(), run.network.bias.tobytes(), repr(run.history),
+         repr(run.evaluation), run.val_correct.tobytes(), run.has_left)
+        for run in result.runs
+    ]  # fmt: skip
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in SAME}
+
+
+def test_a_sweep_on_two_workers_gives_the_same_bytes_as_here(command, tmp_path, machines):
+    words = ["sweep", "digits", *GRID, "--epochs", "20", "--val-size", "200", "--halving"]
+    assert command(*words, "--out", tmp_path / "here").code == 0
+    there = command(*words, "--out", tmp_path / "there", "--dask", machines.address)
+    assert there.code == 0
+    assert "2 Dask workers at tcp://127.0.0.1:" in there.err
+    assert read(tmp_path / "there") == read(tmp_path / "here")
+
+
+def test_a_worker_that_is_killed_costs_the_attempt_at_its_bank_and_nothing_else(machines):
+    splits = make_dataset(600, 20).split(100)
+    axes = {"batch_size": (10, 12, 15, 20), "learning_rate": (0.001, 0.01), "l2": (0.0, 0.1)}
+    recipes = make_grid(Recipe(epochs=80), axes)
+    here = train_recipes(splits, recipes, axes)
+    arrivals = []
+
+    def kill_one(rows):
+        arrivals.append(len(rows))
+        if len(arrivals) == 1:
+            machines.workers[0].send_signal(signal.SIGKILL)
+
+    with open_cluster(machines.address, SILENCE) as cluster:
+        there = train_recipes(splits, recipes, axes, SweepOptions(TrainOptions(on_epoch=kill_one), run_jobs=cluster))
+    assert machines.workers[0].wait(10) == -signal.SIGKILL
+    assert arrivals == [4, 4, 4, 4]
+    assert collect(there) == collect(here)
+
+
+def test_a_client_that_is_killed_is_taken_up_again_with_the_workers_or_without(command, tmp_path, machines):
+    words = ["sweep", "digits", *GRID, "--epochs", "150", "--val-size", "200"]
+    assert command(*words, "--out", tmp_path / "here").code == 0
+    for number, beside in enumerate((["--dask", machines.address], [])):
+        out = tmp_path / f"there-{number}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "monolayer", *words, "--out", str(out), "--dask", machines.address],
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(lambda out=out: any(out.glob("unfinished/bank-*.safetensors")), "a bank")
+        process.kill()
+        process.wait()
+        assert "unfinished" in os.listdir(out)
+        assert command("sweep", "--resume", out, *beside).code == 0
+        assert read(out) == read(tmp_path / "here")
+
+
+def test_ctrl_c_comes_back_at_once_and_keeps_what_has_arrived(tmp_path, machines):
+    splits = make_dataset(600, 20).split(100)
+    axes = {"batch_size": (10, 12, 15, 20)}
+    asked = []
+
+    def should_stop():
+        return bool(asked)
+
+    with open_cluster(machines.address, SILENCE) as cluster:
+        training = TrainOptions(on_epoch=asked.append, should_stop=should_stop)
+        recipes = make_grid(Recipe(epochs=80), axes)
+        result = train_recipes(splits, recipes, axes, SweepOptions(training, run_jobs=cluster))
+    assert not result.is_complete
+    assert 1 <= sum(run.is_complete for run in result.runs) < 4
+
+
+def test_a_scheduler_that_nobody_answers_for_is_one_sentence(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("monolayer.cluster.CONNECT_S", 1)
+    result = command("sweep", "digits", *GRID, "--dask", "tcp://127.0.0.1:9", "--out", tmp_path / "out")
+    assert (result.code, result.out) == (2, "")
+    assert "No Dask scheduler answers at tcp://127.0.0.1:9; accepted is one such as tcp://HOST:8786." in result.err
+    assert os.listdir(tmp_path) == ["place"]
+
+
+def test_a_scheduler_without_workers_is_one_sentence(scheduler):
+    with pytest.raises(BadInput, match="has no workers; start one: dask worker tcp://"):
+        open_cluster(scheduler, SILENCE).__enter__()
+
+
+def test_workers_with_other_versions_are_refused(machines, monkeypatch):
+    monkeypatch.setattr("monolayer.cluster.version", lambda package: "1.0")  # in this process, not in theirs
+    with pytest.raises(BadInput, match=r"has numpy \S+, this process 1\.0; accepted is the same\."):
+        open_cluster(machines.address, SILENCE).__enter__()
+
+
+def test_without_dask_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(BadInput, match=r"pip install 'monolayer\[dask\]'"):
+        open_cluster("tcp://127.0.0.1:9", SILENCE).__enter__()
