@@ -38,6 +38,7 @@ CERTIFICATE = "certificate.json"
 ANSWERS = "answers.safetensors"
 DUPLICATES = "duplicates.csv"
 COMPARISON = "comparison.json"
+JOURNAL = "journal.log"
 # A folder is ours to replace when it holds nothing else.
 OURS = frozenset(
     {
@@ -54,6 +55,7 @@ OURS = frozenset(
         ANSWERS,
         DUPLICATES,
         COMPARISON,
+        JOURNAL,
     }
     | {"report.md", "results.json", "networks"}
 )
@@ -124,9 +126,7 @@ def save_certificate(certificate: Certificate, folder: Path) -> None:
 def save_answers(answers: dict[str, Answers], folder: Path) -> None:
     """Write what the network says of its validation and test rows, by name of the rows, as answers.safetensors."""
     tensors = {
-        f"{name}.{part}": getattr(said, part)
-        for name, said in answers.items()
-        for part in ("scores", "y", "index")
+        f"{name}.{part}": getattr(said, part) for name, said in answers.items() for part in ("scores", "y", "index")
     }
     header = {"format": "monolayer-answers-1", **{name: said.loss for name, said in answers.items()}}
     write_whole(folder / ANSWERS, pack_tensors(tensors, header))

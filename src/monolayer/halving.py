@@ -34,6 +34,10 @@ class Rung:
         # Rounded before it is rounded up: 40 epochs times 0.1 + 0.2 is not 13 of them.
         return max(1, math.ceil(round(epochs * self.share, 9)))
 
+    def to_dict(self) -> dict[str, float]:
+        """As JSON holds it."""
+        return {"share": self.share, "n_kept": self.n_kept}
+
 
 def plan_rungs(n_recipes: int, epochs: int, factor: int = FACTOR) -> tuple[Rung, ...]:
     """The rungs for so many recipes; 36 recipes of 40 epochs: 9 go on after 3 epochs, and 2 of these after 10.

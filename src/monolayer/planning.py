@@ -184,7 +184,7 @@ class Plan:
                 {"members": len(bank), **{name: getattr(bank[0], name) for name in SHARED_FIELDS}}
                 for bank in self.banks
             ],
-            "rungs": [{"share": rung.share, "n_kept": rung.n_kept} for rung in self.rungs],
+            "rungs": [rung.to_dict() for rung in self.rungs],
             "epochs_of_members": self.member_epochs,
             "operations": self.operations,
             "memory_bytes": self.memory,

@@ -37,6 +37,7 @@ class Sweep:
         seconds: training of all banks by the clock, evaluation included.
         n_recipes: how many were asked for; fewer runs mean that the sweep was stopped.
         findings: on the sweep as a whole; those on single runs are the runs'.
+        rungs: of successive halving; none where every recipe went to its end.
     """
 
     runs: tuple[Run, ...]
@@ -44,6 +45,7 @@ class Sweep:
     seconds: float
     n_recipes: int
     findings: tuple[Finding, ...] = ()
+    rungs: tuple[Rung, ...] = ()
 
     @property
     def best(self) -> Run:
@@ -96,6 +98,7 @@ class Sweep:
             "n_recipes": self.n_recipes,
             "n_complete": sum(run.is_complete for run in self.runs),
             "is_complete": self.is_complete,
+            "rungs": [rung.to_dict() for rung in self.rungs],
         }
 
 
@@ -167,7 +170,7 @@ def train_recipes(
     measure_all(trainings)
     runs = [run for training in trainings for run in make_runs(training, splits)]
     seconds = time.perf_counter() - start + (keeper.seconds_before if keeper else 0.0)
-    return Sweep(tuple(sorted(runs, key=_rank)), axes, seconds, len(recipes))
+    return Sweep(tuple(sorted(runs, key=rank_run)), axes, seconds, len(recipes), rungs=plan.rungs)
 
 
 def _open_banks(plan: Plan, options: TrainOptions) -> list[BankTraining]:
@@ -201,7 +204,7 @@ def _chain(*calls: Callable[[list[EpochRow]], None] | None) -> Callable[[list[Ep
     return call
 
 
-def _rank(run: Run) -> tuple[bool, float, float, float]:
+def rank_run(run: Run) -> tuple[bool, float, float, float]:
     """Runs that diverged stand last, and before them those that were let go, the later ones first."""
     val = run.evaluation["val"]
     share = len(run.history) / run.recipe.epochs if run.has_left else 1.0

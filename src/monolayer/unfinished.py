@@ -165,7 +165,7 @@ def _check_new(path: Path) -> None:
 
 
 def _lock(path: Path) -> IO[str]:
-    lock = (path / UNFINISHED / LOCK).open("w", encoding="utf-8")
+    lock = (path / UNFINISHED / LOCK).open("a", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

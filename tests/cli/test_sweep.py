@@ -16,7 +16,7 @@ def test_json_holds_the_runs_best_first_and_the_test_rows_stay_sealed(command):
     assert accuracies == sorted(accuracies, reverse=True)
     assert all("test" not in run and run["recipe"]["epochs"] == 2 for run in runs)
     assert set(result.json) == {
-        "runs", "selection", "seconds", "findings", "n_recipes", "n_complete", "is_complete"
+        "runs", "selection", "seconds", "findings", "n_recipes", "n_complete", "is_complete", "rungs"
     }  # fmt: skip
 
 
@@ -83,3 +83,43 @@ def test_nothing_held_out_is_refused(command):
     result = command("sweep", "digits", "--val-size", "0", "--grid", "l2=0,1")
     assert result.code == 2
     assert "no rows are held out" in result.err
+
+
+def test_a_dry_run_says_what_it_would_take_and_does_nothing(command, tmp_path):
+    words = [*QUICK, *GRID, "--dry-run", "--out", tmp_path / "out"]
+    told = command(*words)
+    assert told.code == 0
+    assert "8 recipes in 2 banks: 16 epochs of members" in told.out
+    assert "nothing was trained" in told.out
+    plan = command(*words, "--json").json
+    assert [bank["members"] for bank in plan["banks"]] == [4, 4]
+    # 64 features of 10 classes; an epoch trains on 1,238 rows and evaluates them and 200 more, half a row each.
+    assert plan["operations"] == 8 * 2 * 4 * 640 * (1238 + (1238 + 200) // 2)
+    assert plan["memory_bytes"] > 2 * 8 * 640 * 4
+    assert 0 < plan["seconds"] < 60
+    assert not (tmp_path / "out").exists()
+
+
+def test_halving_lets_three_in_four_go_and_ranks_them_last(command, tmp_path):
+    words = [
+        "sweep",
+        "digits",
+        "--epochs",
+        "16",
+        "--val-size",
+        "200",
+        "--grid",
+        "learning-rate=log:1e-6:1:16",
+        "--halving",
+    ]
+    runs = command(*words, "--top", "16", "--json", "--out", tmp_path / "out").json["runs"]
+    assert [run["epochs_done"] for run in runs] == [16] + [4] * 3 + [1] * 12
+    assert "successive halving" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_every_candidates_training_is_measured_four_times_and_its_validation_every_epoch(command, tmp_path):
+    command("sweep", "digits", "--epochs", "8", "--grid", "l2=0,0.1", "--out", tmp_path / "out")
+    with (tmp_path / "out" / "histories.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["run"] == "2"]
+    assert [bool(row["train_loss"]) for row in rows] == [False, True] * 4
+    assert all(row["val_loss"] for row in rows)

@@ -56,6 +56,19 @@ Data = Annotated[
 Out = Annotated[
     Path | None, typer.Option(help="A new folder for everything this makes.", show_default="nothing is kept")
 ]
+Optuna = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Train so many recipes that Optuna proposes, a batch after the other.", show_default="no search"
+    ),
+]
+AtOnce = Annotated[int | None, typer.Option(min=1, help="Recipes that Optuna proposes at once.", show_default="16")]
+Journal = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file for Optuna's trials, which searches with other seeds can share.", show_default="in the --out"
+    ),
+]
 Mute = Annotated[
     list[str] | None,
     typer.Option(help="A finding's code that is not wanted, such as ML006; give the option once a code."),

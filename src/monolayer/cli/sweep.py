@@ -12,6 +12,7 @@ import typer
 from monolayer.cli import options as opt
 from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json
 from monolayer.cli.grid import parse_axes
+from monolayer.cli.search import SearchRequest, read_search
 from monolayer.cli.show import describe_plan, show_plan, show_sweep
 from monolayer.cli.work import DataRequest, open_work, read_data_request, settle, show_where
 from monolayer.errors import BadInput
@@ -40,6 +41,9 @@ def sweep(
         int | None,
         typer.Option(help="Draw so many recipes in place of all combinations.", show_default="all combinations"),
     ] = None,
+    optuna: opt.Optuna = None,
+    at_once: opt.AtOnce = None,
+    journal: opt.Journal = None,
     halving: Annotated[
         bool, typer.Option("--halving", help="Successive halving: of all recipes one in four goes on, and again.")
     ] = False,
@@ -85,6 +89,8 @@ def sweep(
 
     Example: monolayer sweep cifar10 --grid learning-rate=log:1e-4:1e-1 --grid flip=0,0.5 --random 64 --halving
 
+    Example: monolayer sweep cifar10 --grid learning-rate=log:1e-5:1e-1 --grid l2=log:1e-6:1 --optuna 64 --out runs/tpe
+
     Example: monolayer sweep --resume runs/grid
     """
     from monolayer.audit.finding import check_codes
@@ -106,6 +112,8 @@ def sweep(
         print_json(result.to_dict(top))
     else:
         show_sweep(result, top)
+        if request.search:
+            request.search.show(result)
         show_where(context, is_complete=result.is_complete)
     if not result.is_complete:
         raise typer.Exit(INTERRUPTED)
@@ -121,10 +129,12 @@ class _Request:
     train_every: int | None
     halving: bool
     mute: list[str]
+    search: SearchRequest | None = None
 
     def to_dict(self) -> dict[str, Any]:
         recipes = [recipe.to_dict() for recipe in self.recipes]
-        return {**vars(self), "rows": self.rows.to_dict(), "recipes": recipes}
+        search = self.search.to_dict() if self.search else None
+        return {**vars(self), "rows": self.rows.to_dict(), "recipes": recipes, "search": search}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> _Request:
@@ -135,6 +145,7 @@ class _Request:
             [Recipe.from_dict(recipe) for recipe in content["recipes"]],
             {name: tuple(values) for name, values in content["axes"].items()},
             **{name: content[name] for name in ("train_every", "halving", "mute")},
+            search=SearchRequest.from_dict(found) if (found := content.get("search")) else None,
         )
 
     def make_options(self) -> SweepOptions:
@@ -151,12 +162,12 @@ def _read_request(context: typer.Context) -> _Request:
     given = context.params
     if not given["grid"]:
         raise BadInput("A sweep needs an axis to go along; give one, such as --grid learning-rate=0.001,0.01.")
+    rest = {name: given[name] for name in ("train_every", "halving")} | {"mute": list(given["mute"] or ())}
+    if search := read_search(context):
+        return _Request(read_data_request(context), [], {}, search=search, **rest)
     axes, base = parse_axes(given["grid"]), opt.read_recipe(context)
     recipes = make_grid(base, axes) if given["random"] is None else draw_recipes(base, axes, given["random"])
-    rest = {name: given[name] for name in ("train_every", "halving")}
-    return _Request(
-        read_data_request(context), recipes, collect_axes(recipes, axes), mute=list(given["mute"] or ()), **rest
-    )
+    return _Request(read_data_request(context), recipes, collect_axes(recipes, axes), **rest)
 
 
 def _open_cluster(address: str, console: Console) -> AbstractContextManager[Cluster]:
@@ -169,12 +180,10 @@ def _sweep(request: _Request, splits: Splits, work: Unfinished | None, console: 
     """Train and diagnose; everything goes into the folder, if there is one."""
     from monolayer.diagnosing import diagnose_sweep
     from monolayer.report.of_run import save_sweep_with_report
-    from monolayer.sweeping import plan_sweep, train_recipes
 
     options = request.make_options()
     if run is not None:
         options = replace(options, run_jobs=run)
-    console.say(describe_plan(plan_sweep(splits, request.recipes, options).to_dict()))
     with catch_interruption(console) as interruption:
         training = replace(
             options.training,
@@ -182,12 +191,29 @@ def _sweep(request: _Request, splits: Splits, work: Unfinished | None, console: 
             progress=console,
             keeper=work.checkpoints if work else None,
         )
-        result = train_recipes(splits, request.recipes, request.axes, replace(options, training=training))
+        result = _train(request, splits, replace(options, training=training), work)
     console.close()
     result = diagnose_sweep(result, splits, muted=request.mute)
+
+    def save(folder: Path) -> None:
+        save_sweep_with_report(result, splits, folder)
+        if request.search and work:
+            request.search.save_journal(work, folder)
+
     if work is not None:
-        work.publish(lambda folder: save_sweep_with_report(result, splits, folder), is_finished=result.is_complete)
+        work.publish(save, is_finished=result.is_complete)
     return result
+
+
+def _train(request: _Request, splits: Splits, options: SweepOptions, work: Unfinished | None) -> Sweep:
+    from monolayer.sweeping import plan_sweep, train_recipes
+
+    say = options.training.progress.say
+    if request.search:
+        say(request.search.describe())
+        return request.search.run(splits, options, work)
+    say(describe_plan(plan_sweep(splits, request.recipes, options).to_dict()))
+    return train_recipes(splits, request.recipes, request.axes, options)
 
 
 def _show_plan(context: typer.Context, data: Path | None, *, as_json: bool) -> None:
