@@ -62,6 +62,22 @@ def pack_tensors(tensors: Mapping[str, npt.NDArray[Any]], texts: Mapping[str, st
     return len(text).to_bytes(8, "little") + text + content[start:]
 
 
+def check_place(path: Path) -> bool:
+    """Whether there is a folder at ``path`` already.
+
+    Raises:
+        BadInput: if there is something else, or a file on the way to it.
+    """
+    for parent in path.parents:
+        if parent.is_file():
+            raise BadInput(f"{parent} is a file, so {path} cannot be made below it; name another --out.")
+    if not os.path.lexists(path):
+        return False
+    if not path.is_dir():
+        raise BadInput(f"{path} exists and is not a folder; name a new or empty folder with --out.")
+    return True
+
+
 @contextlib.contextmanager
 def tell_trouble(path: Path, advice: str = "") -> Iterator[None]:
     """Trouble with the disk as one sentence; other system errors, such as a lost connection, are not its business."""

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from monolayer.certificate import Certificate
 from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.answers import Answers
-from monolayer.files import name_draft, pack_tensors, sweep_drafts, tell_trouble, write_whole
+from monolayer.files import check_place, name_draft, pack_tensors, sweep_drafts, tell_trouble, write_whole
 from monolayer.history import HISTORY_COLUMNS, EpochRow
 from monolayer.network import OneLayer
 from monolayer.recipe import Recipe
@@ -260,13 +260,8 @@ def _read(path: Path) -> str:
 
 
 def _check_free(path: Path, replace: bool) -> None:
-    for parent in path.parents:
-        if parent.is_file():
-            raise BadInput(f"{parent} is a file, so {path} cannot be made below it; name another --out.")
-    if not os.path.lexists(path):
+    if not check_place(path):
         return
-    if not path.is_dir():
-        raise BadInput(f"{path} exists and is not a folder; name a new or empty folder with --out.")
     if path == Path.cwd() or path.is_mount():
         raise BadInput(f"{path} is in use as a working folder or a mount; name a new folder with --out.")
     with tell_trouble(path):

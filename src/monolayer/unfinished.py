@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from monolayer.checkpoints import PATTERN, Checkpoints
 from monolayer.errors import BadData, BadInput
-from monolayer.files import name_draft, sweep_drafts, tell_trouble, write_whole
+from monolayer.files import check_place, name_draft, sweep_drafts, tell_trouble, write_whole
 
 UNFINISHED = "unfinished"
 REQUEST = "request.json"
@@ -148,13 +148,8 @@ def is_unfinished(path: Path) -> bool:
 
 
 def _check_new(path: Path) -> None:
-    for parent in path.parents:
-        if parent.is_file():
-            raise BadInput(f"{parent} is a file, so {path} cannot be made below it; name another --out.")
-    if not os.path.lexists(path):
+    if not check_place(path):
         return
-    if not path.is_dir():
-        raise BadInput(f"{path} exists and is not a folder; name a new or empty folder with --out.")
     with tell_trouble(path):
         names = os.listdir(path)
     if is_unfinished(path):
