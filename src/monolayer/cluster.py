@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from monolayer import __version__
 from monolayer.data.scaler import Scaler
 from monolayer.data.splits import Rows, Splits
 from monolayer.engine.bank import make_bank
@@ -139,7 +138,7 @@ def _check_workers(client: Client, address: str, progress: Progress) -> None:
 def describe_machine() -> dict[str, str]:
     """What decides the bytes that a process computes: versions, and the kernels that BLAS chose."""
     kernels = sorted({str(pool.get("architecture")) for pool in threadpool_info() if pool["user_api"] == "blas"})
-    return {"monolayer": __version__, "numpy": version("numpy"), "kernels": ", ".join(kernels)}
+    return {"monolayer": version("monolayer"), "numpy": version("numpy"), "kernels": ", ".join(kernels)}
 
 
 def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Arrival:

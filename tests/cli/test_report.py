@@ -85,3 +85,26 @@ def test_openings_are_asked_for_in_full(command, tmp_path, words, message):
     result = command("report", out, *words)
     assert result.code == 2
     assert message in result.err
+
+
+def test_the_heat_map_takes_any_two_fields_that_vary(command, tmp_path):
+    grid = ["--grid", "learning-rate=0.001,0.01", "--grid", "flip=0,0.5", "--grid", "schedule=constant,cosine"]
+    command("sweep", "digits", "--epochs", "2", *grid, "--out", tmp_path / "grid")
+    picture = tmp_path / "grid" / "figures" / "grid.png"
+    usual = picture.read_bytes()
+    assert command("report", tmp_path / "grid", "--heat-map", "flip,schedule").code == 0
+    assert picture.read_bytes() != usual
+    command("report", tmp_path / "grid")
+    assert picture.read_bytes() == usual
+    for pair, message in (
+        ("flip", "--heat-map takes two fields of the sweep"),
+        (
+            "flip,l2",
+            "needs two different fields that vary in this sweep (learning_rate, flip, schedule), not flip and l2",
+        ),
+    ):
+        result = command("report", tmp_path / "grid", "--heat-map", pair)
+        assert (result.code, result.out) == (2, "")
+        assert message in result.err
+    command("train", "digits", "--epochs", "1", "--out", tmp_path / "run")
+    assert "holds one run" in command("report", tmp_path / "run", "--heat-map", "flip,l2").err

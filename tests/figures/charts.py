@@ -2,7 +2,18 @@
 
 import numpy as np
 
-from monolayer.figures import Curve, Curves, HeatMap, ProbabilityHistogram, Templates
+from monolayer.figures import (
+    Candidate,
+    CandidateCurves,
+    Curve,
+    Curves,
+    HeatMap,
+    ParallelCoordinates,
+    ProbabilityHistogram,
+    Response,
+    Scatter,
+    Templates,
+)
 
 
 def make_charts():
@@ -12,7 +23,19 @@ def make_charts():
     grid = np.array([(rate, l2, batch) for rate in (0.1, 0.01) for l2 in (0.0, 1.0) for batch in (50, 100)])
     accuracy = np.linspace(0.2, 0.5, len(grid))
     accuracy[3] = np.nan
+    settings = dict(zip(("learning_rate", "l2", "batch_size"), grid.T.tolist(), strict=True))
+    settings["loss"] = ["<b> & $x$", "other"] * 4
+    marked = accuracy > 0.4
+    candidates = (
+        Candidate(epoch, epoch / 6, [np.nan, 0.2, np.nan, np.nan, 0.9], 5, name="<a> & $b$"),
+        Candidate(epoch[:3], epoch[:3] / 9, None, 5),
+        Candidate(epoch, [0.1, 0.2, np.nan, np.nan, np.nan], None, 5, has_diverged=True),
+    )
     return {
+        "candidates": CandidateCurves(candidates, percent=True),
+        "parallel": ParallelCoordinates(settings, accuracy, marked),
+        "response": Response("loss", settings["loss"], accuracy, accuracy - 0.1, accuracy + 0.1, accuracy),
+        "scatter": Scatter(settings, accuracy, "learning_rate", "l2", marked, "near the best"),
         "curves": Curves((Curve(epoch, 1 / epoch, 1.1 / epoch),)),
         "overlaid": Curves(
             (Curve(epoch, 1 / epoch, None, "<a>"), Curve(epoch, 2 / epoch, 1 / epoch, "$b$")), marks=(2,)
@@ -20,5 +43,5 @@ def make_charts():
         "templates": Templates(rng.standard_normal((3, 48)), names, (3, 4, 4)),
         "grey": Templates(rng.standard_normal((3, 16)), names, (1, 4, 4)),
         "histogram": ProbabilityHistogram(rng.random(50), rng.random(50) < 0.4, title="all"),
-        "heat_map": HeatMap(*grid.T, accuracy, marked=accuracy > 0.4, marked_label="near the best"),
+        "heat_map": HeatMap(settings, accuracy, "learning_rate", "l2", ("batch_size",), marked, "near the best"),
     }

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from monolayer.errors import BadInput
-from monolayer.figures import Curve, Curves, HeatMap, ProbabilityHistogram, Templates
-from monolayer.figures.heat_map import choose_text_colour
+from monolayer.figures import Curve, Curves, ProbabilityHistogram, Templates
 from monolayer.figures.templates import compute_pictures
 
 
@@ -89,21 +88,3 @@ def test_templates_table_holds_every_weight():
 def test_templates_refuse_shapes_that_do_not_fit(shape, image):
     with pytest.raises(BadInput):
         Templates(np.zeros(shape), ("a", "b"), image)
-
-
-def test_heat_map_table_is_what_was_given():
-    columns = {"learning_rate": [0.1, 0.01], "l2": [0.0, 1.0], "batch_size": [50, 100], "val_accuracy": [0.4, 0.3]}
-    table = HeatMap(*columns.values()).frame()
-    assert table == {**columns, "marked": [False, False]}
-
-
-def test_heat_map_refuses_two_runs_in_a_cell():
-    with pytest.raises(BadInput, match="share"):
-        HeatMap([0.1, 0.1], [0, 0], [50, 50], [0.3, 0.4])
-
-
-@pytest.mark.parametrize(
-    ("background", "text"), [("#000000", "#ffffff"), ("#ffffff", "#101010"), ("#440154", "#ffffff")]
-)
-def test_numbers_are_readable_on_their_cell(background, text):
-    assert choose_text_colour(background) == text

@@ -7,8 +7,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monolayer.figures import HeatMap, ProbabilityHistogram, Templates, render_svg, save_csv, save_png
-from monolayer.figures.style import INK
+from monolayer.figures import (
+    Candidate,
+    CandidateCurves,
+    HeatMap,
+    ParallelCoordinates,
+    ProbabilityHistogram,
+    Response,
+    Scatter,
+    Templates,
+    render_svg,
+    save_csv,
+    save_png,
+)
+from monolayer.figures.style import INK, PAPER
 from tests.figures.charts import make_charts
 
 CHARTS = make_charts()
@@ -25,6 +37,7 @@ def test_svg_is_one_well_formed_element_that_follows_the_page(chart):
     assert svg.startswith("<svg")
     assert "currentColor" in svg
     assert INK not in svg
+    assert PAPER not in svg
     assert "<style" not in svg
     assert "<script" not in svg
 
@@ -75,6 +88,14 @@ def test_png_is_white_and_the_same_every_time(chart, tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_paths_are_written_with_two_decimals(chart):
+    assert not re.search(r' d="[^"]*\.\d{3}', render_svg(chart))
+
+
+def test_what_hides_the_lines_behind_a_label_has_the_colour_of_the_page():
+    assert "var(--page, Canvas)" in render_svg(CHARTS["parallel"])
+
+
 def test_csv_holds_the_table(chart, tmp_path):
     save_csv(chart, tmp_path / "t.csv")
     with (tmp_path / "t.csv").open(newline="") as lines:
@@ -88,9 +109,18 @@ def test_csv_holds_the_table(chart, tmp_path):
 @pytest.mark.parametrize(
     "odd",
     [
-        HeatMap([0.1], [0], [50], [np.nan]),
-        HeatMap([0.1], [0], [50], [0.3]),
-        HeatMap([0.1] * 4, [0] * 4, [1, 2, 3, 4], [0.3, 0.4, np.inf, 0.2]),
+        HeatMap({"learning_rate": [0.1], "l2": [0]}, [np.nan], "learning_rate", "l2"),
+        HeatMap({"learning_rate": [0.1], "l2": [0]}, [0.3], "l2", "learning_rate"),
+        HeatMap({"a": [0.1] * 4, "b": [0] * 4, "c": [1, 2, 3, 4]}, [0.3, 0.4, np.inf, 0.2], "a", "b", ("c",)),
+        HeatMap({"a": list(range(30)), "b": ["word"] * 30}, [np.nan, *[0.5] * 29], "b", "a", (), [True] * 30),
+        Scatter({"a": [0.1], "b": ["word"]}, [np.nan], "a", "b"),
+        Scatter({"a": [0, 1e-5, 1], "b": [2, 2, 2]}, [0.3, np.inf, 0.3], "a", "b", [True, False, True], "note"),
+        ParallelCoordinates({"a": [0.1]}, [0.3]),
+        ParallelCoordinates({"a": [0, 1, 100], "b": ["x_y:z", "x", "x"]}, [np.nan] * 3),
+        Response("l2", [0.1], [0.5], [0.4], [0.6]),
+        Response("schedule", ["cosine:0", "constant"], [np.nan, np.nan], [0, 0], [1, 1], [0.1, 0.2]),
+        CandidateCurves((Candidate([1], [0.5], None, 1, name="only"),)),
+        CandidateCurves((Candidate([1, 2], [0.5, 0.5], None, 2), Candidate([], [], None, 2))),
         ProbabilityHistogram(np.array([]), np.array([], dtype=bool)),
         ProbabilityHistogram(np.array([1.0]), np.array([True])),
         Templates(np.array([[np.nan] * 4, [1.0] * 4]), ("a", "b"), (1, 2, 2)),

@@ -21,6 +21,10 @@ def report(
     again: Annotated[
         bool, typer.Option("--again", help="With --open-test: open them although they were opened before.")
     ] = False,
+    heat_map: Annotated[
+        str | None,
+        typer.Option(help="The two fields of a sweep's heat map, such as l2,flip.", show_default="most values"),
+    ] = None,
     data: opt.Data = None,
     as_json: opt.AsJson = False,
 ) -> None:
@@ -28,6 +32,7 @@ def report(
 
     Example: monolayer report runs/a
     Example: monolayer report runs/grid --open-test "the recipe is chosen"
+    Example: monolayer report runs/grid --heat-map l2,batch-size
     """
     from monolayer.report.of_run import write_run_report
 
@@ -36,12 +41,19 @@ def report(
     elif again:
         raise BadInput("--again goes with --open-test REASON, which opens the test rows.")
     else:
-        write_run_report(folder)
+        write_run_report(folder, _read_pair(heat_map) if heat_map is not None else None)
     page = str(folder / "report.html")
     if as_json:
         print_json({"report": page})
     else:
         print_line(page)
+
+
+def _read_pair(text: str) -> tuple[str, str]:
+    fields = [field.strip().replace("-", "_") for field in text.split(",")]
+    if len(fields) != 2:
+        raise BadInput(f"--heat-map takes two fields of the sweep, such as l2,batch-size, not {text!r}.")
+    return fields[0], fields[1]
 
 
 def _open_test(folder: Path, reason: str, again: bool, data: Path | None) -> None:

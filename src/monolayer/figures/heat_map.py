@@ -1,155 +1,181 @@
-"""The grid search as a heat map: validation accuracy over learning rate and l2, a panel for each batch size."""
+"""Recipes as a heat map: validation accuracy over any two of their fields, a panel for each value of others."""
 
 from __future__ import annotations
 
+import textwrap
+from collections import Counter
 from dataclasses import dataclass
-from math import ceil
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, to_hex
-from matplotlib.patches import Rectangle
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame, convert_to_column
-from monolayer.figures.style import COLOUR_MAP, INK, ON_DARK, ON_LIGHT, SMALL_SIZE, WIDTH
+from monolayer.figures.base import Array, Frame
+from monolayer.figures.cells import CHARACTER, LINE, CellLayout, draw_cells, outline_cells
+from monolayer.figures.colours import (
+    CROSS,
+    check_accuracy,
+    check_marked,
+    draw_colour_bar,
+    make_mappable,
+    order_by_accuracy,
+)
+from monolayer.figures.fields import FieldScale, Settings, Value, check_settings, fold, format_value, make_scale
+from monolayer.figures.style import SMALL_SIZE, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-PANELS_IN_ROW = 3
-CELL_WIDTH, CELL_HEIGHT = 0.52, 0.44  # inches
-CROSS = "\N{MULTIPLICATION SIGN}"
-HALF_GAP = 0.025  # of a cell; the page shows through between the cells
+Cell = tuple[tuple[Value, ...], Value, Value]  # panel, x and y
 
 
 @dataclass(frozen=True, eq=False)
 class HeatMap:
-    """Validation accuracy of a grid of recipes; a run that is not finite is shown as diverged.
+    """Validation accuracy of recipes over two fields; a run that is not finite is shown as diverged.
+
+    Where several runs fall into one cell, because fields vary that are neither axes nor panels, it shows the best.
 
     Args:
-        learning_rate: (n,), one value a run.
-        l2: (n,).
-        batch_size: (n,).
+        settings: the fields that vary, by name, (n,) each: numbers or words.
         accuracy: (n,), fractions; NaN or infinite where the run diverged.
+        x: the field along the horizontal axis.
+        y: the field along the vertical axis.
+        panels: fields that have a panel for each combination of their values.
         marked: (n,), bool, runs to outline, such as those that cannot be told from the best; None outlines nothing.
         marked_label: what the outline means, printed below.
         label: what the colours are.
 
     Raises:
-        BadInput: if the columns differ in length, are empty, or two runs share a cell.
+        BadInput: if the columns differ in length or are empty, or the axes and panels are not different fields.
     """
 
-    learning_rate: Array
-    l2: Array
-    batch_size: Array
+    settings: Settings
     accuracy: Array
+    x: str
+    y: str
+    panels: tuple[str, ...] = ()
     marked: Array | None = None
     marked_label: str = ""
     label: str = "validation accuracy, %"
 
     def __post_init__(self) -> None:
-        n_runs = len(convert_to_column(self.accuracy, "accuracy"))
-        if not n_runs:
-            raise BadInput("There is no run to draw in the heat map.")
-        for name in ("learning_rate", "l2", "batch_size", "accuracy"):
-            object.__setattr__(self, name, convert_to_column(getattr(self, name), name, n_runs))
-        marked = np.zeros(n_runs, dtype=bool) if self.marked is None else np.asarray(self.marked, dtype=bool)
-        if marked.shape != (n_runs,):
-            raise BadInput(f"marked must have {n_runs} values to go with the others, not shape {marked.shape}.")
-        object.__setattr__(self, "marked", marked)
-        settings = list(zip(self.learning_rate.tolist(), self.l2.tolist(), self.batch_size.tolist(), strict=True))
-        if len(set(settings)) < n_runs:
-            raise BadInput("Two runs of the heat map share learning_rate, l2 and batch_size; a cell holds one.")
+        accuracy = check_accuracy(self.accuracy, "the heat map")
+        object.__setattr__(self, "accuracy", accuracy)
+        object.__setattr__(self, "settings", check_settings(self.settings, len(accuracy)))
+        object.__setattr__(self, "marked", check_marked(self.marked, len(accuracy)))
+        names = (self.x, self.y, *self.panels)
+        if len(set(names)) < len(names) or not set(names) <= set(self.settings):
+            raise BadInput(
+                f"The axes and panels of a heat map must be different fields among {', '.join(self.settings)}, "
+                f"not {', '.join(names)}."
+            )
 
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches, from the number of cells."""
-        n_rows, n_columns = self._grid()
-        width = 0.75 + n_columns * (0.12 + CELL_WIDTH * len(np.unique(self.learning_rate)))
-        height = 1.1 + n_rows * (0.5 + CELL_HEIGHT * len(np.unique(self.l2))) + 0.25 * bool(self._footnote())
-        return max(width, WIDTH), height  # the footnote needs the width of a page, whatever the number of cells
+        layout = self._layout
+        titles = LINE * max(self._write_title(panel).count("\n") for panel in self._panel_values)
+        height = 1.1 + layout.grid[0] * (0.5 + titles + layout.below + layout.panel[1])
+        notes = 0.2 * len(self._notes()) + 0.05 * bool(self._notes())
+        return max(layout.width, WIDTH), height + notes  # the notes need a page's width, whatever the number of cells
 
     def frame(self) -> Frame:
-        """Columns learning_rate, l2, batch_size, val_accuracy and marked, a row for each run, as they were given."""
+        """The runs that are shown, as they were given: their settings, val_accuracy, marked and n_runs of the cell."""
+        shown = sorted(self._shown.values())
         return {
-            "learning_rate": self.learning_rate.tolist(),
-            "l2": self.l2.tolist(),
-            "batch_size": [int(size) for size in self.batch_size],
-            "val_accuracy": self.accuracy.tolist(),
-            "marked": np.asarray(self.marked).tolist(),
+            **{name: [column[i] for i in shown] for name, column in self.settings.items()},
+            "val_accuracy": self.accuracy[shown].tolist(),
+            "marked": np.asarray(self.marked)[shown].tolist(),
+            "n_runs": [self._counts[self._keys[i]] for i in shown],
         }
 
     def draw(self, figure: FigureBase) -> None:
-        """Draw on an empty figure or subfigure: a panel for each batch size, one colour scale for all."""
-        axes = figure.subplots(*self._grid(), squeeze=False, sharex=True, sharey=True)
-        mappable = ScalarMappable(self._scale(), colormaps[COLOUR_MAP])
-        batch_sizes = np.unique(self.batch_size)
-        for ax, batch_size in zip(axes.ravel(), batch_sizes, strict=False):
-            self._draw_panel(ax, batch_size, mappable)
-        for ax in axes.ravel()[len(batch_sizes) :]:
+        """Draw on an empty figure or subfigure: a panel for each combination, one colour scale for all."""
+        axes = figure.subplots(*self._layout.grid, squeeze=False, sharex=True, sharey=True)
+        mappable = make_mappable(self.accuracy[sorted(self._shown.values())])
+        for ax, panel in zip(axes.ravel(), self._panel_values, strict=False):
+            self._draw_panel(ax, panel, mappable)
+        for ax in axes.ravel()[len(self._panel_values) :]:
             ax.axis("off")
         for ax in axes[:, 0]:
-            ax.set_ylabel("l2")
-        figure.supxlabel(self._footnote(), fontsize=SMALL_SIZE)
-        bar = figure.colorbar(mappable, ax=axes, location="bottom", aspect=45, shrink=0.85, label=self.label)
-        bar.outline.set_visible(False)
+            ax.set_ylabel(self._y.title)
+        figure.supxlabel("\n".join(self._notes()), fontsize=SMALL_SIZE)
+        draw_colour_bar(figure, axes, mappable, self.label)
 
-    def _draw_panel(self, ax: Axes, batch_size: float, mappable: ScalarMappable) -> None:
-        rates, penalties = np.unique(self.learning_rate), np.unique(self.l2)
-        for index in np.flatnonzero(self.batch_size == batch_size):
-            x = int(np.searchsorted(rates, self.learning_rate[index]))
-            y = int(np.searchsorted(penalties, self.l2[index]))
-            _draw_cell(ax, (x, y), float(self.accuracy[index]), mappable)
-            if np.asarray(self.marked)[index]:
-                ax.add_patch(Rectangle((x - 0.44, y - 0.44), 0.88, 0.88, fill=False, ec=ON_LIGHT, lw=2.6))
-                ax.add_patch(Rectangle((x - 0.44, y - 0.44), 0.88, 0.88, fill=False, ec=ON_DARK, lw=1.2))
-        ax.set(xlim=(-0.5, len(rates) - 0.5), ylim=(len(penalties) - 0.5, -0.5))
-        ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
-        ax.set_yticks(range(len(penalties)), [f"{penalty:g}" for penalty in penalties])
-        ax.tick_params(length=0, labelbottom=True)
+    @cached_property
+    def _x(self) -> FieldScale:
+        return make_scale(self.x, self.settings[self.x])
+
+    @cached_property
+    def _y(self) -> FieldScale:
+        return make_scale(self.y, self.settings[self.y])
+
+    @cached_property
+    def _layout(self) -> CellLayout:
+        x_labels = tuple(fold(format_value(value)) for value in self._x.values)
+        return CellLayout(x_labels, tuple(map(format_value, self._y.values)), len(self._panel_values))
+
+    @cached_property
+    def _panel_values(self) -> list[tuple[Value, ...]]:
+        columns = [self.settings[name] for name in self.panels]
+        return sorted(set(zip(*columns, strict=True))) if columns else [()]
+
+    @cached_property
+    def _keys(self) -> list[Cell]:
+        """The cell of each run: panel, x and y."""
+        panels = zip(*(self.settings[name] for name in self.panels), strict=True) if self.panels else None
+        places = zip(self.settings[self.x], self.settings[self.y], strict=True)
+        return [(next(panels) if panels else (), x, y) for x, y in places]
+
+    @cached_property
+    def _counts(self) -> Counter[Cell]:
+        return Counter(self._keys)
+
+    @cached_property
+    def _shown(self) -> dict[Cell, int]:
+        """The best run of each cell, the first of equal ones: later ones overwrite, so the best come last."""
+        return {self._keys[i]: i for i in order_by_accuracy(self.accuracy)}
+
+    def _draw_panel(self, ax: Axes, panel: tuple[Value, ...], mappable: ScalarMappable) -> None:
+        columns, rows = _number(self._x.values), _number(self._y.values)
+        shown = {(columns[x], rows[y]): i for (of_panel, x, y), i in self._shown.items() if of_panel == panel}
+        draw_cells(ax, {place: float(self.accuracy[i]) for place, i in shown.items()}, self._layout, mappable)
+        outline_cells(ax, {place for place, i in shown.items() if np.asarray(self.marked)[i]}, self._layout)
+        ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+        self._label(ax, panel)
+
+    def _label(self, ax: Axes, panel: tuple[Value, ...]) -> None:
+        layout = self._layout
+        columns, rows = layout.choose_ticks()
+        ax.set_xticks(list(columns), list(columns.values()))
+        ax.set_yticks(list(rows), list(rows.values()))
+        ax.tick_params(length=2 if layout.is_dense else 0, labelbottom=True)
+        ax.tick_params(axis="x", labelrotation=90 if layout.is_turned else 0)
         ax.spines[:].set_visible(False)
-        ax.set_title(f"batch size {batch_size:g}", fontsize=SMALL_SIZE)
-        ax.set_xlabel("learning rate", fontsize=SMALL_SIZE)
+        if layout.width < WIDTH:
+            ax.set_box_aspect(layout.panel[1] / layout.panel[0])  # cells are as wide as they need, not the page
+        ax.set_title(self._write_title(panel), fontsize=SMALL_SIZE)
+        ax.set_xlabel(self._x.title, fontsize=SMALL_SIZE)
 
-    def _grid(self) -> tuple[int, int]:
-        n_panels = len(np.unique(self.batch_size))
-        return ceil(n_panels / PANELS_IN_ROW), min(n_panels, PANELS_IN_ROW)
+    def _write_title(self, panel: tuple[Value, ...]) -> str:
+        values = zip(self.panels, panel, strict=True)
+        text = ", ".join(f"{name.replace('_', ' ')} {format_value(value)}" for name, value in values)
+        width = max(12, int(self._layout.panel[0] / CHARACTER))
+        return "\n".join(textwrap.wrap(text, width, break_long_words=False))
 
-    def _scale(self) -> Normalize:
-        finite = 100 * self.accuracy[np.isfinite(self.accuracy)]
-        if not finite.size:
-            return Normalize(0.0, 100.0)
-        low, high = float(finite.min()), float(finite.max())
-        # Half a point at least: a scale from one number to itself would have no colours.
-        return Normalize(low, high) if high - low >= 0.5 else Normalize(low - 0.25, high + 0.25)
-
-    def _footnote(self) -> str:
-        notes = [self.marked_label] if self.marked_label and np.any(np.asarray(self.marked)) else []
-        if not np.isfinite(self.accuracy).all():
+    def _notes(self) -> list[str]:
+        shown = sorted(self._shown.values())
+        notes = [self.marked_label] if self.marked_label and np.asarray(self.marked)[shown].any() else []
+        most = max(self._counts.values())
+        if most > 1:
+            notes.append(f"a cell shows the best of its recipes, up to {most}")
+        if not np.isfinite(self.accuracy[shown]).all():
             notes.append(f"{CROSS} diverged")
-        return "   ".join(notes)
+        return notes
 
 
-def _draw_cell(ax: Axes, place: tuple[int, int], accuracy: float, mappable: ScalarMappable) -> None:
-    x, y = place
-    corner, side = (x - 0.5 + HALF_GAP, y - 0.5 + HALF_GAP), 1 - 2 * HALF_GAP
-    if not np.isfinite(accuracy):
-        ax.add_patch(Rectangle(corner, side, side, facecolor="none", edgecolor=INK, alpha=0.35, lw=0.8, hatch="////"))
-        ax.text(x, y, CROSS, ha="center", va="center", color=INK, fontsize=16)
-        return
-    colour = to_hex(mappable.to_rgba(100 * accuracy))  # type: ignore[arg-type]  # the stub knows arrays only
-    ax.add_patch(Rectangle(corner, side, side, facecolor=colour, lw=0))
-    text_colour = choose_text_colour(colour)
-    ax.text(x, y, f"{100 * accuracy:.1f}", ha="center", va="center", color=text_colour, fontsize=SMALL_SIZE)
-
-
-def choose_text_colour(background: str) -> str:
-    """White or near-black, whichever has the higher WCAG 2.2 contrast on a background like ``#21918c``."""
-    channels = np.array([int(background[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
-    return ON_DARK if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.055 else ON_LIGHT
+def _number(values: tuple[Value, ...]) -> dict[Value, int]:
+    return {value: i for i, value in enumerate(values)}

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 # Everything that is not data (text, axes, grid) is drawn in INK. In an SVG it becomes currentColor, so that one file
 # serves light and dark pages; the value is one that no data colour takes.
 INK = "#1b1d22"
+# The page behind the figure, for what must hide the lines behind a label; in an SVG it becomes the page's colour.
+PAPER = "#fefefd"
 
 # Okabe and Ito's colour-blind safe palette (https://jfly.uni-koeln.de/color/), without the two that fall below a
 # contrast of 2.8 on white; each of the first four can be told from white and from a dark page.

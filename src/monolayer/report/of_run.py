@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monolayer.data.splits import Splits
+from monolayer.errors import BadInput
 from monolayer.evaluate.answers import Answers
 from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy
 from monolayer.folder import (
@@ -15,6 +16,7 @@ from monolayer.folder import (
     load_answers,
     load_certificate,
     load_evaluation,
+    load_histories,
     load_history,
     load_network,
     load_recipe,
@@ -27,16 +29,16 @@ from monolayer.folder import (
 from monolayer.report.document import Block, Document, FigureRow, Notice, Paragraph, Section, Table
 from monolayer.report.findings import make_finding_notices, make_findings_section
 from monolayer.report.html import render_html
-from monolayer.report.of_sweep import make_sweep_section
+from monolayer.report.of_sweep import make_sweep_sections, merge_findings
 from monolayer.report.pictures import (
     Picture,
     draw_curves,
-    draw_heat_map,
     draw_probabilities,
     draw_templates,
     save_pictures,
 )
 from monolayer.report.provenance import collect_provenance
+from monolayer.report.sweep_pictures import draw_sweep
 from monolayer.sweeping import Sweep
 from monolayer.training import Run, answer
 
@@ -65,16 +67,21 @@ def save_sweep_with_report(sweep: Sweep, splits: Splits, folder: Path) -> None:
     write_run_report(folder)
 
 
-def write_run_report(folder: Path) -> None:
+def write_run_report(folder: Path, heat_map: tuple[str, str] | None = None) -> None:
     """Make figures/ and report.html from what a run's folder holds.
+
+    Args:
+        folder: that train or sweep made.
+        heat_map: the two fields of a sweep's heat map; by default the two with most values.
 
     Raises:
         BadData: if the folder is no run's folder.
+        BadInput: if a heat map of fields is asked for that do not vary in it.
     """
     evaluation = load_evaluation(folder)
-    pictures = _draw_pictures(folder, evaluation)
-    save_pictures(pictures, folder)
-    write_text(folder / REPORT, render_html(_make_document(folder, evaluation, pictures)))
+    of_sweep, of_run = _draw_sweep(folder, evaluation, heat_map), _draw_run(folder)
+    save_pictures([*of_sweep, *of_run], folder)
+    write_text(folder / REPORT, render_html(_make_document(folder, evaluation, of_sweep, of_run)))
 
 
 def _describe(splits: Splits) -> dict[str, Any]:
@@ -98,9 +105,19 @@ def write_answers(answers: dict[str, Answers], folder: Path) -> None:
     write_table(folder / PREDICTIONS, PREDICTION_COLUMNS, lines)
 
 
-def _draw_pictures(folder: Path, evaluation: dict[str, Any]) -> list[Picture]:
-    history, network, sweep = load_history(folder), load_network(folder), evaluation.get("sweep")
-    pictures: list[Picture | None] = [draw_heat_map(sweep["runs"], "grid")] if sweep else []
+def _draw_sweep(folder: Path, evaluation: dict[str, Any], pair: tuple[str, str] | None) -> list[Picture]:
+    """The pictures of all runs of a sweep; none where the folder holds one run."""
+    sweep = evaluation.get("sweep")
+    if sweep:
+        return draw_sweep(sweep, evaluation["axes"], load_histories(folder), pair)
+    if pair:
+        raise BadInput(f"{folder} holds one run, so there is no heat map of it; accepted is a sweep's folder.")
+    return []
+
+
+def _draw_run(folder: Path) -> list[Picture]:
+    history, network = load_history(folder), load_network(folder)
+    pictures: list[Picture | None] = []
     if any(row.train_loss is not None or row.val_loss is not None for row in history):
         pictures += [draw_curves(history, quantity, "run") for quantity in ("loss", "cost", "accuracy")]
     pictures.append(draw_templates(network, "run"))
@@ -109,24 +126,28 @@ def _draw_pictures(folder: Path, evaluation: dict[str, Any]) -> list[Picture]:
     return [picture for picture in pictures if picture is not None]
 
 
-def _make_document(folder: Path, evaluation: dict[str, Any], pictures: list[Picture]) -> Document:
+def _make_document(
+    folder: Path, evaluation: dict[str, Any], of_sweep: list[Picture], of_run: list[Picture]
+) -> Document:
     recipe, dataset, done = load_recipe(folder), evaluation["dataset"], evaluation["epochs_done"]
     sweep = evaluation.get("sweep")
     what = f"The best of {len(sweep['runs'])} recipes by validation accuracy" if sweep else "One network"
     settings = Table(
         "The recipe.", ("field", "value"), tuple((k, str(v)) for k, v in recipe.to_dict().items()), "plain"
     )
-    blocks: list[Block] = [FigureRow((picture.render(),)) for picture in pictures]
-    findings = evaluation["findings"] + (sweep["findings"] if sweep else [])
+    findings = list(evaluation["findings"])
+    if sweep:
+        findings += merge_findings(sweep["findings"], evaluation["axes"], len(sweep["runs"]))
     notices = [*make_finding_notices(findings)]
     if sweep and not sweep["is_complete"]:
         text = f"{sweep['n_complete']} of {sweep['n_recipes']} recipes went through all their epochs."
         notices.append(Notice(text, "warning", "The sweep was stopped"))
     elif done < recipe.epochs:
         notices.append(Notice(f"Stopped after {done} of {recipe.epochs} epochs.", "warning", "Not finished"))
-    sections = [Section("Pictures", tuple(blocks)), Section("Recipe", (settings,))]
+    blocks: list[Block] = [FigureRow((picture.render(),)) for picture in of_run]
+    sections = [Section("The best run" if sweep else "Pictures", tuple(blocks)), Section("Recipe", (settings,))]
     if sweep:
-        sections.insert(0, make_sweep_section(sweep, evaluation["axes"]))
+        sections = [*make_sweep_sections(sweep, evaluation["axes"], of_sweep), *sections]
     if certificate := load_certificate(folder):
         sections.append(_make_certificate_section(certificate, evaluation))
     return Document(

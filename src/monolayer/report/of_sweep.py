@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from monolayer.evaluate.metrics import format_accuracy
-from monolayer.report.document import Paragraph, Section, Table
+from monolayer.figures import CandidateCurves
+from monolayer.figures.fields import format_setting
+from monolayer.report.document import FigureRow, Paragraph, Section, Table
+from monolayer.report.pictures import Picture
 
 SIGN = "="
+LONGEST_NUMBER = 8  # characters
 
 
-def make_sweep_section(sweep: dict[str, Any], axes: Iterable[str], top: int = 10) -> Section:
-    """The best recipes, marked where they cannot be told from the best, and what the ranking is worth.
+def make_sweep_sections(
+    sweep: dict[str, Any], axes: Iterable[str], pictures: Sequence[Picture], top: int = 10
+) -> list[Section]:
+    """The best recipes and what the ranking is worth, how all candidates learnt, and what their settings did.
 
     Args:
         sweep: as :meth:`monolayer.Sweep.to_dict` gives it.
         axes: names of the fields that vary.
+        pictures: as :func:`monolayer.report.sweep_pictures.draw_sweep` gives them.
         top: rows of the table.
     """
     axes = tuple(axes)
     paragraph = Paragraph(" ".join(describe_selection(sweep, axes)))
-    return Section("Recipes", (make_sweep_table(sweep["runs"], axes, top), paragraph))
+    curves = [picture.render() for picture in pictures if isinstance(picture.chart, CandidateCurves)]
+    others = [picture.render() for picture in pictures if not isinstance(picture.chart, CandidateCurves)]
+    halving = [Paragraph(text)] if (text := describe_halving(sweep)) else []
+    sections = [Section("Recipes", (make_sweep_table(sweep["runs"], axes, top), paragraph, *halving))]
+    if curves:
+        sections.append(Section("How the candidates learnt", (FigureRow(tuple(curves)),)))
+    if others:
+        sections.append(Section("What the settings did", tuple(FigureRow((figure,)) for figure in others)))
+    return sections
 
 
 def make_sweep_table(runs: list[dict[str, Any]], axes: Iterable[str], top: int = 10) -> Table:
@@ -29,7 +44,7 @@ def make_sweep_table(runs: list[dict[str, Any]], axes: Iterable[str], top: int =
     axes = tuple(axes)
     rows = tuple(
         (
-            *(str(run["recipe"][axis]) for axis in axes),
+            *(_format_value(run["recipe"][axis]) for axis in axes),
             format_accuracy(run["val"]["accuracy"], run["val"]["n"]),
             SIGN if run["is_indistinguishable"] else "",
             f"{100 * run['train']['accuracy']:.2f}",
@@ -41,13 +56,48 @@ def make_sweep_table(runs: list[dict[str, Any]], axes: Iterable[str], top: int =
     return Table(f"The best {len(rows)} of {len(runs)} recipes by validation accuracy.", columns, rows, note=note)
 
 
+def describe_halving(sweep: dict[str, Any]) -> str:
+    """How many recipes went on at each rung of successive halving; empty where all went to their end."""
+    rungs = sweep.get("rungs", [])  # folders of earlier versions do not say
+    if not rungs:
+        return ""
+    steps = ", ".join(f"{rung['n_kept']} after {100 * rung['share']:.3g} %" for rung in rungs)
+    return (
+        f"The sweep went by successive halving: of {sweep['n_recipes']} recipes, these went on after a share of their "
+        f"epochs: {steps}. Each other one is ranked below them, with what it had when it was let go."
+    )
+
+
+def _format_value(value: Any) -> str:
+    """A value of an axis; one that was drawn has a dozen digits."""
+    return f"{value:.5g}" if isinstance(value, float) and len(str(value)) > LONGEST_NUMBER else str(value)
+
+
+def merge_findings(findings: Sequence[dict[str, Any]], axes: Iterable[str], n_runs: int) -> list[dict[str, Any]]:
+    """The findings of a sweep, with one for all recipes in which the same was found: that of the smallest rate.
+
+    A sweep that goes to high rates on purpose has a diverged run for each of them, and one notice is enough.
+    """
+    axes, merged = tuple(axes), [finding for finding in findings if "recipe" not in finding]
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for finding in findings:
+        if "recipe" in finding:
+            groups.setdefault((finding["code"], finding["outcome"]), []).append(finding)
+    for found in groups.values():
+        first = min(found, key=lambda finding: float(finding["recipe"]["learning_rate"]))
+        named = format_setting((axis, first["recipe"][axis]) for axis in axes)
+        evidence = f"{len(found)} of {n_runs} recipes, such as {named}. {first['evidence']}"
+        merged.append({**first, "evidence": evidence})
+    return merged
+
+
 def describe_selection(sweep: dict[str, Any], axes: Iterable[str]) -> list[str]:
     """What the ranking is worth, in at most three sentences; none where nothing can be said."""
     selection, runs = sweep["selection"], sweep["runs"]
     if selection is None or len(runs) < 2:
         return []
     simplest = selection["one_standard_error"]
-    named = ", ".join(f"{axis} {simplest['recipe'][axis]}" for axis in axes)
+    named = ", ".join(f"{axis} {_format_value(simplest['recipe'][axis])}" for axis in axes)
     sentences = [
         f"{selection['n_indistinguishable']} of {len(runs)} recipes cannot be told from the best ({SIGN}) on "
         f"{selection['n']:,} rows, itself counted.",

@@ -15,7 +15,6 @@ from monolayer.figures import (
     Chart,
     Curve,
     Curves,
-    HeatMap,
     ProbabilityHistogram,
     Templates,
     render_svg,
@@ -28,7 +27,6 @@ from monolayer.report.document import FigureBlock
 
 Array = npt.NDArray[Any]
 _PART_NAMES = {"train": "training", "val": "validation"}
-HEAT_MAP_AXES = ("learning_rate", "l2", "batch_size")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,31 +119,6 @@ def draw_probabilities(
     )
     chart = ProbabilityHistogram(probability, correct, n_max=n_max)
     return Picture(f"{name}-probability", chart, _capitalise(caption), f"Two overlaid histograms. {caption}")
-
-
-def draw_heat_map(runs: Sequence[dict[str, Any]], name: str) -> Picture | None:
-    """Validation accuracy over learning rate, l2 and batch size; nothing where something else varies too.
-
-    Args:
-        runs: best first, each with its ``recipe`` and ``val`` as :meth:`Run.to_dict` writes them.
-        name: of the picture.
-    """
-    points = [tuple(float(run["recipe"][axis]) for axis in HEAT_MAP_AXES) for run in runs]
-    if len(set(points)) < len(points):
-        return None
-    learning_rate, l2, batch_size = np.array(points).T
-    # A run whose loss is no number any more has an accuracy by accident only.
-    accuracy = np.array([np.nan if run["val"]["loss"] is None else run["val"]["accuracy"] for run in runs])
-    best = runs[0]["val"]
-    is_close = np.array([bool(run["is_indistinguishable"]) for run in runs])
-    is_close[0] = True
-    note = "outlined: the best, and those that cannot be told from it"
-    chart = HeatMap(learning_rate, l2, batch_size, accuracy, is_close, note)
-    caption = (
-        f"Validation accuracy of {len(runs)} recipes; the best has {100 * best['accuracy']:.1f} %, and of the other "
-        f"{len(runs) - 1}, {int(is_close.sum()) - 1} cannot be told from it (outlined; exact paired tests, corrected)."
-    )
-    return Picture(name, chart, caption, f"Heat map. {caption}")
 
 
 def _find_steps(history: Sequence[EpochRow]) -> tuple[float, ...]:

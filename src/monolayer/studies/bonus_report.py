@@ -9,7 +9,8 @@ from monolayer.figures import ProbabilityHistogram
 from monolayer.report.document import Block, Document, FigureRow, Listing, Notice, Paragraph, Section, Table
 from monolayer.report.of_history import format_epoch
 from monolayer.report.of_sweep import describe_selection, make_sweep_table
-from monolayer.report.pictures import Picture, draw_curves, draw_heat_map, draw_probabilities, draw_templates
+from monolayer.report.pictures import Picture, draw_curves, draw_probabilities, draw_templates
+from monolayer.report.sweep_pictures import draw_heat_map
 from monolayer.studies import printed
 from monolayer.studies.bonus_assignment import GRID_AXES, WINNER, Experiment, StudyResult
 from monolayer.studies.report_checks import (
@@ -49,7 +50,7 @@ def is_comparable_with_print(result: StudyResult) -> bool:
 def draw_study(result: StudyResult) -> dict[str, list[Picture]]:
     """The pictures of the study by key of the experiment; the grid's under ``grid``."""
     pictures = {e.key: _draw_experiment(result, e) for e in result.experiments}
-    heat_map = draw_heat_map(result.grid.to_dict()["runs"], "grid")
+    heat_map = draw_heat_map(result.grid.to_dict()["runs"], "grid", GRID_AXES)
     leaked = draw_leaked(result)
     return {
         **pictures,

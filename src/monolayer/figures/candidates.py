@@ -1,0 +1,226 @@
+"""The curves of every candidate of a sweep: the best few in colours, the others as a grey field behind them."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from monolayer.errors import BadInput
+from monolayer.figures.base import Array, Frame, convert_to_column
+from monolayer.figures.colours import VECTOR_POINTS
+from monolayer.figures.style import INK, SERIES, WIDTH
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+MOST_NAMED = 5  # as many colours as can be told apart at a glance
+GREY = SERIES[-1]
+NAME_WIDTH = 52  # characters of a line of the legend
+MARKERS_UP_TO = 12  # training values of a curve; more than so many are a line of their own
+MOST_WHOLE = 12  # candidates whose accuracies are shown whatever they are
+FENCE = 1.5  # Tukey's: values beyond the quartiles by so many times their distance are left out of the picture
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One run of a sweep: its history of one quantity.
+
+    Args:
+        epoch: (n,), the epochs, rising; n may be 0 for a run that has none yet.
+        val: (n,), the quantity on the validation rows; NaN where it was not measured, or is no number any more.
+        train: (n,), the same on the training rows, which may be measured at few epochs; None where never.
+        epochs: how many the recipe asks for; a curve that ends before them is marked at its end.
+        has_diverged: whether it was lost.
+        name: what to call it; a candidate with a name has a colour, one without is grey.
+
+    Raises:
+        BadInput: if the columns differ in length, or hold anything but numbers.
+    """
+
+    epoch: Array
+    val: Array
+    train: Array | None
+    epochs: int
+    has_diverged: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        label = f"candidate {self.name}".strip()
+        epoch = convert_to_column(self.epoch, f"{label}: epoch")
+        train = np.full(len(epoch), np.nan) if self.train is None else self.train
+        object.__setattr__(self, "epoch", epoch)
+        for part, values in (("val", self.val), ("train", train)):
+            object.__setattr__(self, part, convert_to_column(values, f"{label}: {part}", len(epoch)))
+
+    def follow(self, part: str) -> Array:
+        """Epochs and finite values of ``val`` or ``train``, (m, 2)."""
+        values = getattr(self, part)
+        points: Array = np.column_stack([self.epoch, values])[np.isfinite(values)]
+        return points
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether it was let go, or the sweep stopped, before its last epoch."""
+        return not self.has_diverged and len(self.epoch) > 0 and self.epoch[-1] < self.epochs
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateCurves:
+    """One quantity of every candidate against the epoch: validation solid, training of the named ones dashed.
+
+    Args:
+        candidates: the runs, best first; at most five have a name.
+        quantity: what is drawn, such as ``accuracy``.
+        percent: whether the values are fractions, to be shown in per cent.
+
+    Raises:
+        BadInput: if nothing was measured, names repeat, or there are more than five of them.
+    """
+
+    candidates: tuple[Candidate, ...]
+    quantity: str = "accuracy"
+    percent: bool = False
+
+    def __post_init__(self) -> None:
+        names = [candidate.name for candidate in self.candidates if candidate.name]
+        if len(names) > MOST_NAMED or len(set(names)) < len(names):
+            raise BadInput(f"At most {MOST_NAMED} candidates have names, all different; not {', '.join(names)}.")
+        if not any(len(candidate.follow("val")) for candidate in self.candidates):
+            raise BadInput("There is no candidate with a finite validation value to draw.")
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches; higher when the legend is."""
+        lines = sum(label.count("\n") + 1 for _, label in self._make_legend())
+        return WIDTH, 3.4 + 0.2 * lines
+
+    def frame(self) -> Frame:
+        """Columns run (1 is the best), name, epoch, train, val: a row an epoch; None where there is no number."""
+        table: Frame = {"run": [], "name": [], "epoch": [], "train": [], "val": []}
+        for number, candidate in enumerate(self.candidates, 1):
+            table["run"] += [number] * len(candidate.epoch)
+            table["name"] += [candidate.name] * len(candidate.epoch)
+            table["epoch"] += [int(epoch) for epoch in candidate.epoch]
+            for part in ("train", "val"):
+                table[part] += [value if np.isfinite(value) else None for value in getattr(candidate, part).tolist()]
+        return table
+
+    def draw(self, figure: FigureBase) -> None:
+        """Draw on an empty figure or subfigure: the grey ones first, the best on top."""
+        ax = figure.subplots()
+        self._draw_grey(ax)
+        for place, candidate in reversed(list(enumerate(self._named()))):
+            _draw_named(ax, candidate, SERIES[place], zorder=4.0 - 0.1 * place)
+            if candidate.ends_early:
+                ax.plot(*candidate.follow("val")[-1], "o", ms=6, mew=0, color=SERIES[place], zorder=4.1)
+        self._draw_ends(ax)
+        ax.set(xlabel="epoch", ylabel=self.quantity, ylim=self.choose_limits())
+        ax.autoscale_view(scaley=False)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.grid(axis="y")
+        if self.percent:
+            ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+        handles, labels = zip(*self._make_legend(), strict=True)
+        figure.legend(handles, labels, loc="outside upper left", handlelength=1.8, labelspacing=0.35)
+
+    def choose_limits(self) -> tuple[float, float]:
+        """The lowest and highest value to show: everything of the named ones, of the others what is no outlier.
+
+        One candidate whose loss explodes would press all the others onto the axis; those that diverged have no say.
+        """
+        drawn = [candidate for candidate in self.candidates if len(candidate.follow("val"))]
+        # Of a few candidates each is worth seeing, and fractions lie in 0..1 anyway.
+        is_whole = self.percent and len(drawn) <= MOST_WHOLE
+        judged = drawn if is_whole else [candidate for candidate in drawn if not candidate.has_diverged] or drawn
+        values = np.concatenate([candidate.follow("val")[:, 1] for candidate in judged])
+        if not is_whole:
+            values = _drop_outliers(values, np.array([candidate.follow("val")[-1, 1] for candidate in judged]))
+        named = [candidate.follow(part)[:, 1] for candidate in self._named() for part in ("val", "train")]
+        kept = np.concatenate([values, *named])
+        low, high = float(kept.min()), float(kept.max())
+        margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
+        return low - margin, high + margin
+
+    def count_hidden(self) -> int:
+        """How many curves lie outside the picture, partly or as a whole."""
+        low, high = self.choose_limits()
+        values = (candidate.follow("val")[:, 1] for candidate in self.candidates)
+        return sum(bool(((column < low) | (column > high)).any()) for column in values)
+
+    def _named(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if candidate.name]
+
+    def _grey(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if not candidate.name and len(candidate.follow("val"))]
+
+    def _draw_grey(self, ax: Axes) -> None:
+        lines = [candidate.follow("val") for candidate in self._grey()]
+        alpha = float(np.clip(16 / max(1, len(lines)), 0.35, 0.75))
+        field = LineCollection(lines, colors=GREY, linewidths=0.9, alpha=alpha, zorder=1.5)
+        field.set_rasterized(sum(map(len, lines)) > VECTOR_POINTS)
+        ax.add_collection(field)
+
+    def _draw_ends(self, ax: Axes) -> None:
+        keys = (("o", 2.6, 0.0, self._list_early()), ("x", 4.5, 1.1, self._list_diverged()))
+        for marker, size, edge, candidates in keys:
+            ends = np.array([candidate.follow("val")[-1] for candidate in candidates if not candidate.name])
+            ax.plot(*ends.reshape(-1, 2).T, marker, ms=size, mew=edge, color=GREY, zorder=1.6)
+
+    def _list_early(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if candidate.ends_early and len(candidate.follow("val"))]
+
+    def _list_diverged(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if candidate.has_diverged and len(candidate.follow("val"))]
+
+    def _make_legend(self) -> list[tuple[Line2D, str]]:
+        """Handles and labels; a key that the picture does not use is left out."""
+        named, n_grey = self._named(), len(self._grey())
+        entries = [_make_key(_wrap(c.name), color=SERIES[place]) for place, c in enumerate(named)]
+        if any(len(candidate.follow("train")) for candidate in named):
+            entries.append(_make_key("the same on training rows", color=INK, alpha=0.8, ls=(0, (4, 1.5)), lw=1.4))
+        if n_grey:
+            entries.append(_make_key(_name_grey(n_grey, bool(named)), color=GREY, lw=0.9))
+        if self._list_early():
+            entries.append(_make_key("ended early", color=GREY, ls="", marker="o", ms=3.5, mew=0))
+        if self._list_diverged():
+            entries.append(_make_key("diverged", color=GREY, ls="", marker="x", ms=5))
+        return entries
+
+
+def _name_grey(n: int, has_others: bool) -> str:
+    if n == 1:
+        return "the other candidate" if has_others else "the candidate"
+    return f"the other {n} candidates" if has_others else f"{n} candidates"
+
+
+def _draw_named(ax: Axes, candidate: Candidate, colour: str, zorder: float) -> None:
+    val, train = candidate.follow("val"), candidate.follow("train")
+    is_dot = len(val) == 1  # a line through one point is nothing
+    ax.plot(*val.T, color=colour, lw=2.2, zorder=zorder, marker="o" if is_dot else "")
+    marker = "o" if len(train) <= MARKERS_UP_TO else ""
+    ax.plot(*train.T, color=colour, lw=1.3, ls=(0, (4, 1.5)), marker=marker, ms=3.5, zorder=zorder - 0.05)
+
+
+def _drop_outliers(values: Array, ends: Array) -> Array:
+    """The values within Tukey's fences of the candidates' last ones, so that a long history weighs no more."""
+    low, high = np.quantile(ends, [0.25, 0.75])
+    reach = FENCE * (high - low)
+    kept: Array = values[(values >= low - reach) & (values <= high + reach)]
+    return kept
+
+
+def _make_key(label: str, **style: Any) -> tuple[Line2D, str]:
+    return Line2D([], [], **{"lw": 2.2, **style}), label
+
+
+def _wrap(name: str) -> str:
+    """The name in lines, broken between its settings and not within one."""
+    glued = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in name.split(", "))
+    return "\n".join(textwrap.wrap(glued, NAME_WIDTH, break_long_words=False)).replace("\N{NO-BREAK SPACE}", " ")

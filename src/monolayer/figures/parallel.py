@@ -1,0 +1,183 @@
+"""Recipes as parallel coordinates: one axis a field and validation accuracy as the last, one line a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from monolayer.errors import BadInput
+from monolayer.figures.base import Array, Frame
+from monolayer.figures.colours import (
+    CROSS,
+    VECTOR_POINTS,
+    check_accuracy,
+    check_marked,
+    choose_colour,
+    find_best,
+    make_mappable,
+    order_by_accuracy,
+)
+from monolayer.figures.fields import (
+    ZERO_GAP,
+    FieldScale,
+    Settings,
+    Ticks,
+    check_settings,
+    fold,
+    make_scale,
+)
+from monolayer.figures.style import INK, PAPER, WIDTH
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+NARROWEST = 0.66  # inches between two axes
+LABEL_SIZE = 9.0
+TITLE_SIZE = 9.5
+TICK_GAP = 0.065  # of an axis: labels nearer than this overlap
+LOST = -0.16  # height at which lines of diverged runs end, below the lowest accuracy
+STRIP = 0.07  # width of the colours along the last axis, in distances of two axes
+SHADES = 48
+FEW = 40  # strong lines; more of them are thinner
+
+
+@dataclass(frozen=True, eq=False)
+class ParallelCoordinates:
+    """A line a recipe through its values to its validation accuracy, coloured by it; diverged ones dashed and grey.
+
+    Args:
+        settings: the fields that vary, by name, in the order of their axes, (n,) each: numbers, on a logarithmic scale
+            from a decade on with 0 in a place of its own below, or words at even distances.
+        accuracy: (n,), fractions; NaN or infinite where the run diverged.
+        marked: (n,), bool, runs that are drawn strongly, such as those that cannot be told from the best.
+        label: what the last axis is.
+
+    Raises:
+        BadInput: if the columns differ in length or are empty, or there is no field.
+    """
+
+    settings: Settings
+    accuracy: Array
+    marked: Array | None = None
+    label: str = "validation accuracy"
+
+    def __post_init__(self) -> None:
+        accuracy = check_accuracy(self.accuracy, "the parallel coordinates")
+        object.__setattr__(self, "accuracy", accuracy)
+        if not self.settings:
+            raise BadInput("Parallel coordinates need at least one field besides the accuracy.")
+        object.__setattr__(self, "settings", check_settings(self.settings, len(accuracy)))
+        object.__setattr__(self, "marked", check_marked(self.marked, len(accuracy)))
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        return max(WIDTH, 1.1 + NARROWEST * len(self.settings)), 3.9
+
+    def frame(self) -> Frame:
+        """Columns: the settings, val_accuracy and marked, a row for each run, as they were given."""
+        columns = {name: list(column) for name, column in self.settings.items()}
+        return {**columns, "val_accuracy": self.accuracy.tolist(), "marked": np.asarray(self.marked).tolist()}
+
+    def draw(self, figure: FigureBase) -> None:
+        """Draw on an empty figure or subfigure: faint lines, then strong ones, the best on top."""
+        ax, mappable = figure.subplots(), make_mappable(self.accuracy)
+        self._draw_lines(ax, mappable)
+        for x, scale in enumerate(self._scales):
+            _draw_axis_line(ax, x, scale)
+            _draw_ticks(ax, x, scale.choose_ticks(TICK_GAP))
+        self._draw_accuracy_axis(ax, mappable)
+        for x, title in enumerate([*(scale.title for scale in self._scales), self.label]):
+            ax.text(x, 1.05, title.replace(" ", "\n"), ha="center", va="bottom", fontsize=TITLE_SIZE, linespacing=1.05)
+        bottom = LOST - 0.06 if not np.isfinite(self.accuracy).all() else -0.04
+        ax.set(xlim=(-0.45, len(self._scales) + 0.5), ylim=(bottom, 1.22))
+        ax.axis("off")
+
+    def compute_lines(self) -> Array:
+        """Height of each run's line on each axis, (n, fields + 1), in 0..1; a diverged one ends below 0."""
+        places = [scale.place(self.settings[scale.name]) for scale in self._scales]
+        low, high = self._limits
+        finite = np.isfinite(self.accuracy)
+        ends = np.where(finite, (100 * np.where(finite, self.accuracy, 0) - low) / (high - low), LOST)
+        lines: Array = np.column_stack([*places, ends])
+        return lines
+
+    @cached_property
+    def _scales(self) -> list[FieldScale]:
+        return [make_scale(name, column) for name, column in self.settings.items()]
+
+    @cached_property
+    def _limits(self) -> tuple[float, float]:
+        """The last axis's ends, in per cent: those of the colours."""
+        low, high = make_mappable(self.accuracy).get_clim()
+        return float(low or 0.0), float(high or 0.0)
+
+    def _draw_lines(self, ax: Axes, mappable: ScalarMappable) -> None:
+        heights, finite = self.compute_lines(), np.isfinite(self.accuracy)
+        points = np.stack([np.broadcast_to(np.arange(heights.shape[1]), heights.shape), heights], axis=2)
+        best, marked = find_best(self.accuracy), np.asarray(self.marked)
+        order = [i for i in order_by_accuracy(self.accuracy) if i != best]
+        colours = {i: choose_colour(mappable, self.accuracy[i]) for i in order if finite[i]}
+        lost, faint, strong = (
+            [i for i in order if not finite[i]],
+            [i for i in order if finite[i] and not marked[i]],
+            [i for i in order if finite[i] and marked[i]],
+        )
+        _draw_group(ax, points[lost], colors=INK, alpha=0.35, lw=0.8, ls=(0, (4, 3)), zorder=1.0)
+        # The more lines, the fainter each.
+        alpha = float(np.clip(12 / max(1, len(faint)), 0.2, 0.5))
+        _draw_group(ax, points[faint], colors=[colours[i] for i in faint], alpha=alpha, lw=1.0, zorder=1.1)
+        alpha, width = float(np.clip(14 / max(1, len(strong)), 0.3, 0.9)), 1.5 if len(strong) <= FEW else 1.1
+        _draw_group(ax, points[strong], colors=[colours[i] for i in strong], alpha=alpha, lw=width, zorder=1.2)
+        if best is not None:
+            # The colour of the best is the lightest there is; a rim in the text's colour holds it on any page.
+            ax.plot(*points[best].T, color=INK, lw=4.6, zorder=1.5)
+            ax.plot(*points[best].T, color=choose_colour(mappable, self.accuracy[best]), lw=2.8, zorder=1.6)
+
+    def _draw_accuracy_axis(self, ax: Axes, mappable: ScalarMappable) -> None:
+        x, (low, high) = len(self._scales), self._limits
+        if np.isfinite(self.accuracy).any():
+            for i in range(SHADES):
+                colour = choose_colour(mappable, (low + (i + 0.5) / SHADES * (high - low)) / 100)
+                ax.add_patch(Rectangle((x, i / SHADES), STRIP, 1 / SHADES, color=colour, lw=0.3, zorder=2))
+            # Linear, however far it goes: accuracies are differences, not ratios.
+            for tick in MaxNLocator(5).tick_values(low, high):
+                if low <= tick <= high:
+                    place = (tick - low) / (high - low)
+                    ax.text(x + STRIP + 0.04, place, f"{tick:g} %", ha="left", va="center", fontsize=LABEL_SIZE)
+        if not np.isfinite(self.accuracy).all():
+            ax.text(x, LOST, CROSS, ha="center", va="center", fontsize=12, color=INK)
+            ax.text(x + 0.1, LOST, "diverged", ha="left", va="center", fontsize=LABEL_SIZE)
+
+
+def _draw_group(ax: Axes, points: Array, **style: Any) -> None:
+    """Lines (m, axes, 2) of one style."""
+    lines = LineCollection(list(points), **style)
+    lines.set_rasterized(points.shape[0] * points.shape[1] > VECTOR_POINTS)
+    ax.add_collection(lines)
+
+
+def _draw_axis_line(ax: Axes, x: int, scale: FieldScale) -> None:
+    """The axis; broken above the place of 0 where the scale is logarithmic."""
+    parts = ((0.0, 0.3 * ZERO_GAP), (0.7 * ZERO_GAP, 1.0)) if scale.has_zero_apart else ((0.0, 1.0),)
+    for low, high in parts:
+        ax.plot([x, x], [low, high], color=INK, lw=1.0, zorder=2, solid_capstyle="butt")
+    if scale.has_zero_apart:
+        ax.plot([x, x], [0.3 * ZERO_GAP, 0.7 * ZERO_GAP], color=INK, lw=1.0, ls=(0, (1, 1.5)), zorder=2)
+
+
+def _draw_ticks(ax: Axes, x: int, ticks: Ticks) -> None:
+    for place, label in ticks:
+        ax.plot([x - 0.03, x], [place, place], color=INK, lw=1.0, zorder=2)
+        ax.text(
+            x - 0.06, place, fold(label), ha="right", va="center", fontsize=LABEL_SIZE, linespacing=1.0, zorder=3,
+            bbox={"facecolor": PAPER, "alpha": 0.8, "lw": 0, "pad": 0.8},
+        )  # fmt: skip

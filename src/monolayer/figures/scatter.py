@@ -1,0 +1,114 @@
+"""Recipes that lie on no grid, such as random draws: a point each over two of their fields, coloured by accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monolayer.errors import BadInput
+from monolayer.figures.base import Array, Frame
+from monolayer.figures.colours import (
+    CROSS,
+    check_accuracy,
+    check_marked,
+    choose_colour,
+    draw_colour_bar,
+    find_best,
+    make_mappable,
+    order_by_accuracy,
+)
+from monolayer.figures.fields import FieldScale, Settings, check_settings, make_scale
+from monolayer.figures.style import INK, SMALL_SIZE, WIDTH
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+X_GAP, Y_GAP = 0.13, 0.07  # of the axis, between two ticks: room for a label
+MARGIN = 0.05
+POINT, BEST_POINT = 42, 110  # square points
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter:
+    """Validation accuracy of recipes over two fields, a point a run; the best is large, and lies on top.
+
+    Args:
+        settings: the fields that vary, by name, (n,) each: numbers, on a logarithmic scale from a decade on, or words.
+        accuracy: (n,), fractions; NaN or infinite where the run diverged.
+        x: the field along the horizontal axis.
+        y: the field along the vertical axis.
+        marked: (n,), bool, runs to outline, such as those that cannot be told from the best; None outlines nothing.
+        marked_label: what the outline means, printed below.
+        label: what the colours are.
+
+    Raises:
+        BadInput: if the columns differ in length or are empty, or the axes are not two of the fields.
+    """
+
+    settings: Settings
+    accuracy: Array
+    x: str
+    y: str
+    marked: Array | None = None
+    marked_label: str = ""
+    label: str = "validation accuracy, %"
+
+    def __post_init__(self) -> None:
+        accuracy = check_accuracy(self.accuracy, "the scatter plot")
+        object.__setattr__(self, "accuracy", accuracy)
+        object.__setattr__(self, "settings", check_settings(self.settings, len(accuracy)))
+        object.__setattr__(self, "marked", check_marked(self.marked, len(accuracy)))
+        if self.x == self.y or not {self.x, self.y} <= set(self.settings):
+            raise BadInput(
+                f"The axes of a scatter plot must be two fields among {', '.join(self.settings)}, "
+                f"not {self.x} and {self.y}."
+            )
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        return WIDTH, 4.5 + 0.2 * len(self._notes())
+
+    def frame(self) -> Frame:
+        """Columns: the settings, val_accuracy and marked, a row for each run, as they were given."""
+        columns = {name: list(column) for name, column in self.settings.items()}
+        return {**columns, "val_accuracy": self.accuracy.tolist(), "marked": np.asarray(self.marked).tolist()}
+
+    def draw(self, figure: FigureBase) -> None:
+        """Draw on an empty figure or subfigure."""
+        ax, mappable = figure.subplots(), make_mappable(self.accuracy)
+        scales = make_scale(self.x, self.settings[self.x]), make_scale(self.y, self.settings[self.y])
+        x, y = (scale.place(self.settings[scale.name]) for scale in scales)
+        finite, order = np.isfinite(self.accuracy), order_by_accuracy(self.accuracy)
+        ax.scatter(x[~finite], y[~finite], marker="x", s=POINT, color=INK, alpha=0.6, lw=1.3)
+        kept = [i for i in order if finite[i]]
+        ax.scatter(
+            x[kept],
+            y[kept],
+            s=[BEST_POINT if i == kept[-1] else POINT for i in kept],
+            c=[choose_colour(mappable, self.accuracy[i]) for i in kept],
+            edgecolors=INK,
+            linewidths=[1.8 if is_marked else 0.3 for is_marked in np.asarray(self.marked)[kept]],
+            clip_on=False,
+        )
+        _draw_axes(ax, scales)
+        figure.supxlabel("\n".join(self._notes()), fontsize=SMALL_SIZE)
+        draw_colour_bar(figure, np.array([ax]), mappable, self.label)
+
+    def _notes(self) -> list[str]:
+        notes = ["largest: the best"] if find_best(self.accuracy) is not None else []
+        if not np.isfinite(self.accuracy).all():
+            notes.append(f"{CROSS} diverged")
+        marked = [self.marked_label] if self.marked_label and np.asarray(self.marked).any() else []
+        return ["   ".join(notes), *marked]
+
+
+def _draw_axes(ax: Axes, scales: tuple[FieldScale, FieldScale]) -> None:
+    x_ticks, y_ticks = scales[0].choose_ticks(X_GAP), scales[1].choose_ticks(Y_GAP)
+    ax.set_xticks([place for place, _ in x_ticks], [label for _, label in x_ticks])
+    ax.set_yticks([place for place, _ in y_ticks], [label for _, label in y_ticks])
+    ax.set(xlim=(-MARGIN, 1 + MARGIN), ylim=(-MARGIN, 1 + MARGIN), xlabel=scales[0].title, ylabel=scales[1].title)
+    ax.grid()
