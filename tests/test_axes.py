@@ -82,3 +82,30 @@ def test_axes_are_the_values_that_came_up():
     axes = collect_axes(recipes, {"l2": Range("linear", 0, 1), "flip": (0.5, 0.0)})
     assert axes["l2"] == tuple(sorted(recipe.l2 for recipe in recipes))
     assert set(axes["flip"]) == {0.0, 0.5}
+
+
+@given(
+    data=st.data(), name=st.sampled_from(["learning_rate", "l2", "init_std", "batch_size", "epochs", "seed", "flip"])
+)
+def test_what_is_drawn_from_a_range_lies_in_it_and_is_whole_where_it_must_be(data, name):
+    high = 1 if name == "flip" else 1000
+    low = data.draw(st.integers(1, 500)) / (1000 if name == "flip" else 1)
+    kind = data.draw(st.sampled_from(["log", "linear"]))
+    recipes = draw_recipes(BASE.replace(seed=data.draw(st.integers(0, 99))), {name: Range(kind, low, high)}, 5)
+    values = [getattr(recipe, name) for recipe in recipes]
+    assert all(low <= value <= high for value in values)
+    whole = name in ("batch_size", "epochs", "seed")
+    assert {type(value) for value in values} == {int if whole else float}
+
+
+def test_draws_from_a_list_have_equal_chances():
+    axes = {"l2": (0.0, 0.1, 0.5), "learning_rate": Range("log", 1e-4, 1e-1)}
+    drawn = [recipe.l2 for recipe in draw_recipes(BASE, axes, 600)]
+    assert all(150 <= drawn.count(l2) <= 250 for l2 in axes["l2"])  # 200 are expected, 4.3 deviations to either side
+
+
+def test_a_grid_runs_fastest_along_its_last_axis_and_its_axes_are_in_the_order_given():
+    axes = {"l2": (0.5, 0.0, 0.1), "loss": ("multiple_bce", "cross_entropy")}
+    recipes = make_grid(BASE, axes)
+    assert [(recipe.l2, recipe.loss) for recipe in recipes] == list(itertools.product(*axes.values()))
+    assert collect_axes(recipes, axes) == axes

@@ -99,7 +99,7 @@ def draw_recipes(base: Recipe, axes: Mapping[str, Axis], n: int) -> list[Recipe]
 
 
 def collect_axes(recipes: list[Recipe], names: Mapping[str, Axis]) -> dict[str, tuple[Any, ...]]:
-    """The values that the recipes have in these fields: in the order given, sorted where they were drawn."""
+    """The values that the recipes have in these fields: in the order of the recipes, those of a range sorted."""
     collected = {}
     for name, axis in names.items():
         values = dict.fromkeys(getattr(recipe, name) for recipe in recipes)
@@ -119,7 +119,7 @@ def check_axes(axes: Mapping[str, Axis]) -> None:
     for name, axis in axes.items():
         if name not in FIELDS:
             raise BadInput(f"A recipe has no field {name!r} to sweep; it has {', '.join(FIELDS)}.")
-        if axis == ():
+        if not isinstance(axis, Range) and len(axis) == 0:
             raise BadInput(f"The axis {name} has no values; give at least one.")
         if isinstance(axis, Range) and not isinstance(getattr(Recipe(), name), int | float):
             raise BadInput(f"{name} takes words, so it has no range; list its values.")

@@ -50,7 +50,7 @@ def plan_rungs(n_recipes: int, epochs: int, factor: int = FACTOR) -> tuple[Rung,
     Raises:
         BadInput: if the factor is below 2.
     """
-    if factor < 2:
+    if not isinstance(factor, int) or factor < 2:
         raise BadInput(f"The factor of successive halving is {factor}; accepted is a whole number of 2 or above.")
     n_rungs = 0
     while factor ** (n_rungs + 1) <= min(n_recipes, epochs):
@@ -73,5 +73,5 @@ def keep_best(trainings: Sequence[BankTraining], n: int) -> None:
 def _rank(training: BankTraining, member: int) -> tuple[float, float]:
     row = training.histories[member][-1]
     if row.val_accuracy is None or row.val_loss is None:
-        raise BadInput("Successive halving compares validation accuracies, so val_every must be 1.")
+        raise BadInput(f"Successive halving needs validation accuracies, but epoch {row.epoch} has none.")
     return -row.val_accuracy, row.val_loss

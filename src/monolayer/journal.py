@@ -64,9 +64,7 @@ def open_journal(path: Path, name: str) -> Iterator[BaseStorage]:
     with _hold(path, name):
         lock = _AppendLock(path)
         with tell_trouble(path):
-            lock.acquire()
-            _cut_torn_end(path)
-            lock.release()
+            _cut_torn_end(path, lock)
             try:
                 storage = JournalStorage(JournalFileBackend(str(path), cast(Any, lock)))
             except (ValueError, KeyError, TypeError, AssertionError) as error:
@@ -78,7 +76,8 @@ class _AppendLock:
     """Held while a process appends; the system takes it away from one that dies.
 
     Optuna's own lock is a link beside the file: one that a killed process has left makes all others wait for half a
-    minute, and for ever when the folder was moved meanwhile.
+    minute, and for ever when the folder was moved meanwhile. Programs that use that lock may share the file on a local
+    disk all the same: a line is appended in one call.
     """
 
     def __init__(self, path: Path) -> None:
@@ -105,13 +104,17 @@ def _check_kind(path: Path) -> None:
             raise BadData(f"{path}: is no journal of Optuna; name another file, or one that is not there yet.")
 
 
-def _cut_torn_end(path: Path) -> None:
+def _cut_torn_end(path: Path, lock: _AppendLock) -> None:
     """Take away a last line that was not written to its end: the disk was full, or the power went."""
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
-            file.truncate(whole)
+    lock.acquire()
+    try:
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with path.open("r+b") as file:
+                file.truncate(whole)
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager

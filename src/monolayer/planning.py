@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from monolayer.data.scaler import Scaler, fit_scaler
+from monolayer.data.scaler import BLOCK, Scaler, fit_scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.bank import SHARED_FIELDS, make_bank
 from monolayer.engine.numpy_engine import EVALUATION_ROWS, open_numpy_engine
@@ -48,7 +48,7 @@ def _divide(group: list[Recipe], max_members: int) -> list[tuple[Recipe, ...]]:
 
 
 def choose_train_every(epochs: int) -> int:
-    """How often a sweep evaluates the training rows: four times, which costs 4 % and not 50."""
+    """How often a sweep evaluates the training rows: four times at most, which costs 4 % and not 50."""
     return math.ceil(epochs / 4)
 
 
@@ -70,12 +70,14 @@ class Plan:
         banks: the recipes of each bank.
         rungs: of successive halving; none for every recipe to its end.
         train_every: evaluations of the training rows, as in :class:`TrainOptions`.
+        val_every: of the validation rows.
     """
 
     splits: Splits
     banks: tuple[tuple[Recipe, ...], ...]
     rungs: tuple[Rung, ...] = ()
     train_every: int | None = None
+    val_every: int = 1
 
     @property
     def n_recipes(self) -> int:
@@ -119,10 +121,10 @@ class Plan:
 
     def _count_rows(self, stretch: Stretch) -> int:
         """Rows that a member meets; a row that is evaluated is half a row that is trained on."""
-        n, n_val = len(self.splits.train), len(self.splits.val or ())
-        every = choose_train_every(stretch.recipe.epochs) if self.train_every is None else self.train_every
-        share = 1 / every if every else 1 / stretch.recipe.epochs
-        return round(stretch.epochs * (n + (n_val + n * share) / 2))
+        n, n_val, epochs = len(self.splits.train), len(self.splits.val or ()), stretch.recipe.epochs
+        train_every = choose_train_every(epochs) if self.train_every is None else self.train_every
+        evaluated = n / (train_every or epochs) + n_val / (self.val_every or epochs)
+        return round(stretch.epochs * (n + evaluated / 2))
 
     @property
     def _n_weights(self) -> int:
@@ -137,16 +139,20 @@ class Plan:
         """
         sizes = [len(bank) * self._n_weights * np.dtype(bank[0].dtype).itemsize for bank in self.banks]
         at_work = sorted((self._measure_work(bank) for bank in self.banks), reverse=True)[: count_cores()]
-        return 2 * sum(sizes) + sum(at_work)
+        # Before that, the scaler goes through blocks of rows in float64, two of them at a time.
+        scaling = 2 * (BLOCK + 4) * int(self.splits.dataset.X.shape[1]) * 8
+        return max(2 * sum(sizes) + sum(at_work), scaling)
 
     def _measure_work(self, bank: tuple[Recipe, ...]) -> int:
         size = np.dtype(bank[0].dtype).itemsize
         rows = len(bank) * self.splits.dataset.n_classes
         batch = max(bank[0].batch_size, EVALUATION_ROWS) + 1
-        n_features = int(self.splits.dataset.X.shape[1])
+        n_features, n_train = int(self.splits.dataset.X.shape[1]), len(self.splits.train)
         # The part of a bank that trains on when others have left is a copy; a batch is there as it came and as floats;
-        # scores, their sum, residual and what a loss makes on the way are some eight times the scores.
-        return 3 * rows * n_features * size + batch * n_features * (size + 8) + 8 * batch * rows * size
+        # scores, their sum, residual and what a loss makes on the way are some eight times the scores. Which rows a
+        # member has right is a byte each, held twice while blocks become one.
+        weights, features, scores = rows * n_features * size, batch * n_features * (size + 8), batch * rows * size
+        return 3 * weights + features + 8 * scores + 2 * len(bank) * n_train
 
     def estimate_seconds(self, scaler: Scaler | None = None) -> float:
         """How long it will take, from a few batches of each kind of stretch timed here and now."""

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 # Trials proposed at once: a bank of 16 trains in a quarter of the time of 16 alone (turns.BASE_MEMBERS), a bank of 64
 # in a fifth, and the fewer are proposed at once, the more each of them knows.
 N_AT_ONCE = 16
+KEPT = "; what was written before is kept"
 # What a trial of ours is known by among all in the journal: the search's seed, and its number among its trials.
 SEED, NUMBER, BATCH = "monolayer_seed", "monolayer_number", "monolayer_batch"
 
@@ -101,6 +102,7 @@ def search(splits: Splits, base: Recipe, axes: Mapping[str, Axis], options: Sear
     space = Space(base, dict(axes))
     space.check(splits, options.sweep)
     with _open_trials(space, splits, options) as trials:
+        options.sweep.training.progress.say(trials.describe())
         found = _Found(splits, space, options)
         for numbers in options.batches:
             asked = trials.ask(numbers)
@@ -234,8 +236,15 @@ class _Trials:
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         path = self._options.journal
-        with hush_optuna(), tell_trouble(path) if path else nullcontext():
+        with hush_optuna(), tell_trouble(path, KEPT) if path else nullcontext():
             yield
+
+    def describe(self) -> str:
+        """How many there are to be, and how many were told before."""
+        with self._at_work():
+            n_told = sum(trial.state.is_finished() for trial in self._list_ours().values())
+        told = f"; {min(n_told, self._options.n_trials)} were told before" if n_told else ""
+        return f"{self._options.n_trials} trials by Optuna, {self._options.n_at_once} at once{told}."
 
     def ask(self, numbers: range) -> list[FrozenTrial]:
         """The trials of a batch: those that were asked before a process died as they were, the others proposed now."""

@@ -150,9 +150,11 @@ def plan_sweep(splits: Splits, recipes: Sequence[Recipe], options: SweepOptions 
         check_recipe(recipe, splits)
     rungs: tuple[Rung, ...] = ()
     if options.halving is not None:
+        if options.training.val_every != 1:
+            raise BadInput("Successive halving compares validation accuracies of any epoch; val_every must be 1.")
         rungs = plan_rungs(len(recipes), min(recipe.epochs for recipe in recipes), options.halving)
     banks = group_recipes(recipes, splits.dataset.n_classes)
-    return Plan(splits, tuple(banks), rungs, options.training.train_every)
+    return Plan(splits, tuple(banks), rungs, options.training.train_every, options.training.val_every)
 
 
 def train_recipes(
@@ -205,7 +207,8 @@ def _chain(*calls: Callable[[list[EpochRow]], None] | None) -> Callable[[list[Ep
 
 
 def rank_run(run: Run) -> tuple[bool, float, float, float]:
-    """Runs that diverged stand last, and before them those that were let go, the later ones first."""
+    """Runs that diverged or never began stand last, and before them those that were let go, the later ones first."""
     val = run.evaluation["val"]
     share = len(run.history) / run.recipe.epochs if run.has_left else 1.0
-    return run.has_diverged or not math.isfinite(val.loss), -share, -val.accuracy, val.loss
+    is_last = run.has_diverged or not math.isfinite(val.loss) or not run.history
+    return is_last, -share, -val.accuracy, val.loss

@@ -1,5 +1,6 @@
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -46,3 +47,16 @@ def test_leaving_after_a_task_was_heard_of_ends_the_thread():
         partner.start(lambda: None)
         partner.wait()
     assert threading.active_count() == before
+
+
+def test_a_task_is_let_go_of_when_it_is_done():
+    class Thing:
+        pass
+
+    thing = Thing()
+    left = weakref.ref(thing)
+    with Partner() as partner:
+        partner.start(lambda thing=thing: None)
+        partner.wait()
+        del thing
+        assert left() is None

@@ -63,4 +63,5 @@ class Partner:
                 self._task()
             except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
                 self._error = error
+            self._task = _do_nothing  # the task knows the engine, which knows this partner: a ring that lives long
             self._done.release()

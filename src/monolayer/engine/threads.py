@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_limits
 
 
 def count_cores() -> int:
@@ -29,14 +29,23 @@ class _Hold:
         with self._lock:
             self._n_holders += 1
             if self._n_holders == 1:
+                _claim_openblas()
                 self._limits = threadpool_limits(1, user_api="blas")
 
     def give_back(self) -> None:
         with self._lock:
             self._n_holders -= 1
             if self._n_holders == 0 and self._limits is not None:
+                _claim_openblas()
                 self._limits.restore_original_limits()
                 self._limits = None
+                _claim_openblas()
+
+
+def _claim_openblas() -> None:
+    """Let this thread set OpenBLAS's limit: threadpoolctl (3.8) lets one thread do so and ignores all others."""
+    if hasattr(OpenBLASController, "clear_controlling_thread"):
+        OpenBLASController.clear_controlling_thread(force=True)
 
 
 _HOLD = _Hold()
