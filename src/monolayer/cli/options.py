@@ -58,11 +58,9 @@ Out = Annotated[
 ]
 Optuna = Annotated[
     int | None,
-    typer.Option(
-        min=1, help="Train so many recipes that Optuna proposes, a batch after the other.", show_default="no search"
-    ),
+    typer.Option(help="Train so many recipes that Optuna proposes, batch by batch.", show_default="no search"),
 ]
-AtOnce = Annotated[int | None, typer.Option(min=1, help="Recipes that Optuna proposes at once.", show_default="16")]
+AtOnce = Annotated[int | None, typer.Option(help="Recipes that Optuna proposes at once.", show_default="16")]
 Journal = Annotated[
     Path | None,
     typer.Option(

@@ -56,13 +56,6 @@ class SearchRequest:
         }
         return cls(**{**content, "base": Recipe.from_dict(content["base"]), "axes": axes})
 
-    def describe(self) -> str:
-        """What the search is going to do, in a sentence."""
-        n_batches = -(-self.n_trials // self.n_at_once)
-        return (
-            f"{self.n_trials} trials by Optuna in {n_batches} batches of {min(self.n_trials, self.n_at_once)} at most."
-        )
-
     def run(self, splits: Splits, options: SweepOptions, work: Unfinished | None) -> Sweep:
         """Search; where no file was named for the trials, they are kept beside the checkpoints."""
         from monolayer.searching import SearchOptions, search
@@ -102,6 +95,9 @@ def read_search(context: typer.Context) -> SearchRequest | None:
             if given[name] is not None:
                 raise BadInput(f"--{name.replace('_', '-')} is for a search; give --optuna N with it.")
         return None
+    for option, n in (("--optuna", given["optuna"]), ("--at-once", given["at_once"])):
+        if n is not None and n < 1:
+            raise BadInput(f"{option} is {n}; accepted is a whole number of 1 or above.")
     for name, why in (("random", "draws recipes that"), ("dry_run", "prints what")):
         if given[name]:
             raise BadInput(f"--{name.replace('_', '-')} {why} --optuna chooses only while it trains; give one of them.")

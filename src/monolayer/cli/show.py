@@ -73,13 +73,18 @@ def show_plan(plan: dict[str, Any]) -> None:
     print_line(f"About {plan['seconds']:,.3g} s, estimated from a few batches timed here and now; nothing was trained.")
 
 
+def _format_value(value: object) -> str:
+    """A value of an axis; one that was drawn has a dozen digits, and a narrow column would cut its exponent off."""
+    return f"{value:.5g}" if isinstance(value, float) and len(str(value)) > 8 else str(value)
+
+
 def show_sweep(sweep: Sweep, top: int) -> None:
     """The best runs of a sweep as a table, its axes as columns; then what their ranking is worth."""
     from monolayer.report.of_sweep import describe_selection
 
     rows = [
         [
-            *(str(getattr(run.recipe, axis)) for axis in sweep.axes),
+            *(_format_value(getattr(run.recipe, axis)) for axis in sweep.axes),
             _format(run.evaluation["val"]),
             "=" if sweep.describe_rank(place)["is_indistinguishable"] else "",
             f"{run.evaluation['val'].loss:.4f}",

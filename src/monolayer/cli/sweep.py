@@ -208,11 +208,9 @@ def _sweep(request: _Request, splits: Splits, work: Unfinished | None, console: 
 def _train(request: _Request, splits: Splits, options: SweepOptions, work: Unfinished | None) -> Sweep:
     from monolayer.sweeping import plan_sweep, train_recipes
 
-    say = options.training.progress.say
     if request.search:
-        say(request.search.describe())
         return request.search.run(splits, options, work)
-    say(describe_plan(plan_sweep(splits, request.recipes, options).to_dict()))
+    options.training.progress.say(describe_plan(plan_sweep(splits, request.recipes, options).to_dict()))
     return train_recipes(splits, request.recipes, request.axes, options)
 
 
