@@ -17,6 +17,7 @@ WHOLE_FIELDS = ("batch_size", "epochs", "seed")
 KINDS = ("log", "linear")
 # Draws a recipe, before too few different ones are taken for all that there are.
 TRIES_A_RECIPE = 100
+LONGEST_NUMBER = 8  # characters in a table
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ def collect_axes(recipes: list[Recipe], names: Mapping[str, Axis]) -> dict[str, 
         values = dict.fromkeys(getattr(recipe, name) for recipe in recipes)
         collected[name] = tuple(sorted(values)) if isinstance(axis, Range) else tuple(values)
     return collected
+
+
+def format_value(value: Any) -> str:
+    """A value as tables have it; one that was drawn has a dozen digits, of which five are shown."""
+    return f"{value:.5g}" if isinstance(value, float) and len(str(value)) > LONGEST_NUMBER else str(value)
 
 
 def _draw(name: str, axis: Axis, rng: np.random.Generator) -> Any:

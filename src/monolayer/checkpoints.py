@@ -30,7 +30,8 @@ Array = npt.NDArray[Any]
 class Checkpoints:
     """Where each bank stands, a file a bank; a Keeper.
 
-    A state is kept if the last took at most a fiftieth of the time since, so that keeping costs 2 % at most.
+    A state is kept if the last took at most a fiftieth of the time since: between the first and the last of a stretch,
+    which are always kept, keeping costs 2 % at most. A run that is killed does again what came after the last.
 
     Attributes:
         seconds_before: training time by the clock, of earlier processes, as far as it was kept.
@@ -39,11 +40,12 @@ class Checkpoints:
     def __init__(self, folder: Path, check: Callable[[], None]) -> None:
         self.seconds_before = 0.0
         self._folder, self._check = folder, check
-        self._begun = time.monotonic()
+        self._begun: float | None = None  # with the first bank, so that loading the data is no training time
         self._due: dict[Path, float] = {}
 
     def load(self, recipes: Sequence[Recipe]) -> BankState | None:
         """The last state kept of the bank of these recipes, or None."""
+        self._begin()
         path = self._name(recipes)
         if not path.is_file():
             return None
@@ -53,16 +55,21 @@ class Checkpoints:
 
     def offer(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
         """Keep the state, or let it pass if keeping would cost too much now; the last of a stretch is always kept."""
-        path, start = self._name(recipes), time.monotonic()
+        begun, path, start = self._begin(), self._name(recipes), time.monotonic()
         if start < self._due.get(path, 0.0) and not is_last:
             return
         self._check()
-        content = _pack_state(make_state(), self.seconds_before + start - self._begun)
+        content = _pack_state(make_state(), self.seconds_before + start - begun)
         advice = f"; what was kept before is still there: go on with --resume {self._folder.parent}"
         with tell_trouble(self._folder.parent, advice):
             write_whole(path, content, is_lasting=True)
         end = time.monotonic()
         self._due[path] = end + COST_SHARE * (end - start)
+
+    def _begin(self) -> float:
+        if self._begun is None:
+            self._begun = time.monotonic()
+        return self._begun
 
     def _name(self, recipes: Sequence[Recipe]) -> Path:
         text = json.dumps([recipe.to_dict() for recipe in recipes])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10
 POLL_S = 0.05
+# A task is a tenth of a bank's epochs: what a worker that dies, or a client, can lose of the bank.
+TASKS_A_BANK = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Task:
-    """A bank's way from one epoch to another."""
+    """A part of a bank's way: up to which epoch."""
 
     recipes: tuple[Recipe, ...]
     until: int
@@ -57,34 +60,40 @@ class _Arrival:
 class Cluster:
     """Trains jobs on a Dask cluster, as ``SweepOptions.run_jobs`` does; made by :func:`open_cluster`."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, n_workers: int, progress: Progress) -> None:
+        self._client, self._n_workers, self._progress = client, n_workers, progress
         self._rows: tuple[Splits, Future] | None = None
 
     def __call__(self, jobs: Sequence[Job]) -> None:
-        """Train these banks, one a task; what comes back is kept as it comes.
+        """Train these banks, a task for some epochs of each; what comes back is kept as it comes.
 
         A task whose worker dies is given to another by Dask itself, some times before it is given up.
 
         Raises:
-            MonolayerError: if a bank's workers died too often.
+            MonolayerError: if a bank's workers died too often, or the scheduler was lost.
         """
         waiting = {self._submit(job): job for job in jobs if not job.is_done}
+        if 0 < len(waiting) < self._n_workers:
+            self._progress.say(f"A bank trains on one worker: {len(waiting)} of {self._n_workers} workers are busy.")
         try:
-            while waiting and not any(job.training.should_stop() for job in waiting.values()):
+            while waiting and not any(job.training.hear_stop() for job in waiting.values()):
                 arrived = [future for future in waiting if future.done()]
                 for future in arrived:
                     job = waiting.pop(future)
                     arrival = _collect(future, job)
                     job.training.arrive(arrival.state, arrival.measured)
+                    if not job.is_done:
+                        waiting[self._submit(job)] = job
                 if not arrived:
                     time.sleep(POLL_S)
         finally:
-            self._client.cancel(list(waiting))
+            with suppress(OSError, TimeoutError):  # a scheduler that is lost has nothing to cancel
+                self._client.cancel(list(waiting))
 
     def _submit(self, job: Job) -> Future:
         training = job.training
-        task = _Task(training.bank.recipes, job.until, training.options.train_every, training.options.val_every)
+        until = min(job.until, training.epoch + math.ceil(training.epochs / TASKS_A_BANK))
+        task = _Task(training.bank.recipes, until, training.options.train_every, training.options.val_every)
         state = training.make_state() if training.epoch else None
         # Not "pure": Dask would take a bank that comes a second time, from a later epoch, for the first.
         return self._client.submit(_train, self._scatter(training), task, state, pure=False)
@@ -116,13 +125,15 @@ def open_cluster(address: str, progress: Progress) -> Iterator[Cluster]:
     except (OSError, ValueError, TypeError):
         raise BadInput(f"No Dask scheduler answers at {address}; accepted is one such as tcp://HOST:8786.") from None
     with client:
-        _check_workers(client, address, progress)
-        yield Cluster(client)
+        yield Cluster(client, _check_workers(client, address, progress), progress)
 
 
-def _check_workers(client: Client, address: str, progress: Progress) -> None:
-    """Raise BadInput if the workers could not give the bytes that this machine would."""
-    found: dict[str, dict[str, str]] = client.run(describe_machine)
+def _check_workers(client: Client, address: str, progress: Progress) -> int:
+    """How many workers there are; BadInput if they could not give the bytes that this machine would."""
+    try:
+        found: dict[str, dict[str, str]] = client.run(describe_machine)
+    except ImportError as error:
+        raise BadInput(f"A Dask worker at {address} cannot load monolayer ({error}); install it there.") from None
     if not found:
         raise BadInput(f"The Dask scheduler at {address} has no workers; start one: dask worker {address} --nthreads 1")
     here = describe_machine()
@@ -133,6 +144,7 @@ def _check_workers(client: Client, address: str, progress: Progress) -> None:
     if any(there["kernels"] != here["kernels"] for there in found.values()):
         progress.say("The workers' processors differ from this one: the last digits may differ from a run here.")
     progress.say(f"{len(found)} Dask workers at {address}")
+    return len(found)
 
 
 def describe_machine() -> dict[str, str]:
@@ -153,13 +165,15 @@ def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Arrival:
 
 
 def _collect(future: Future, job: Job) -> _Arrival:
-    from distributed import KilledWorker
+    from distributed import CancelledError, KilledWorker
 
     try:
         arrival: _Arrival = future.result()
     except KilledWorker:
         n = len(job.training.bank.recipes)
         raise MonolayerError(f"A bank of {n} recipes lost every worker that tried it, so Dask gave it up.") from None
+    except (CancelledError, OSError):
+        raise MonolayerError("The Dask scheduler was lost; what has arrived is kept where there is an --out.") from None
     return arrival
 
 

@@ -67,7 +67,7 @@ def diagnose_sweep(sweep: Sweep, splits: Splits, *, muted: Sequence[str] = ()) -
             selection.is_indistinguishable if selection else [None] * len(sweep.runs),
         ),
         check_noise(
-            len(sweep.runs),
+            selection.n_compared if selection else len(sweep.runs),
             selection.n_indistinguishable if selection else None,
             selection.n if selection else 0,
         ),

@@ -75,7 +75,7 @@ class TrainOptions:
             of a single run, four times in a sweep.
         val_every: the same for the validation rows, with whole numbers only.
         on_epoch: called after each epoch of a bank, in the bank's thread, with the newest row of the history of every
-            member that trained.
+            member that trained; on a cluster, when some epochs of a bank have come back.
         should_stop: asked after each epoch; True ends the training there, with everything so far kept.
         progress: told how far it is.
         task: what the progress display calls this.
@@ -147,15 +147,17 @@ class BankTraining:
         """Whether there is something to train before this epoch is done."""
         return self.epoch < until and bool(self.alive) and not self.is_stopped
 
-    def should_stop(self) -> bool:
-        """Whether the wish to stop has come; from then on nothing is trained any more."""
+    def hear_stop(self) -> bool:
+        """Ask whether to stop; once that is so, nothing is trained any more."""
         self.is_stopped = self.epoch < self.epochs and self.options.should_stop()
         return self.is_stopped
 
     def keep_only(self, members: Sequence[int]) -> None:
         """Let every member leave but these."""
-        self._part_from(set(self.alive) - set(members))
-        self.keep()
+        leaving = set(self.alive) - set(members)
+        if leaving:
+            self._part_from(leaving)
+            self.keep()
 
     def keep(self) -> None:
         """Have the keeper keep where it stands, whatever that costs."""
@@ -223,7 +225,7 @@ class BankTraining:
                     self.bank.put(members, active)
                 self.seconds += time.perf_counter() - start
                 self._tell(members, until)
-                self.should_stop()
+                self.hear_stop()
                 self._offer(is_last=not self.can_go_on(until))
                 if time.perf_counter() >= end:
                     return
@@ -244,8 +246,8 @@ class BankTraining:
 
     def _part_from(self, leaving: set[int]) -> None:
         self.alive = [m for m in self.alive if m not in leaving]
-        for m in leaving:
-            self._measured.pop(m, None)
+        if leaving:  # what was measured beside them is measured again without: see measure()
+            self._measured.clear()
 
     def _note(self, members: list[int], evaluation: _Evaluation) -> None:
         """Remember an evaluation of all the rows that there are; a partial one is for the history only."""

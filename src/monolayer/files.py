@@ -59,7 +59,7 @@ def pack_tensors(tensors: Mapping[str, npt.NDArray[Any]], texts: Mapping[str, st
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + content[start:]
+    return b"".join((len(text).to_bytes(8, "little"), text, memoryview(content)[start:]))
 
 
 def check_place(path: Path) -> bool:

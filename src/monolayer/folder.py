@@ -24,6 +24,7 @@ from monolayer.network import OneLayer
 from monolayer.recipe import Recipe
 from monolayer.sweeping import Sweep
 from monolayer.training import Run
+from monolayer.unfinished import is_unfinished
 
 RECIPE = "recipe.json"
 HISTORY = "history.csv"
@@ -256,6 +257,8 @@ def _read(path: Path) -> str:
         reason = error.strerror
     except UnicodeDecodeError:
         reason = "it is no text"
+    if is_unfinished(path.parent):
+        raise BadInput(f"{path.parent} holds a run that is not finished; go on with --resume {path.parent}.") from None
     raise BadData(f"{path}: cannot be read ({reason}); a folder made by monolayer train holds it.") from None
 
 

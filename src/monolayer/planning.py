@@ -54,10 +54,16 @@ def choose_train_every(epochs: int) -> int:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Epochs that a bank trains with the same number of members, as far as that is known beforehand."""
+    """Epochs that a bank trains with the same members, as far as that is known beforehand.
+
+    Args:
+        recipe: one of the bank's.
+        members: how many; of those that halving keeps it is the bank's share, which is no whole number.
+        epochs: how many.
+    """
 
     recipe: Recipe
-    members: int
+    members: float
     epochs: int
 
 
@@ -90,34 +96,23 @@ class Plan:
         return tuple(stretch for bank in self.banks for stretch in self._cut(bank))
 
     def _cut(self, bank: tuple[Recipe, ...]) -> list[Stretch]:
-        epochs, stretches, done, members = bank[0].epochs, [], 0, len(bank)
-        for rung in self.rungs:
+        epochs, stretches, done, share = bank[0].epochs, [], 0, 1.0
+        for rung in (*self.rungs, Rung(1.0, 0)):
             until = rung.count_epochs(epochs)
-            stretches.append(Stretch(bank[0], members, until - done))
-            done, members = until, math.ceil(len(bank) * rung.n_kept / self.n_recipes)
-        return [*stretches, Stretch(bank[0], members, epochs - done)]
+            stretches.append(Stretch(bank[0], len(bank) * share, until - done))
+            done, share = until, rung.n_kept / self.n_recipes
+        return stretches
 
     @property
     def member_epochs(self) -> int:
         """Epochs of all members together."""
-        return round(sum(self._count_member_epochs(bank) for bank in self.banks))
-
-    def _count_member_epochs(self, bank: tuple[Recipe, ...]) -> float:
-        """Of a bank that keeps its share of what halving keeps, which is true of all banks together."""
-        total, members, done = 0.0, float(len(bank)), 0
-        for rung in self.rungs:
-            until = rung.count_epochs(bank[0].epochs)
-            total, done = total + members * (until - done), until
-            members = len(bank) * rung.n_kept / self.n_recipes
-        return total + members * (bank[0].epochs - done)
+        return round(sum(stretch.members * stretch.epochs for stretch in self.stretches))
 
     @property
     def operations(self) -> int:
         """Floating-point operations of the matrix products: scores and gradients, and scores for each evaluation."""
-        return sum(self._count_operations(stretch) for stretch in self.stretches)
-
-    def _count_operations(self, stretch: Stretch) -> int:
-        return 4 * self._count_rows(stretch) * self._n_weights * stretch.members
+        met = sum(self._count_rows(stretch) * stretch.members for stretch in self.stretches)
+        return round(4 * met * self._n_weights)
 
     def _count_rows(self, stretch: Stretch) -> int:
         """Rows that a member meets; a row that is evaluated is half a row that is trained on."""
@@ -148,19 +143,24 @@ class Plan:
         rows = len(bank) * self.splits.dataset.n_classes
         batch = max(bank[0].batch_size, EVALUATION_ROWS) + 1
         n_features, n_train = int(self.splits.dataset.X.shape[1]), len(self.splits.train)
-        # The part of a bank that trains on when others have left is a copy; a batch is there as it came and as floats;
-        # scores, their sum, residual and what a loss makes on the way are some eight times the scores. Which rows a
-        # member has right is a byte each, held twice while blocks become one.
+        # The part of a bank that trains on when others have left is a copy, and a checkpoint is two more. A batch is
+        # there as it came and as floats; scores, their sum, residual and what a loss makes on the way are some eight
+        # times the scores. Which rows a member has right is a byte each, held twice while blocks become one.
         weights, features, scores = rows * n_features * size, batch * n_features * (size + 8), batch * rows * size
-        return 3 * weights + features + 8 * scores + 2 * len(bank) * n_train
+        return 5 * weights + features + 8 * scores + 2 * len(bank) * n_train
 
-    def estimate_seconds(self, scaler: Scaler | None = None) -> float:
-        """How long it will take, from a few batches of each kind of stretch timed here and now."""
-        scaler = scaler or fit_scaler(self.splits.train)
+    def estimate_seconds(self) -> float:
+        """How long it will take, from a few batches of each kind of stretch timed here and now, one bank at a time."""
+        scaler = fit_scaler(self.splits.train)
         rates: dict[tuple[Any, ...], float] = {}
         seconds = 0.0
         for stretch in self.stretches:
-            kind = (stretch.members, stretch.recipe.batch_size, stretch.recipe.dtype, stretch.recipe.flip > 0)
+            kind = (
+                math.ceil(stretch.members),
+                stretch.recipe.batch_size,
+                stretch.recipe.dtype,
+                stretch.recipe.flip > 0,
+            )
             if kind not in rates:
                 rates[kind] = self._time_row(stretch, scaler)
             seconds += rates[kind] * self._count_rows(stretch)
@@ -168,10 +168,11 @@ class Plan:
 
     def _time_row(self, stretch: Stretch, scaler: Scaler) -> float:
         """Seconds that a bank of this kind takes for a row."""
-        bank = make_bank([stretch.recipe] * stretch.members, scaler, self.splits.dataset.n_classes)
+        members = math.ceil(stretch.members)
+        bank = make_bank([stretch.recipe] * members, scaler, self.splits.dataset.n_classes)
         rng = np.random.default_rng(0)
         n = min(TIMED_BATCHES * stretch.recipe.batch_size, len(self.splits.train))
-        rates = np.full(stretch.members, stretch.recipe.learning_rate)
+        rates = np.full(members, stretch.recipe.learning_rate)
         n_threads = count_cores() // min(count_cores(), len(self.banks))
         with open_numpy_engine(bank, self.splits.dataset.image_shape, n_threads) as engine:
             for _ in range(2):

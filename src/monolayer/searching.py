@@ -1,8 +1,9 @@
 """Searching: Optuna proposes recipes in batches, each batch is trained as a sweep, and its values are told.
 
-A search is repeatable. What is proposed as trial k depends on the seed, on k and on the values told before, on nothing
-else; and a trial is written down in one line before it is trained. So a search that is killed and taken up again
-proposes, trains and tells what it would have.
+A search is repeatable. What is proposed as trial k depends on the seed, on k and on the trials that are told or under
+way, on nothing else; and a trial is written down in one line before it is trained. So a search that is killed and taken
+up again proposes, trains and tells what it would have. Where others share its journal, theirs count too, and it can be
+taken up again but not repeated.
 
 Trials are proposed by TPE: Bergstra et al., *Algorithms for hyper-parameter optimization* (NeurIPS 2011), with joint
 densities, and with the constant liar for the trials of a batch that are not told yet (Ginsbourger, Le Riche and

@@ -24,15 +24,16 @@ RESAMPLE_WORK, FEWEST, MOST = 10**9, 200, 1000
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What the ranking of a sweep's runs is worth; runs that diverged have no part in it.
+    """What the ranking of a sweep's runs is worth; runs that diverged or were let go early have no part in it.
 
     Args:
         n: validation rows that ranked them.
         p_values: of each run against the best (exact McNemar), corrected for all pairs, since the best was picked on
-            the same rows; None for a run that diverged; 1 for the best.
-        is_indistinguishable: whether each run cannot be told from the best; None for a run that diverged.
+            the same rows; None for a run that has no part; 1 for the best.
+        is_indistinguishable: whether each run cannot be told from the best; None for a run that has no part.
         one_standard_error: place of the simplest run whose accuracy lies within one standard error of the best.
-        optimism: what picking the best added to its accuracy, or None with too few runs or rows to say.
+        optimism: what picking the best added to its accuracy, or None with too few runs or rows to say, or where runs
+            were let go: they were chosen among on the same rows, but not by what they would have been in the end.
     """
 
     n: int
@@ -46,11 +47,17 @@ class Selection:
         """How many runs cannot be told from the best, the best itself counted."""
         return sum(bool(flag) for flag in self.is_indistinguishable)
 
+    @property
+    def n_compared(self) -> int:
+        """How many runs have a part in it."""
+        return sum(flag is not None for flag in self.is_indistinguishable)
+
     def to_dict(self) -> dict[str, Any]:
         """The selection as JSON holds it; what is said of single runs stands with the runs."""
         optimism = self.optimism
         return {
             "n": self.n,
+            "n_compared": self.n_compared,
             "n_indistinguishable": self.n_indistinguishable,
             "optimism": None
             if optimism is None
@@ -63,14 +70,15 @@ class Selection:
 
 
 def analyse_selection(runs: Sequence[Run]) -> Selection | None:
-    """What the ranking of these runs is worth; None if all of them diverged, or none has validation rows.
+    """What the ranking of these runs is worth; None if none went to its end, or none has validation rows.
 
     Simpler is a larger l2, then a smaller learning rate: both keep the weights small.
 
     Args:
         runs: best first, all on the same validation rows.
     """
-    kept = [i for i, run in enumerate(runs) if run.val_correct is not None and not run.has_diverged]
+    kept = [i for i, run in enumerate(runs) if run.val_correct is not None and not (run.has_diverged or run.has_left)]
+    was_let_go = any(run.has_left and not run.has_diverged for run in runs)
     if not kept:
         return None
     correct = np.array([runs[i].val_correct for i in kept])
@@ -83,7 +91,7 @@ def analyse_selection(runs: Sequence[Run]) -> Selection | None:
         tuple(by_place[i][0] if i in by_place else None for i in range(len(runs))),
         tuple(by_place[i][1] if i in by_place else None for i in range(len(runs))),
         kept[simplest],
-        _estimate_optimism(correct),
+        None if was_let_go else _estimate_optimism(correct),
     )
 
 

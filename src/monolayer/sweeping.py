@@ -35,7 +35,7 @@ class Sweep:
         runs: one a recipe; a run's ``seconds`` are its bank's.
         axes: the fields that vary, with their values in the order given.
         seconds: training of all banks by the clock, evaluation included.
-        n_recipes: how many were asked for; fewer runs mean that the sweep was stopped.
+        n_recipes: how many were asked for; only a search that was stopped has fewer runs.
         findings: on the sweep as a whole; those on single runs are the runs'.
         rungs: of successive halving; none where every recipe went to its end.
     """
@@ -82,6 +82,7 @@ class Sweep:
         runs = [
             {
                 **{name: part for name, part in run.to_dict().items() if name not in ("seconds", "test", "findings")},
+                "has_diverged": has_diverged(run),
                 **self.describe_rank(place),
             }
             for place, run in enumerate(self.runs[:top])
@@ -185,10 +186,10 @@ def _open_banks(plan: Plan, options: TrainOptions) -> list[BankTraining]:
     return trainings
 
 
-def _train(trainings: Sequence[BankTraining], rungs: Sequence[Rung], run: Runner) -> None:
+def _train(trainings: Sequence[BankTraining], rungs: Sequence[Rung], runner: Runner) -> None:
     """Train all banks from rung to rung, or until the wish to stop comes."""
     for rung in (*rungs, Rung(1.0, 0)):
-        run([Job(training, rung.count_epochs(training.epochs)) for training in trainings])
+        runner([Job(training, rung.count_epochs(training.epochs)) for training in trainings])
         if any(training.is_stopped for training in trainings):
             for training in trainings:
                 training.keep()
@@ -206,9 +207,13 @@ def _chain(*calls: Callable[[list[EpochRow]], None] | None) -> Callable[[list[Ep
     return call
 
 
+def has_diverged(run: Run) -> bool:
+    """Whether a run's accuracy is one by accident: finding ML001 says so, or its loss is no number."""
+    return run.has_diverged or not math.isfinite(run.evaluation["val"].loss)
+
+
 def rank_run(run: Run) -> tuple[bool, float, float, float]:
     """Runs that diverged or never began stand last, and before them those that were let go, the later ones first."""
     val = run.evaluation["val"]
     share = len(run.history) / run.recipe.epochs if run.has_left else 1.0
-    is_last = run.has_diverged or not math.isfinite(val.loss) or not run.history
-    return is_last, -share, -val.accuracy, val.loss
+    return has_diverged(run) or not run.history, -share, -val.accuracy, val.loss

@@ -49,8 +49,11 @@ def run_jobs(jobs: Sequence[Job]) -> None:
 def measure_all(trainings: Iterable[BankTraining]) -> None:
     """Measure every member where it stands, as many banks at once as there are cores."""
     with hold_blas(), ThreadPoolExecutor(count_cores()) as pool:
-        for future in [pool.submit(training.measure, 1) for training in trainings]:
-            future.result()
+        try:
+            for future in [pool.submit(training.measure, 1) for training in trainings]:
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 class _Queue:

@@ -18,12 +18,12 @@ from typing import IO, Any
 
 from monolayer.checkpoints import PATTERN, Checkpoints
 from monolayer.errors import BadData, BadInput
-from monolayer.files import check_place, name_draft, sweep_drafts, tell_trouble, write_whole
+from monolayer.files import DRAFT, check_place, sweep_drafts, tell_trouble, write_whole
 
 UNFINISHED = "unfinished"
 REQUEST = "request.json"
 LOCK = "lock"
-DRAFT = "results"
+RESULTS = "results"
 FORMAT = "monolayer-unfinished-1"
 
 
@@ -48,6 +48,7 @@ class Unfinished:
         """Write down what was asked for, all that going on needs; from here on a run that dies can be resumed."""
         self.request = request
         text = json.dumps({"format": FORMAT, "command": self.command, **request}, indent=2) + "\n"
+        self._check_ours()
         with self._tell_trouble():
             write_whole(self.path / UNFINISHED / REQUEST, text.encode(), is_lasting=True)
 
@@ -58,7 +59,7 @@ class Unfinished:
             write: writes the results into an empty folder.
             is_finished: whether there is nothing left to go on with.
         """
-        draft = self.path / UNFINISHED / DRAFT
+        draft = self.path / UNFINISHED / RESULTS
         self._check_ours()
         with self._tell_trouble():
             shutil.rmtree(draft, ignore_errors=True)
@@ -68,7 +69,7 @@ class Unfinished:
                 _put(draft / name, self.path / name)
             draft.rmdir()
             if is_finished:
-                done = name_draft(self.path)
+                done = self.path / f".{UNFINISHED}{DRAFT}"
                 (self.path / UNFINISHED).rename(done)  # in one step: from here on the folder is finished
                 shutil.rmtree(done, ignore_errors=True)
 
@@ -166,6 +167,9 @@ def _lock(path: Path) -> IO[str]:
     except BlockingIOError:
         lock.close()
         raise BadInput(f"{path} is in use: another process is training in it.") from None
+    except OSError as error:
+        lock.close()
+        raise BadInput(f"{path} cannot be locked ({error.strerror}); name an --out on another file system.") from None
     return lock
 
 

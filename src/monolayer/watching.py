@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monolayer.axes import format_value
 from monolayer.epochs import BankTraining
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.history import EpochRow
@@ -68,7 +69,7 @@ class Watch:
         if best is None:
             return counts
         accuracy, epoch, recipe = best
-        named = ", ".join(f"{name} {getattr(recipe, name)}" for name in self._names)
+        named = ", ".join(f"{name} {format_value(getattr(recipe, name))}" for name in self._names)
         return f"{counts}; best {format_accuracy(accuracy, self._n_val)} % at epoch {epoch}{named and f': {named}'}"
 
     def _list_newest(self) -> list[tuple[float, int, Recipe]]:

@@ -115,7 +115,7 @@ def test_a_worker_that_is_killed_costs_the_attempt_at_its_bank_and_nothing_else(
     with open_cluster(machines.address, SILENCE) as cluster:
         there = train_recipes(splits, recipes, axes, SweepOptions(TrainOptions(on_epoch=kill_one), run_jobs=cluster))
     assert machines.workers[0].wait(10) == -signal.SIGKILL
-    assert arrivals == [4, 4, 4, 4]
+    assert arrivals == [4] * 40  # four banks come back ten times, whoever trained them
     assert collect(there) == collect(here)
 
 
@@ -149,7 +149,8 @@ def test_ctrl_c_comes_back_at_once_and_keeps_what_has_arrived(tmp_path, machines
         recipes = make_grid(Recipe(epochs=80), axes)
         result = train_recipes(splits, recipes, axes, SweepOptions(training, run_jobs=cluster))
     assert not result.is_complete
-    assert 1 <= sum(run.is_complete for run in result.runs) < 4
+    epochs = [len(run.history) for run in result.runs]
+    assert 8 <= max(epochs) < 80  # a tenth, and little more
 
 
 def test_a_scheduler_that_nobody_answers_for_is_one_sentence(command, tmp_path, monkeypatch):

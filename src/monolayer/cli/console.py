@@ -87,7 +87,7 @@ class Console:
         self._err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
         self._bars: RichProgress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._started: dict[str, float] = {}
+        self._started: dict[str, tuple[float, float]] = {}
         self._told: dict[str, float] = {}
         self._ended: set[str] = set()
 
@@ -131,7 +131,7 @@ class Console:
 
     def _write_plain(self, task: str, step: _Step) -> None:
         now = time.monotonic()
-        start = self._started.setdefault(task, now)
+        start, before = self._started.setdefault(task, (now, step.done))
         if task in self._ended:
             return
         if step.is_end:
@@ -141,8 +141,8 @@ class Console:
         self._told[task] = now
         elapsed = now - start
         left = ""
-        if step.total is not None and 0 < step.done < step.total:
-            left = f", {_format_seconds(elapsed * (step.total - step.done) / step.done)} left"
+        if step.total is not None and before < step.done < step.total:
+            left = f", {_format_seconds(elapsed * (step.total - step.done) / (step.done - before))} left"
         detail = f"; {step.detail}" if step.detail else ""
         self._err.print(Text(f"{task}: {step.format()}, {_format_seconds(elapsed)}{left}{detail}"))
 
@@ -207,7 +207,7 @@ class Interruption:
         if self.is_asked:
             raise KeyboardInterrupt
         self.is_asked = True
-        self._console.warn("Stopping after this epoch; press Ctrl-C again to stop at once.")
+        self._console.warn("Stopping after this epoch; press Ctrl-C again to stop without saving more.")
 
 
 @contextmanager

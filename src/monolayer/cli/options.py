@@ -56,6 +56,34 @@ Data = Annotated[
 Out = Annotated[
     Path | None, typer.Option(help="A new folder for everything this makes.", show_default="nothing is kept")
 ]
+Grid = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="An axis, such as learning-rate=0.001,0.01 or l2=log:1e-5:0.1:9; give the option once an axis.",
+        show_default=False,
+    ),
+]
+Random = Annotated[
+    int | None,
+    typer.Option(help="Draw so many recipes in place of all combinations.", show_default="all combinations"),
+]
+Halving = Annotated[
+    bool, typer.Option("--halving", help="Successive halving: of all recipes one in four goes on, and again.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print banks, operations, time and memory, and train nothing.")]
+TrainEvery = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Evaluate the training rows after every so many epochs; 0: only after the last.",
+        show_default="four times",
+    ),
+]
+Top = Annotated[int, typer.Option(min=1, help="Rows to print; every run is kept in the folder.")]
+Dask = Annotated[
+    str | None,
+    typer.Option(help="Train on the workers of this Dask cluster: tcp://HOST:PORT.", show_default="this machine"),
+]
 Optuna = Annotated[
     int | None,
     typer.Option(help="Train so many recipes that Optuna proposes, batch by batch.", show_default="no search"),

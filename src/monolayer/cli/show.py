@@ -73,18 +73,16 @@ def show_plan(plan: dict[str, Any]) -> None:
     print_line(f"About {plan['seconds']:,.3g} s, estimated from a few batches timed here and now; nothing was trained.")
 
 
-def _format_value(value: object) -> str:
-    """A value of an axis; one that was drawn has a dozen digits, and a narrow column would cut its exponent off."""
-    return f"{value:.5g}" if isinstance(value, float) and len(str(value)) > 8 else str(value)
-
-
 def show_sweep(sweep: Sweep, top: int) -> None:
     """The best runs of a sweep as a table, its axes as columns; then what their ranking is worth."""
-    from monolayer.report.of_sweep import describe_selection
+    from monolayer.axes import format_value
+    from monolayer.report.of_sweep import describe_halving, describe_selection
 
+    epochs = ["epochs"] if sweep.rungs else []
     rows = [
         [
-            *(_format_value(getattr(run.recipe, axis)) for axis in sweep.axes),
+            *(format_value(getattr(run.recipe, axis)) for axis in sweep.axes),
+            *([str(len(run.history))] if epochs else []),
             _format(run.evaluation["val"]),
             "=" if sweep.describe_rank(place)["is_indistinguishable"] else "",
             f"{run.evaluation['val'].loss:.4f}",
@@ -92,11 +90,13 @@ def show_sweep(sweep: Sweep, top: int) -> None:
         ]
         for place, run in enumerate(sweep.runs[:top])
     ]
-    columns = [*sweep.axes, "validation % [95 % interval]", "=", "validation loss", "training %"]
+    columns = [*sweep.axes, *epochs, "validation % [95 % interval]", "=", "validation loss", "training %"]
     print_table(f"Best {len(rows)} of {len(sweep.runs)} recipes, {sweep.seconds:.1f} s", columns, rows)
     if sweep.selection:
-        for sentence in describe_selection(sweep.to_dict(), sweep.axes):
-            print_line(sentence)
+        described = sweep.to_dict()
+        for sentence in (*describe_selection(described, sweep.axes), describe_halving(described)):
+            if sentence:
+                print_line(sentence)
     show_findings(sweep.findings)
     if not sweep.is_complete:
         print_line(f"Stopped: {sum(run.is_complete for run in sweep.runs)} of {sweep.n_recipes} recipes are finished.")

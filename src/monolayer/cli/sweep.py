@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -30,26 +30,13 @@ if TYPE_CHECKING:
 def sweep(
     context: typer.Context,
     dataset: opt.DatasetToTrain = None,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An axis, such as learning-rate=0.001,0.01 or l2=log:1e-5:0.1:9; give the option once an axis.",
-            show_default=False,
-        ),
-    ] = None,
-    random: Annotated[
-        int | None,
-        typer.Option(help="Draw so many recipes in place of all combinations.", show_default="all combinations"),
-    ] = None,
+    grid: opt.Grid = None,
+    random: opt.Random = None,
     optuna: opt.Optuna = None,
     at_once: opt.AtOnce = None,
     journal: opt.Journal = None,
-    halving: Annotated[
-        bool, typer.Option("--halving", help="Successive halving: of all recipes one in four goes on, and again.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print banks, operations, time and memory, and train nothing.")
-    ] = False,
+    halving: opt.Halving = False,
+    dry_run: opt.DryRun = False,
     loss: opt.Loss = "cross-entropy",
     learning_rate: opt.LearningRate = 0.001,
     l2: opt.L2 = 0.0,
@@ -64,20 +51,10 @@ def sweep(
     val_size: opt.ValSize = None,
     test_size: opt.TestSize = None,
     split_seed: opt.SplitSeed = None,
-    train_every: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Evaluate the training rows after every so many epochs; 0: only after the last.",
-            show_default="four times",
-        ),
-    ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Rows to print; every run is kept in the folder.")] = 10,
+    train_every: opt.TrainEvery = None,
+    top: opt.Top = 10,
     mute: opt.Mute = None,
-    dask: Annotated[
-        str | None,
-        typer.Option(help="Train on the workers of this Dask cluster: tcp://HOST:PORT.", show_default="this machine"),
-    ] = None,
+    dask: opt.Dask = None,
     data: opt.Data = None,
     out: opt.Out = None,
     resume: opt.Resume = None,
@@ -106,8 +83,8 @@ def sweep(
         splits = request.rows.load(data, console)
         if work is not None:
             settle(work, request.to_dict(), splits)
-        run = stack.enter_context(_open_cluster(dask, console)) if dask else None
-        result = _sweep(request, splits, work, console, run)
+        runner = stack.enter_context(_open_cluster(dask, console)) if dask else None
+        result = _sweep(request, splits, work, console, runner)
     if as_json:
         print_json(result.to_dict(top))
     else:
@@ -145,7 +122,7 @@ class _Request:
             [Recipe.from_dict(recipe) for recipe in content["recipes"]],
             {name: tuple(values) for name, values in content["axes"].items()},
             **{name: content[name] for name in ("train_every", "halving", "mute")},
-            search=SearchRequest.from_dict(found) if (found := content.get("search")) else None,
+            search=SearchRequest.from_dict(content["search"]) if content["search"] else None,
         )
 
     def make_options(self) -> SweepOptions:
@@ -176,14 +153,16 @@ def _open_cluster(address: str, console: Console) -> AbstractContextManager[Clus
     return open_cluster(address, console)
 
 
-def _sweep(request: _Request, splits: Splits, work: Unfinished | None, console: Console, run: Runner | None) -> Sweep:
+def _sweep(
+    request: _Request, splits: Splits, work: Unfinished | None, console: Console, runner: Runner | None
+) -> Sweep:
     """Train and diagnose; everything goes into the folder, if there is one."""
     from monolayer.diagnosing import diagnose_sweep
     from monolayer.report.of_run import save_sweep_with_report
 
     options = request.make_options()
-    if run is not None:
-        options = replace(options, run_jobs=run)
+    if runner is not None:
+        options = replace(options, run_jobs=runner)
     with catch_interruption(console) as interruption:
         training = replace(
             options.training,
@@ -193,6 +172,8 @@ def _sweep(request: _Request, splits: Splits, work: Unfinished | None, console: 
         )
         result = _train(request, splits, replace(options, training=training), work)
     console.close()
+    if not result.best.history:  # a cluster was left before anything came back
+        raise KeyboardInterrupt
     result = diagnose_sweep(result, splits, muted=request.mute)
 
     def save(folder: Path) -> None:
@@ -215,9 +196,12 @@ def _train(request: _Request, splits: Splits, options: SweepOptions, work: Unfin
 
 
 def _show_plan(context: typer.Context, data: Path | None, *, as_json: bool) -> None:
-    """Say what the sweep would do; nothing is written."""
+    """Say what the sweep would do here; nothing is written."""
     from monolayer.sweeping import plan_sweep
 
+    for name in ("resume", "dask"):
+        if context.params[name] is not None:
+            raise BadInput(f"--dry-run says what a new sweep would take on this machine, so --{name} is not accepted.")
     request = _read_request(context)
     with open_console() as console:
         splits = request.rows.load(data, console)

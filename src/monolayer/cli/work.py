@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -84,8 +85,11 @@ def open_work(context: typer.Context, console: Console) -> Iterator[Unfinished |
 
 
 def describe_resume(context: typer.Context, folder: Path) -> str:
-    """How to go on with a run that stopped."""
-    return f"Go on with: monolayer {context.info_name} --resume {folder}"
+    """How to go on with a run that stopped, where it went on."""
+    words = ["monolayer", context.info_name or "", "--resume", str(folder)]
+    if dask := context.params.get("dask"):
+        words += ["--dask", dask]
+    return f"Go on with: {shlex.join(words)}"
 
 
 def settle(work: Unfinished, request: dict[str, Any], splits: Splits) -> None:

@@ -68,16 +68,16 @@ def check_accuracy(accuracy: Array, what: str) -> Array:
     return checked
 
 
-def order_by_accuracy(accuracy: Array) -> list[int]:
-    """Places of the runs, diverged ones first, then from the lowest accuracy to the highest; of equals the first last.
+def order_from_last(accuracy: Array) -> list[int]:
+    """Places of the runs, which come best first: diverged ones (NaN), then from the last to the first.
 
     So what is drawn later hides what is worse.
     """
-    ranks = np.where(np.isfinite(accuracy), accuracy, -np.inf)
-    return sorted(range(len(ranks)), key=lambda i: (ranks[i], -i))
+    is_finite = np.isfinite(accuracy)
+    return sorted(range(len(is_finite)), key=lambda i: (is_finite[i], -i))
 
 
 def find_best(accuracy: Array) -> int | None:
-    """Place of the highest accuracy, the first of equal ones; None where every run diverged."""
-    finite = np.isfinite(accuracy)
-    return int(np.argmax(np.where(finite, accuracy, -np.inf))) if finite.any() else None
+    """Place of the best run, the first that did not diverge; None where every run did."""
+    finite = np.flatnonzero(np.isfinite(accuracy))
+    return int(finite[0]) if len(finite) else None

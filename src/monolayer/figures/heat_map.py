@@ -20,7 +20,7 @@ from monolayer.figures.colours import (
     check_marked,
     draw_colour_bar,
     make_mappable,
-    order_by_accuracy,
+    order_from_last,
 )
 from monolayer.figures.fields import FieldScale, Settings, Value, check_settings, fold, format_value, make_scale
 from monolayer.figures.style import SMALL_SIZE, WIDTH
@@ -137,7 +137,7 @@ class HeatMap:
     @cached_property
     def _shown(self) -> dict[Cell, int]:
         """The best run of each cell, the first of equal ones: later ones overwrite, so the best come last."""
-        return {self._keys[i]: i for i in order_by_accuracy(self.accuracy)}
+        return {self._keys[i]: i for i in order_from_last(self.accuracy)}
 
     def _draw_panel(self, ax: Axes, panel: tuple[Value, ...], mappable: ScalarMappable) -> None:
         columns, rows = _number(self._x.values), _number(self._y.values)

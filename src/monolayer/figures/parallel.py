@@ -22,7 +22,7 @@ from monolayer.figures.colours import (
     choose_colour,
     find_best,
     make_mappable,
-    order_by_accuracy,
+    order_from_last,
 )
 from monolayer.figures.fields import (
     ZERO_GAP,
@@ -124,7 +124,7 @@ class ParallelCoordinates:
         heights, finite = self.compute_lines(), np.isfinite(self.accuracy)
         points = np.stack([np.broadcast_to(np.arange(heights.shape[1]), heights.shape), heights], axis=2)
         best, marked = find_best(self.accuracy), np.asarray(self.marked)
-        order = [i for i in order_by_accuracy(self.accuracy) if i != best]
+        order = [i for i in order_from_last(self.accuracy) if i != best]
         colours = {i: choose_colour(mappable, self.accuracy[i]) for i in order if finite[i]}
         lost, faint, strong = (
             [i for i in order if not finite[i]],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from monolayer.figures.style import DPI, FONT_STACK, INK, PAPER, RC
+from monolayer.files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def save_png(chart: Chart, path: Path, *, dpi: int = DPI) -> None:
     buffer = io.BytesIO()
     with mpl.rc_context(_rc("png")):
         _draw(chart).savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    _write_whole(path, buffer.getvalue())
+    write_whole(path, buffer.getvalue())
 
 
 def save_csv(chart: Chart, path: Path) -> None:
@@ -58,7 +58,7 @@ def save_csv(chart: Chart, path: Path) -> None:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(table)
     writer.writerows(zip(*table.values(), strict=True))
-    _write_whole(path, buffer.getvalue().encode())
+    write_whole(path, buffer.getvalue().encode())
 
 
 def _rc(salt: str) -> dict[RcKeyType, Any]:
@@ -97,9 +97,3 @@ def _rename_ids(svg: str, prefix: str) -> str:
     used = set(_REFERENCE.findall(svg))
     svg = re.sub(r' id="([^"]*)"', lambda match: f' id="{prefix}-{match[1]}"' if match[1] in used else "", svg)
     return re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", svg)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_bytes(content)
-    os.replace(partial, path)

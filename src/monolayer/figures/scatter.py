@@ -17,7 +17,7 @@ from monolayer.figures.colours import (
     draw_colour_bar,
     find_best,
     make_mappable,
-    order_by_accuracy,
+    order_from_last,
 )
 from monolayer.figures.fields import FieldScale, Settings, check_settings, make_scale
 from monolayer.figures.style import INK, SMALL_SIZE, WIDTH
@@ -82,7 +82,7 @@ class Scatter:
         ax, mappable = figure.subplots(), make_mappable(self.accuracy)
         scales = make_scale(self.x, self.settings[self.x]), make_scale(self.y, self.settings[self.y])
         x, y = (scale.place(self.settings[scale.name]) for scale in scales)
-        finite, order = np.isfinite(self.accuracy), order_by_accuracy(self.accuracy)
+        finite, order = np.isfinite(self.accuracy), order_from_last(self.accuracy)
         ax.scatter(x[~finite], y[~finite], marker="x", s=POINT, color=INK, alpha=0.6, lw=1.3)
         kept = [i for i in order if finite[i]]
         ax.scatter(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from monolayer.axes import format_value
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures import CandidateCurves
 from monolayer.figures.fields import format_setting
@@ -12,7 +13,6 @@ from monolayer.report.document import FigureRow, Paragraph, Section, Table
 from monolayer.report.pictures import Picture
 
 SIGN = "="
-LONGEST_NUMBER = 8  # characters
 
 
 def make_sweep_sections(
@@ -40,18 +40,20 @@ def make_sweep_sections(
 
 
 def make_sweep_table(runs: list[dict[str, Any]], axes: Iterable[str], top: int = 10) -> Table:
-    """The best recipes by validation accuracy."""
-    axes = tuple(axes)
+    """The best recipes by validation accuracy; after halving, with the epochs that each went through."""
+    axes, is_halved = tuple(axes), any(run["epochs_done"] < run["recipe"]["epochs"] for run in runs[:top])
     rows = tuple(
         (
-            *(_format_value(run["recipe"][axis]) for axis in axes),
+            *(format_value(run["recipe"][axis]) for axis in axes),
+            *([str(run["epochs_done"])] if is_halved else []),
             format_accuracy(run["val"]["accuracy"], run["val"]["n"]),
             SIGN if run["is_indistinguishable"] else "",
             f"{100 * run['train']['accuracy']:.2f}",
         )
         for run in runs[:top]
     )
-    columns = (*axes, "validation accuracy %, 95 % interval", SIGN, "training accuracy %")
+    epochs = ["epochs done"] if is_halved else []
+    columns = (*axes, *epochs, "validation accuracy %, 95 % interval", SIGN, "training accuracy %")
     note = f"{SIGN} marks recipes that cannot be told from the first: exact McNemar tests, corrected for all pairs."
     return Table(f"The best {len(rows)} of {len(runs)} recipes by validation accuracy.", columns, rows, note=note)
 
@@ -66,11 +68,6 @@ def describe_halving(sweep: dict[str, Any]) -> str:
         f"The sweep went by successive halving: of {sweep['n_recipes']} recipes, these went on after a share of their "
         f"epochs: {steps}. Each other one is ranked below them, with what it had when it was let go."
     )
-
-
-def _format_value(value: Any) -> str:
-    """A value of an axis; one that was drawn has a dozen digits."""
-    return f"{value:.5g}" if isinstance(value, float) and len(str(value)) > LONGEST_NUMBER else str(value)
 
 
 def merge_findings(findings: Sequence[dict[str, Any]], axes: Iterable[str], n_runs: int) -> list[dict[str, Any]]:
@@ -97,9 +94,14 @@ def describe_selection(sweep: dict[str, Any], axes: Iterable[str]) -> list[str]:
     if selection is None or len(runs) < 2:
         return []
     simplest = selection["one_standard_error"]
-    named = ", ".join(f"{axis} {_format_value(simplest['recipe'][axis])}" for axis in axes)
+    named = ", ".join(f"{axis} {format_value(simplest['recipe'][axis])}" for axis in axes)
+    compared = (
+        f"the {selection['n_compared']} recipes that went to their end"
+        if sweep.get("rungs")
+        else (f"{len(runs)} recipes")
+    )
     sentences = [
-        f"{selection['n_indistinguishable']} of {len(runs)} recipes cannot be told from the best ({SIGN}) on "
+        f"{selection['n_indistinguishable']} of {compared} cannot be told from the best ({SIGN}) on "
         f"{selection['n']:,} rows, itself counted.",
         f"The simplest within one standard error of it: {named} "
         f"({format_accuracy(simplest['val']['accuracy'], simplest['val']['n'])} %).",

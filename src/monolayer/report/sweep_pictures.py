@@ -185,8 +185,8 @@ def _measure_words(runs: Runs, axis: str) -> int:
 
 
 def has_diverged(run: dict[str, Any]) -> bool:
-    """Whether a run has no part in the ranking, or its accuracy is one by accident: its loss is no number."""
-    return run["is_indistinguishable"] is None or run["val"]["loss"] is None
+    """Whether a run's accuracy is one by accident; folders of earlier versions do not say."""
+    return bool(run.get("has_diverged", run["is_indistinguishable"] is None)) or run["val"]["loss"] is None
 
 
 def ends_early(run: dict[str, Any]) -> bool:
