@@ -69,12 +69,14 @@ def test_the_time_of_earlier_processes_is_counted(tmp_path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("monolayer.checkpoints.time.monotonic", lambda: now[0])
     first = make_checkpoints(tmp_path)
-    now[0] = 107.0
+    now[0] = 200.0  # the data was loaded meanwhile
+    assert first.load(RECIPES) is None
+    now[0] = 207.0
     first.offer(RECIPES, make_state, is_last=True)
     second = make_checkpoints(tmp_path)
     second.load(RECIPES)
     assert second.seconds_before == 7.0
-    now[0] = 110.0
+    now[0] = 210.0
     second.offer(RECIPES, make_state, is_last=True)
     third = make_checkpoints(tmp_path)
     third.load(RECIPES)

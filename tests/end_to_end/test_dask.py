@@ -168,7 +168,7 @@ def test_a_scheduler_without_workers_is_one_sentence(scheduler):
 
 def test_workers_with_other_versions_are_refused(machines, monkeypatch):
     monkeypatch.setattr("monolayer.cluster.version", lambda package: "1.0")  # in this process, not in theirs
-    with pytest.raises(BadInput, match=r"has numpy \S+, this process 1\.0; accepted is the same\."):
+    with pytest.raises(BadInput, match=r"has monolayer \S+, this process 1\.0; accepted is the same\."):
         open_cluster(machines.address, SILENCE).__enter__()
 
 

@@ -40,9 +40,10 @@ def test_any_two_fields_are_axes_and_words_too():
 
 def test_a_cell_of_several_runs_shows_the_best_and_says_so():
     settings = {"learning_rate": [0.1] * 4, "l2": [0, 0, 0, 1], "seed": [1, 2, 3, 1]}
-    chart = HeatMap(settings, [0.2, 0.4, np.nan, np.nan], "learning_rate", "l2", (), [True, False, True, False], "note")
+    # The second was let go early, and ranks below the first whatever its accuracy.
+    chart = HeatMap(settings, [0.4, 0.5, np.nan, np.nan], "learning_rate", "l2", (), [False, True, True, False], "note")
     frame = chart.frame()
-    assert (frame["seed"], frame["n_runs"]) == ([2, 1], [3, 1])
+    assert (frame["seed"], frame["n_runs"]) == ([1, 1], [3, 1])
     assert read_numbers(draw(chart).axes[0]) == {(0, 0): "40.0", (0, 1): "\N{MULTIPLICATION SIGN}"}
     assert frame["marked"] == [False, False]
     svg = render_svg(chart)

@@ -8,7 +8,7 @@ from monolayer.figures import Scatter
 from monolayer.figures.scatter import BEST_POINT, POINT
 
 SETTINGS = {"learning_rate": [1.0, 0.01, 0.1, 0.001], "loss": ["b", "a", "b", "a"], "seed": [1, 2, 3, 4]}
-ACCURACY = [0.3, 0.5, np.nan, 0.1]
+ACCURACY = [0.5, 0.3, np.nan, 0.1]  # best first; the diverged one has no place of its own
 
 
 def test_points_lie_where_their_values_are_and_the_best_is_large_and_last():
@@ -16,7 +16,7 @@ def test_points_lie_where_their_values_are_and_the_best_is_large_and_last():
     Scatter(SETTINGS, ACCURACY, "learning_rate", "loss", [True, True, False, False]).draw(figure)
     lost, points = figure.axes[0].collections
     assert lost.get_offsets().tolist() == pytest.approx(np.array([[2 / 3, 1.0]]))
-    assert np.asarray(points.get_offsets()) == pytest.approx(np.array([[0, 0], [1, 1], [1 / 3, 0]]))
+    assert np.asarray(points.get_offsets()) == pytest.approx(np.array([[0, 0], [1 / 3, 0], [1, 1]]))
     assert points.get_sizes().tolist() == [POINT, POINT, BEST_POINT]
     assert points.get_linewidths()[0] < points.get_linewidths()[1]
     assert to_hex(points.get_facecolors()[0]) == "#440154"

@@ -40,7 +40,7 @@ class HeatMap:
 
     Args:
         settings: the fields that vary, by name, (n,) each: numbers or words.
-        accuracy: (n,), fractions; NaN or infinite where the run diverged.
+        accuracy: (n,), fractions, runs best first; NaN or infinite where the run diverged.
         x: the field along the horizontal axis.
         y: the field along the vertical axis.
         panels: fields that have a panel for each combination of their values.

@@ -56,7 +56,7 @@ class ParallelCoordinates:
     Args:
         settings: the fields that vary, by name, in the order of their axes, (n,) each: numbers, on a logarithmic scale
             from a decade on with 0 in a place of its own below, or words at even distances.
-        accuracy: (n,), fractions; NaN or infinite where the run diverged.
+        accuracy: (n,), fractions, runs best first; NaN or infinite where the run diverged.
         marked: (n,), bool, runs that are drawn strongly, such as those that cannot be told from the best.
         label: what the last axis is.
 

@@ -32,7 +32,7 @@ class Response:
     Args:
         field: its name.
         values: (n,), numbers, on a logarithmic scale from a decade on, or words.
-        val: (n,), fractions; NaN or infinite where the run diverged.
+        val: (n,), fractions, runs best first; NaN or infinite where the run diverged.
         low: (n,), the interval's lower end.
         high: (n,), its upper end.
         train: (n,), training accuracy, or None.

@@ -37,7 +37,7 @@ class Scatter:
 
     Args:
         settings: the fields that vary, by name, (n,) each: numbers, on a logarithmic scale from a decade on, or words.
-        accuracy: (n,), fractions; NaN or infinite where the run diverged.
+        accuracy: (n,), fractions, runs best first; NaN or infinite where the run diverged.
         x: the field along the horizontal axis.
         y: the field along the vertical axis.
         marked: (n,), bool, runs to outline, such as those that cannot be told from the best; None outlines nothing.
