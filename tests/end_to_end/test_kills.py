@@ -138,12 +138,12 @@ def sweep_cifar10(folder: Path) -> None:
 
 
 def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    kill_often(sweep_with_library, tmp_path, LIBRARY_KILLS, 1.2, seed=1)
+    kill_often(sweep_with_library, tmp_path, LIBRARY_KILLS, 0.8, seed=1)
 
 
 @pytest.mark.parametrize(("attempt", "n_kills"), [(sweep_digits, SWEEP_KILLS), (train_digits, TRAIN_KILLS)])
 def test_a_killed_command_ends_as_one_that_was_not(tmp_path: Path, attempt: Callable[..., None], n_kills: int) -> None:
-    kill_often(attempt, tmp_path, n_kills, 4.0, seed=2)
+    kill_often(attempt, tmp_path, n_kills, 3.0, seed=2)
 
 
 @pytest.mark.cifar10
