@@ -1,6 +1,7 @@
 import itertools
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from monolayer import turns, watching
@@ -57,8 +58,9 @@ def begin_watch(splits, recipes, axes=None, options=None):
     return watch, display, trainings
 
 
-def add_row(training, member, epoch, accuracy=None):
-    training.histories[member].append(EpochRow(epoch, 0.1, val_accuracy=accuracy))
+def add_row(training, member, epoch, accuracy=None, loss=1.0):
+    row = EpochRow(epoch, 0.1, val_loss=None if accuracy is None else loss, val_accuracy=accuracy)
+    training.histories[member].append(row)
     training.epoch = epoch
 
 
@@ -208,3 +210,28 @@ def test_a_caller_hears_of_each_epoch_too_whatever_is_told(splits):
     options = SweepOptions(TrainOptions(on_epoch=lambda rows: heard.append([row.epoch for row in rows])))
     sweep(splits, BASE, options=options, learning_rate=[0.001, 0.01], seed=[1, 2])
     assert sorted(heard) == sorted([[epoch] * 2 for epoch in range(1, 5)] * 2)
+
+
+@pytest.mark.parametrize("loss", [np.nan, np.inf, 2.5])
+def test_a_member_that_has_diverged_is_not_the_best_whatever_its_accuracy(splits, clock, loss):
+    """Twice the loss of knowing nothing of three classes is 2.2."""
+    watch, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)], {"l2": (0, 1)})
+    add_row(training, 0, 1, 0.9, loss)
+    add_row(training, 1, 1, 0.4)
+    watch.end()
+    assert display.last.detail.endswith("at epoch 1: l2 1.0")
+
+
+def test_in_the_middle_of_an_epoch_the_total_is_what_it_was(splits, clock):
+    watch, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)])
+    total = display.last.total
+    training.epoch += 1  # as another thread does, before there is a row of it
+    watch.note([])
+    assert display.last.total == total
+
+
+def test_a_sweep_that_is_stopped_does_not_look_finished(splits, clock):
+    watch, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)])
+    training.is_stopped = True
+    watch.end()
+    assert display.last.done < display.last.total

@@ -14,8 +14,9 @@ from monolayer.data.splits import Splits
 from monolayer.engine.exact import Optimum, Problem, solve_exactly
 from monolayer.evaluate.metrics import Metrics, make_finite
 from monolayer.evaluate.significance import compute_mcnemar
+from monolayer.losses import compute_ignorance
 from monolayer.progress import SILENCE, Progress
-from monolayer.training import Run, answer, compute_ignorance
+from monolayer.training import Run, answer
 
 SIGNIFICANT = 0.05
 

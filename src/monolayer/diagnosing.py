@@ -15,8 +15,9 @@ from monolayer.audit.rows import check_classes, check_fitted, check_openings
 from monolayer.certificate import Certificate
 from monolayer.data.splits import Splits
 from monolayer.evaluate.answers import Answers
+from monolayer.losses import compute_ignorance
 from monolayer.sweeping import Sweep
-from monolayer.training import Run, compute_ignorance
+from monolayer.training import Run
 
 
 def diagnose_run(

@@ -246,7 +246,9 @@ def _parse_epoch(row: dict[str, str]) -> EpochRow:
 
 
 def load_network(path: Path) -> OneLayer:
-    """The network of a run's folder, or of a .safetensors file; BadData if there is none."""
+    """The network of a run's folder, or of a .safetensors file; BadData if there is none, BadInput if not yet."""
+    if path.is_dir() and not (path / NETWORK).exists():
+        _check_finished(path)
     return OneLayer.load(path / NETWORK if path.is_dir() else path)
 
 
@@ -257,9 +259,13 @@ def _read(path: Path) -> str:
         reason = error.strerror
     except UnicodeDecodeError:
         reason = "it is no text"
-    if is_unfinished(path.parent):
-        raise BadInput(f"{path.parent} holds a run that is not finished; go on with --resume {path.parent}.") from None
+    _check_finished(path.parent)
     raise BadData(f"{path}: cannot be read ({reason}); a folder made by monolayer train holds it.") from None
+
+
+def _check_finished(folder: Path) -> None:
+    if is_unfinished(folder):
+        raise BadInput(f"{folder} holds a run that is not finished; go on with --resume {folder}.")
 
 
 def _check_free(path: Path, replace: bool) -> None:

@@ -117,3 +117,8 @@ def get_loss(name: str) -> Loss:
 def compute_cost(mean_loss: float, l2: float, squared_norm: float) -> float:
     """Cost = mean loss + l2 * sum(W**2); the bias is not regularised. The one place where this is written."""
     return mean_loss + l2 * squared_norm if l2 else mean_loss
+
+
+def compute_ignorance(loss: str, n_classes: int) -> float:
+    """The loss of a network that says nothing, all of its scores being 0: log K, or log 2 for sigmoids."""
+    return float(get_loss(loss).compute_loss(np.zeros((1, n_classes)), np.zeros(1, np.int64))[0])

@@ -19,7 +19,7 @@ from monolayer.errors import BadInput
 from monolayer.evaluate.answers import Answers
 from monolayer.evaluate.metrics import Metrics
 from monolayer.history import EpochRow
-from monolayer.losses import get_loss
+from monolayer.losses import compute_ignorance
 from monolayer.network import BLOCK, OneLayer
 from monolayer.recipe import Recipe
 
@@ -112,11 +112,6 @@ def train_bank(
     training = BankTraining(bank, splits, options)
     training.run()
     return make_runs(training, splits)
-
-
-def compute_ignorance(loss: str, n_classes: int) -> float:
-    """The loss of a network that says nothing, all of its scores being 0: log K, or log 2 for sigmoids."""
-    return float(get_loss(loss).compute_loss(np.zeros((1, n_classes)), np.zeros(1, np.int64))[0])
 
 
 def check_recipe(recipe: Recipe, splits: Splits) -> None:

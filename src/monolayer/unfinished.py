@@ -182,7 +182,8 @@ def _read_request(path: Path, command: str) -> dict[str, Any]:
     if not isinstance(request, dict) or request.get("format") != FORMAT:
         raise BadData(f"{file}: is not what monolayer wrote of an unfinished run.")
     if request["command"] != command:
-        raise BadInput(f"{path} holds an unfinished {request['command']}; go on with monolayer {request['command']}.")
+        other = request["command"]
+        raise BadInput(f"{path} holds an unfinished {other}; go on with monolayer {other} --resume {path}.")
     return request
 
 

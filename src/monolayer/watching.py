@@ -7,10 +7,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monolayer.audit.thresholds import DIVERGED_RATIO
 from monolayer.axes import format_value
 from monolayer.epochs import BankTraining
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.history import EpochRow
+from monolayer.losses import compute_ignorance
 from monolayer.planning import Plan
 from monolayer.progress import Progress
 from monolayer.recipe import Recipe
@@ -44,9 +46,9 @@ class Watch:
                 self._told = time.monotonic()
 
     def end(self) -> None:
-        """Tell that it is over."""
+        """Tell that it is over, if it was not stopped."""
         with self._lock:
-            self._tell(is_over=True)
+            self._tell(is_over=not any(training.is_stopped for training in self._trainings))
 
     def _tell(self, *, is_over: bool) -> None:
         done = sum(len(rows) for training in self._trainings for rows in training.histories)
@@ -56,9 +58,12 @@ class Watch:
     def _count_total(self) -> int:
         if self._plan.rungs:
             return self._plan.member_epochs
+        # By the rows of each member: a bank in the middle of an epoch counts it already, and has no row of it yet.
         return sum(
-            sum(map(len, training.histories)) + len(training.alive) * (training.epochs - training.epoch)
+            training.epochs if member in alive else len(rows)
             for training in self._trainings
+            for alive in [set(training.alive)]
+            for member, rows in enumerate(training.histories)
         )
 
     def describe(self) -> str:
@@ -73,10 +78,15 @@ class Watch:
         return f"{counts}; best {format_accuracy(accuracy, self._n_val)} % at epoch {epoch}{named and f': {named}'}"
 
     def _list_newest(self) -> list[tuple[float, int, Recipe]]:
-        """(validation accuracy, epoch, recipe) of each member where it stands."""
+        """(validation accuracy, epoch, recipe) where it stands, of each member that has not diverged."""
         return [
             (row.val_accuracy, row.epoch, recipe)
             for training in self._trainings
             for recipe, rows in zip(training.bank.recipes, training.histories, strict=True)
-            if rows and (row := rows[-1]).val_accuracy is not None
+            if rows and (row := rows[-1]).val_accuracy is not None and self._is_sound(row, recipe.loss)
         ]
+
+    def _is_sound(self, row: EpochRow, loss: str) -> bool:
+        """Whether a member has not diverged so far, which would make its accuracy one by accident."""
+        start = compute_ignorance(loss, self._plan.splits.dataset.n_classes)
+        return row.val_loss is not None and row.val_loss <= DIVERGED_RATIO * start

@@ -125,3 +125,11 @@ def test_a_folder_that_is_deleted_meanwhile_is_one_sentence(tmp_path):
     assert f"{out} was deleted or moved while the run was writing to it; start it again." in stderr
     assert "Traceback" not in stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_the_page_of_a_resumed_run_names_the_command_that_it_began_with(command, tmp_path):
+    stop(TRAIN, tmp_path / "out", "Epoch 3/")
+    assert command("predict", tmp_path / "out" / "unfinished", "x.png").code == 2
+    command("train", "--resume", tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "evaluation.json").read_text())["provenance"]["command"]
+    assert told == f"monolayer {' '.join(TRAIN)} --out {tmp_path / 'out'}"

@@ -1,5 +1,6 @@
 import csv
 import os
+import re
 
 import pytest
 
@@ -123,3 +124,17 @@ def test_every_candidates_training_is_measured_four_times_and_its_validation_eve
         rows = [row for row in csv.DictReader(file) if row["run"] == "2"]
     assert [bool(row["train_loss"]) for row in rows] == [False, True] * 4
     assert all(row["val_loss"] for row in rows)
+
+
+def test_a_recipe_that_diverged_is_named_and_ranks_last_in_the_table(command):
+    told = command(*QUICK, "--grid", "learning-rate=0.001,1e30")
+    assert told.code == 0
+    assert re.search(r"1e\+30 .* diverged", told.out)
+    assert "1 of 2 recipes diverged and rank last, such as learning_rate 1e+30:" in told.out
+    assert "ML001 [issue] Learning rate" in told.out
+    assert "best" not in told.err or "1e+30" not in told.err.split("best")[-1]
+
+
+def test_halving_too_few_recipes_says_that_nothing_is_halved(command):
+    told = command(*QUICK, "--grid", "l2=0,0.1", "--halving")
+    assert "Halving needs 4 recipes and 4 epochs or more, so all go to their end." in told.err

@@ -11,6 +11,8 @@ AT_EDGE, WITHIN_NOISE = "ML004", "ML007"
 # Ends that are no edge: beyond them there is nothing.
 NATURAL_ENDS = {("l2", 0.0), ("flip", 0.0), ("flip", 1.0), ("batch_size", 1)}
 
+MOST_LISTED = 8  # values that a sentence names
+
 
 def check_edges(
     axes: dict[str, tuple[Any, ...]], recipes: Sequence[dict[str, Any]], is_close: Sequence[bool | None]
@@ -35,7 +37,7 @@ def _check_axis(
         return None
     best = recipes[0][name]
     place = ordered.index(best)
-    tried = f"{name} {best:g} of {', '.join(f'{value:g}' for value in ordered)}"
+    tried = f"{name} {best:g} of {_list_values(ordered)}"
     if 0 < place < len(ordered) - 1:
         return report(AT_EDGE, "passed", f"The best has {tried}: between others.")
     if (name, best) in NATURAL_ENDS:
@@ -49,9 +51,17 @@ def _check_axis(
 
 
 def _is_told_apart(name: str, inside: Any, recipes: Sequence[dict[str, Any]], is_close: Sequence[bool | None]) -> bool:
-    """Whether the recipe that differs from the best in this value alone is told from it."""
+    """Whether the recipe that differs from the best in this value alone is told from it, or diverged."""
     wanted = {**recipes[0], name: inside}
-    return any(recipe == wanted and close is False for recipe, close in zip(recipes, is_close, strict=True))
+    is_known = is_close[0] is not None
+    return any(recipe == wanted and is_known and not close for recipe, close in zip(recipes, is_close, strict=True))
+
+
+def _list_values(ordered: Sequence[float]) -> str:
+    """All values, or of many how many and from where to where."""
+    if len(ordered) <= MOST_LISTED:
+        return ", ".join(f"{value:g}" for value in ordered)
+    return f"{len(ordered)} values from {ordered[0]:g} to {ordered[-1]:g}"
 
 
 def check_noise(n_runs: int, n_indistinguishable: int | None, n_rows: int) -> Finding:

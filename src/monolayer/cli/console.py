@@ -175,7 +175,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     """A table on stdout; every column but the first is aligned right."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right")
+        # Numbers and intervals stay in one piece; where a window is too narrow, words are cut first.
+        is_whole = any(row[i][:1].isdigit() or row[i][:1] == "[" for row in rows)
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=is_whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     RichConsole(highlight=False).print(table)

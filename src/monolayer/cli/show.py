@@ -39,9 +39,13 @@ def show_findings(findings: Sequence[Finding]) -> None:
 
     for finding in findings:
         if finding.is_news:
-            print_line(f"{finding.code} [{finding.outcome}] {finding.title}: {finding.evidence} {finding.advice}")
+            _show_finding(finding)
     if findings:
         print_line(f"{summarise_findings(findings)} (docs/findings).")
+
+
+def _show_finding(finding: Finding) -> None:
+    print_line(f"{finding.code} [{finding.outcome}] {finding.title}: {finding.evidence} {finding.advice}")
 
 
 def show_certificate(certificate: Certificate) -> None:
@@ -57,9 +61,10 @@ def show_certificate(certificate: Certificate) -> None:
 def describe_plan(plan: dict[str, Any]) -> str:
     """What a sweep is going to do, in a sentence."""
     rungs = [f", {rung['n_kept']} go on after {100 * rung['share']:.3g} % of their epochs" for rung in plan["rungs"]]
-    banks, mib = f"{len(plan['banks'])} banks{''.join(rungs)}", plan["memory_bytes"] / 2**20
+    n_recipes, n_banks, mib = plan["n_recipes"], len(plan["banks"]), plan["memory_bytes"] / 2**20
+    banks = f"{n_banks} bank{'s'[: n_banks != 1]}{''.join(rungs)}"
     return (
-        f"{plan['n_recipes']} recipes in {banks}: {plan['epochs_of_members']:,} epochs of members, "
+        f"{n_recipes} recipe{'s'[: n_recipes != 1]} in {banks}: {plan['epochs_of_members']:,} epochs of members, "
         f"{plan['operations']:.2g} operations, up to {mib:,.0f} MiB beside data and program."
     )
 
@@ -75,6 +80,7 @@ def show_plan(plan: dict[str, Any]) -> None:
 
 def show_sweep(sweep: Sweep, top: int) -> None:
     """The best runs of a sweep as a table, its axes as columns; then what their ranking is worth."""
+    from monolayer.audit.learning_rate import TOO_HIGH
     from monolayer.axes import format_value
     from monolayer.report.of_sweep import describe_halving, describe_selection
 
@@ -83,14 +89,13 @@ def show_sweep(sweep: Sweep, top: int) -> None:
         [
             *(format_value(getattr(run.recipe, axis)) for axis in sweep.axes),
             *([str(len(run.history))] if epochs else []),
-            _format(run.evaluation["val"]),
+            *_split_interval(run),
             "=" if sweep.describe_rank(place)["is_indistinguishable"] else "",
-            f"{run.evaluation['val'].loss:.4f}",
             f"{100 * run.evaluation['train'].accuracy:.2f}",
         ]
         for place, run in enumerate(sweep.runs[:top])
     ]
-    columns = [*sweep.axes, *epochs, "validation % [95 % interval]", "=", "validation loss", "training %"]
+    columns = [*(axis.replace("_", " ") for axis in sweep.axes), *epochs, "val %", "95 % interval", "=", "train %"]
     print_table(f"Best {len(rows)} of {len(sweep.runs)} recipes, {sweep.seconds:.1f} s", columns, rows)
     if sweep.selection:
         described = sweep.to_dict()
@@ -100,6 +105,20 @@ def show_sweep(sweep: Sweep, top: int) -> None:
     show_findings(sweep.findings)
     if not sweep.is_complete:
         print_line(f"Stopped: {sum(run.is_complete for run in sweep.runs)} of {sweep.n_recipes} recipes are finished.")
-    diverged = sum(run.has_diverged for run in sweep.runs)
-    if diverged:
-        print_line(f"{diverged} recipes diverged (ML001); they rank last.")
+    if diverged := [run for run in sweep.runs if run.has_diverged]:
+        example = min(diverged, key=lambda run: run.recipe.learning_rate)
+        named = ", ".join(f"{axis} {format_value(getattr(example.recipe, axis))}" for axis in sweep.axes)
+        print_line(f"{len(diverged)} of {len(sweep.runs)} recipes diverged and rank last, such as {named}:")
+        for finding in example.findings:
+            if finding.code == TOO_HIGH:
+                _show_finding(finding)
+
+
+def _split_interval(run: Run) -> tuple[str, str]:
+    """Validation accuracy and its interval, in cells of their own; of a run that diverged it would mean nothing."""
+    from monolayer.sweeping import has_diverged
+
+    if has_diverged(run):
+        return "diverged", ""
+    accuracy, _, interval = _format(run.evaluation["val"]).partition(" ")
+    return accuracy, interval

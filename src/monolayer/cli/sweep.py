@@ -14,7 +14,7 @@ from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console,
 from monolayer.cli.grid import parse_axes
 from monolayer.cli.search import SearchRequest, read_search
 from monolayer.cli.show import describe_plan, show_plan, show_sweep
-from monolayer.cli.work import DataRequest, open_work, read_data_request, settle, show_where
+from monolayer.cli.work import DataRequest, open_work, read_command, read_data_request, settle, show_where
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _sweep(
     result = diagnose_sweep(result, splits, muted=request.mute)
 
     def save(folder: Path) -> None:
-        save_sweep_with_report(result, splits, folder)
+        save_sweep_with_report(result, splits, folder, read_command(work))
         if request.search and work:
             request.search.save_journal(work, folder)
 
@@ -191,7 +191,11 @@ def _train(request: _Request, splits: Splits, options: SweepOptions, work: Unfin
 
     if request.search:
         return request.search.run(splits, options, work)
-    options.training.progress.say(describe_plan(plan_sweep(splits, request.recipes, options).to_dict()))
+    plan = plan_sweep(splits, request.recipes, options)
+    options.training.progress.say(describe_plan(plan.to_dict()))
+    if request.halving and not plan.rungs:
+        n = options.halving
+        options.training.progress.say(f"Halving needs {n} recipes and {n} epochs or more, so all go to their end.")
     return train_recipes(splits, request.recipes, request.axes, options)
 
 

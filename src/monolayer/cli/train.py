@@ -12,7 +12,7 @@ import typer
 from monolayer.cli import options as opt
 from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json
 from monolayer.cli.show import show_certificate, show_run
-from monolayer.cli.work import DataRequest, open_work, read_data_request, settle, show_where
+from monolayer.cli.work import DataRequest, open_work, read_command, read_data_request, settle, show_where
 
 if TYPE_CHECKING:
     from monolayer.certificate import Certificate
@@ -129,7 +129,7 @@ def _train(
     def write(folder: Path) -> None:
         if certificate:
             save_certificate(certificate, folder)
-        save_run_with_report(run, splits, folder, answers)
+        save_run_with_report(run, splits, folder, answers, read_command(work))
 
     if work is not None:
         work.publish(write, is_finished=run.is_complete)

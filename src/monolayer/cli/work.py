@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -99,9 +100,14 @@ def settle(work: Unfinished, request: dict[str, Any], splits: Splits) -> None:
         BadInput: if these are not the rows that the unfinished run was training on.
     """
     if work.request is None:
-        work.describe({"fingerprint": splits.fingerprint, **request})
+        work.describe({"arguments": sys.argv, "fingerprint": splits.fingerprint, **request})
     elif work.request["fingerprint"] != splits.fingerprint:
         raise BadInput(f"The rows of {splits.dataset.name} are not those that the run began with; name them: --data.")
+
+
+def read_command(work: Unfinished | None) -> list[str] | None:
+    """The command that a run began with, which --resume is no part of; None where nothing is kept."""
+    return work.request["arguments"] if work is not None and work.request is not None else None
 
 
 def show_where(context: typer.Context, *, is_complete: bool) -> None:

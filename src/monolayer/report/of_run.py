@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ from monolayer.training import Run, answer
 PREDICTION_COLUMNS = ("row", "label", "predicted", "probability_of_label")
 
 
-def save_run_with_report(run: Run, splits: Splits, folder: Path, answers: dict[str, Answers]) -> None:
+def save_run_with_report(
+    run: Run, splits: Splits, folder: Path, answers: dict[str, Answers], command: Sequence[str] | None = None
+) -> None:
     """Write a run's folder: recipe, history, network, evaluation, answers, predictions, figures, report.html.
 
     Args:
@@ -53,15 +56,16 @@ def save_run_with_report(run: Run, splits: Splits, folder: Path, answers: dict[s
         splits: what it was trained on.
         folder: an empty folder.
         answers: what the network says of the rows ``val`` and, if they have been opened, ``test``.
+        command: what was asked for, word by word; by default the command of this process.
     """
-    save_run(run, folder, **_describe(splits))
+    save_run(run, folder, **_describe(splits, command))
     write_answers(answers, folder)
     write_run_report(folder)
 
 
-def save_sweep_with_report(sweep: Sweep, splits: Splits, folder: Path) -> None:
+def save_sweep_with_report(sweep: Sweep, splits: Splits, folder: Path, command: Sequence[str] | None = None) -> None:
     """Write a sweep's folder: its best run like any run, the table and histories of all, figures and report.html."""
-    save_sweep(sweep, folder, **_describe(splits))
+    save_sweep(sweep, folder, **_describe(splits, command))
     if splits.val is not None:
         write_answers({"val": answer(sweep.best.network, splits.val)}, folder)
     write_run_report(folder)
@@ -84,13 +88,13 @@ def write_run_report(folder: Path, heat_map: tuple[str, str] | None = None) -> N
     write_text(folder / REPORT, render_html(_make_document(folder, evaluation, of_sweep, of_run)))
 
 
-def _describe(splits: Splits) -> dict[str, Any]:
+def _describe(splits: Splits, command: Sequence[str] | None) -> dict[str, Any]:
     dataset = splits.dataset
     return {
         "dataset": {"name": dataset.name, "source": dataset.source, "sha256": dataset.sha256},
         "test_openings": [asdict(opening) for opening in splits.openings],
         "splits": {"fingerprint": splits.fingerprint, **splits.request},
-        "provenance": collect_provenance(),
+        "provenance": collect_provenance(command),
     }
 
 
