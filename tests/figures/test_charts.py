@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from monolayer.errors import BadInput
 from monolayer.figures import Curve, Curves, ProbabilityHistogram, Templates
@@ -88,3 +89,16 @@ def test_templates_table_holds_every_weight():
 def test_templates_refuse_shapes_that_do_not_fit(shape, image):
     with pytest.raises(BadInput):
         Templates(np.zeros(shape), ("a", "b"), image)
+
+
+def test_training_measured_at_fewer_epochs_is_drawn_as_points_and_stands_in_its_rows():
+    curve = Curve(np.arange(1, 9), np.array([0.5, 0.4]), np.linspace(1, 0.3, 8), train_epoch=np.array([4, 8]))
+    chart = Curves((curve,))
+    assert chart.frame()["train"] == [None, None, None, 0.5, None, None, None, 0.4]
+    figure = Figure()
+    chart.draw(figure)
+    training, validation = figure.axes[0].lines
+    assert (training.get_xdata().tolist(), training.get_marker()) == ([4, 8], "o")
+    assert (len(validation.get_xdata()), validation.get_marker()) == (8, "")
+    with pytest.raises(BadInput, match="train"):
+        Curve(np.arange(1, 9), np.array([0.5, 0.4]), train_epoch=np.array([8]))

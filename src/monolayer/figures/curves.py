@@ -30,6 +30,8 @@ class Curve:
         train: (n,), the quantity on the training rows, or None where it was not followed.
         val: (n,) on the validation rows, or None where there are none.
         name: what to call the run when several are overlaid.
+        train_epoch: (m,), those of the epochs after which the training rows were evaluated, ``train`` being (m,) too;
+            None: after all of them.
 
     Raises:
         BadInput: if the columns differ in length, are empty, or hold anything but numbers.
@@ -39,6 +41,7 @@ class Curve:
     train: Array | None
     val: Array | None = None
     name: str = ""
+    train_epoch: Array | None = None
 
     def __post_init__(self) -> None:
         label = f"curve {self.name}".strip()
@@ -48,10 +51,22 @@ class Curve:
         object.__setattr__(self, "epoch", epoch)
         if self.train is None and self.val is None:
             raise BadInput(f"{label}: there is nothing to draw.")
-        for part in ("train", "val"):
+        n_trained = len(epoch)
+        if self.train_epoch is not None:
+            object.__setattr__(self, "train_epoch", convert_to_column(self.train_epoch, f"{label}: train_epoch"))
+            n_trained = len(self.train_epoch)
+        for part, n in (("train", n_trained), ("val", len(epoch))):
             values = getattr(self, part)
             if values is not None:
-                object.__setattr__(self, part, convert_to_column(values, f"{label}: {part}", len(epoch)))
+                object.__setattr__(self, part, convert_to_column(values, f"{label}: {part}", n))
+
+    def list_train(self) -> list[float | None]:
+        """The training column, an entry an epoch; None where the training rows were not evaluated."""
+        if self.train is None:
+            return [None] * len(self.epoch)
+        measured = self.epoch if self.train_epoch is None else self.train_epoch
+        by_epoch = dict(zip(measured.tolist(), self.train.tolist(), strict=True))
+        return [by_epoch.get(epoch) for epoch in self.epoch.tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +111,7 @@ class Curves:
             n_epochs = len(curve.epoch)
             table["run"] += [curve.name] * n_epochs
             table["epoch"] += [int(epoch) if epoch.is_integer() else epoch for epoch in curve.epoch.tolist()]
-            table["train"] += [None] * n_epochs if curve.train is None else curve.train.tolist()
+            table["train"] += curve.list_train()
             table["val"] += [None] * n_epochs if curve.val is None else curve.val.tolist()
         return table
 
@@ -130,13 +145,13 @@ class Curves:
 
 def _draw_curve(ax: Axes, curve: Curve, colours: tuple[str, str]) -> None:
     prefix = f"{curve.name}, " if curve.name else ""
-    marker = "o" if len(curve.epoch) <= MARKER_UP_TO else ""
-    parts = (("training", curve.train, "-"), ("validation", curve.val, (0, (4, 1.5))))
-    for (part, values, linestyle), colour in zip(parts, colours, strict=True):
+    measured = curve.epoch if curve.train_epoch is None else curve.train_epoch
+    parts = (("training", measured, curve.train, "-"), ("validation", curve.epoch, curve.val, (0, (4, 1.5))))
+    for (part, epochs, values, linestyle), colour in zip(parts, colours, strict=True):
         if values is None:
             continue
+        # A few points, or points with epochs between them of which nothing is known, are shown as points.
+        marker = "o" if len(epochs) <= MARKER_UP_TO or len(epochs) < len(curve.epoch) else ""
         finite = np.where(np.isfinite(values), values, np.nan)  # a diverged run ends where its numbers end
         diverged = "" if np.isfinite(values).all() else " (diverged)"
-        ax.plot(
-            curve.epoch, finite, color=colour, linestyle=linestyle, marker=marker, label=f"{prefix}{part}{diverged}"
-        )
+        ax.plot(epochs, finite, color=colour, linestyle=linestyle, marker=marker, label=f"{prefix}{part}{diverged}")

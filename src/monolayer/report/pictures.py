@@ -64,12 +64,14 @@ def save_pictures(pictures: Iterable[Picture], folder: Path) -> dict[str, str]:
 
 def draw_curves(history: Sequence[EpochRow], quantity: str, name: str, title: str = "") -> Picture:
     """Loss, cost or accuracy against epoch, of the rows that were followed; steps of the learning rate are marked."""
-    parts = {part: _follow(history, f"{part}_{quantity}") for part in ("train", "val")}
-    n = max(map(len, parts.values()))
-    followed = {part: values for part, values in parts.items() if values and len(values) == n}
-    epochs = sorted({epoch for values in followed.values() for epoch in values})
-    columns = {part: np.array(list(values.values())) for part, values in followed.items() if list(values) == epochs}
-    curve = Curve(np.array(epochs), columns.get("train"), columns.get("val"))
+    train, val = (_follow(history, f"{part}_{quantity}") for part in ("train", "val"))
+    if not train.keys() <= val.keys():  # the training rows were evaluated at other epochs, and are what matters more
+        val = {}
+    parts = {part: values for part, values in (("train", train), ("val", val)) if values}
+    columns = {part: np.array(list(values.values())) for part, values in parts.items()}
+    epochs, is_partial = val or train, 0 < len(train) < len(val)
+    train_epoch = np.array(list(train)) if is_partial else None
+    curve = Curve(np.array(list(epochs)), columns.get("train"), columns.get("val"), train_epoch=train_epoch)
     chart = Curves((curve,), quantity=quantity, marks=_find_steps(history), percent=quantity == "accuracy")
     ways = "; ".join(
         f"{_PART_NAMES[part]} goes from {_show(values[0], quantity)} to {_show(values[-1], quantity)}"
