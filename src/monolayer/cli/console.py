@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -209,7 +210,10 @@ class Interruption:
         if self.is_asked:
             raise KeyboardInterrupt
         self.is_asked = True
-        self._console.warn("Stopping after this epoch; press Ctrl-C again to stop without saving more.")
+        # In a thread of its own: the signal may have come in the middle of a line, and a stream refuses a second writer
+        # in the same thread.
+        text = "Stopping after this epoch; press Ctrl-C again to stop without saving more."
+        threading.Thread(target=self._console.warn, args=(text,), daemon=True).start()
 
 
 @contextmanager
