@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from textwrap import wrap
 from types import FrameType
 from typing import Any
 
@@ -176,9 +177,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     """A table on stdout; every column but the first is aligned right."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for i, column in enumerate(columns):
-        # Numbers and intervals stay in one piece; where a window is too narrow, words are cut first.
-        is_whole = any(row[i][:1].isdigit() or row[i][:1] == "[" for row in rows)
-        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=is_whole)
+        cells = [row[i] for row in rows]
+        # Numbers and intervals stay in one piece below a header of several lines; a narrow window cuts words first.
+        is_whole = any(cell[:1].isdigit() or cell[:1] == "[" for cell in cells)
+        header = "\n".join(wrap(column, max(map(len, cells)), break_long_words=False)) if is_whole else column
+        table.add_column(header, justify="left" if i == 0 else "right", no_wrap=is_whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     RichConsole(highlight=False).print(table)
