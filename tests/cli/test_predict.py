@@ -43,7 +43,8 @@ def test_sixteen_bits_are_read_like_eight(command, network, tmp_path):
     assert first["predictions"][0]["probabilities"] == second["predictions"][0]["probabilities"]
 
 
-def test_one_file_is_shown_as_a_table(command, network, images):
+def test_one_file_is_shown_as_a_table(command, network, images, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")  # the path of a temporary folder is long, and would fold the headers
     file = next(images.rglob("*.png"))
     result = command("predict", network / "network.safetensors", file)
     assert result.code == 0

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import wrap
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console as RichConsole
 from rich.console import RenderableType
@@ -33,6 +33,7 @@ from rich.text import Text
 
 # On a file or a pipe a bar is noise: a line at most this often, in seconds.
 PLAIN_EVERY = 5.0
+LEAST_WIDTH = 5  # characters of a column of words, however narrow the window
 INTERRUPTED = 130  # the exit code after Ctrl-C
 
 
@@ -174,17 +175,24 @@ def print_json(content: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout; every column but the first is aligned right."""
+    """A table on stdout; every column but the first is aligned right.
+
+    Numbers and intervals stay in one piece. Where a window is too narrow, their headers take several lines, and then
+    words are folded.
+    """
+    console = RichConsole(highlight=False)
+    widths = [max((len(row[i]) for row in rows), default=1) for i in range(len(columns))]
+    is_wide = sum(max(len(column), width) + 3 for column, width in zip(columns, widths, strict=True)) >= console.width
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for i, column in enumerate(columns):
-        cells = [row[i] for row in rows]
-        # Numbers and intervals stay in one piece below a header of several lines; a narrow window cuts words first.
-        is_whole = any(cell[:1].isdigit() or cell[:1] == "[" for cell in cells)
-        header = "\n".join(wrap(column, max(map(len, cells)), break_long_words=False)) if is_whole else column
-        table.add_column(header, justify="left" if i == 0 else "right", no_wrap=is_whole)
+        is_whole = any(row[i][:1].isdigit() or row[i][:1] == "[" for row in rows)
+        header = "\n".join(wrap(column, widths[i], break_long_words=False)) if is_wide and is_whole else column
+        justify: Literal["left", "right"] = "left" if i == 0 else "right"
+        least = None if is_whole else min(widths[i], LEAST_WIDTH)
+        table.add_column(header, justify=justify, no_wrap=is_whole, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    RichConsole(highlight=False).print(table)
+    console.print(table)
 
 
 def print_line(text: str) -> None:
