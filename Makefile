@@ -1,6 +1,6 @@
 # make report   brings everything that is needed and does the main job
 # make test     lint, types, layers and tests
-# make bench    side by side with its peers and the machine's limit, half an hour (PyTorch in an environment of its own)
+# make bench    side by side with its peers and the machine's limit, 20 minutes (PyTorch in an environment of its own)
 # make .venv    only the environment, with the command in .venv/bin/monolayer
 
 # The first Python that is new enough; name another with make PYTHON=...

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from monolayer.audit.finding import Finding
     from monolayer.audit.leakage import Duplicate, find_duplicates
+    from monolayer.axes import Range
     from monolayer.certificate import Certificate, certify
     from monolayer.data.dataset import Dataset
     from monolayer.data.load import load
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from monolayer.history import EpochRow
     from monolayer.network import OneLayer
     from monolayer.recipe import Recipe
+    from monolayer.searching import SearchOptions, search
     from monolayer.sweeping import Sweep, SweepOptions, sweep
     from monolayer.training import Run, evaluate_test, train
 
@@ -39,8 +41,10 @@ _HOMES = {
     "Metrics": "evaluate.metrics",
     "MonolayerError": "errors",
     "OneLayer": "network",
+    "Range": "axes",
     "Recipe": "recipe",
     "Run": "training",
+    "SearchOptions": "searching",
     "Splits": "data.splits",
     "Sweep": "sweeping",
     "SweepOptions": "sweeping",
@@ -51,6 +55,7 @@ _HOMES = {
     "evaluate_test": "training",
     "find_duplicates": "audit.leakage",
     "load": "data.load",
+    "search": "searching",
     "sweep": "sweeping",
     "train": "training",
 }
@@ -67,8 +72,10 @@ __all__ = [
     "Metrics",
     "MonolayerError",
     "OneLayer",
+    "Range",
     "Recipe",
     "Run",
+    "SearchOptions",
     "Splits",
     "Sweep",
     "SweepOptions",
@@ -79,6 +86,7 @@ __all__ = [
     "evaluate_test",
     "find_duplicates",
     "load",
+    "search",
     "sweep",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""Banks on the workers of a Dask cluster: the rows are sent to each worker once, a bank is a task."""
+"""Banks on the workers of a Dask cluster: the rows are sent to each worker once, some epochs of a bank are a task."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _cut_torn_end(path: Path, lock: _AppendLock) -> None:
 def _hold(path: Path, name: str) -> Iterator[None]:
     """This process alone is at the search of this name in this journal.
 
-    Should two ever get past this, they do the same work twice and write the same: trials depend on nothing else.
+    Should two ever get past this, they do some work twice: of a trial that is there two times the first counts.
     """
     place = path.with_name(f".{path.name}.{name}.lock")
     with tell_trouble(path):

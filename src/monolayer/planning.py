@@ -48,7 +48,8 @@ def _divide(group: list[Recipe], max_members: int) -> list[tuple[Recipe, ...]]:
 
 
 def choose_train_every(epochs: int) -> int:
-    """How often a sweep evaluates the training rows: four times at most, which costs 4 % and not 50."""
+    """How often a sweep evaluates the training rows: four times at most, not each epoch."""
+    # Of 40 epochs that is 4 % more arithmetic than evaluating them once, at the end; each epoch would be 49 %.
     return math.ceil(epochs / 4)
 
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from monolayer.checkpoints import PATTERN, Checkpoints
 from monolayer.errors import BadData, BadInput
-from monolayer.files import DRAFT, check_place, sweep_drafts, tell_trouble, write_whole
+from monolayer.files import DRAFT, check_place, tell_trouble, write_whole
 
 UNFINISHED = "unfinished"
 REQUEST = "request.json"
@@ -114,7 +114,6 @@ def begin_folder(path: Path, command: str) -> Iterator[Unfinished]:
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     with tell_trouble(path):
         (path / UNFINISHED).mkdir(parents=True, exist_ok=True)
-        sweep_drafts(path)
         lock = _lock(path)
     unfinished = Unfinished(path, command, lock, made=made)
     try:

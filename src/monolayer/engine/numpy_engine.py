@@ -19,8 +19,9 @@ before it grows too large or too small.
 The features are cut into two slabs, the first half of the dimensions and the second. The slabs exchange scores once a
 step and nothing else, so weights and gradients never cross threads, and half a batch of 100 (600 kB) nearly stays in a
 core's cache. A bank that trains alone gives each slab a thread. Where several banks train at once, a thread goes
-through both slabs of its bank one after the other, which gives the same bytes and saves the exchange (a fifth of a
-step of 12 members). BLAS gets one thread: its own pool gains nothing on products this narrow.
+through both slabs of its bank one after the other, which gives the same bytes and saves the exchange: up to a fifth of
+a step of 12 members, most with batches of 50 and nothing with 200. BLAS gets one thread: its own pool gains nothing on
+products this narrow.
 """
 
 from __future__ import annotations

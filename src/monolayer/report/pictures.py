@@ -73,10 +73,7 @@ def draw_curves(history: Sequence[EpochRow], quantity: str, name: str, title: st
     train_epoch = np.array(list(train)) if is_partial else None
     curve = Curve(np.array(list(epochs)), columns.get("train"), columns.get("val"), train_epoch=train_epoch)
     chart = Curves((curve,), quantity=quantity, marks=_find_steps(history), percent=quantity == "accuracy")
-    ways = "; ".join(
-        f"{_PART_NAMES[part]} goes from {_show(values[0], quantity)} to {_show(values[-1], quantity)}"
-        for part, values in columns.items()
-    )
+    ways = "; ".join(_describe_way(part, values, quantity) for part, values in columns.items())
     caption = f"{_prefix(title)}{quantity} after each epoch: {ways}."
     return Picture(f"{name}-{quantity}", chart, _capitalise(caption), f"Curves of {quantity} against epoch. {caption}")
 
@@ -84,6 +81,11 @@ def draw_curves(history: Sequence[EpochRow], quantity: str, name: str, title: st
 def _follow(history: Sequence[EpochRow], column: str) -> dict[int, float]:
     """The column's values by epoch, where there are any."""
     return {row.epoch: value for row in history if (value := getattr(row, column)) is not None}
+
+
+def _describe_way(part: str, values: Array, quantity: str) -> str:
+    start = f"goes from {_show(values[0], quantity)} to" if len(values) > 1 else "ends at"
+    return f"{_PART_NAMES[part]} {start} {_show(values[-1], quantity)}"
 
 
 def _show(value: float, quantity: str) -> str:
