@@ -271,3 +271,9 @@ def test_what_was_found_in_many_recipes_is_said_once_with_the_smallest_rate():
     assert [finding["code"] for finding in merged[1:]] == ["ML001"]
     assert merged[1]["evidence"].startswith(f"4 of 12 recipes, such as learning_rate {LOST:g}, l2 ")
     assert len(findings) == 4
+
+
+def test_the_page_says_how_long_the_whole_sweep_took(tmp_path):
+    result = replace(sweep(make_dataset().split(60), Recipe(epochs=1, batch_size=10), l2=[0.0, 0.1]), seconds=1234.5)
+    save_sweep_with_report(result, make_dataset().split(60), tmp_path)
+    assert "rows in 1234.5 s." in (tmp_path / "report.html").read_text()
