@@ -23,7 +23,7 @@ def make_splits(shape: Shape) -> Splits:
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (shape.images + 1, shape.dimensions), np.uint8)
     names = tuple(map(str, range(shape.classes)))
-    dataset = Dataset(X, rng.integers(0, shape.classes, len(X)), names, sha256="made")
+    dataset = Dataset(X, rng.integers(0, shape.classes, len(X)), names, known_sha256="made")
     return dataset.split(test=1)
 
 

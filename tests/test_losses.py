@@ -30,6 +30,17 @@ def test_residual_is_the_derivative_of_the_loss(name, scores, y):
     np.testing.assert_allclose(loss.compute_residual(scores, y), numerical, atol=1e-8)
 
 
+@given(scores=SCORES, y=LABELS, extra=arrays(np.uint8, (3, 4), elements=st.integers(0, 1)))
+def test_multiple_bce_takes_several_labels_a_row(scores, y, extra):
+    loss, one_hot = get_loss("multiple_bce"), np.eye(4, dtype=np.uint8)[y]
+    for compute in (loss.compute_loss, loss.compute_residual):
+        np.testing.assert_allclose(compute(scores, one_hot), compute(scores, y), atol=1e-15)
+    p = 1 / (1 + np.exp(-scores))
+    expected = -np.where(extra, np.log(p), np.log1p(-p)).mean(axis=1)
+    np.testing.assert_allclose(loss.compute_loss(scores, extra), expected, rtol=1e-3)
+    np.testing.assert_allclose(loss.compute_residual(scores, extra), (p - extra) / 4, atol=1e-15)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("l2", [0.0, 0.1])
 def test_assignment_gradient_check(name, l2):

@@ -80,6 +80,7 @@ class TrainOptions:
         progress: told how far it is.
         task: what the progress display calls this.
         keeper: keeps the state after each epoch, and gives it back to a run that was killed.
+        measure_last: whether all rows are evaluated after the last epoch; False for callers who do so themselves.
     """
 
     train_every: int | None = None
@@ -89,6 +90,7 @@ class TrainOptions:
     progress: Progress = field(default=SILENCE, repr=False)
     task: str = "training"
     keeper: Keeper | None = field(default=None, repr=False)
+    measure_last: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +239,8 @@ class BankTraining:
         engine.run_epoch(rows, *self._order.draw_epoch(len(rows)), rates)
         for m in members:
             self._measured.pop(m, None)
-        evaluation = _evaluate(engine, self._choose_rows(is_last=self.epoch == self.epochs))
+        is_last = self.epoch == self.epochs and self.options.measure_last
+        evaluation = _evaluate(engine, self._choose_rows(is_last=is_last))
         self._note(members, evaluation)
         for m, rate, metrics in zip(members, rates, evaluation.metrics, strict=True):
             self.histories[m].append(make_row(self.epoch, float(rate), metrics))
@@ -293,14 +296,19 @@ def _evaluate(engine: NumpyEngine, chosen: dict[str, Rows]) -> _Evaluation:
     if not chosen:
         return _Evaluation([{} for _ in bank.recipes], {})
     l2, squared_norms = np.array([recipe.l2 for recipe in bank.recipes]), bank.compute_squared_norms()
-    tallies = {name: _tally(engine, rows) for name, rows in chosen.items()}
+    tallies = {name: _tally(engine, rows, _stack_weights(bank, name)) for name, rows in chosen.items()}
     measured = {name: tally.compute_metrics(l2, squared_norms) for name, tally in tallies.items()}
     metrics = [{name: column[m] for name, column in measured.items()} for m in range(bank.n_members)]
     return _Evaluation(metrics, tallies)
 
 
-def _tally(engine: NumpyEngine, rows: Rows) -> Tally:
-    tally = Tally(engine.bank.n_members)
+def _stack_weights(bank: Bank, name: str) -> Array | None:
+    """Sample weights of the training rows, (M, n); None for other rows, and where members have no folds."""
+    return np.stack([fold.sample_weight for fold in bank.folds]) if bank.folds and name == "train" else None
+
+
+def _tally(engine: NumpyEngine, rows: Rows, sample_weight: Array | None) -> Tally:
+    tally = Tally(engine.bank.n_members, sample_weight)
     groups = engine.bank.group_by_loss()
     for scores, y in engine.iterate_scores(rows):
         tally.add(groups, scores, y)

@@ -1,7 +1,8 @@
 """The two losses: per-example values and their residuals, dloss/dscores. Pure, unreduced, classes on the last axis.
 
 A loss knows nothing of features or weights: it sees scores of shape (..., n, K) and labels of shape (n,), so that the
-scores of one network (n, K) and of a whole bank (M, n, K) go through the same lines.
+scores of one network (n, K) and of a whole bank (M, n, K) go through the same lines. Multiple BCE also takes several
+labels a row: y of shape (n, K), 0 or 1.
 
 To add a loss: write its three functions and put one line into ``LOSSES``.
 """
@@ -71,7 +72,10 @@ def compute_multiple_bce(scores: Array, y: Array) -> Array:
     # The label's score changes its sign, so that every class costs log(1 + exp(s)) and nothing cancels; written as
     # max(s, 0) + log1p(exp(-|s|)), which does not overflow.
     signed = scores.copy()
-    signed[..., np.arange(len(y)), y] *= -1
+    if y.ndim == 2:
+        signed *= 1 - 2 * y.astype(scores.dtype)
+    else:
+        signed[..., np.arange(len(y)), y] *= -1
     softplus = np.maximum(signed, 0) + np.log1p(np.exp(-np.abs(signed)))
     return np.asarray(softplus.mean(axis=-1))
 
@@ -79,7 +83,10 @@ def compute_multiple_bce(scores: Array, y: Array) -> Array:
 def compute_multiple_bce_residual(scores: Array, y: Array) -> Array:
     """(sigmoid(s) - onehot(y)) / K, shape (..., n, K)."""
     residual = compute_sigmoid(scores)
-    residual[..., np.arange(len(y)), y] -= 1
+    if y.ndim == 2:
+        residual -= y.astype(scores.dtype)
+    else:
+        residual[..., np.arange(len(y)), y] -= 1
     residual *= scores.dtype.type(1 / scores.shape[-1])
     return residual
 

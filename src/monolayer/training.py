@@ -118,6 +118,8 @@ def check_recipe(recipe: Recipe, splits: Splits) -> None:
     """Raise BadInput if this recipe cannot be trained on these rows."""
     if recipe.batch_size > len(splits.train):
         raise BadInput(f"batch_size is {recipe.batch_size}; accepted are 1 to {len(splits.train)}, the training rows.")
+    if splits.dataset.is_multi_label and recipe.loss != "multiple_bce":
+        raise BadInput(f"loss is {recipe.loss}, but rows have several labels; accepted is multiple_bce.")
     if recipe.flip and splits.dataset.image_shape is None:
         raise BadInput(f"flip is {recipe.flip:g}, but the rows of {splits.dataset.name} are no images; accepted is 0.")
 
@@ -184,8 +186,8 @@ def _make_run(
     network = OneLayer(
         weights=bank.compute_weights(member),
         bias=bank.bias[member :: bank.n_members].copy(),
-        mean=bank.scaler.mean,
-        std=bank.scaler.std,
+        mean=bank.get_scaler(member).mean,
+        std=bank.get_scaler(member).std,
         loss=recipe.loss,
         class_names=dataset.class_names,
         image_shape=dataset.image_shape,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,16 +23,31 @@ def test_the_hash_is_of_content_and_notices_every_change():
 @pytest.mark.parametrize(
     ("features", "labels", "options", "message"),
     [
-        (X.astype(np.float64), Y, {}, "X is float64; accepted are uint8, float16, float32"),
+        (X.astype(np.int32), Y, {}, "X is int32; accepted are uint8, float16, float32, float64"),
         (X[0], Y, {}, r"X must have shape \(n, D\)"),
         (X[:0], Y[:0], {}, "at least one row"),
         (X, Y[:2], {}, r"y must have shape \(3,\)"),
         (X, Y.astype(float), {}, "labels must be integers"),
         (X, np.array([0, 2, 0]), {}, "row 1 has label 2; accepted are 0 to 1"),
         (X, np.array([0, -1, 0]), {}, "row 1 has label -1; accepted are 0 to 1"),
+        (X, np.ones((3, 3), int), {}, r"several labels a row must have shape \(3, 2\) to go with X, not \(3, 3\)"),
+        (X, np.full((3, 2), 2), {}, "several labels a row must be 0 or 1"),
         (X, Y, {"image_shape": (1, 3, 3)}, "needs 9 features a row, but X has 4"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(features, labels, options, message):
     with pytest.raises(BadData, match=message):
         Dataset(features, labels, ("a", "b"), **options)
+
+
+def test_the_hash_is_computed_when_it_is_asked_for_and_belongs_to_the_content():
+    dataset = Dataset(X, Y, ("a", "b"))
+    assert "sha256" not in vars(dataset)
+    assert replace(dataset, y=Y[::-1]).sha256 == compute_sha256(X, Y[::-1]) != dataset.sha256
+    assert Dataset(X, Y, ("a", "b"), known_sha256="given").sha256 == "given"
+
+
+def test_a_row_may_have_several_labels_or_none():
+    several = Dataset(X, np.array([[0, 1], [1, 1], [0, 0]], np.uint8), ("a", "b"))
+    assert (several.is_multi_label, several.n_classes) == (True, 2)
+    assert not Dataset(X, Y, ("a", "b")).is_multi_label

@@ -3,7 +3,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from monolayer.data.dataset import Dataset
-from monolayer.data.scaler import fit_scaler
+from monolayer.data.scaler import fit_scaler, fit_scalers
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
@@ -21,3 +21,24 @@ def test_a_large_mean_does_not_swallow_a_small_deviation():
     X = (10_000 + np.random.default_rng(0).standard_normal((4000, 2))).astype(np.float32)
     scaler = fit_scaler(Dataset(X, np.zeros(4000, int), ("a",)).split(test=1000).train)
     np.testing.assert_allclose(scaler.std, X[:3000].astype(np.float64).std(axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e6, 0.0])
+def test_a_float_that_does_not_vary_is_divided_by_one(value):
+    dataset = Dataset(np.full((1001, 2), value, np.float32), np.arange(1001) % 2, ("a", "b"))
+    train = dataset.split(test=1).train
+    for scaler in (fit_scaler(train), *fit_scalers(train, np.ones((1, 1000)))):
+        np.testing.assert_array_equal(scaler.std, [1, 1])
+
+
+def test_weightings_are_scikit_learns_and_rows_of_no_weight_are_not_there():
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((1300, 5)) * [1, 10, 0.1, 1, 3] + [0, 5, 100, 1e4, 0]).astype(np.float32)
+    rows = Dataset(X, np.arange(1300) % 2, ("a", "b")).split(test=100).train
+    weights = np.stack([rng.integers(0, 4, 1200), np.arange(1200) < 700, np.ones(1200)]).astype(float)
+    for scaler, weight in zip(fit_scalers(rows, weights), weights, strict=True):
+        expected = StandardScaler().fit(X[:1200].astype(np.float64), sample_weight=weight)
+        np.testing.assert_allclose(scaler.mean, expected.mean_, rtol=1e-10)
+        np.testing.assert_allclose(scaler.std, expected.scale_, rtol=1e-9)
+    alone = fit_scaler(Dataset(X[:700], np.arange(700) % 2, ("a", "b"), test=rows.dataset).split().train)
+    np.testing.assert_allclose(fit_scalers(rows, weights)[1].std, alone.std, rtol=1e-9)

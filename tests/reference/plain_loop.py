@@ -9,6 +9,12 @@ def standardise(X_train, *others):
     return [(X - mean) / std for X in (X_train, *others)]
 
 
+def describe(X, weight):
+    """Weighted mean and standard deviation of each feature."""
+    mean = np.average(X, axis=0, weights=weight)
+    return mean, np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+
+
 def compute_probabilities(loss, scores):
     if loss == "cross_entropy":
         e = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -24,18 +30,23 @@ def compute_mean_loss(loss, scores, y):
     return -(Y * np.log(P) + (1 - Y) * np.log(1 - P)).mean()
 
 
-def compute_gradients(loss, Z, y, W, b, l2):
+def compute_gradients(loss, Z, y, W, b, l2, weight=1.0):
     K = len(b)
-    residual = compute_probabilities(loss, Z @ W.T + b) - np.eye(K)[y]
+    residual = compute_probabilities(loss, Z @ W.T + b) - (y if np.ndim(y) == 2 else np.eye(K)[y])
     if loss == "multiple_bce":
         residual /= K
+    residual *= np.reshape(weight, (-1, 1))
     return residual.T @ Z / len(Z) + 2 * l2 * W, residual.mean(axis=0)
 
 
-def train(X, y, n_classes, recipe, image_shape=None, start=None):
-    """(W, b) after the recipe's epochs on raw features X, and Z, the standardised features; ``start``: a network."""
+def train(X, y, n_classes, recipe, image_shape=None, start=None, weight=None):
+    """(W, b) after the recipe's epochs on raw features X, and Z, the standardised features; ``start``: a network.
+
+    ``weight``: of the rows; one of 0 is deleted from the batch that it would be in, the others divided by their mean.
+    """
     X = np.asarray(X, np.float64)
-    mean, std = (X.mean(axis=0), X.std(axis=0)) if start is None else (start.mean, start.std)
+    weight = np.ones(len(X)) if weight is None else weight / weight[weight > 0].mean()
+    mean, std = (start.mean, start.std) if start is not None else describe(X, weight)
     std = np.where(std > 0, std, 1.0)
     rng, flips = np.random.default_rng(recipe.seed), np.random.default_rng([recipe.seed, 1])
     W = recipe.init_std * rng.standard_normal((n_classes, X.shape[1]))
@@ -47,11 +58,15 @@ def train(X, y, n_classes, recipe, image_shape=None, start=None):
         order = rng.permutation(len(X))
         mirrored = flips.random(len(X)) < recipe.flip if recipe.flip else np.zeros(len(X), bool)
         for start in range(0, len(X), recipe.batch_size):
-            rows = order[start : start + recipe.batch_size]
+            places = np.arange(start, min(start + recipe.batch_size, len(X)))
+            places = places[weight[order[places]] > 0]
+            if not len(places):
+                continue
+            rows = order[places]
             batch = X[rows]
-            for i in np.flatnonzero(mirrored[start : start + recipe.batch_size]):
+            for i in np.flatnonzero(mirrored[places]):
                 batch[i] = batch[i].reshape(image_shape)[:, :, ::-1].reshape(-1)
-            dW, db = compute_gradients(recipe.loss, (batch - mean) / std, y[rows], W, b, recipe.l2)
+            dW, db = compute_gradients(recipe.loss, (batch - mean) / std, y[rows], W, b, recipe.l2, weight[rows])
             W -= rate * dW
             b -= rate * db
     return W, b, (X - mean) / std

@@ -136,8 +136,8 @@ def test_printed_numbers_are_marked_wherever_they_stand_and_absent_beside_other_
 @pytest.mark.cifar10
 def test_on_cifar10_printed_tables_stand_beside_measured_ones_of_as_many_epochs(cifar10, monkeypatch):
     # The page's layout asks for no more rows than these.
-    test = replace(cifar10.test, X=cifar10.test.X[:1000], y=cifar10.test.y[:1000], sha256="")
-    few = replace(cifar10, X=cifar10.X[:3000], y=cifar10.y[:3000], test=test, sha256="")
+    test = replace(cifar10.test, X=cifar10.test.X[:1000], y=cifar10.test.y[:1000])
+    few = replace(cifar10, X=cifar10.X[:3000], y=cifar10.y[:3000], test=test)
     study = run_study(few, Plan(epochs=1, n_seeds=2))
     assert not is_comparable_with_print(study)  # the original trained for 40 epochs
     monkeypatch.setattr(printed, "STEP_DECAY", {1: printed.STEP_DECAY[1]})  # as if it had for one

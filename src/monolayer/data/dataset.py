@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from monolayer.data.splits import Splits
 
 Array = npt.NDArray[Any]
-FEATURE_DTYPES = ("uint8", "float16", "float32")
+FEATURE_DTYPES = ("uint8", "float16", "float32", "float64")
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,14 +24,15 @@ class Dataset:
     """Features and labels, in memory or memory-mapped, with their provenance.
 
     Args:
-        X: features, (n, D), uint8, float16 or float32. Images are channel-major (all red, all green, all blue).
-        y: labels, (n,), integers from 0 to K - 1.
+        X: features, (n, D), uint8, float16, float32 or float64; they stay what they are. Images are channel-major (all
+            red, all green, all blue).
+        y: labels, (n,), integers from 0 to K - 1; or several a row, (n, K), 0 or 1, which multiple BCE can learn.
         class_names: K names, in the order of the labels.
         name: short name, such as ``cifar10``.
         image_shape: (channels, height, width) where a row is an image, else None.
         source: where the content came from, in words.
         test: the dataset's own test file, where it ships with one.
-        sha256: SHA-256 of the decoded content, see :func:`compute_sha256`; computed where it is not given.
+        known_sha256: what :attr:`sha256` is, where it is known.
         pixel_max: the value of a fully lit pixel, where rows are images.
 
     Raises:
@@ -44,7 +46,7 @@ class Dataset:
     image_shape: tuple[int, int, int] | None = None
     source: str = "memory"
     test: Dataset | None = None
-    sha256: str = ""
+    known_sha256: str = ""
     pixel_max: float = 255.0
 
     def __post_init__(self) -> None:
@@ -60,13 +62,21 @@ class Dataset:
             )
         if self.test is not None:
             _check_fit(self, self.test)
-        if not self.sha256:
-            object.__setattr__(self, "sha256", compute_sha256(self.X, self.y, self.test))
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the decoded content, see :func:`compute_sha256`; computed when it is first asked for."""
+        return self.known_sha256 or compute_sha256(self.X, self.y, self.test)
 
     @property
     def n_classes(self) -> int:
         """Number of classes K."""
         return len(self.class_names)
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return self.y.ndim == 2
 
     def split(
         self, val: int = 0, *, seed: int | None = None, train: int | None = None, test: int | None = None
@@ -108,6 +118,9 @@ def _check_features(X: Array, name: str) -> None:
 
 
 def _check_labels(X: Array, y: Array, n_classes: int, name: str) -> None:
+    if y.ndim == 2:
+        _check_multi_labels(X, y, n_classes, name)
+        return
     if y.shape != (len(X),):
         raise BadData(f"{name}: y must have shape ({len(X)},) to go with X, not {y.shape}.")
     if y.dtype.kind not in "iu":
@@ -116,3 +129,12 @@ def _check_labels(X: Array, y: Array, n_classes: int, name: str) -> None:
     if wrong.size:
         row = int(wrong[0])
         raise BadData(f"{name}: row {row} has label {int(y[row])}; accepted are 0 to {n_classes - 1}.")
+
+
+def _check_multi_labels(X: Array, y: Array, n_classes: int, name: str) -> None:
+    if y.shape != (len(X), n_classes):
+        raise BadData(
+            f"{name}: several labels a row must have shape {(len(X), n_classes)} to go with X, not {y.shape}."
+        )
+    if y.dtype.kind not in "biu" or not ((y == 0) | (y == 1)).all():
+        raise BadData(f"{name}: several labels a row must be 0 or 1, as integers or booleans.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.scaler import Scaler
+from monolayer.engine.fold import Fold
 from monolayer.errors import BadInput
 from monolayer.losses import Loss, get_loss
 from monolayer.network import OneLayer
@@ -32,13 +34,30 @@ class Bank:
         recipes: one a member; they share SHARED_FIELDS.
         weights: (K * M, D), the recipes' dtype.
         bias: (K * M,), same dtype.
-        scaler: the training rows' mean and standard deviation.
+        scaler: the training rows' mean and standard deviation; where members have folds, that of one of them.
+        folds: one a member, where members do not all meet every row with the same weight; each has its own scaler.
     """
 
     recipes: tuple[Recipe, ...]
     weights: Array
     bias: Array
     scaler: Scaler
+    folds: tuple[Fold, ...] = ()
+
+    @cached_property
+    def distinct_folds(self) -> tuple[Fold, ...]:
+        """The folds, each once, in the order in which members have them."""
+        return tuple({id(fold): fold for fold in self.folds}.values())
+
+    @cached_property
+    def fold_of(self) -> Array:
+        """Place of each member's fold among the distinct ones, (M,) int64; 0 where there are none."""
+        places = {id(fold): place for place, fold in enumerate(self.distinct_folds)}
+        return np.array([places[id(fold)] for fold in self.folds] or [0] * self.n_members)
+
+    def get_scaler(self, member: int) -> Scaler:
+        """The scaler that a member's weights belong to."""
+        return self.folds[member].scaler if self.folds else self.scaler
 
     @property
     def n_members(self) -> int:
@@ -63,7 +82,8 @@ class Bank:
     def take(self, members: Sequence[int]) -> Bank:
         """A bank of some of the members, with a copy of their weights and biases."""
         rows = self._find_rows(members)
-        return Bank(tuple(self.recipes[m] for m in members), self.weights[rows], self.bias[rows], self.scaler)
+        folds = tuple(self.folds[m] for m in members) if self.folds else ()
+        return Bank(tuple(self.recipes[m] for m in members), self.weights[rows], self.bias[rows], self.scaler, folds)
 
     def put(self, members: Sequence[int], part: Bank) -> None:
         """Write the weights and biases of a bank that was taken from this one back to their places."""
@@ -84,8 +104,14 @@ class Bank:
         return np.asarray(rows.reshape(self.n_classes, self.n_members).sum(axis=0))
 
 
-def make_bank(recipes: Sequence[Recipe], scaler: Scaler, n_classes: int) -> Bank:
+def make_bank(recipes: Sequence[Recipe], scaler: Scaler, n_classes: int, folds: Sequence[Fold] = ()) -> Bank:
     """A bank at its start: weights init_std * standard normal from ``default_rng(seed)``, biases zero.
+
+    Args:
+        recipes: one a member.
+        scaler: of the training rows.
+        n_classes: K.
+        folds: one a member, or none.
 
     Raises:
         BadInput: if there are no recipes, or they do not share what the members of a bank must.
@@ -100,7 +126,7 @@ def make_bank(recipes: Sequence[Recipe], scaler: Scaler, n_classes: int) -> Bank
     for m, recipe in enumerate(recipes):
         weights[:, m] = recipe.init_std * normal
     rows = weights.reshape(-1, weights.shape[2])
-    return Bank(tuple(recipes), rows, np.zeros(len(rows), rows.dtype), scaler)
+    return Bank(tuple(recipes), rows, np.zeros(len(rows), rows.dtype), scaler, tuple(folds))
 
 
 def resume_bank(recipes: Sequence[Recipe], starts: Sequence[OneLayer]) -> Bank:

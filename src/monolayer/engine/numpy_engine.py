@@ -12,6 +12,11 @@ it rides along as row 0 of the batch, S[:, 0] = W m' on the way out and R[:, 0] 
 that costs a feature whose mean is r times its deviation some 3e-9 r in its own weight, and a hundredth of that in the
 others (measured against float64 up to r = 100,000; a byte that is 255 in all but one of 50,000 images has r = 57,000).
 
+Members of one bank may have folds: sample weights and a scaler each (see Fold). Rows that none of them meets are left
+out of the pass, the residual is multiplied by a member's weights, and its mean is over the rows that the member has.
+The features are divided by one scaler's deviations t only. For a member whose own are s, V = W * t / s gives the same
+scores of the features as they were divided, and its gradient is multiplied by (t / s)**2.
+
 Weights are far more than a batch as soon as a bank has a dozen members, so as few passes over them as possible: the
 shrinking by l2 is one number a member, kept apart (W = scale * U) and multiplied in at the end of the epoch, or
 before it grows too large or too small.
@@ -29,13 +34,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
+from monolayer.engine.fold import Meeting, plan_meeting
 from monolayer.engine.partner import Partner
 from monolayer.engine.threads import hold_blas
 
@@ -60,40 +66,49 @@ class _Source:
 
 @dataclass(eq=False)
 class Slab:
-    """A range of dimensions: its columns of the weights, and the batch's features in them, the mean as row 0.
+    """A range of dimensions: its columns of the weights, and the batch's features in them, F means as the first rows.
 
     The weights are the slab's own copy while the engine is open: stepping columns in place inside the bank's wider rows
     costs four times as much as stepping rows that lie end to end. A diverging member overflows in silence; it is
     reported from its loss, once.
+
+    Args:
+        weights: (K * M, d), of features divided by the bank's deviations.
+        means: (F, d), of each fold, divided by the same; F is 1 where there are no folds.
+        inverse_std: (d,), what features are multiplied by.
+        ratios: (M, d), t / s, where the members' scalers differ.
+        width: of an image's line.
+        columns: which dimensions these are.
     """
 
     weights: Array
-    mean: Array
+    means: Array
     inverse_std: Array
+    ratios: Array | None
     width: int | None
     columns: slice
 
     def __post_init__(self) -> None:
-        self.batch = np.empty((0, len(self.mean)), self.weights.dtype)
         self.gradient = np.empty_like(self.weights)
-        self.scores = np.empty((len(self.weights), 0), self.weights.dtype)
+        self._slopes = None if self.ratios is None else self.ratios**2
+        self._allocate(0)
+        self._fit(0)
 
     def forward(self, source: _Source, batch: slice) -> None:
-        """Scores of this batch, (K * M, 1 + n), this slab's share; scores[:, 0] are those of the mean."""
+        """Scores of this batch, (K * M, F + n), this slab's share; scores[:, :F] are those of the means."""
         features = source.X[:, self.columns][batch if source.order is None else source.order[batch]]
         if source.mirrored is not None:
             _mirror(features, source.mirrored[batch], self.width)
-        if len(self.batch) != 1 + len(features):
-            self._allocate(len(features))
+        self._fit(len(features))
         with np.errstate(all="ignore"):  # here and not around the loop: NumPy's error state is each thread's own
-            np.multiply(features, self.inverse_std, out=self.batch[1:])
+            np.multiply(features, self.inverse_std, out=self.batch[len(self.means) :])
             if len(self.weights) < FEW_ROWS:
                 np.matmul(self.batch, self.weights.T, out=self.scores.T)
             else:
                 np.matmul(self.weights, self.batch.T, out=self.scores)
 
     def backward(self, residual: Array, fold: Array | None) -> None:
-        """Step against the residual (K * M, 1 + n) of the batch that went forward last.
+        """Step against the residual (K * M, F + n) of the batch that went forward last.
 
         Args:
             residual: of every row of weights.
@@ -103,13 +118,30 @@ class Slab:
             if fold is not None:
                 self.weights *= fold
             np.matmul(residual, self.batch, out=self.gradient)
+            if self._slopes is not None:
+                by_member = self.gradient.reshape(-1, *self._slopes.shape)
+                by_member *= self._slopes
             self.weights -= self.gradient
 
+    def compute_weights(self) -> Array:
+        """The weights (K * M, d) of features that each member's own scaler has standardised."""
+        if self.ratios is None:
+            return self.weights
+        return np.asarray((self.weights.reshape(-1, *self.ratios.shape) / self.ratios).reshape(self.weights.shape))
+
+    def _fit(self, n: int) -> None:
+        """Room for n rows; what there is already serves fewer, since folds leave out some of each batch."""
+        n_rows, n_columns = len(self.weights), len(self.means) + n
+        if n_columns > len(self._rows):
+            self._allocate(n)
+        self.batch = self._rows[:n_columns]
+        flat = self._flat_scores[: n_rows * n_columns]
+        self.scores = flat.reshape(n_columns, n_rows).T if n_rows < FEW_ROWS else flat.reshape(n_rows, n_columns)
+
     def _allocate(self, n: int) -> None:
-        self.batch = np.empty((1 + n, len(self.mean)), self.weights.dtype)
-        self.batch[0] = self.mean
-        order: Literal["F", "C"] = "F" if len(self.weights) < FEW_ROWS else "C"
-        self.scores = np.empty((len(self.weights), 1 + n), self.weights.dtype, order=order)
+        self._rows = np.empty((len(self.means) + n, self.means.shape[1]), self.weights.dtype)
+        self._rows[: len(self.means)] = self.means
+        self._flat_scores = np.empty(len(self.weights) * len(self._rows), self.weights.dtype)
 
 
 @dataclass(eq=False)
@@ -122,18 +154,22 @@ class NumpyEngine:
 
     def __post_init__(self) -> None:
         self._groups = self.bank.group_by_loss()
+        self._n_means = len(self.slabs[0].means)
+        self._mean_of_row = np.tile(self.bank.fold_of, self.bank.n_classes)
 
     def run_epoch(self, rows: Rows, order: Array, mirrored: Array | None, rates: Array) -> None:
         """One pass over the rows in this order: every member takes a step a batch at its rate (M,)."""
         X, positions = rows.locate()
-        y = rows.y[order]
-        source = _Source(X, order if positions is None else positions[order], mirrored)
-        batches = _cut_batches(len(order), self.bank.recipes[0].batch_size)
-        decay = _Decay(self.bank, rates)
+        meeting = self._plan(order, mirrored)
+        y = rows.y[meeting.order]
+        source = _Source(X, meeting.order if positions is None else positions[meeting.order], meeting.mirrored)
+        steps = _Steps(self.bank, meeting, rates)
+        batches = meeting.batches
         with np.errstate(all="ignore"):
-            self._each(lambda slab: slab.forward(source, batches[0]))
-            for batch, following in zip(batches, [*batches[1:], None], strict=True):
-                residual, fold = self._compute_residual(y[batch], rates, decay)
+            if batches:
+                self._each(lambda slab: slab.forward(source, batches[0]))
+            for i, following in enumerate([*batches[1:], None][: len(batches)]):
+                residual, fold = self._compute_residual(y[batches[i]], steps, i)
 
                 def move(
                     slab: Slab,
@@ -148,9 +184,17 @@ class NumpyEngine:
 
                 self._each(move)
             for slab in self.slabs:
-                if decay.scale is not None:
-                    slab.weights *= decay.scale
-                self.bank.weights[:, slab.columns] = slab.weights
+                if steps.scale is not None:
+                    slab.weights *= steps.scale
+                self.bank.weights[:, slab.columns] = slab.compute_weights()
+
+    def _plan(self, order: Array, mirrored: Array | None) -> Meeting:
+        batch_size = self.bank.recipes[0].batch_size
+        if self.bank.folds:
+            return plan_meeting(self.bank.distinct_folds, order, mirrored, batch_size)
+        batches = _cut_batches(len(order), batch_size)
+        counts = np.array([[batch.stop - batch.start] for batch in batches])
+        return Meeting(order, mirrored, tuple(batches), None, counts)
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K), a view that the next block overwrites; y (n,)."""
@@ -179,47 +223,67 @@ class NumpyEngine:
             total = np.array(self.slabs[0].scores, order="C")
         if scale is not None:
             total *= scale
-        scores = total[:, 1:]
-        scores += (self.bank.bias - total[:, 0])[:, None]
+        scores = total[:, self._n_means :]
+        of_mean = total[:, 0] if self._n_means == 1 else total[np.arange(len(total)), self._mean_of_row]
+        scores += (self.bank.bias - of_mean)[:, None]
         return scores.reshape(self.bank.n_classes, self.bank.n_members, -1).transpose(1, 2, 0)
 
-    def _compute_residual(self, y: Array, rates: Array, decay: _Decay) -> tuple[Array, Array | None]:
-        """R (K * M, 1 + n) for the slabs, R[:, 0] = -sum of the rest, and what to fold; steps the bias on the way."""
-        scores = self._add_scores(decay.scale)
-        M, n, K = scores.shape
-        residual = np.empty((K, M, 1 + n), scores.dtype)
+    def _compute_residual(self, y: Array, steps: _Steps, batch: int) -> tuple[Array, Array | None]:
+        """R (K * M, F + n) for the slabs, R[:, f] = -sum of the rest, and what to fold; steps the bias on the way."""
+        scores = self._add_scores(steps.scale)
+        (M, n, K), F = scores.shape, self._n_means
+        residual = np.empty((K, M, F + n), scores.dtype)
         for loss, members in self._groups:
-            residual[:, members, 1:] = loss.compute_residual(scores[members], y).transpose(2, 0, 1)
-        sums, step = residual[:, :, 1:].sum(axis=2), (rates / n).astype(scores.dtype)
-        np.negative(sums, out=residual[:, :, 0])
+            residual[:, members, F:] = loss.compute_residual(scores[members], y).transpose(2, 0, 1)
+        factors = steps.get_factors(batch)
+        if factors is not None:
+            residual[:, :, F:] *= factors
+        sums, step = residual[:, :, F:].sum(axis=2), steps.get_steps(batch)
+        if F == 1:
+            np.negative(sums, out=residual[:, :, 0])
+        else:
+            residual[:, :, :F] = 0
+            residual[:, np.arange(M), self.bank.fold_of] = -sums
         self.bank.bias -= (sums * step).reshape(-1)
-        fold = decay.step()
         factor = np.tile(step, K)[:, None]
-        rows = residual.reshape(K * M, 1 + n)
-        rows *= factor if decay.scale is None else factor / decay.scale
+        fold = steps.shrink(factor)
+        rows = residual.reshape(K * M, F + n)
+        rows *= factor if steps.scale is None else factor / steps.scale
         return rows, fold
 
 
-class _Decay:
-    """The shrinking by l2, kept apart from the weights: W = scale * U.
+class _Steps:
+    """How large each member's step on each batch of an epoch is, and its shrinking by l2, kept apart from the weights.
 
-    A scale (K * M, 1) that leaves RANGE is multiplied into the weights and begins again at 1, so that what is left of U
-    keeps all its digits. There is no scale where no member has an l2.
+    Weights are W = scale * U. A scale (K * M, 1) that leaves RANGE is multiplied into the weights and begins again at
+    1, so that what is left of U keeps all its digits. There is no scale where no member has an l2.
     """
 
     RANGE = (1e-3, 1e3)
 
-    def __init__(self, bank: Bank, rates: Array) -> None:
-        l2 = np.array([recipe.l2 for recipe in bank.recipes])
-        shrink = np.tile(1 - 2 * rates * l2, bank.n_classes)[:, None]
-        self._shrink: Array = shrink.astype(bank.weights.dtype)
+    def __init__(self, bank: Bank, meeting: Meeting, rates: Array) -> None:
+        dtype, l2 = bank.weights.dtype, np.array([recipe.l2 for recipe in bank.recipes])
+        self._meeting, self._fold_of = meeting, bank.fold_of
+        self._factors = None if meeting.factors is None else meeting.factors.astype(dtype)
+        # A member that has no row in a batch takes no step on it, and does not shrink either.
+        counts = meeting.counts[:, bank.fold_of]
+        self._steps = np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0).astype(dtype)
+        self._shrink = np.tile(1 - 2 * rates * l2, bank.n_classes)[:, None].astype(dtype)
         self.scale: Array | None = np.ones_like(self._shrink) if l2.any() else None
 
-    def step(self) -> Array | None:
-        """Shrink once more; what to multiply into the weights before the step, if anything."""
+    def get_factors(self, batch: int) -> Array | None:
+        """What the residuals of the batch are multiplied by, (M, n), or None."""
+        return None if self._factors is None else self._factors[self._fold_of, self._meeting.batches[batch]]
+
+    def get_steps(self, batch: int) -> Array:
+        """Rate over the number of rows that the member has in the batch, (M,); 0 where it has none."""
+        return np.asarray(self._steps[batch])
+
+    def shrink(self, steps: Array) -> Array | None:
+        """Shrink where there is a step, (K * M, 1), of other than 0; what to multiply into the weights before it."""
         if self.scale is None:
             return None
-        self.scale *= self._shrink
+        self.scale *= np.where(steps != 0, self._shrink, self._shrink.dtype.type(1))
         size = np.abs(self.scale)
         if self.RANGE[0] <= size.min() and size.max() <= self.RANGE[1]:
             return None
@@ -232,18 +296,24 @@ def open_numpy_engine(
     bank: Bank, image_shape: tuple[int, int, int] | None, n_threads: int = 2
 ) -> Iterator[NumpyEngine]:
     """An engine for this bank on one thread or two: the bytes are the same. BLAS is held to one while it is open."""
-    dtype = bank.weights.dtype
-    mean = (bank.scaler.mean / bank.scaler.std).astype(dtype)
-    inverse_std = (1 / bank.scaler.std).astype(dtype)
     width = image_shape[2] if image_shape else None
-    slabs = [
-        Slab(np.ascontiguousarray(bank.weights[:, columns]), mean[columns], inverse_std[columns], width, columns)
-        for columns in _cut_dimensions(len(mean), width)
-    ]
+    slabs = [_make_slab(bank, columns, width) for columns in _cut_dimensions(len(bank.scaler.mean), width)]
     with ExitStack() as stack:
         stack.enter_context(hold_blas())
         partner = stack.enter_context(Partner()) if min(n_threads, len(slabs)) > 1 else None
         yield NumpyEngine(bank, slabs, partner)
+
+
+def _make_slab(bank: Bank, columns: slice, width: int | None) -> Slab:
+    dtype, std = bank.weights.dtype, bank.scaler.std[columns]
+    scalers = [fold.scaler for fold in bank.distinct_folds] or [bank.scaler]
+    means = np.stack([scaler.mean[columns] / std for scaler in scalers]).astype(dtype)
+    weights, ratios = bank.weights[:, columns].copy(), None
+    if any(not np.array_equal(scaler.std, bank.scaler.std) for scaler in scalers):
+        ratios = np.stack([std / scaler.std[columns] for scaler in scalers]).astype(dtype)[bank.fold_of]
+        by_member = weights.reshape(-1, *ratios.shape)
+        by_member *= ratios
+    return Slab(weights, means, (1 / std).astype(dtype), ratios, width, columns)
 
 
 def _cut_dimensions(n_features: int, width: int | None) -> list[slice]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.evaluate.metrics import Metrics
+from monolayer.evaluate.metrics import Metrics, find_correct
 from monolayer.losses import compute_cost, get_loss
 from monolayer.network import OneLayer
 
@@ -41,8 +41,8 @@ class Answers:
 
     @property
     def correct(self) -> Array:
-        """Whether each row is answered rightly, (n,) bool."""
-        return np.asarray(self.predicted == self.y)
+        """Whether each row is answered rightly, (n,) bool; of several labels a row, all of them."""
+        return find_correct(self.scores, self.y)
 
     @property
     def losses(self) -> Array:

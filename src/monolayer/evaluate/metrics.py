@@ -72,30 +72,57 @@ def make_finite(value: float | None) -> float | None:
 
 
 class Tally:
-    """Adds up losses of M networks and notes which rows they have right, a block of rows at a time."""
+    """Adds up losses of M networks and notes which rows they have right, a block of rows at a time.
 
-    def __init__(self, n_members: int) -> None:
+    Args:
+        n_members: M.
+        sample_weight: (M, n) of all rows, to take weighted means of losses and accuracies; None for plain ones.
+    """
+
+    def __init__(self, n_members: int, sample_weight: Array | None = None) -> None:
         self.losses = np.zeros(n_members)
+        self._sample_weight = sample_weight
+        self._n_added = 0
         self._blocks: list[Array] = []
 
     @property
     def correct(self) -> Array:
-        """Whether each network has each row right, (M, n) bool."""
+        """Whether each network has each row right, (M, n) bool; of several labels a row, all of them."""
         return np.concatenate(self._blocks, axis=1)
 
     def add(self, groups: list[tuple[Loss, slice]], scores: Array, y: Array) -> None:
-        """Take in a block: scores (M, n, K), y (n,); groups say which members use which loss."""
+        """Take in a block: scores (M, n, K), y (n,) or (n, K); groups say which members use which loss."""
+        places = slice(self._n_added, self._n_added + len(y))
         with np.errstate(all="ignore"):
             for loss, members in groups:
-                self.losses[members] += loss.compute_loss(scores[members], y).sum(axis=-1, dtype=np.float64)
-        self._blocks.append(scores.argmax(axis=-1) == y)
+                losses = loss.compute_loss(scores[members], y)
+                if self._sample_weight is not None:
+                    losses = losses * self._sample_weight[members, places]
+                self.losses[members] += losses.sum(axis=-1, dtype=np.float64)
+        self._blocks.append(find_correct(scores, y))
+        self._n_added += len(y)
 
     def compute_metrics(self, l2: Array, squared_norms: Array) -> list[Metrics]:
         """The measures of each member, given its l2 and sum(W**2), both (M,)."""
-        correct = self.correct
-        n = correct.shape[1]
-        losses, accuracies = self.losses / n, correct.mean(axis=1)
+        correct, weights = self.correct, self._sample_weight
+        if weights is None:
+            n_rows = total = np.full(len(correct), correct.shape[1])
+        else:
+            n_rows, total = (weights > 0).sum(axis=1), weights.sum(axis=1)
+        accuracies = np.average(correct, axis=1, weights=weights)
         return [
-            Metrics(float(loss), compute_cost(float(loss), float(weight), float(norm)), float(accuracy), n)
-            for loss, accuracy, weight, norm in zip(losses, accuracies, l2, squared_norms, strict=True)
+            Metrics(float(loss), compute_cost(float(loss), float(decay), float(norm)), float(accuracy), int(n))
+            for loss, accuracy, decay, norm, n in zip(
+                self.losses / total, accuracies, l2, squared_norms, n_rows, strict=True
+            )
         ]
+
+
+def find_correct(scores: Array, y: Array) -> Array:
+    """Whether each row is answered rightly, (..., n) bool, by scores (..., n, K).
+
+    With one label a row, (n,): its score is the highest. With several, (n, K): the scores above 0 are its labels'.
+    """
+    if y.ndim == 2:
+        return np.asarray(((scores > 0) == (y > 0)).all(axis=-1))
+    return np.asarray(scores.argmax(axis=-1) == y)
