@@ -117,7 +117,7 @@ class BankTraining:
         self.seconds = 0.0
         self.splits = splits
         self.options = options
-        self._order = make_batch_order(bank.recipes[0], bank.n_classes, bank.weights.shape[1])
+        self.order = make_batch_order(bank.recipes[0], bank.n_classes, bank.weights.shape[1])
         self._measured: dict[int, Measured] = {}
         if options.keeper and (state := options.keeper.load(bank.recipes)):
             self.take_up(state)
@@ -187,7 +187,7 @@ class BankTraining:
         self.bank.weights[:], self.bank.bias[:] = state.weights, state.bias
         # The generators' states need no keeping: the draws of the epochs behind it are drawn again, in milliseconds.
         for _ in range(state.epoch - self.epoch):
-            self._order.draw_epoch(len(self.splits.train))
+            self.order.draw_epoch(len(self.splits.train))
         self.epoch, self.seconds = state.epoch, state.seconds
         self.alive, self.histories = list(state.alive), [list(rows) for rows in state.histories]
         self._measured.clear()
@@ -236,7 +236,7 @@ class BankTraining:
         self.epoch += 1
         rates = np.array([recipe.compute_rate(self.epoch) for recipe in engine.bank.recipes])
         rows = self.splits.train
-        engine.run_epoch(rows, *self._order.draw_epoch(len(rows)), rates)
+        engine.run_epoch(rows, *self.order.draw_epoch(len(rows)), rates)
         for m in members:
             self._measured.pop(m, None)
         is_last = self.epoch == self.epochs and self.options.measure_last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,13 @@ class OneLayer:
     def predict(self, X: Array) -> Array:
         """Labels (n,), int64: the class of the highest score."""
         return np.asarray(self.compute_scores(X).argmax(axis=1))
+
+    def rescale(self, mean: Array, std: Array) -> OneLayer:
+        """The same scores of the same features, by weights of features that another mean and std (D,) standardise."""
+        weights = self.weights * (std / self.std)
+        bias = self.bias + self.weights @ ((mean - self.mean) / self.std)
+        dtype = self.weights.dtype
+        return replace(self, weights=weights.astype(dtype), bias=bias.astype(dtype), mean=mean, std=std)
 
     def check_shapes(self) -> None:
         """Raise ValueError if the parts do not fit together."""

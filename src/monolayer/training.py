@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from monolayer.audit.finding import Finding
 from monolayer.audit.learning_rate import TOO_HIGH, check_diverged
+from monolayer.data.dataset import Dataset
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.data.splits import Rows, Splits
-from monolayer.engine.bank import make_bank, resume_bank
+from monolayer.engine.bank import Bank, make_bank, resume_bank
 from monolayer.epochs import BankTraining, Measured, TrainOptions
 from monolayer.errors import BadInput
 from monolayer.evaluate.answers import Answers
@@ -178,32 +179,37 @@ def make_runs(training: BankTraining, splits: Splits) -> list[Run]:
     ]
 
 
+def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, str]) -> OneLayer:
+    """A member of a bank as a network of its own, where it stands."""
+    scaler = bank.get_scaler(member)
+    return OneLayer(
+        weights=bank.compute_weights(member),
+        bias=bank.bias[member :: bank.n_members].copy(),
+        mean=scaler.mean,
+        std=scaler.std,
+        loss=bank.recipes[member].loss,
+        class_names=dataset.class_names,
+        image_shape=dataset.image_shape,
+        metadata=metadata,
+    )
+
+
 def _make_run(
     training: BankTraining, member: int, history: tuple[EpochRow, ...], measured: Measured, splits: Splits
 ) -> Run:
-    bank, dataset = training.bank, splits.dataset
-    recipe = bank.recipes[member]
-    network = OneLayer(
-        weights=bank.compute_weights(member),
-        bias=bank.bias[member :: bank.n_members].copy(),
-        mean=bank.get_scaler(member).mean,
-        std=bank.get_scaler(member).std,
-        loss=recipe.loss,
-        class_names=dataset.class_names,
-        image_shape=dataset.image_shape,
-        metadata={
-            "recipe": recipe.to_json(),
-            "dataset": dataset.name,
-            "dataset_sha256": dataset.sha256,
-            "pixel_max": str(dataset.pixel_max),
-            "splits": splits.fingerprint,
-        },
-    )
+    dataset, recipe = splits.dataset, training.bank.recipes[member]
+    metadata = {
+        "recipe": recipe.to_json(),
+        "dataset": dataset.name,
+        "dataset_sha256": dataset.sha256,
+        "pixel_max": str(dataset.pixel_max),
+        "splits": splits.fingerprint,
+    }
     losses = [row.train_loss for row in history if row.train_loss is not None]
     ignorant = compute_ignorance(recipe.loss, dataset.n_classes)
     return Run(
         recipe=recipe,
-        network=network,
+        network=make_network(training.bank, member, dataset, metadata),
         history=history,
         evaluation=measured.metrics,
         seconds=training.seconds,

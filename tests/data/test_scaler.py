@@ -3,7 +3,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from monolayer.data.dataset import Dataset
-from monolayer.data.scaler import fit_scaler, fit_scalers
+from monolayer.data.scaler import compute_moments, fit_scaler
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
@@ -27,7 +27,7 @@ def test_a_large_mean_does_not_swallow_a_small_deviation():
 def test_a_float_that_does_not_vary_is_divided_by_one(value):
     dataset = Dataset(np.full((1001, 2), value, np.float32), np.arange(1001) % 2, ("a", "b"))
     train = dataset.split(test=1).train
-    for scaler in (fit_scaler(train), *fit_scalers(train, np.ones((1, 1000)))):
+    for scaler in (fit_scaler(train), *(m.make_scaler() for m in compute_moments(train, np.ones((1, 1000))))):
         np.testing.assert_array_equal(scaler.std, [1, 1])
 
 
@@ -36,9 +36,36 @@ def test_weightings_are_scikit_learns_and_rows_of_no_weight_are_not_there():
     X = (rng.standard_normal((1300, 5)) * [1, 10, 0.1, 1, 3] + [0, 5, 100, 1e4, 0]).astype(np.float32)
     rows = Dataset(X, np.arange(1300) % 2, ("a", "b")).split(test=100).train
     weights = np.stack([rng.integers(0, 4, 1200), np.arange(1200) < 700, np.ones(1200)]).astype(float)
-    for scaler, weight in zip(fit_scalers(rows, weights), weights, strict=True):
+    scalers = [moments.make_scaler() for moments in compute_moments(rows, weights)]
+    for scaler, weight in zip(scalers, weights, strict=True):
         expected = StandardScaler().fit(X[:1200].astype(np.float64), sample_weight=weight)
         np.testing.assert_allclose(scaler.mean, expected.mean_, rtol=1e-10)
         np.testing.assert_allclose(scaler.std, expected.scale_, rtol=1e-9)
     alone = fit_scaler(Dataset(X[:700], np.arange(700) % 2, ("a", "b"), test=rows.dataset).split().train)
-    np.testing.assert_allclose(fit_scalers(rows, weights)[1].std, alone.std, rtol=1e-9)
+    np.testing.assert_allclose(scalers[1].std, alone.std, rtol=1e-9)
+
+
+def test_lots_of_rows_merge_to_what_they_are_together():
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((500, 3)) * [1, 0, 5] + [1e5, 7, 0]).astype(np.float64)
+    rows = Dataset(X, np.arange(500) % 2, ("a", "b")).split(test=1).train
+    lots = np.zeros((3, 499))
+    lots[0, :100], lots[1, 100:130], lots[2, 130:] = 1, 2.5, 1
+    first, second, third = compute_moments(rows, lots)
+    merged, together = first.merge(second).merge(third), compute_moments(rows, lots.sum(axis=0, keepdims=True))[0]
+    np.testing.assert_allclose(merged.n, together.n)
+    np.testing.assert_allclose(merged.mean, together.mean, rtol=1e-12)
+    np.testing.assert_allclose(merged.variance, together.variance, rtol=1e-8, atol=1e-20)
+    assert merged.make_scaler().std[1] == 1
+
+
+def test_a_feature_that_does_not_vary_on_one_fold_is_divided_by_one_there():
+    X = np.zeros((1000, 2), np.float32)
+    X[::7, 0] = 3.3
+    X[:, 1] = 1e4
+    X[3, 1] = 9e3
+    rows = Dataset(X, np.arange(1000) % 2, ("a", "b")).split(test=1).train
+    weights = np.stack([X[:999, 0] == 0, X[:999, 1] == 1e4, np.ones(999)]).astype(float)
+    scalers = [moments.make_scaler() for moments in compute_moments(rows, weights)]
+    assert [scaler.std[i] for scaler, i in zip(scalers, (0, 1), strict=False)] == [1, 1]
+    np.testing.assert_allclose(scalers[2].std, X[:999].astype(float).std(axis=0), rtol=1e-9)

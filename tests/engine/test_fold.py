@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monolayer.data.scaler import fit_scalers
+from monolayer.data.scaler import compute_moments
 from monolayer.engine.bank import make_bank
 from monolayer.engine.fold import Fold
 from monolayer.epochs import BankTraining, TrainOptions
@@ -18,7 +18,7 @@ QUICK = TrainOptions(train_every=0, val_every=0, measure_last=False)
 
 
 def make_folds(splits, weights):
-    scalers = fit_scalers(splits.train, np.asarray(weights, float))
+    scalers = [moments.make_scaler() for moments in compute_moments(splits.train, np.asarray(weights, float))]
     return [Fold(weight, scaler) for weight, scaler in zip(weights, scalers, strict=True)]
 
 

@@ -24,6 +24,7 @@ CODES = {
     "ML010": "Class imbalance and rare classes",
     "ML011": "Probabilities miscalibrated",
     "ML012": "No better than the most frequent class",
+    "ML013": "Weights shift the probabilities",
 }
 NOTHING = "Nothing to do."
 

@@ -62,3 +62,7 @@ LEAST_SIDE = 16
 # An evaluation above training is called implausible below this probability (as log10). One in a million: over all the
 # runs that somebody looks at in a year, chance alone should not raise it once.
 IMPLAUSIBLE_LOG10_P = -6.0
+
+# Weights that move more than this share of the rows between classes are told: a share of 50 % read as 52 % is within
+# what a reliability diagram of some thousand rows cannot show; more shows.
+SHIFTED_SHARE = 0.02

@@ -14,6 +14,8 @@ from monolayer.errors import BadData
 Array = npt.NDArray[Any]
 # 512 rows of float64 are 12 MiB for CIFAR-10: small enough to stay in cache, and nothing is held as a whole.
 BLOCK = 512
+# Where a feature does not vary for some weighting, the difference of two sums leaves their rounding: below this share.
+CANCELLED = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +29,34 @@ class Scaler:
 
     mean: Array
     std: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What a scaler is made of, so that rows can be added later.
+
+    Args:
+        n: number of rows, or the sum of their weights.
+        mean: (D,) float64.
+        variance: (D,) float64, divided by n.
+    """
+
+    n: float
+    mean: Array
+    variance: Array
+
+    def make_scaler(self) -> Scaler:
+        """The scaler of these rows."""
+        # A float that does not vary has a variance of what n additions round off (scikit-learn's bound), not of 0.
+        std, rounding = np.sqrt(self.variance), self.n * np.finfo(np.float64).eps * np.abs(self.mean)
+        return Scaler(self.mean, np.where(std > rounding, std, 1.0))
+
+    def merge(self, other: Moments) -> Moments:
+        """The moments of both lots of rows together (Chan, Golub and LeVeque 1983)."""
+        n, difference = self.n + other.n, other.mean - self.mean
+        share = other.n / n
+        within = (1 - share) * self.variance + share * other.variance
+        return Moments(n, self.mean + share * difference, within + share * (1 - share) * difference**2)
 
 
 def fit_scaler(rows: Rows) -> Scaler:
@@ -47,11 +77,11 @@ def fit_scaler(rows: Rows) -> Scaler:
     for block in rows.iterate_blocks(BLOCK):
         deviation = block - mean
         squares += np.einsum("nd,nd->d", deviation, deviation)
-    return _make_scaler(mean, squares / n, n)
+    return Moments(n, mean, squares / n).make_scaler()
 
 
-def fit_scalers(rows: Rows, sample_weights: Array) -> list[Scaler]:
-    """Weighted mean and standard deviation for each of several weightings of the rows, in the same two passes.
+def compute_moments(rows: Rows, sample_weights: Array) -> list[Moments]:
+    """Weighted mean and variance for each of several weightings of the rows, in the same two passes.
 
     Args:
         rows: n of them.
@@ -60,13 +90,16 @@ def fit_scalers(rows: Rows, sample_weights: Array) -> list[Scaler]:
     Raises:
         BadData: if a value is not finite; the text names the feature.
     """
-    weights = sample_weights / sample_weights.sum(axis=1, keepdims=True)
+    totals = sample_weights.sum(axis=1)
+    weights = sample_weights / totals[:, None]
     means = _sum_weighted(rows, weights, 0.0, 1)
     _check_finite(means.sum(axis=0), rows)
     # Around one centre that is within some deviations of every mean, so what is taken away below is no large part.
     centre = means.mean(axis=0)
-    variances = _sum_weighted(rows, weights, centre, 2) - (means - centre) ** 2
-    return [_make_scaler(*found, len(rows)) for found in zip(means, variances.clip(0), strict=True)]
+    second, shifts = _sum_weighted(rows, weights, centre, 2), means - centre
+    variances = second - shifts**2
+    variances[variances <= CANCELLED * (second + np.abs(means * shifts))] = 0
+    return [Moments(*found) for found in zip(totals.tolist(), means, variances, strict=True)]
 
 
 def _sum_weighted(rows: Rows, weights: Array, centre: Array | float, power: int) -> Array:
@@ -81,9 +114,3 @@ def _check_finite(mean: Array, rows: Rows) -> None:
     if not np.isfinite(mean).all():
         feature = int(np.flatnonzero(~np.isfinite(mean))[0])
         raise BadData(f"{rows.dataset.name}: feature {feature} of the training rows holds a value that is not finite.")
-
-
-def _make_scaler(mean: Array, variance: Array, n: int) -> Scaler:
-    # A float feature that does not vary has a variance of what n additions round off (scikit-learn's bound), not of 0.
-    std = np.sqrt(variance)
-    return Scaler(mean, np.where(std > n * np.finfo(np.float64).eps * np.abs(mean), std, 1.0))

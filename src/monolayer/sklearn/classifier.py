@@ -1,0 +1,434 @@
+"""OneLayerClassifier: a one-layer network with scikit-learn's habits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from monolayer.audit.class_weights import check_weights
+from monolayer.audit.finding import Finding
+from monolayer.audit.learning_rate import check_diverged
+from monolayer.data.dataset import Dataset
+from monolayer.data.scaler import Moments, Scaler, compute_moments
+from monolayer.data.splits import Splits
+from monolayer.engine.bank import Bank, make_bank, make_batch_order, resume_bank
+from monolayer.engine.fold import Fold
+from monolayer.engine.numpy_engine import open_numpy_engine
+from monolayer.engine.threads import count_cores
+from monolayer.epochs import BankTraining, TrainOptions
+from monolayer.errors import BadInput
+from monolayer.history import HISTORY_COLUMNS
+from monolayer.losses import compute_ignorance, compute_sigmoid
+from monolayer.network import OneLayer
+from monolayer.recipe import FIELDS, Recipe
+from monolayer.sklearn import reading
+from monolayer.sklearn.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from monolayer.sklearn.patience import Best
+from monolayer.sklearn.reading import Targets
+from monolayer.stable_rate import compute_stable_rate
+from monolayer.training import check_recipe, make_network
+
+Array = npt.NDArray[Any]
+SEEDS = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """All that training takes, read and checked.
+
+    Args:
+        splits: training rows, and validation rows where there are any.
+        targets: of the training rows.
+        moments: of the features, weighted by the sample weights.
+        sample_weight: (n,), with the classes' weights multiplied in.
+        findings: what was noticed about the weights.
+    """
+
+    splits: Splits
+    targets: Targets
+    moments: Moments
+    sample_weight: Array
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def n_scores(self) -> int:
+        """How many scores a row has."""
+        return self.targets.n_scores
+
+
+class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """One layer, scores = W x + b, trained by mini-batch gradient descent with softmax cross-entropy or K sigmoids.
+
+    The parameters are the fields of :class:`monolayer.Recipe`, and some that are scikit-learn's habits. Features in
+    float64, float32, float16 and uint8 stay what they are, memory-mapped or not: they are never copied as a whole.
+
+    Args:
+        loss: ``cross_entropy``, or ``multiple_bce``: a sigmoid a class (one sigmoid for two classes), which can also
+            learn several labels a row, y being an indicator matrix (n, K).
+        learning_rate: step size; ``auto`` takes what the features bear, 1 / their largest curvature (see
+            ``monolayer.stable_rate``), kept as ``learning_rate_``.
+        l2: weight of sum(W**2) in the cost, W being the weights of standardised features.
+        batch_size: rows in a mini-batch.
+        epochs: passes over the rows.
+        schedule: learning rate by epoch: ``constant``, ``step:EVERY:FACTOR``, ``exponential:FACTOR``, ``cosine``.
+        flip: probability that an image is mirrored each time it is met; needs ``image_shape``.
+        init_std: standard deviation of the weights at the start.
+        seed: of the weights and of the order of the batches.
+        dtype: ``float32`` or ``float64``, of weights and arithmetic; ``auto``: float64 for float64 features.
+        standardize: whether features are standardised by mean and deviation of the rows of ``fit``, within the
+            arithmetic.
+        class_weight: None, ``balanced``, or a dictionary label -> weight; multiplied into the sample weights.
+        early_stopping: whether to end when the loss on ``X_val`` has not fallen for ``patience`` epochs, and to go back
+            to the epoch where it was lowest.
+        patience: epochs.
+        train_every: evaluate the training rows after every so many epochs, for ``history_``; 0: after the last only.
+        warm_start: whether ``fit`` goes on from the weights that are there.
+        image_shape: (channels, height, width) where a row is an image.
+        random_state: where it is given, the seed is drawn from it (None: ``seed`` is the seed).
+
+    Attributes:
+        classes_: (K,) labels.
+        coef_: (K, D), or (1, D) for two classes, of the features as they come.
+        intercept_: (K,) or (1,).
+        network_: the :class:`monolayer.OneLayer`, which can be saved and exported.
+        history_: a column by name, a value an epoch; ``pandas.DataFrame(history_)`` is a table.
+        learning_rate_: the rate before the schedule.
+        n_iter_: epochs done.
+        best_epoch_: the epoch whose weights these are, with ``early_stopping``.
+        findings_: what was noticed, such as ML013: weights that shift the probabilities.
+        n_features_in_, feature_names_in_: as scikit-learn has them.
+
+    Rows of ``sample_weight`` 0 are not there: batches are cut from all rows, and such rows left out of them. The other
+    weights multiply their rows' gradients, divided by the mean weight. Where one batch holds all rows, fitting with
+    whole weights is fitting the rows repeated; smaller batches are other batches then, and the result is near it.
+
+    ``multiple_bce`` answers ``predict_proba`` with its sigmoids divided by their sum, so that a row's probabilities sum
+    to 1, and with the sigmoids themselves where rows have several labels.
+    """
+
+    def __init__(  # noqa: PLR0913 - scikit-learn reads an estimator's parameters off these arguments
+        self,
+        *,
+        loss: str = "cross_entropy",
+        learning_rate: float | str = "auto",
+        l2: float = 0.0,
+        batch_size: int = 100,
+        epochs: int = 40,
+        schedule: str = "constant",
+        flip: float = 0.0,
+        init_std: float = 0.01,
+        seed: int = 42,
+        dtype: str = "auto",
+        standardize: bool = True,
+        class_weight: Any = None,
+        early_stopping: bool = False,
+        patience: int = 5,
+        train_every: int = 0,
+        warm_start: bool = False,
+        image_shape: tuple[int, int, int] | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.loss = loss
+        self.learning_rate = learning_rate
+        self.l2 = l2
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.schedule = schedule
+        self.flip = flip
+        self.init_std = init_std
+        self.seed = seed
+        self.dtype = dtype
+        self.standardize = standardize
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.train_every = train_every
+        self.warm_start = warm_start
+        self.image_shape = image_shape
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self.loss == "multiple_bce"
+        return tags
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
+        """Learn from X (n, D) and y (n,) labels, or (n, K) 0 and 1.
+
+        Args:
+            X: features.
+            y: labels.
+            sample_weight: (n,), 0 or above.
+            X_val: features of validation rows, measured after each epoch.
+            y_val: their labels.
+
+        Raises:
+            ValueError: if the rows or parameters are not as they should be; the text says which.
+        """
+        X, y = reading.read_rows(self, X, y, reset=True)
+        weights = reading.read_weights(sample_weight, X)
+        targets = reading.read_targets(y, self.loss, present=weights > 0)
+        problem = self.read_problem(X, targets, weights, self._read_val(X_val, y_val, targets))
+        recipe = self.make_recipe(problem)
+        best = self._choose_best(problem)
+        training = BankTraining(self._make_bank(recipe, problem), problem.splits, TrainOptions(self.train_every))
+        tasks = FitTasks(self, recipe.epochs, X=X, y=y, metadata={"sample_weight": sample_weight})
+        self._train(training, problem, tasks, best)
+        self._keep(training, problem, best)
+        tasks.end()
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """One pass over these rows in mini-batches: a step for each ``batch_size`` of them.
+
+        A first call begins as ``fit`` does; later ones go on, with the schedule's rate for as many epochs as there were
+        calls. Features are standardised by all rows so far: the weights are rewritten for the new mean and deviation,
+        which does not change what the network says. ``epochs`` calls with all rows do what ``fit`` does.
+
+        Args:
+            X: features (n, D).
+            y: labels (n,), or (n, K) 0 and 1.
+            classes: all labels that there will ever be; asked for at the first call, unless rows have several labels.
+            sample_weight: (n,), 0 or above; divided by the mean of this call's.
+
+        Raises:
+            ValueError: as ``fit`` does; if the first call has no classes; if ``class_weight`` is ``balanced``.
+        """
+        is_first = not hasattr(self, "network_")
+        if self.class_weight == "balanced":
+            raise BadInput("class_weight='balanced' needs all rows at once; give partial_fit a dictionary of weights.")
+        X, y = reading.read_rows(self, X, y, reset=is_first)
+        weights = reading.read_weights(sample_weight, X)
+        targets = reading.read_targets(y, self.loss, self._choose_classes(y, classes, is_first))
+        problem = self.read_problem(X, targets, weights)
+        recipe = self.make_recipe(problem, None if is_first else self.learning_rate_)
+        if is_first:
+            start = make_network(self._make_bank(recipe, problem), 0, problem.splits.dataset, {})
+            self.adopt(start, problem, recipe, 0)
+            self._order = make_batch_order(recipe, problem.n_scores, X.shape[1])
+        else:
+            problem = replace(problem, moments=self._moments.merge(problem.moments))
+        bank = self._take_up(recipe, problem)
+        self._step(bank, problem)
+        self.adopt(
+            make_network(bank, 0, problem.splits.dataset, self.network_.metadata), problem, recipe, self.n_iter_ + 1
+        )
+        return self
+
+    def decision_function(self, X: Any) -> Array:
+        """Scores (n, K); (n,) for two classes, above 0 where it is the second."""
+        scores = self._compute_scores(X)
+        if scores.shape[1] == 1 and not self._is_multi_label:
+            return scores[:, 0]
+        return np.asarray(scores[:, 1] - scores[:, 0]) if self._is_binary_softmax else scores
+
+    def predict(self, X: Any) -> Array:
+        """Labels (n,): the class of the highest score; of several labels a row (n, K), those whose score is above 0."""
+        scores = self.decision_function(X)
+        if self._is_multi_label:
+            return (scores > 0).astype(int)
+        return np.asarray(self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)])
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities (n, K), in the order of ``classes_``."""
+        scores = self._compute_scores(X)
+        if self._is_multi_label:
+            return compute_sigmoid(scores)
+        if scores.shape[1] == 1:
+            p = compute_sigmoid(scores)
+            return np.hstack([1 - p, p])
+        if self.loss == "multiple_bce":  # sigmoids over their sum, by their logarithms, which do not vanish
+            scores = -np.logaddexp(0, -scores)
+        scores -= scores.max(axis=1, keepdims=True)
+        p = np.exp(scores, out=scores)
+        p /= p.sum(axis=1, keepdims=True)
+        return np.asarray(p)
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of :meth:`predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.predict_proba(X)))
+
+    @property
+    def coef_(self) -> Array:
+        """Weights of the features as they come: (K, D), or (1, D) for two classes."""
+        coef = self.network_.weights / self.network_.std
+        return np.asarray((coef[1] - coef[0])[None] if self._is_binary_softmax else coef)
+
+    @property
+    def intercept_(self) -> Array:
+        """What is added to X @ coef_.T: (K,), or (1,) for two classes."""
+        network = self.network_
+        bias = network.bias - network.weights @ (network.mean / network.std)
+        return np.asarray((bias[1] - bias[0])[None] if self._is_binary_softmax else bias)
+
+    def make_recipe(self, problem: Problem, rate: float | None = None) -> Recipe:
+        """The recipe that the parameters ask for on these rows; ``rate``: what ``auto`` was found to be before."""
+        fields = {name: getattr(self, name) for name in FIELDS}
+        if fields["dtype"] == "auto":
+            fields["dtype"] = "float64" if problem.splits.dataset.X.dtype == np.float64 else "float32"
+        if self.random_state is not None:
+            fields["seed"] = int(check_random_state(self.random_state).randint(SEEDS))
+        is_auto = isinstance(self.learning_rate, str)
+        if is_auto and self.learning_rate != "auto":
+            raise BadInput(f"learning_rate is {self.learning_rate!r}; accepted are a number above 0 and 'auto'.")
+        recipe = Recipe.from_dict({**fields, "learning_rate": 1.0} if is_auto else fields)
+        if is_auto:
+            rate = rate or compute_stable_rate(
+                problem.splits.train,
+                problem.sample_weight,
+                self._make_scaler(problem.moments),
+                recipe,
+                problem.n_scores,
+            )
+            recipe = recipe.replace(learning_rate=rate)
+        recipe = recipe.replace(batch_size=min(recipe.batch_size, len(problem.splits.train)))
+        check_recipe(recipe, problem.splits)
+        return recipe
+
+    def read_problem(self, X: Array, targets: Targets, weights: Array, val: Dataset | None = None) -> Problem:
+        """All that training takes: weights (n,) are the sample weights."""
+        splits = reading.make_splits(reading.make_dataset(X, targets, self.image_shape), val)
+        return self.weigh(Problem(splits, targets, compute_moments(splits.train, weights[None])[0], weights))
+
+    def weigh(self, problem: Problem) -> Problem:
+        """The problem with the classes' weights multiplied in, and what was noticed about that."""
+        targets, weights = problem.targets, problem.sample_weight
+        by_class = reading.weigh_classes(self.class_weight, targets, weights)
+        if targets.is_multi_label:
+            return problem
+        y = targets.y.ravel()
+        weighted = weights * by_class[y]
+        return replace(
+            problem, sample_weight=weighted, findings=(check_weights(y, weights, weighted, targets.classes),)
+        )
+
+    def make_fold(self, problem: Problem) -> Fold:
+        """The weights and the scaler that the parameters ask for."""
+        return Fold(problem.sample_weight, self._make_scaler(problem.moments))
+
+    def adopt(self, network: OneLayer, problem: Problem, recipe: Recipe, n_epochs: int) -> Self:
+        """Take a network that was trained on this problem as what ``fit`` has learnt."""
+        for name, value in self._describe(network, problem, n_epochs).items():
+            setattr(self, name, value)
+        self.learning_rate_, self._moments, self.findings_ = recipe.learning_rate, problem.moments, problem.findings
+        return self
+
+    @property
+    def _is_binary_softmax(self) -> bool:
+        return len(self.network_.bias) == 2 and not self._is_multi_label
+
+    def _compute_scores(self, X: Any) -> Array:
+        check_is_fitted(self)
+        with np.errstate(all="ignore"):  # a network that diverged answers too
+            scores: Array = self.network_.compute_scores(reading.read_features(self, X))
+            return scores
+
+    def _make_scaler(self, moments: Moments) -> Scaler:
+        if self.standardize:
+            return moments.make_scaler()
+        return Scaler(np.zeros_like(moments.mean), np.ones_like(moments.mean))
+
+    def _read_val(self, X_val: Any, y_val: Any, targets: Targets) -> Dataset | None:
+        if (X_val is None) != (y_val is None):
+            raise BadInput(
+                f"{'X_val' if X_val is None else 'y_val'} is missing: validation takes both X_val and y_val."
+            )
+        if X_val is None:
+            return None
+        X_val, y_val = reading.read_rows(self, X_val, y_val, reset=False)
+        val = reading.read_targets(y_val, self.loss, targets.classes)
+        if val.y.shape[1:] != targets.y.shape[1:]:
+            raise BadInput(f"y_val has shape {np.shape(y_val)}, which does not go with y.")
+        return reading.make_dataset(X_val, val, self.image_shape)
+
+    def _choose_best(self, problem: Problem) -> Best | None:
+        if not self.early_stopping:
+            return None
+        if problem.splits.val is None:
+            raise BadInput("early_stopping needs validation rows: fit(X, y, X_val=..., y_val=...).")
+        return Best(self.patience)
+
+    def _choose_classes(self, y: Any, classes: Any, is_first: bool) -> Array | None:
+        """The classes of a partial_fit."""
+        if type_of_target(y) == "multilabel-indicator":
+            return None
+        if is_first and classes is None:
+            raise BadInput("classes is missing: the first call of partial_fit takes all labels that there will be.")
+        if is_first:
+            return np.unique(classes)
+        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise BadInput(f"classes are {list(np.unique(classes))!r}, but the first call had {list(self.classes_)!r}.")
+        return np.asarray(self.classes_)
+
+    def _make_bank(self, recipe: Recipe, problem: Problem) -> Bank:
+        """A bank of one, at its start or, with a warm start, where the last fit has come to."""
+        if self.warm_start and hasattr(self, "network_"):
+            if not np.array_equal(self.classes_, problem.targets.classes):
+                raise BadInput("warm_start goes on with the classes that there were; fit a new estimator for others.")
+            return self._take_up(recipe, problem)
+        fold = self.make_fold(problem)
+        return make_bank([recipe], fold.scaler, problem.n_scores, _leave_out_plain(fold))
+
+    def _take_up(self, recipe: Recipe, problem: Problem) -> Bank:
+        """A bank of one that says what the network says, by the scaler of this problem."""
+        fold = self.make_fold(problem)
+        network = self.network_.rescale(fold.scaler.mean, fold.scaler.std)
+        return replace(resume_bank([recipe], [network]), folds=_leave_out_plain(fold))
+
+    def _train(self, training: BankTraining, problem: Problem, tasks: FitTasks, best: Best | None) -> None:
+        """All epochs, with a stop between any two where somebody watches or waits for one."""
+        dataset = problem.splits.dataset
+        step = 1 if tasks.is_watched or best else training.epochs
+        while training.can_go_on(training.epochs):
+            is_asked = tasks.run(
+                "epoch",
+                lambda: training.run(training.epoch + step),
+                lambda: self._describe(make_network(training.bank, 0, dataset, {}), problem, training.epoch),
+            )
+            if (best and best.is_over(training)) or is_asked:
+                break
+
+    def _keep(self, training: BankTraining, problem: Problem, best: Best | None) -> None:
+        """The fitted attributes, from where the training stands."""
+        history, recipe, dataset = training.collect_histories()[0], training.bank.recipes[0], problem.splits.dataset
+        if best:
+            best.restore(training)
+            self.best_epoch_ = best.epoch
+        network = make_network(training.bank, 0, dataset, {"recipe": recipe.to_json()})
+        self.adopt(network, problem, recipe, training.epoch)
+        self._order = training.order
+        self.history_ = {name: [getattr(row, name) for row in history] for name in HISTORY_COLUMNS}
+        losses = [row.train_loss for row in history if row.train_loss is not None]
+        diverged = check_diverged(recipe, losses, compute_ignorance(recipe.loss, problem.n_scores))
+        self.findings_ = (*diverged, *problem.findings)
+
+    def _step(self, bank: Bank, problem: Problem) -> None:
+        """One pass over the rows, at the rate of as many epochs as there were calls."""
+        recipe, rows = bank.recipes[0], problem.splits.train
+        rates = np.array([recipe.compute_rate(min(self.n_iter_ + 1, recipe.epochs))])
+        with open_numpy_engine(bank, self.image_shape, count_cores()) as engine:
+            engine.run_epoch(rows, *self._order.draw_epoch(len(rows)), rates)
+
+    def _describe(self, network: OneLayer, problem: Problem, n_epochs: int) -> dict[str, Any]:
+        """The fitted attributes that predicting needs."""
+        return {
+            "network_": network,
+            "classes_": problem.targets.classes,
+            "_is_multi_label": problem.targets.is_multi_label,
+            "n_features_in_": network.weights.shape[1],
+            "n_iter_": n_epochs,
+        }
+
+
+def _leave_out_plain(fold: Fold) -> tuple[Fold, ...]:
+    """No fold where every row weighs the same."""
+    return () if fold.is_mask and fold.sample_weight.all() else (fold,)

@@ -1,0 +1,145 @@
+"""Candidates and folds as members of banks: what FusedSearchCV trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Any
+
+import numpy.typing as npt
+
+from monolayer.data.scaler import compute_moments
+from monolayer.engine.bank import SHARED_FIELDS, make_bank
+from monolayer.engine.fold import Fold
+from monolayer.epochs import BankTraining, TrainOptions
+from monolayer.errors import BadInput
+from monolayer.network import OneLayer
+from monolayer.planning import MAX_ROWS
+from monolayer.recipe import Recipe
+from monolayer.sklearn import reading
+from monolayer.sklearn.classifier import OneLayerClassifier, Problem
+from monolayer.training import make_network
+
+Array = npt.NDArray[Any]
+# Members of one fold alone leave out the rows that it leaves out; members of several folds side by side pass over all
+# of them, a fourth more for five folds. That pays while a fold alone has fewer rows of weights than this: 120 rows
+# compute 110 billion operations a second, 600 rows 149 (see planning.MAX_ROWS).
+FEW_ROWS = 120
+QUIET = TrainOptions(train_every=0, val_every=0, measure_last=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One candidate on one fold.
+
+    Args:
+        place: the candidate, described, and the number of the fold.
+        recipe: what is trained.
+        fold: weights and scaler; one object for all members that share them.
+        problem: rows and targets; the targets are one object for all members that share them.
+    """
+
+    place: tuple[str, int]
+    recipe: Recipe
+    fold: Fold
+    problem: Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What a member has learnt: its network, and the seconds that were its share of its bank's."""
+
+    member: Member
+    network: OneLayer
+    seconds: float
+
+
+class Reader:
+    """Makes members of candidates and folds; what several share is made once.
+
+    Args:
+        X: features (n, D).
+        y: labels (n,) or (n, K).
+        weights: sample weights of each fold's training rows, (F, n); 0 for the others.
+    """
+
+    def __init__(self, X: Array, y: Array, weights: Array) -> None:
+        self._X, self._y, self._weights = X, y, weights
+        self._shared: dict[Any, Any] = {}
+
+    def make_member(self, estimator: OneLayerClassifier, place: tuple[str, int]) -> Member:
+        """This candidate on this fold.
+
+        Raises:
+            ValueError: if its parameters do not fit the rows.
+        """
+        if estimator.early_stopping:
+            raise BadInput("early_stopping is not accepted in a FusedSearchCV: its members train side by side.")
+        targets = self._share(("targets", estimator.loss), lambda: self._read_targets(estimator.loss))
+        weighting = (place[1], estimator.loss, repr(estimator.class_weight), estimator.image_shape)
+        problem = self._share(weighting, lambda: self._read_problem(estimator, targets, place[1]))
+        fold = self._share((*weighting, estimator.standardize), lambda: estimator.make_fold(problem))
+        return Member(place, estimator.make_recipe(problem), fold, problem)
+
+    def _read_targets(self, loss: str) -> reading.Targets:
+        return reading.read_targets(self._y, loss, present=(self._weights > 0).any(axis=0))
+
+    def _read_problem(self, estimator: OneLayerClassifier, targets: reading.Targets, split: int) -> Problem:
+        dataset = self._share(
+            ("splits", id(targets), estimator.image_shape),
+            lambda: reading.make_splits(reading.make_dataset(self._X, targets, estimator.image_shape)),
+        )
+        moments = self._share("moments", lambda: compute_moments(dataset.train, self._weights))
+        return estimator.weigh(Problem(dataset, targets, moments[split], self._weights[split]))
+
+    def _share(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._shared:
+            self._shared[key] = make()
+        return self._shared[key]
+
+
+def group_members(members: Sequence[Member]) -> list[list[Member]]:
+    """Banks: members that share their targets and SHARED_FIELDS, MAX_ROWS rows of weights at the most.
+
+    A bank's members are of one fold where these are enough, else of several.
+    """
+
+    def share(member: Member) -> tuple[Any, ...]:
+        return id(member.problem.splits), *(getattr(member.recipe, name) for name in SHARED_FIELDS)
+
+    banks = []
+    for _, group in groupby(sorted(members, key=share), key=share):
+        banks += _divide(sorted(group, key=lambda member: member.place[1]))
+    return banks
+
+
+def _divide(group: list[Member]) -> list[list[Member]]:
+    K = group[0].problem.n_scores
+    by_fold = [list(part) for _, part in groupby(group, key=lambda member: id(member.fold))]
+    lots = by_fold if K * max(map(len, by_fold)) >= FEW_ROWS else [group]
+    size = max(1, MAX_ROWS // K)
+    banks = []
+    for lot in lots:
+        n_banks = -(-len(lot) // size)
+        cuts = [round(i * len(lot) / n_banks) for i in range(n_banks + 1)]
+        # Members of one loss side by side: see Bank.group_by_loss.
+        banks += [sorted(lot[a:b], key=lambda member: member.recipe.loss) for a, b in pairwise(cuts)]
+    return banks
+
+
+def open_training(members: Sequence[Member]) -> BankTraining:
+    """A bank of these members at its start."""
+    first = members[0]
+    recipes, folds = zip(*((member.recipe, member.fold) for member in members), strict=True)
+    bank = make_bank(recipes, first.fold.scaler, first.problem.n_scores, folds)
+    return BankTraining(bank, first.problem.splits, QUIET)
+
+
+def collect(members: Sequence[Member], training: BankTraining) -> list[Learnt]:
+    """What each member has learnt."""
+    dataset, seconds = training.splits.dataset, training.seconds / len(members)
+    return [
+        Learnt(member, make_network(training.bank, place, dataset, {"recipe": member.recipe.to_json()}), seconds)
+        for place, member in enumerate(members)
+    ]
