@@ -9,7 +9,7 @@ from monolayer.sklearn import FusedSearchCV, OneLayerClassifier
     [
         OneLayerClassifier(),
         OneLayerClassifier(loss="multiple_bce"),
-        OneLayerClassifier(standardize=False, l2=0.001),
+        OneLayerClassifier(l2=0.001, schedule="cosine", dtype="float64", train_every=1),
         FusedSearchCV(OneLayerClassifier(), {"l2": [0.0, 0.01]}, cv=2),
     ]
 )

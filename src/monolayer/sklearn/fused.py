@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.scaler import compute_moments
@@ -83,7 +84,7 @@ class Reader:
         return Member(place, estimator.make_recipe(problem), fold, problem)
 
     def _read_targets(self, loss: str) -> reading.Targets:
-        return reading.read_targets(self._y, loss, present=(self._weights > 0).any(axis=0))
+        return reading.read_targets(self._y, loss, present=np.asarray(self._weights.any(axis=0)))
 
     def _read_problem(self, estimator: OneLayerClassifier, targets: reading.Targets, split: int) -> Problem:
         dataset = self._share(
