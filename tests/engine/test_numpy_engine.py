@@ -127,3 +127,15 @@ def test_mirroring_turns_every_line_of_every_channel_and_only_the_chosen_rows():
         expected[row] = X[row].reshape(3, 5, 7)[:, :, ::-1].reshape(-1)
     _mirror(X, np.array([True, False, True, False]), 7)
     np.testing.assert_array_equal(X, expected)
+
+
+@pytest.mark.parametrize("split_seed", [None, 3])
+@pytest.mark.parametrize("buffer", ["block:4:6", "block:7:1", "block:500:1"])
+def test_with_a_block_shuffle_a_run_is_the_loop_over_its_parts(buffer, split_seed):
+    dataset = make_dataset(101, 624, 4, image_shape=(3, 13, 16))
+    splits = dataset.split(20, seed=split_seed)
+    recipe = Recipe("cross_entropy", 0.02, 0.01, 10, 2, flip=0.5, dtype="float64", shuffle=buffer)
+    run, rows = train(splits, recipe, options=QUICK), splits.train
+    W, b, _ = plain_loop.train(dataset.X[rows.index], rows.y, 4, recipe, dataset.image_shape)
+    np.testing.assert_allclose(run.network.weights, W, atol=1e-12)
+    np.testing.assert_allclose(run.network.bias, b, atol=1e-12)

@@ -28,6 +28,7 @@ L2 = Annotated[float, typer.Option(help="Weight of the sum of squared weights in
 BatchSize = Annotated[int, typer.Option(help="Examples in a mini-batch.")]
 Epochs = Annotated[int, typer.Option(help="Passes over the training rows.")]
 Schedule = Annotated[str, typer.Option(help="constant, step:EVERY:FACTOR, exponential:FACTOR or cosine[:FLOOR].")]
+Shuffle = Annotated[str, typer.Option(help="full, or block:ROWS:BLOCKS (or block) for features larger than memory.")]
 Flip = Annotated[float, typer.Option(help="Probability that an image is mirrored each time it is met.")]
 InitStd = Annotated[float, typer.Option(help="Standard deviation of the weights at the start.")]
 Seed = Annotated[int, typer.Option(help="Seed of the weights and of the order of the batches.")]

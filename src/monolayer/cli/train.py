@@ -37,6 +37,7 @@ def train(
     init_std: opt.InitStd = 0.01,
     seed: opt.Seed = 42,
     dtype: opt.Dtype = "float32",
+    shuffle: opt.Shuffle = "full",
     train_size: opt.TrainSize = None,
     val_size: opt.ValSize = None,
     test_size: opt.TestSize = None,

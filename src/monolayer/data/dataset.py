@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.data.mapped import count_rows, give_back
 from monolayer.errors import BadData
 
 if TYPE_CHECKING:
@@ -93,8 +94,10 @@ def compute_sha256(X: Array, y: Array, test: Dataset | None = None) -> str:
     parts = [(X, y)] if test is None else [(X, y), (test.X, test.y)]
     for features, labels in parts:
         digest.update(f"{features.dtype.name}{features.shape}".encode())
-        for start in range(0, len(features), 4096):
-            digest.update(np.ascontiguousarray(features[start : start + 4096]).data)
+        stride = count_rows(features)
+        for start in range(0, len(features), stride):
+            digest.update(np.ascontiguousarray(features[start : start + stride]).data)
+            give_back(features)
         digest.update(labels.astype("<i8").data)
     return digest.hexdigest()
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.dataset import Dataset
+from monolayer.data.mapped import count_rows, give_back
 from monolayer.errors import BadInput
 
 Array = npt.NDArray[Any]
@@ -43,6 +44,10 @@ class Rows:
         """Labels, (n,) int64."""
         return np.asarray(self.dataset.y[self.index], dtype=np.int64)
 
+    def take_labels(self, order: Array) -> Array:
+        """Labels at these positions, (n,) or (n, K) int64."""
+        return np.asarray(self.dataset.y[self.index[order]], dtype=np.int64)
+
     def locate(self) -> tuple[Array, Array | None]:
         """(X, positions): row i is X[positions[i]], or X[i] where positions is None. X is a view, never a copy."""
         # A plain array over the same memory: indexing a numpy.memmap costs some 30 microseconds more each time.
@@ -52,11 +57,25 @@ class Rows:
             return X[first : first + n], None
         return X, self.index
 
+    def read(self, order: Array) -> tuple[Array, Array]:
+        """(X, places): a copy in memory of the rows at these positions, and where in it they are, in their order.
+
+        The file is read forwards, each row once.
+        """
+        wanted, places = np.unique(self.index[order], return_inverse=True)
+        X = self.dataset.X.view(np.ndarray)[wanted]
+        give_back(self.dataset.X)
+        return X, places
+
     def iterate_blocks(self, size: int) -> Iterator[Array]:
         """The rows' features, (at most size, D), in order; a view where the rows lie side by side."""
         X, positions = self.locate()
+        stride = -(-count_rows(X) // size) * size
         for start in range(0, len(self), size):
             yield X[start : start + size] if positions is None else X[positions[start : start + size]]
+            if not (start + size) % stride:
+                give_back(X)
+        give_back(X)
 
 
 @dataclass(frozen=True)
