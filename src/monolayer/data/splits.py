@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.dataset import Dataset
-from monolayer.data.mapped import count_rows, give_back
+from monolayer.data.mapped import count_rows, give_back, read_rows
 from monolayer.errors import BadInput
 
 Array = npt.NDArray[Any]
@@ -63,9 +63,7 @@ class Rows:
         The file is read forwards, each row once.
         """
         wanted, places = np.unique(self.index[order], return_inverse=True)
-        X = self.dataset.X.view(np.ndarray)[wanted]
-        give_back(self.dataset.X)
-        return X, places
+        return read_rows(self.dataset.X, wanted), places
 
     def iterate_blocks(self, size: int) -> Iterator[Array]:
         """The rows' features, (at most size, D), in order; a view where the rows lie side by side."""
