@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -27,6 +29,17 @@ def test_scores_are_the_formula_and_predictions_their_maximum(network):
     np.testing.assert_allclose(network.compute_scores(X), expected, rtol=1e-4, atol=1e-3)
     np.testing.assert_array_equal(network.predict(X), network.compute_scores(X).argmax(axis=1))
     np.testing.assert_allclose(network.compute_probabilities(X).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_rows_are_divided_by_their_length_first_where_the_network_was_trained_so(network, tmp_path):
+    X = np.random.default_rng(1).integers(0, 255, (50, 4)).astype(np.uint8)
+    X[7] = 0
+    lengths = np.linalg.norm(X.astype(float), axis=1, keepdims=True)
+    normal = replace(network, normalize="l2")
+    expected = network.compute_scores(X / np.where(lengths > 0, lengths, 1))
+    np.testing.assert_allclose(normal.compute_scores(X), expected, rtol=1e-6)
+    normal.save(tmp_path / "network.safetensors")
+    assert OneLayer.load(tmp_path / "network.safetensors").normalize == "l2"
 
 
 def test_saved_and_loaded_is_the_same_network(network, tmp_path):

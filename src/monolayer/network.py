@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from monolayer.errors import BadData, BadInput
 from monolayer.files import pack_tensors, write_whole
+from monolayer.lengths import compute_lengths
 from monolayer.losses import get_loss
 
 Array = npt.NDArray[Any]
@@ -30,6 +31,7 @@ class OneLayer:
         loss: name of the loss that it was trained with, which says how scores become probabilities.
         class_names: K names.
         image_shape: (channels, height, width) where the features are an image, else None.
+        normalize: ``l2``: every row is divided by its length first, see :class:`monolayer.Dataset`; ``none``.
         metadata: words kept with the network, such as the recipe and the hash of its data.
     """
 
@@ -41,6 +43,7 @@ class OneLayer:
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    normalize: str = "none"
 
     def compute_scores(self, X: Array) -> Array:
         """Scores (n, K), in the weights' dtype, of features X (n, D) in the unit of the training data.
@@ -54,9 +57,12 @@ class OneLayer:
         scores = np.empty((len(X), len(self.bias)), self.weights.dtype)
         for start in range(0, len(X), BLOCK):
             # Centred in float64 a block at a time: right for any features, and never a copy of the whole.
-            z = ((X[start : start + BLOCK] - self.mean) / self.std).astype(self.weights.dtype)
+            z = ((self._normalise(X[start : start + BLOCK]) - self.mean) / self.std).astype(self.weights.dtype)
             scores[start : start + BLOCK] = z @ self.weights.T + self.bias
         return scores
+
+    def _normalise(self, X: Array) -> Array:
+        return X if self.normalize == "none" else np.asarray(X / compute_lengths(X)[:, None])
 
     def compute_probabilities(self, X: Array) -> Array:
         """Probabilities (n, K): softmax of the scores, or one sigmoid a class (which need not sum to one)."""
@@ -88,6 +94,7 @@ class OneLayer:
             "class_names": json.dumps(self.class_names),
             "image_shape": json.dumps(self.image_shape),
             "metadata": json.dumps(self.metadata, sort_keys=True),
+            **({} if self.normalize == "none" else {"normalize": self.normalize}),
         }
         tensors = {"weights": self.weights, "bias": self.bias, "mean": self.mean, "std": self.std}
         # Serialised here and written plainly: safetensors' own file writer makes files that only their owner can read.
@@ -111,6 +118,7 @@ class OneLayer:
                 class_names=tuple(json.loads(header["class_names"])),
                 image_shape=tuple(shape) if shape else None,
                 metadata=json.loads(header["metadata"]),
+                normalize=header.get("normalize", "none"),
             )
             network.check_shapes()
             return network

@@ -191,6 +191,7 @@ def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, 
         class_names=dataset.class_names,
         image_shape=dataset.image_shape,
         metadata=metadata,
+        normalize=dataset.normalize,
     )
 
 

@@ -1,5 +1,7 @@
 """The fast path against the slow, obvious oracle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -139,3 +141,21 @@ def test_with_a_block_shuffle_a_run_is_the_loop_over_its_parts(buffer, split_see
     W, b, _ = plain_loop.train(dataset.X[rows.index], rows.y, 4, recipe, dataset.image_shape)
     np.testing.assert_allclose(run.network.weights, W, atol=1e-12)
     np.testing.assert_allclose(run.network.bias, b, atol=1e-12)
+
+
+@pytest.mark.parametrize("shuffle", ["full", "block:7:3"])
+@pytest.mark.parametrize("features", ["uint8", "float16", "float32"])
+def test_rows_that_are_normalised_are_trained_on_as_if_they_had_been_divided_before(features, shuffle):
+    dataset = make_dataset(101, 624, 4, dtype=features)
+    normal = replace(dataset, normalize="l2", test=replace(dataset.test, normalize="l2"))
+    splits = normal.split(20, seed=3)
+    recipe = Recipe("cross_entropy", 0.02, 0.01, 10, 2, dtype="float64", shuffle=shuffle)
+    run, rows = train(splits, recipe, options=QUICK), splits.train
+    X = dataset.X.astype(np.float64)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    W, b, Z = plain_loop.train(X[rows.index], rows.y, 4, recipe)
+    np.testing.assert_allclose(run.network.weights, W, atol=1e-6)  # lengths are float32
+    expected = plain_loop.compute_mean_loss("cross_entropy", Z @ W.T + b, rows.y)
+    assert run.evaluation["train"].loss == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(run.network.compute_scores(dataset.X[rows.index]), Z @ W.T + b, atol=1e-4)
+    assert splits.fingerprint != dataset.split(20, seed=3).fingerprint

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.mapped import count_rows, give_back
-from monolayer.errors import BadData
+from monolayer.errors import BadData, BadInput
+from monolayer.lengths import NORMALIZATIONS, compute_lengths
 
 if TYPE_CHECKING:
     from monolayer.data.splits import Splits
@@ -35,6 +36,7 @@ class Dataset:
         test: the dataset's own test file, where it ships with one.
         known_sha256: what :attr:`sha256` is, where it is known.
         pixel_max: the value of a fully lit pixel, where rows are images.
+        normalize: ``l2``: every row is divided by its length wherever it is used, before anything else; ``none``.
 
     Raises:
         BadData: if shapes, dtypes or labels do not fit together.
@@ -49,6 +51,7 @@ class Dataset:
     test: Dataset | None = None
     known_sha256: str = ""
     pixel_max: float = 255.0
+    normalize: str = "none"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
@@ -61,6 +64,8 @@ class Dataset:
                 f"{self.name}: image_shape {self.image_shape} needs {int(np.prod(self.image_shape))} features a row, "
                 f"but X has {self.X.shape[1]}."
             )
+        if self.normalize not in NORMALIZATIONS:
+            raise BadInput(f"normalize is {self.normalize!r}; accepted are {' and '.join(NORMALIZATIONS)}.")
         if self.test is not None:
             _check_fit(self, self.test)
 
@@ -68,6 +73,20 @@ class Dataset:
     def sha256(self) -> str:
         """SHA-256 of the decoded content, see :func:`compute_sha256`; computed when it is first asked for."""
         return self.known_sha256 or compute_sha256(self.X, self.y, self.test)
+
+    @cached_property
+    def row_scales(self) -> Array | None:
+        """What each row is multiplied by, (n,) float32: 1 / its length; None without normalisation.
+
+        A row of zeros has no direction, and stays what it is. One pass over the file, when it is first asked for.
+        """
+        if self.normalize == "none":
+            return None
+        scales, stride = np.empty(len(self.X), np.float32), count_rows(self.X)
+        for start in range(0, len(self.X), stride):
+            scales[start : start + stride] = 1 / compute_lengths(self.X[start : start + stride])
+            give_back(self.X)
+        return scales
 
     @property
     def n_classes(self) -> int:
@@ -103,7 +122,7 @@ def compute_sha256(X: Array, y: Array, test: Dataset | None = None) -> str:
 
 
 def _check_fit(train: Dataset, test: Dataset) -> None:
-    for what in ("class_names", "image_shape", "pixel_max"):
+    for what in ("class_names", "image_shape", "pixel_max", "normalize"):
         if getattr(train, what) != getattr(test, what):
             raise BadData(f"{train.name}: the test file's {what} differ from the training file's.")
     if train.X.shape[1:] != test.X.shape[1:] or train.X.dtype != test.X.dtype:

@@ -13,6 +13,8 @@ Array = npt.NDArray[Any]
 LARGE = 256 * 2**20
 # Pages are given back after so many bytes of a pass.
 STRIDE = 64 * 2**20
+# A row that is touched may bring two megabytes of its neighbours with it.
+NEIGHBOURHOOD = 32
 
 
 def find_map(array: Array) -> mmap.mmap | None:
@@ -36,14 +38,14 @@ def give_back(array: Array) -> None:
 def read_rows(array: Array, index: Array) -> Array:
     """A copy in memory of these rows, (n, D); ``index`` rises."""
     rows, source = np.empty((len(index), *array.shape[1:]), array.dtype), array.view(np.ndarray)
-    # A row that is touched may bring two megabytes of its neighbourhood with it, so pages go back after a few.
-    step = max(1, count_rows(array) // 32)
+    step = count_rows(array, scattered=True)
     for start in range(0, len(index), step):
         rows[start : start + step] = source[index[start : start + step]]
         give_back(array)
     return rows
 
 
-def count_rows(array: Array) -> int:
-    """Rows (n, D) that are STRIDE bytes, at least 1."""
-    return max(1, STRIDE // max(1, int(array.shape[1]) * array.itemsize))
+def count_rows(array: Array, *, scattered: bool = False) -> int:
+    """Rows (n, D) after which a pass gives pages back: STRIDE bytes; fewer where they do not lie side by side."""
+    rows = STRIDE // max(1, int(array.shape[1]) * array.itemsize)
+    return max(1, rows // NEIGHBOURHOOD if scattered else rows)

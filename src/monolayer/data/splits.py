@@ -44,6 +44,12 @@ class Rows:
         """Labels, (n,) int64."""
         return np.asarray(self.dataset.y[self.index], dtype=np.int64)
 
+    @property
+    def scales(self) -> Array | None:
+        """What each row is multiplied by where it is used, (n,) float32; None without normalisation."""
+        scales = self.dataset.row_scales
+        return None if scales is None else scales[self.index]
+
     def take_labels(self, order: Array) -> Array:
         """Labels at these positions, (n,) or (n, K) int64."""
         return np.asarray(self.dataset.y[self.index[order]], dtype=np.int64)
@@ -66,9 +72,14 @@ class Rows:
         return read_rows(self.dataset.X, wanted), places
 
     def iterate_blocks(self, size: int) -> Iterator[Array]:
-        """The rows' features, (at most size, D), in order; a view where the rows lie side by side."""
+        """The rows' features, (at most size, D), in order; a view where they lie side by side, unless normalised."""
+        scales = self.scales
+        for start, block in zip(range(0, len(self), size), self._iterate_raw(size), strict=True):
+            yield block if scales is None else block * scales[start : start + size, None]
+
+    def _iterate_raw(self, size: int) -> Iterator[Array]:
         X, positions = self.locate()
-        stride = -(-count_rows(X) // size) * size
+        stride = -(-count_rows(X, scattered=positions is not None) // size) * size
         for start in range(0, len(self), size):
             yield X[start : start + size] if positions is None else X[positions[start : start + size]]
             if not (start + size) % stride:
@@ -108,6 +119,8 @@ class Splits:
     def fingerprint(self) -> str:
         """SHA-256 of the data and of which rows are for training, validation and test."""
         digest = hashlib.sha256(self.dataset.sha256.encode())
+        if self.dataset.normalize != "none":
+            digest.update(self.dataset.normalize.encode())
         for rows in (self.train, self.val, self._test):
             # With the number of rows, or two cuts of the same rows in another place would be the same bytes.
             index = np.zeros(0, "<i8") if rows is None else np.asarray(rows.index, "<i8")

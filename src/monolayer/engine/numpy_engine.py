@@ -59,11 +59,15 @@ EVALUATION_ROWS = 200
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """Where batches come from: X, the order to meet its rows in (None: as they lie), and which are mirrored."""
+    """Where batches come from: X and the order to meet its rows in (None: as they lie).
+
+    In that order: which are mirrored, and what each is multiplied by before anything else.
+    """
 
     X: Array
     order: Array | None
     mirrored: Array | None = None
+    scales: Array | None = None
 
 
 @dataclass(eq=False)
@@ -104,6 +108,8 @@ class Slab:
         self._fit(len(features))
         with np.errstate(all="ignore"):  # here and not around the loop: NumPy's error state is each thread's own
             np.multiply(features, self.inverse_std, out=self.batch[len(self.means) :])
+            if source.scales is not None:
+                self.batch[len(self.means) :] *= source.scales[batch, None]
             if len(self.weights) < FEW_ROWS:
                 np.matmul(self.batch, self.weights.T, out=self.scores.T)
             else:
@@ -197,10 +203,11 @@ class NumpyEngine:
                 self.bank.weights[:, slab.columns] = slab.compute_weights()
 
     def _open_source(self, rows: Rows, meeting: Meeting) -> _Source:
+        scales = None if rows.scales is None else rows.scales[meeting.order]
         if self._shuffle.buffer:
-            return _Source(*rows.read(meeting.order), meeting.mirrored)
+            return _Source(*rows.read(meeting.order), meeting.mirrored, scales)
         X, positions = rows.locate()
-        return _Source(X, meeting.order if positions is None else positions[meeting.order], meeting.mirrored)
+        return _Source(X, meeting.order if positions is None else positions[meeting.order], meeting.mirrored, scales)
 
     def _plan(self, order: Array, mirrored: Array | None) -> Meeting:
         batch_size = self.bank.recipes[0].batch_size
@@ -212,8 +219,8 @@ class NumpyEngine:
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K), a view that the next block overwrites; y (n,)."""
-        source, y = _Source(*rows.locate()), rows.y
-        stride = -(-count_rows(source.X) // EVALUATION_ROWS) * EVALUATION_ROWS
+        source, y = _Source(*rows.locate(), scales=rows.scales), rows.y
+        stride = -(-count_rows(source.X, scattered=source.order is not None) // EVALUATION_ROWS) * EVALUATION_ROWS
         for batch in _cut_batches(len(y), EVALUATION_ROWS):
             with np.errstate(all="ignore"):
                 self._each(lambda slab, batch=batch: slab.forward(source, batch))  # type: ignore[misc]
