@@ -1,0 +1,112 @@
+"""Every example of the site runs as it stands, each page as one session in a folder of its own."""
+
+import shlex
+import subprocess
+
+import numpy as np
+import pytest
+import typer
+from sybil.example import SybilFailure
+
+import monolayer.data.load
+from monolayer.cli.main import app
+from monolayer.data.dataset import Dataset
+from monolayer.data.sources.content import IMAGE_SHAPE
+from tests.contract.pages import DOCS, PAGES, Command, Interrupting, Shell, run_page, split_commands
+
+
+def make_stand_in(n_train=1400, n_test=200):
+    """Made images under the name of CIFAR-10: a page may name the real one and still run in a second."""
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(0, 255, (n_train + n_test, 3, 8, 8))
+    X = np.clip(coarse.repeat(4, axis=2).repeat(4, axis=3) + rng.normal(0, 9, (len(coarse), *IMAGE_SHAPE)), 0, 255)
+    X = X.reshape(len(X), -1).astype(np.uint8)
+    y = (X[:, :1024].mean(axis=1) // 8 % 10).astype(np.int64)
+    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    test = Dataset(X[n_train:], y[n_train:], names, "cifar10", IMAGE_SHAPE)
+    return Dataset(X[:n_train], y[:n_train], names, "cifar10", IMAGE_SHAPE, test=test)
+
+
+@pytest.fixture(scope="session")
+def stand_in():
+    return make_stand_in()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_the_page_runs(page, stand_in, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(monolayer.data.load, "load_cifar10", lambda *_, **__: stand_in)
+    monkeypatch.setenv("COLUMNS", "90")
+    for name in ("MONOLAYER_CACHE", "MONOLAYER_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    skipped = run_page(page, monkeypatch)
+    # PyTorch is the one thing that is not installed where the site is built.
+    assert all("torch" in block for block in skipped)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\n>>> 1 / 3\n0.36\n```\n",
+        "```python\n>>> print('a')\nb\n```\n",
+        "```console\n$ monolayer audit --train 45.18 --val 79.00:1000\nanother verdict\n```\n",
+        "```console\n$ monolayer train nothing\n```\n",
+        "```console\n$ monolayer train nothing\nmonolayer: another sentence.\n```\n",
+        "```console\n$ monolayer audit --train 45.18 --val 40.00:1000\nmonolayer: a failure.\n```\n",
+        "```sh\nfalse\n```\n",
+    ],
+)
+def test_what_is_not_as_shown_is_found(text, tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    with pytest.raises((AssertionError, SybilFailure, subprocess.CalledProcessError)):
+        run_page(page, monkeypatch)
+
+
+def test_what_is_as_shown_passes(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```python\nthird = 1 / 3\n```\n```python\n>>> third\n0.33\n```\n"
+        "```console\n$ monolayer train nothing\nmonolayer: 'nothing' is not a dataset; ...\n```\n"
+    )
+    assert run_page(page, monkeypatch) == []
+
+
+def test_commands_are_split_from_what_is_shown():
+    assert split_commands("$ monolayer fetch \\\n    digits\nfound\n$ ls\n") == [
+        Command("monolayer fetch      digits", "found\n"),
+        Command("ls", None),
+    ]
+    assert split_commands("# why\nmkdir a\ncd a\n") == [Command("mkdir a", None), Command("cd a", None)]
+
+
+def test_variables_last_as_long_as_in_a_shell(monkeypatch, tmp_path):
+    shell = Shell(monkeypatch)
+    monkeypatch.setenv("KEPT", "")
+    assert shell.run(Command("export KEPT=here", None)) == ""
+    assert shell.run(Command("ONCE=there printenv ONCE", None)) == "there\n"
+    assert shell.run(Command('echo "$KEPT$ONCE"', None)) == "here\n"
+
+
+def test_an_interruption_comes_at_the_third_epoch(monkeypatch):
+    pressed = []
+    monkeypatch.setattr("os.kill", lambda *_: pressed.append(terminal.getvalue()))
+    terminal = Interrupting()
+    for epoch in range(1, 6):
+        terminal.write(f"epoch {epoch}\n")
+    assert pressed == ["epoch 1\nepoch 2\n"]
+
+
+def list_help_examples():
+    for name, command in typer.main.get_command(app).commands.items():
+        for line in command.help.splitlines():
+            if line.startswith("Example: "):
+                yield name, line.removeprefix("Example: ")
+
+
+@pytest.mark.parametrize(("name", "line"), list(list_help_examples()))
+def test_the_examples_of_the_help_are_accepted(name, line):
+    group = typer.main.get_command(app)
+    first, second, *words = shlex.split(line)
+    assert (first, second) == ("monolayer", name)
+    group.commands[name].make_context(name, words)
