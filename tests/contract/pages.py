@@ -6,9 +6,11 @@ import contextlib
 import io
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
@@ -74,6 +76,7 @@ class Shell:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch
+        self.enter(".")
 
     def evaluate(self, example: Example) -> None:
         """Run a block: lines that begin with "$ " with what is shown below each, or (in sh) lines alone."""
@@ -84,6 +87,11 @@ class Shell:
                 shown = command.shown.removeprefix(INTERRUPTION).lstrip()
                 checker = OutputChecker()
                 assert checker.check_output(shown, found, FLAGS), f"{where}\nshown:\n{shown}\nfound:\n{found}"
+
+    def enter(self, folder: str) -> None:
+        """Go to a folder, as `cd` does."""
+        self.monkeypatch.chdir(folder)
+        self.monkeypatch.setenv("PWD", os.getcwd())
 
     def run(self, command: Command) -> str:
         """What the command prints on stdout; where it fails, or is interrupted, on stderr too."""
@@ -98,7 +106,7 @@ class Shell:
         if not words:
             return ""
         if words[0] == "cd":
-            self.monkeypatch.chdir(words[1])
+            self.enter(words[1])
             return ""
         if words[0] != "monolayer":
             return subprocess.run(["bash", "-c", command.line], check=True, capture_output=True, text=True).stdout
@@ -133,7 +141,7 @@ class Interrupting(io.StringIO):
         self.n_epochs = 0
 
     def write(self, text: str) -> int:
-        if text.startswith("epoch"):
+        if text.startswith("Epoch"):
             self.n_epochs += 1
             if self.n_epochs == EPOCHS_BEFORE_INTERRUPTION:
                 os.kill(os.getpid(), signal.SIGINT)
@@ -151,3 +159,18 @@ def split_commands(text: str) -> list[Command]:
         elif line.strip() and not line.startswith("#"):
             commands.append(Command(line.removeprefix("$ "), None))
     return commands
+
+
+def renew_pictures(page: Path) -> None:
+    """Run a page and keep the pictures that it draws in docs/images."""
+    page = page.resolve()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "90")
+        run_page(page, patch)
+        for picture in Path(folder).glob("*.png"):
+            shutil.copy(picture, DOCS / "images" / picture.name)
+
+
+if __name__ == "__main__":
+    renew_pictures(Path(sys.argv[1]))
