@@ -29,15 +29,23 @@ exclude_patterns = ["_build", "_ext"]
 nitpicky = True
 # Nothing is fetched while the site is built, so what other packages define is named and not linked.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(np|npt|numpy|collections|pathlib|contextlib|typing|matplotlib|optuna|distributed|argparse)\..*"),
-    (r"py:.*", r"(Path|Any|Callable|Sequence|Iterable|Iterator|Mapping|Literal|FigureBase|Client|Array)"),
+    (
+        r"py:.*",
+        r"(np|npt|numpy|collections|pathlib|contextlib|typing|matplotlib|optuna|distributed|argparse)\..*",
+    ),
+    (
+        r"py:.*",
+        r"(Path|Any|Callable|Sequence|Iterable|Iterator|Mapping|Literal|FigureBase|Client|Array)",
+    ),
 ]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"  # beside each argument's text, not in a signature of five lines
+autodoc_typehints = (
+    "description"  # beside each argument's text, not in a signature of five lines
+)
 autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
 autodoc_preserve_defaults = True
@@ -53,10 +61,20 @@ html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sourcelink = False
+# Fonts that readers have already; in the first of them l, 1 and I differ, and the recipe has a field l2.
+MONOSPACE = "'SFMono-Regular', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
 html_theme_options = {
-    "light_css_variables": {"color-brand-primary": "#8a3b12", "color-brand-content": "#a4440f"},
-    "dark_css_variables": {"color-brand-primary": "#ffb38a", "color-brand-content": "#ffa06b"},
+    "light_css_variables": {
+        "color-brand-primary": "#8a3b12",
+        "color-brand-content": "#a4440f",
+        "font-stack--monospace": MONOSPACE,
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#ffb38a",
+        "color-brand-content": "#ffa06b",
+    },
 }
 pygments_style = "friendly"
 pygments_dark_style = "monokai"

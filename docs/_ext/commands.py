@@ -11,7 +11,10 @@ PAGE, MARK = "reference/commands", "<!-- the commands -->"
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Put typer's pages in place of the mark."""
-    app.connect("env-before-read-docs", lambda app, env, names: names.append(PAGE) if PAGE not in names else None)
+    app.connect(
+        "env-before-read-docs",
+        lambda app, env, names: names.append(PAGE) if PAGE not in names else None,
+    )
     app.connect("source-read", insert_commands)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -24,10 +27,23 @@ def insert_commands(app: Sphinx, name: str, source: list[str]) -> None:
 
 def describe_commands() -> str:
     """Every command with its arguments and options, as Markdown."""
-    words = [sys.executable, "-m", "typer", "monolayer.cli.main", "utils", "docs", "--name", "monolayer"]
+    words = [
+        sys.executable,
+        "-m",
+        "typer",
+        "monolayer.cli.main",
+        "utils",
+        "docs",
+        "--name",
+        "monolayer",
+    ]
     text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-    text = text[text.index("\n## ") :]  # from the first command on; the page says the rest itself
-    text = re.sub(r"^Example: (.*)$", r"```console\n$ \1\n```", text, flags=re.MULTILINE)
+    text = text[
+        text.index("\n## ") :
+    ]  # from the first command on; the page says the rest itself
+    text = re.sub(
+        r"^Example: (.*)$", r"```console\n$ \1\n```", text, flags=re.MULTILINE
+    )
     text = re.sub(r"\{(DATASET|\w+)\}", r"\1", text)
     # The type stands beside the option, not within its name, where the eye looks for it.
     return re.sub(r"^\* `(\S+) <(.+?)>`", r"* `\1` *\2*", text, flags=re.MULTILINE)

@@ -43,8 +43,14 @@ def resolve_by_last_name(
     if node.get("refdomain") != "py":
         return None
     domain, last = env.domains.python_domain, node["reftarget"].rpartition(".")[2]
-    found = {(entry.docname, entry.node_id) for name, entry in domain.objects.items() if name.endswith(f".{last}")}
+    found = {
+        (entry.docname, entry.node_id)
+        for name, entry in domain.objects.items()
+        if name.endswith(f".{last}")
+    }
     if len(found) != 1:
         return None
     page, place = found.pop()
-    return make_refnode(app.builder, node["refdoc"], page, place, text, node["reftarget"])
+    return make_refnode(
+        app.builder, node["refdoc"], page, place, text, node["reftarget"]
+    )

@@ -15,6 +15,7 @@ from monolayer.audit.finding import CODES
 from monolayer.cli.main import app
 from tests.contract.pages import DOCS, PAGES
 
+WIDEST = 86  # characters that a page of furo has room for
 COMMANDS = typer.main.get_command(app).commands
 
 
@@ -65,6 +66,13 @@ def test_every_command_is_there_with_its_options(site, name):
 def test_every_finding_has_its_page(site, code):
     assert f"{code}: {CODES[code]}" in read(site / "findings" / f"{code}.html")
     assert f'href="{code}.html"' in (site / "findings" / "README.html").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_code_fits_its_column(page):
+    """Outputs may be folded on a page: they are compared without regard to it."""
+    blocks = re.findall(r"^```\w+\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    assert [line for block in blocks for line in block.splitlines() if len(line) > WIDEST] == []
 
 
 def test_nothing_comes_from_elsewhere(site):
