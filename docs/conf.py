@@ -41,6 +41,7 @@ nitpick_ignore_regex = [
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
+smartquotes = False  # they make a dash of the hyphens before an option
 
 autodoc_member_order = "bysource"
 autodoc_typehints = (

@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+import textwrap
 
 from sphinx.application import Sphinx
 
 PAGE, MARK = "reference/commands", "<!-- the commands -->"
+WIDTH = 82  # characters of a block
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -25,6 +27,17 @@ def insert_commands(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] = source[0].replace(MARK, describe_commands())
 
 
+def show_example(match: re.Match[str]) -> str:
+    """An example as a block, folded as one would type it."""
+    words = textwrap.TextWrapper(
+        WIDTH,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "```console\n" + " \\\n".join(words.wrap(f"$ {match[1]}")) + "\n```"
+
+
 def describe_commands() -> str:
     """Every command with its arguments and options, as Markdown."""
     words = [
@@ -41,9 +54,7 @@ def describe_commands() -> str:
     text = text[
         text.index("\n## ") :
     ]  # from the first command on; the page says the rest itself
-    text = re.sub(
-        r"^Example: (.*)$", r"```console\n$ \1\n```", text, flags=re.MULTILINE
-    )
+    text = re.sub(r"^Example: (.*)$", show_example, text, flags=re.MULTILINE)
     text = re.sub(r"\{(DATASET|\w+)\}", r"\1", text)
     # The type stands beside the option, not within its name, where the eye looks for it.
     return re.sub(r"^\* `(\S+) <(.+?)>`", r"* `\1` *\2*", text, flags=re.MULTILINE)
