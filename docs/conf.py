@@ -28,25 +28,18 @@ extensions = [
 exclude_patterns = ["_build", "_ext"]
 nitpicky = True
 # Nothing is fetched while the site is built, so what other packages define is named and not linked.
-nitpick_ignore_regex = [
-    (
-        r"py:.*",
-        r"(np|npt|numpy|collections|pathlib|contextlib|typing|matplotlib|optuna|distributed|argparse)\..*",
-    ),
-    (
-        r"py:.*",
-        r"(Path|Any|Callable|Sequence|Iterable|Iterator|Mapping|Literal|FigureBase|Client|Array)",
-    ),
-]
+OTHERS = "np|npt|numpy|collections|pathlib|contextlib|typing|matplotlib|distributed"
+NAMES = (
+    "Path|Any|Callable|Sequence|Iterable|Iterator|Mapping|FigureBase|Client|Array"
+)
+nitpick_ignore_regex = [(r"py:.*", rf"({OTHERS})\..*"), (r"py:.*", NAMES)]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 smartquotes = False  # they make a dash of the hyphens before an option
 
 autodoc_member_order = "bysource"
-autodoc_typehints = (
-    "description"  # beside each argument's text, not in a signature of five lines
-)
+autodoc_typehints = "description"  # beside each argument's text, not in a signature
 autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
 autodoc_preserve_defaults = True
@@ -64,8 +57,8 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sourcelink = False
-# Fonts that readers have already; in the first of them l, 1 and I differ, and the recipe has a field l2.
-MONOSPACE = "'SFMono-Regular', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
+# Fonts that readers have already, in which l and 1 differ: the recipe has a field l2.
+MONOSPACE = "'SFMono-Regular', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 html_theme_options = {
     "light_css_variables": {
         "color-brand-primary": "#8a3b12",

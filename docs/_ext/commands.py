@@ -7,6 +7,7 @@ import textwrap
 
 from sphinx.application import Sphinx
 
+TYPER = "typer monolayer.cli.main utils docs --name monolayer"
 PAGE, MARK = "reference/commands", "<!-- the commands -->"
 WIDTH = 82  # characters of a block
 
@@ -40,20 +41,10 @@ def show_example(match: re.Match[str]) -> str:
 
 def describe_commands() -> str:
     """Every command with its arguments and options, as Markdown."""
-    words = [
-        sys.executable,
-        "-m",
-        "typer",
-        "monolayer.cli.main",
-        "utils",
-        "docs",
-        "--name",
-        "monolayer",
-    ]
+    words = [sys.executable, "-m", *TYPER.split()]
     text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-    text = text[
-        text.index("\n## ") :
-    ]  # from the first command on; the page says the rest itself
+    # From the first command on: the page says itself what stands before.
+    text = text[text.index("\n## ") :]
     text = re.sub(r"^Example: (.*)$", show_example, text, flags=re.MULTILINE)
     text = re.sub(r"\{(DATASET|\w+)\}", r"\1", text)
     # The type stands beside the option, not within its name, where the eye looks for it.

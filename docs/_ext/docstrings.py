@@ -40,17 +40,12 @@ def resolve_by_last_name(
 
     Their docstrings were written in their home modules, whose other names they call as code there does.
     """
-    if node.get("refdomain") != "py":
+    last = node["reftarget"]
+    if node.get("refdomain") != "py" or "." in last:
         return None
-    domain, last = env.domains.python_domain, node["reftarget"].rpartition(".")[2]
-    found = {
-        (entry.docname, entry.node_id)
-        for name, entry in domain.objects.items()
-        if name.endswith(f".{last}")
-    }
+    domain = env.domains.python_domain
+    found = {(entry.docname, entry.node_id) for name, entry in domain.objects.items() if name.endswith(f".{last}")}
     if len(found) != 1:
         return None
     page, place = found.pop()
-    return make_refnode(
-        app.builder, node["refdoc"], page, place, text, node["reftarget"]
-    )
+    return make_refnode(app.builder, node["refdoc"], page, place, text, node["reftarget"])

@@ -26,9 +26,7 @@ def convert(node: nodes.Element, *, as_block: bool) -> str:
     try:
         return tex2mathml(text, as_block=as_block)
     except MathError as error:
-        LOGGER.warning(
-            "formula cannot be read (%s): %s", error, text, location=node
-        )
+        LOGGER.warning("formula cannot be read (%s): %s", error, text, location=node)
         return ""
 
 

@@ -1,5 +1,7 @@
 """The site builds without a warning, holds what it promises, and asks for nothing from elsewhere."""
 
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -10,7 +12,6 @@ import typer
 from sphinx.util.inventory import InventoryFile
 
 import monolayer
-import monolayer.figures
 from monolayer.audit.finding import CODES
 from monolayer.cli.main import app
 from tests.contract.pages import DOCS, PAGES
@@ -48,8 +49,10 @@ def test_every_page_is_built(site):
 
 
 def test_every_public_name_is_in_the_reference(inventory):
-    names = {f"monolayer.{name}" for name in monolayer.__all__}
-    names |= {f"monolayer.figures.{name}" for name in monolayer.figures.__all__}
+    found = pkgutil.walk_packages(monolayer.__path__, "monolayer.")
+    rooms = [importlib.import_module(room.name) for room in found if room.ispkg]
+    names = {f"{room.__name__}.{name}" for room in (monolayer, *rooms) for name in getattr(room, "__all__", ())}
+    assert {"monolayer.train", "monolayer.figures.Curves"} <= names
     assert names <= inventory, names - inventory
 
 
