@@ -95,26 +95,20 @@ class Shell:
 
     def run(self, command: Command) -> str:
         """What the command prints on stdout; where it fails, or is interrupted, on stderr too."""
-        words = shlex.split(command.line, comments=True)
-        variables = []
-        while words and "=" in words[0].partition(" ")[0]:
-            variables.append(words.pop(0).split("=", 1))
-        if words and words[0] == "export":
-            variables, words = [word.split("=", 1) for word in words[1:]], []
-            for name, value in variables:
-                self.monkeypatch.setenv(name, os.path.expandvars(value))
-        if not words:
-            return ""
-        if words[0] == "cd":
-            self.enter(words[1])
-            return ""
-        if words[0] != "monolayer":
-            return subprocess.run(["bash", "-c", command.line], check=True, capture_output=True, text=True).stdout
-        with self.monkeypatch.context() as patch:
-            for name, value in variables:
-                patch.setenv(name, os.path.expandvars(value))
-            patch.setattr(sys, "argv", [os.path.expandvars(word) for word in words])
-            return run_monolayer(command)
+        words = [os.path.expandvars(word) for word in shlex.split(command.line, comments=True)]
+        match words:
+            case ["export", *assignments]:
+                for assignment in assignments:
+                    self.monkeypatch.setenv(*assignment.split("=", 1))
+            case ["cd", folder]:
+                self.enter(folder)
+            case ["monolayer", *_]:
+                with self.monkeypatch.context() as patch:
+                    patch.setattr(sys, "argv", words)
+                    return run_monolayer(command)
+            case _:
+                return subprocess.run(["bash", "-c", command.line], check=True, capture_output=True, text=True).stdout
+        return ""
 
 
 def run_monolayer(command: Command) -> str:

@@ -103,12 +103,12 @@ def test_commands_are_split_from_what_is_shown():
     assert split_commands("# why\nmkdir a\ncd a\n") == [Command("mkdir a", None), Command("cd a", None)]
 
 
-def test_variables_last_as_long_as_in_a_shell(monkeypatch, tmp_path):
+def test_variables_and_folders_last(monkeypatch, tmp_path):
     shell = Shell(monkeypatch)
-    monkeypatch.setenv("KEPT", "")
-    assert shell.run(Command("export KEPT=here", None)) == ""
-    assert shell.run(Command("ONCE=there printenv ONCE", None)) == "there\n"
-    assert shell.run(Command('echo "$KEPT$ONCE"', None)) == "here\n"
+    (tmp_path / "below").mkdir()
+    for line in (f"cd {tmp_path}", "export KEPT=$PWD/here", "cd below"):
+        assert shell.run(Command(line, None)) == ""
+    assert shell.run(Command('echo "$KEPT"; basename $PWD', None)) == f"{tmp_path}/here\nbelow\n"
 
 
 def test_an_interruption_comes_at_the_third_epoch(monkeypatch):
