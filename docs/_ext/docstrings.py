@@ -13,9 +13,10 @@ COLON = "\ue000"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect both."""
+    """Connect all."""
     app.connect("autodoc-process-docstring", hide_colons, priority=BEFORE_NAPOLEON)
     app.connect("autodoc-process-docstring", show_colons, priority=AFTER_NAPOLEON)
+    app.connect("doctree-read", write_dashes)
     app.connect("missing-reference", resolve_by_last_name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -31,6 +32,13 @@ def show_colons(app: Sphinx, what: str, *rest: Any) -> None:
     """Put the colons back."""
     lines = rest[-1]
     lines[:] = [line.replace(COLON, ":") for line in lines]
+
+
+def write_dashes(app: Sphinx, page: nodes.document) -> None:
+    """Sphinx puts "--" between an argument and its text, and leaves the dash to smartquotes, which would spoil --out."""
+    for text in list(page.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" – "))
 
 
 def resolve_by_last_name(
