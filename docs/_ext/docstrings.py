@@ -35,7 +35,7 @@ def show_colons(app: Sphinx, what: str, *rest: Any) -> None:
 
 
 def write_dashes(app: Sphinx, page: nodes.document) -> None:
-    """Sphinx puts "--" between an argument and its text, and leaves the dash to smartquotes, which would spoil --out."""
+    """Sphinx writes "--" before an argument's text and leaves the dash to smartquotes, which would spoil --out."""
     for text in list(page.findall(nodes.Text)):
         if text == " -- ":
             text.parent.replace(text, nodes.Text(" – "))

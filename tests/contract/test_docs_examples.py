@@ -12,6 +12,7 @@ from sybil.example import SybilFailure
 from monolayer.cli.main import app
 from monolayer.data import cifar10
 from monolayer.data.dataset import Dataset, compute_sha256
+from monolayer.data.sources import local
 from monolayer.data.sources.content import IMAGE_SHAPE, Content
 from tests.contract.pages import DOCS, PAGES, Command, Interrupting, Shell, run_page, split_commands
 
@@ -39,7 +40,7 @@ def place(stand_in, monkeypatch, tmp_path):
     expected = cifar10.Expected(len(stand_in.train[1]), len(y), compute_sha256(*stand_in.train, test))
     monkeypatch.setattr(cifar10, "EXPECTED", expected)
     monkeypatch.setattr(cifar10, "SOURCES", (cifar10.Source("made images", lambda *_: stand_in),))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(local, "find_copies", lambda: iter(()))
     monkeypatch.setenv("MONOLAYER_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MONOLAYER_DATA", raising=False)
     monkeypatch.setenv("COLUMNS", "90")
