@@ -1,5 +1,6 @@
 # make report   brings everything that is needed and does the main job
-# make test     lint, types, layers and tests
+# make test     lint, types, layers and tests, which build the site and run its examples too
+# make docs     the site, docs/_build/html/index.html
 # make bench    side by side with its peers and the machine's limit, 20 minutes (PyTorch in an environment of its own)
 # make .venv    only the environment, with the command in .venv/bin/monolayer
 
@@ -8,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help .venv report test lint format types layers pytest bench clean
+.PHONY: help .venv report test lint format types layers pytest docs bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -49,6 +50,11 @@ layers: .venv/ready-dev
 pytest: .venv/ready-dev
 	$(BIN)/pytest
 
+# -W: a warning is an error; -n: a name that leads nowhere is a warning.
+docs: .venv/ready-dev
+	$(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/html
+	@echo "The site is docs/_build/html/index.html"
+
 .venv-bench/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade pip
@@ -60,4 +66,4 @@ bench: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks.bench $(BENCH)
 
 clean:
-	rm -rf .venv .venv-bench runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench runs docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
