@@ -7,7 +7,8 @@ the features are in memory, and hopeless when they are not.
 blocks in a new random order, BLOCKS of them at a time into memory, and meets the rows of these in a new random order.
 The file is read once an epoch, in pieces of ROWS rows. What differs from a full shuffle: the rows of one buffer come
 from BLOCKS places of the file, not from everywhere. In a file in no order that is no difference; in one sorted by class
-it is one as soon as a buffer has few classes, so ROWS should be small and BLOCKS many (measured: docs/embeddings.md).
+it is one as soon as a buffer has few classes, so ROWS should be small and BLOCKS many; docs/howto/embeddings.md has
+measurements.
 """
 
 from __future__ import annotations
