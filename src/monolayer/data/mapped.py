@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ Array = npt.NDArray[Any]
 LARGE = 256 * 2**20
 # Pages are given back after so many bytes of a pass.
 STRIDE = 64 * 2**20
-# A row that is touched may bring two megabytes of its neighbours with it.
-NEIGHBOURHOOD = 32
+# A row that is touched may bring all of its neighbourhood with it: the system keeps files in pieces of up to this size.
+NEIGHBOURHOOD = 2 * 2**20
 
 
 def find_map(array: Array) -> mmap.mmap | None:
@@ -25,27 +26,39 @@ def find_map(array: Array) -> mmap.mmap | None:
     return base if isinstance(base, mmap.mmap) else None
 
 
-def give_back(array: Array) -> None:
-    """Let go of the pages of a large mapped file: they count no more, and come again when they are asked for.
-
-    Only pages that are the file's are let go; a mapping that may be written to is left alone.
-    """
+def is_large(array: Array) -> bool:
+    """Whether an array is a view of a file that is mapped for reading only, and large."""
     mapped = find_map(array)
-    if mapped is not None and len(mapped) > LARGE and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+    return mapped is not None and len(mapped) > LARGE and not array.flags.writeable
+
+
+def give_back(array: Array) -> None:
+    """Let go of the pages of a large mapped file: they count no more, and come again when they are asked for."""
+    if is_large(array) and hasattr(mmap, "MADV_DONTNEED"):
+        find_map(array).madvise(mmap.MADV_DONTNEED)  # type: ignore[union-attr]
+
+
+def count_rows(array: Array) -> int:
+    """Rows (n, D) that lie side by side, after which a pass gives pages back: STRIDE bytes, at least 1."""
+    return max(1, STRIDE // _count_bytes(array))
 
 
 def read_rows(array: Array, index: Array) -> Array:
-    """A copy in memory of these rows, (n, D); ``index`` rises."""
+    """A copy in memory of these rows, (n, D); ``index`` rises. Pages are given back as they have been read."""
     rows, source = np.empty((len(index), *array.shape[1:]), array.dtype), array.view(np.ndarray)
-    step = count_rows(array, scattered=True)
-    for start in range(0, len(index), step):
-        rows[start : start + step] = source[index[start : start + step]]
+    cuts = [0, *_cut_by_neighbourhood(index * _count_bytes(array)), len(index)]
+    for start, stop in pairwise(cuts):
+        rows[start:stop] = source[index[start:stop]]
         give_back(array)
     return rows
 
 
-def count_rows(array: Array, *, scattered: bool = False) -> int:
-    """Rows (n, D) after which a pass gives pages back: STRIDE bytes; fewer where they do not lie side by side."""
-    rows = STRIDE // max(1, int(array.shape[1]) * array.itemsize)
-    return max(1, rows // NEIGHBOURHOOD if scattered else rows)
+def _cut_by_neighbourhood(places: Array) -> list[int]:
+    """Where to stop on the way through these bytes of the file, so that no part brings more than STRIDE with it."""
+    steps = np.diff(places // NEIGHBOURHOOD, prepend=0) != 0
+    parts = np.cumsum(steps) // (STRIDE // NEIGHBOURHOOD)
+    return (1 + np.flatnonzero(np.diff(parts))).tolist()
+
+
+def _count_bytes(array: Array) -> int:
+    return max(1, int(np.prod(array.shape[1:])) * array.itemsize)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.dataset import Dataset
-from monolayer.data.mapped import count_rows, give_back, read_rows
+from monolayer.data.mapped import count_rows, give_back, is_large, read_rows
 from monolayer.errors import BadInput
 
 Array = npt.NDArray[Any]
@@ -79,11 +79,15 @@ class Rows:
 
     def _iterate_raw(self, size: int) -> Iterator[Array]:
         X, positions = self.locate()
-        stride = -(-count_rows(X, scattered=positions is not None) // size) * size
+        stride = -(-count_rows(X) // size) * size
         for start in range(0, len(self), size):
-            yield X[start : start + size] if positions is None else X[positions[start : start + size]]
-            if not (start + size) % stride:
-                give_back(X)
+            if positions is None:
+                yield X[start : start + size]
+                if not (start + size) % stride:
+                    give_back(X)
+            else:
+                places = positions[start : start + size]
+                yield read_rows(X, places) if is_large(X) and _rises(places) else X[places]
         give_back(X)
 
 
@@ -165,6 +169,10 @@ class Splits:
         # The one clock below training: a seal that does not say when it was broken is none.
         self.openings.append(Opening(datetime.now(UTC).isoformat(timespec="seconds"), reason))
         return self._test
+
+
+def _rises(places: Array) -> bool:
+    return bool((np.diff(places) > 0).all())
 
 
 def choose_val_size(dataset: Dataset) -> int:

@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.mapped import count_rows, give_back
+from monolayer.data.mapped import is_large
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
 from monolayer.engine.fold import Meeting, plan_meeting
@@ -219,15 +219,21 @@ class NumpyEngine:
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K), a view that the next block overwrites; y (n,)."""
-        source, y = _Source(*rows.locate(), scales=rows.scales), rows.y
-        stride = -(-count_rows(source.X, scattered=source.order is not None) // EVALUATION_ROWS) * EVALUATION_ROWS
-        for batch in _cut_batches(len(y), EVALUATION_ROWS):
+        y = rows.y
+        for source, batch, labels in self._iterate_sources(rows, y):
             with np.errstate(all="ignore"):
-                self._each(lambda slab, batch=batch: slab.forward(source, batch))  # type: ignore[misc]
+                self._each(lambda slab, source=source, batch=batch: slab.forward(source, batch))  # type: ignore[misc]
                 scores = self._add_scores(None)
-            yield scores, y[batch]
-            if not batch.stop % stride:
-                give_back(source.X)
+            yield scores, labels
+
+    def _iterate_sources(self, rows: Rows, y: Array) -> Iterator[tuple[_Source, slice, Array]]:
+        """Where each batch to evaluate comes from: the rows as they lie, or a copy of those of a large file."""
+        source = _Source(*rows.locate(), scales=rows.scales)
+        if is_large(source.X):
+            blocks = zip(rows.iterate_blocks(EVALUATION_ROWS), _cut_batches(len(y), EVALUATION_ROWS), strict=True)
+            yield from ((_Source(block, None), slice(0, len(block)), y[batch]) for block, batch in blocks)
+        else:
+            yield from ((source, batch, y[batch]) for batch in _cut_batches(len(y), EVALUATION_ROWS))
 
     def _each(self, task: Callable[[Slab], None]) -> None:
         """Do the task on every slab, the second one in the partner's thread if there is a partner."""
