@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -117,7 +118,7 @@ class Splits:
     val: Rows | None
     _test: Rows
     openings: list[Opening] = field(default_factory=list)
-    request: dict[str, int | None] = field(default_factory=dict)
+    request: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -171,47 +172,85 @@ class Splits:
         return self._test
 
 
+def _cut_groups(dataset: Dataset, left: Array, size: int, seed: int | None, what: str) -> tuple[Array, Array]:
+    """Whole groups, about so many rows and in about the classes' proportions."""
+    if seed is None:
+        raise BadInput(f"Groups stay together, so {what} rows are drawn at random; name a seed (--split-seed).")
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups, n_folds = np.asarray(dataset.groups)[left], max(2, round(len(left) / size))
+    if len(np.unique(groups)) < n_folds:
+        raise BadInput(
+            f"{size} {what} rows ask for {n_folds} lots of groups, and there are {len(np.unique(groups))} groups."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than lots: as near as may be
+        drawn = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(left, dataset.y[left], groups)
+        rest, cut = next(iter(drawn))
+    return left[rest], left[cut]
+
+
 def _rises(places: Array) -> bool:
     return bool((np.diff(places) > 0).all())
 
 
 def choose_val_size(dataset: Dataset) -> int:
-    """How many rows to hold out for validation where nobody says."""
-    return min(DEFAULT_VAL_SIZE, len(dataset.X) // DEFAULT_VAL_SHARE)
+    """How many rows to hold out for validation where nobody says; none where the dataset has validation rows."""
+    return 0 if dataset.val is not None else min(DEFAULT_VAL_SIZE, len(dataset.X) // DEFAULT_VAL_SHARE)
 
 
 def make_splits(
     dataset: Dataset,
     *,
-    val_size: int = 0,
+    val_size: float = 0,
     seed: int | None = None,
     train_size: int | None = None,
-    test_size: int | None = None,
+    test_size: float | None = None,
 ) -> Splits:
     """Divide a dataset's rows.
 
-    Without a seed everything goes by file order: test rows are the dataset's own test file, or its last
-    ``test_size`` rows (a fifth) where it has none; validation is the last ``val_size`` rows before them; training is
-    the first ``train_size`` of the rest (all). With a seed the validation rows, and the test rows of a dataset without
-    a test file, are drawn at random in proportion to the classes; the rest stay in file order.
+    Sizes are numbers of rows, or below 1 shares of the training file's. Rows that the dataset has for validation or
+    test are used as they are. Without a seed, named here or by the dataset, everything else goes by file order: test
+    rows are the last ``test_size`` rows (a fifth); validation is the last ``val_size`` rows before them; training is
+    the first ``train_size`` of the rest (all). With a seed they are drawn at random in proportion to the classes, and
+    where the dataset has groups, whole groups, as near to that as these allow; the rest stay in file order.
 
     Raises:
         BadInput: if a size is negative, or leaves no rows to train on, or asks for more rows than there are.
     """
-    for name, size in (("val_size", val_size), ("train_size", train_size), ("test_size", test_size)):
-        if size is not None and (not isinstance(size, int | np.integer) or size < 0):
-            raise BadInput(f"{name} is {size!r}; accepted is a whole number of 0 or above.")
+    sizes = {"val_size": val_size, "train_size": train_size, "test_size": test_size}
+    counts = {name: _count_rows(name, size, len(dataset.X)) for name, size in sizes.items()}
+    seed = dataset.split_seed if seed is None else seed
     if seed is not None and not 0 <= seed < MAX_SEED:
         raise BadInput(f"The seed of the split is {seed}; accepted is a whole number from 0 to {MAX_SEED - 1}.")
     left = np.arange(len(dataset.X), dtype=np.int64)
-    left, test = _take_test(dataset, left, test_size, seed)
-    left, val = _cut(dataset, left, val_size, seed, "validation")
+    left, test = _take_test(dataset, left, counts["test_size"], seed)
+    left, val = _take_val(dataset, left, counts["val_size"] or 0, seed)
     return Splits(
-        train=Rows(dataset, _take_train(left, train_size)),
-        val=Rows(dataset, val) if len(val) else None,
+        train=Rows(dataset, _take_train(left, counts["train_size"])),
+        val=val,
         _test=test,
         request={"val_size": val_size, "seed": seed, "train_size": train_size, "test_size": test_size},
     )
+
+
+def _count_rows(name: str, size: float | None, n: int) -> int | None:
+    """A size as a number of rows of n."""
+    if size is None:
+        return None
+    is_number = isinstance(size, int | float | np.integer | np.floating) and size >= 0
+    if not is_number or (size >= 1 and size != int(size)):
+        raise BadInput(f"{name} is {size!r}; accepted is a whole number of 0 or above, or a share of the rows below 1.")
+    return int(size) if size >= 1 or size == 0 else max(1, round(size * n))
+
+
+def _take_val(dataset: Dataset, left: Array, size: int, seed: int | None) -> tuple[Array, Rows | None]:
+    if dataset.val is not None:
+        if size:
+            raise BadInput(f"val_size is {size}, but {dataset.name} has validation rows of its own; leave it out.")
+        return left, Rows(dataset.val, np.arange(len(dataset.val.X), dtype=np.int64))
+    left, val = _cut(dataset, left, size, seed, "validation")
+    return left, Rows(dataset, val) if len(val) else None
 
 
 def _take_test(dataset: Dataset, left: Array, test_size: int | None, seed: int | None) -> tuple[Array, Rows]:
@@ -237,7 +276,11 @@ def _cut(dataset: Dataset, left: Array, size: int, seed: int | None, what: str) 
     """(the rest, the rows cut off), both in file order."""
     if size >= len(left):
         raise BadInput(f"{size} {what} rows leave no training rows; {what} rows must be fewer than {len(left)}.")
-    if seed is None or size == 0:
+    if size == 0:
+        return left, left[:0]
+    if dataset.groups is not None:
+        return _cut_groups(dataset, left, size, seed, what)
+    if seed is None:
         return left[: len(left) - size], left[len(left) - size :]
     from sklearn.model_selection import train_test_split  # here: it takes a second that splits by file order never need
 

@@ -91,7 +91,7 @@ def write_run_report(folder: Path, heat_map: tuple[str, str] | None = None) -> N
 def _describe(splits: Splits, command: Sequence[str] | None) -> dict[str, Any]:
     dataset = splits.dataset
     return {
-        "dataset": {"name": dataset.name, "source": dataset.source, "sha256": dataset.sha256},
+        "dataset": {name: getattr(dataset, name) for name in ("name", "source", "sha256", "reading")},
         "test_openings": [asdict(opening) for opening in splits.openings],
         "splits": {"fingerprint": splits.fingerprint, **splits.request},
         "provenance": collect_provenance(command),
