@@ -10,12 +10,11 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame, convert_to_column
-from monolayer.figures.style import INK, SERIES, TRAIN, VAL, WIDTH
+from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.style import SERIES, TRAIN, VAL, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
 
 LONGEST_NAME_IN_PAIR = 14  # characters; two longer legend entries are wider than the figure
 MARKER_UP_TO = 3  # a line through so few epochs is a dot or a stub: show the points themselves
@@ -70,7 +69,7 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
+class Curves(Chart):
     """One quantity of one or more runs against the epoch; training solid, validation dashed.
 
     Args:
@@ -115,13 +114,13 @@ class Curves:
             table["val"] += [None] * n_epochs if curve.val is None else curve.val.tolist()
         return table
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure."""
         ax = figure.subplots()
         for index, curve in enumerate(self.curves):
             _draw_curve(ax, curve, self._colours(index))
         for index, epoch in enumerate(self.marks):
-            ax.axvline(epoch, color=INK, alpha=0.7, lw=1, ls=":", label="" if index else self.marks_label)
+            ax.axvline(epoch, color=get_ink(), alpha=0.7, lw=1, ls=":", label="" if index else self.marks_label)
         ax.set(xlabel="epoch", ylabel=self.ylabel or self.quantity)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y")

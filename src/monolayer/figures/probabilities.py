@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame, convert_to_column
+from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.style import CORRECT, INCORRECT, WIDTH
-
-if TYPE_CHECKING:
-    from matplotlib.figure import FigureBase
 
 N_BINS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class ProbabilityHistogram:
+class ProbabilityHistogram(Chart):
     """How much probability the network gave to the true class, where it was right and where it was wrong.
 
     Args:
@@ -62,7 +58,7 @@ class ProbabilityHistogram:
             "n_incorrect": np.histogram(self.probability[~self.correct], edges)[0].tolist(),
         }
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: both histograms from one baseline, overlaid."""
         ax, table = figure.subplots(), self.frame()
         edges = [*table["bin_low"], 1.0]

@@ -9,18 +9,17 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Frame, convert_to_column
-from monolayer.figures.style import INK, SERIES, WIDTH
+from monolayer.figures.base import Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.style import SERIES, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
 
     from monolayer.evaluate.calibration import Reliability
 
 
 @dataclass(frozen=True, eq=False)
-class ReliabilityDiagram:
+class ReliabilityDiagram(Chart):
     """Accuracy of each bin of confidence with its interval, the diagonal, and the number of rows below.
 
     A bin of one row has an interval from nearly 0 to nearly 1: a point off the diagonal says nothing by itself.
@@ -52,6 +51,11 @@ class ReliabilityDiagram:
         """Width and height in inches."""
         return WIDTH, 4.8 + (0.3 if self.title else 0.0)
 
+    @property
+    def n_panels(self) -> int:
+        """The points, and the counts below them."""
+        return 2
+
     def frame(self) -> Frame:
         """Columns bin_low, bin_high, n, confidence, accuracy, low, high, a row a bin; None where a bin is empty."""
         table = self.table
@@ -65,7 +69,7 @@ class ReliabilityDiagram:
             frame[name] = [value if n else None for value, n in zip(values, frame["n"], strict=True)]
         return frame
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: the points above, the counts below, one x axis."""
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
         self._draw_points(above)
@@ -79,7 +83,7 @@ class ReliabilityDiagram:
         x, y = self.table.confidence[filled], self.table.accuracy[filled]
         # Wilson's ends can pass the share itself by rounding, where it is 0 or 1; a bar's length cannot be negative.
         ends = np.maximum([y - self.table.low[filled], self.table.high[filled] - y], 0)
-        ax.plot([0, 1], [0, 1], color=INK, alpha=0.6, lw=1, ls="--", label="calibrated")
+        ax.plot([0, 1], [0, 1], color=get_ink(), alpha=0.6, lw=1, ls="--", label="calibrated")
         ax.errorbar(x, y, ends, fmt="o", ms=5, lw=1.6, color=SERIES[0], clip_on=False, label="bin, 95 % interval")
         ax.set(ylabel=self.name, xlim=(0, 1), ylim=(0, 1))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
