@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
     from monolayer.figures.placing import Place
+    from monolayer.network import OneLayer
+    from monolayer.training import Run
 
 Array = npt.NDArray[Any]
 Frame = dict[str, list[Any]]
@@ -67,6 +69,13 @@ class Chart(ABC):
         from monolayer.figures.render import render_opaque_svg
 
         return render_opaque_svg(self)
+
+
+def find_network(shown: OneLayer | Run) -> OneLayer:
+    """The network itself, or a run's."""
+    from monolayer.training import Run
+
+    return shown.network if isinstance(shown, Run) else shown
 
 
 def convert_to_column(values: npt.ArrayLike, name: str, length: int | None = None) -> Array:

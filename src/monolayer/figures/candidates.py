@@ -14,10 +14,13 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from monolayer.errors import BadInput
 from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.colours import VECTOR_POINTS
+from monolayer.figures.curves import check_quantity
 from monolayer.figures.style import SERIES, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from monolayer.sweeping import Sweep
 
 MOST_NAMED = 5  # as many colours as can be told apart at a glance
 GREY = SERIES[-1]
@@ -93,6 +96,19 @@ class CandidateCurves(Chart):
             raise BadInput(f"At most {MOST_NAMED} candidates have names, all different; not {', '.join(names)}.")
         if not any(len(candidate.follow("val")) for candidate in self.candidates):
             raise BadInput("There is no candidate with a finite validation value to draw.")
+
+    @classmethod
+    def of(cls, sweep: Sweep, quantity: str = "accuracy") -> CandidateCurves:
+        """Accuracy, loss or cost of every recipe of a sweep after each epoch; the best five are named.
+
+        Raises:
+            BadInput: if the quantity is none of these, the recipes' losses are not on one scale, or nothing is finite.
+        """
+        from monolayer.figures.swept import make_candidates, read_sweep
+
+        check_quantity(quantity)
+        runs, varying = read_sweep(sweep)
+        return make_candidates(runs, [run.history for run in sweep.runs], varying, quantity)
 
     @property
     def size(self) -> tuple[float, float]:

@@ -28,6 +28,8 @@ from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from monolayer.sweeping import Sweep
+
 Cell = tuple[tuple[Value, ...], Value, Value]  # panel, x and y
 
 
@@ -71,6 +73,25 @@ class HeatMap(Chart):
                 f"The axes and panels of a heat map must be different fields among {', '.join(self.settings)}, "
                 f"not {', '.join(names)}."
             )
+
+    @classmethod
+    def of(cls, sweep: Sweep, x: str | None = None, y: str | None = None) -> HeatMap:
+        """The heat map of a sweep, as its page has it, over the fields ``x`` and ``y``.
+
+        Those that cannot be told from the best are outlined. Recipes that were drawn at random lie on no grid: their
+        picture is :meth:`Scatter.of`.
+
+        Args:
+            sweep: the sweep.
+            x: the field along the horizontal axis; by default two are chosen.
+            y: the field along the vertical axis.
+
+        Raises:
+            BadInput: if these are not two different fields that vary in the sweep.
+        """
+        from monolayer.figures.swept import make_heat_map, read_pair, read_sweep
+
+        return make_heat_map(*read_sweep(sweep), read_pair(x, y))
 
     @property
     def size(self) -> tuple[float, float]:

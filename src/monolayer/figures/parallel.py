@@ -38,6 +38,8 @@ from monolayer.figures.style import WIDTH, get_ink, get_paper, scale_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from monolayer.sweeping import Sweep
+
 NARROWEST = 0.66  # inches between two axes
 LABEL_SIZE = 9.0
 TITLE_SIZE = 9.5
@@ -75,6 +77,17 @@ class ParallelCoordinates(Chart):
             raise BadInput("Parallel coordinates need at least one field besides the accuracy.")
         object.__setattr__(self, "settings", check_settings(self.settings, len(accuracy)))
         object.__setattr__(self, "marked", check_marked(self.marked, len(accuracy)))
+
+    @classmethod
+    def of(cls, sweep: Sweep) -> ParallelCoordinates:
+        """The recipes of a sweep; those that cannot be told from the best are drawn strongly.
+
+        Raises:
+            BadInput: if no field varies in it.
+        """
+        from monolayer.figures.swept import make_parallel, read_sweep
+
+        return make_parallel(*read_sweep(sweep))
 
     @property
     def size(self) -> tuple[float, float]:

@@ -140,9 +140,11 @@ class Place:
 
     def arrange(self) -> None:
         """Set grid and notes as the figures have them, and panels that share a place so that nothing overlaps."""
-        style = {f"grid_{name}": mpl.rcParams[f"grid.{name}"] for name in ("color", "alpha", "linewidth")}
+        rc = mpl.rcParams
         for panel in self.panels:  # axes keep the style of grid that they were made with
-            panel.tick_params(**style)
+            panel.tick_params(
+                grid_color=rc["grid.color"], grid_alpha=rc["grid.alpha"], grid_linewidth=rc["grid.linewidth"]
+            )
             panel.set_axisbelow(True)
         if self._notes:
             lowest = self._bar or self.panels[-1]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column, find_network
 from monolayer.figures.style import CORRECT, INCORRECT, WIDTH
+
+if TYPE_CHECKING:
+    from monolayer.data.splits import Rows
+    from monolayer.network import OneLayer
+    from monolayer.training import Run
 
 N_BINS = 20
 
@@ -42,6 +48,18 @@ class ProbabilityHistogram(Chart):
             raise BadInput(f"probability of row {wrong[0]} is {probability[wrong[0]]}; accepted are 0 to 1.")
         object.__setattr__(self, "probability", probability)
         object.__setattr__(self, "correct", correct)
+
+    @classmethod
+    def of(cls, network: OneLayer | Run, rows: Rows) -> ProbabilityHistogram:
+        """What a network, or a run's, says of some rows, such as ``splits.val``.
+
+        Raises:
+            BadInput: if it has diverged and gives no probabilities any more.
+        """
+        from monolayer.training import answer
+
+        said = answer(find_network(network), rows)
+        return cls(said.probability_of_label, said.correct)
 
     @property
     def size(self) -> tuple[float, float]:

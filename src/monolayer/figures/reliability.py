@@ -9,13 +9,16 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.base import Canvas, Chart, Frame, convert_to_column, find_network
 from monolayer.figures.style import SERIES, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from monolayer.data.splits import Rows
     from monolayer.evaluate.calibration import Reliability
+    from monolayer.network import OneLayer
+    from monolayer.training import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,21 @@ class ReliabilityDiagram(Chart):
             column = convert_to_column(getattr(self.table, name), name, n_bins)[filled]
             if not ((column >= 0) & (column <= 1)).all():
                 raise BadInput(f"{name} of a bin that holds rows must lie within 0 and 1.")
+
+    @classmethod
+    def of(cls, network: OneLayer | Run, rows: Rows) -> ReliabilityDiagram:
+        """How far the predicted class's probability can be trusted on some rows, such as ``splits.val``.
+
+        The probability is what the network's loss reads: softmax, or the class's sigmoid.
+
+        Raises:
+            BadInput: if the network has diverged and gives no probabilities any more.
+        """
+        from monolayer.evaluate.calibration import compute_reliability, compute_top_label
+        from monolayer.training import answer
+
+        said = answer(find_network(network), rows)
+        return cls(compute_reliability(*compute_top_label(said.probabilities, said.y)))
 
     @property
     def size(self) -> tuple[float, float]:

@@ -17,6 +17,8 @@ from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from monolayer.sweeping import Sweep
+
 TICK_GAP = 0.12  # of the axis, between two numbers: room for a label
 MARGIN = 0.06
 WORD_SHIFT = 0.018  # training stands beside validation, not behind its bar
@@ -59,6 +61,17 @@ class Response(Chart):
         outside = (self.low[finite] > val[finite] + 1e-9) | (self.high[finite] < val[finite] - 1e-9)
         if not (np.isfinite(self.low[finite]) & np.isfinite(self.high[finite])).all() or outside.any():
             raise BadInput("Each validation accuracy must lie within its interval, from low to high.")
+
+    @classmethod
+    def of(cls, sweep: Sweep) -> Response:
+        """What the one field did that varies in a sweep.
+
+        Raises:
+            BadInput: if none or several vary.
+        """
+        from monolayer.figures.swept import make_response, read_sweep
+
+        return make_response(*read_sweep(sweep))
 
     @property
     def size(self) -> tuple[float, float]:

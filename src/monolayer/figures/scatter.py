@@ -25,6 +25,8 @@ from monolayer.figures.style import SMALL_SIZE, WIDTH, get_ink, scale_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from monolayer.sweeping import Sweep
+
 X_GAP, Y_GAP = 0.13, 0.07  # of the axis, between two ticks: room for a label
 MARGIN = 0.05
 POINT, BEST_POINT = 42, 110  # square points
@@ -65,6 +67,22 @@ class Scatter(Chart):
                 f"The axes of a scatter plot must be two fields among {', '.join(self.settings)}, "
                 f"not {self.x} and {self.y}."
             )
+
+    @classmethod
+    def of(cls, sweep: Sweep, x: str | None = None, y: str | None = None) -> Scatter:
+        """The recipes of a sweep over two of its fields; those that cannot be told from the best are outlined.
+
+        Args:
+            sweep: the sweep.
+            x: the field along the horizontal axis; by default two are chosen.
+            y: the field along the vertical axis.
+
+        Raises:
+            BadInput: if these are not two different fields that vary in the sweep.
+        """
+        from monolayer.figures.swept import make_scatter, read_pair, read_sweep
+
+        return make_scatter(*read_sweep(sweep), read_pair(x, y))
 
     @property
     def size(self) -> tuple[float, float]:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame
+from monolayer.figures.base import Array, Canvas, Chart, Frame, find_network
 from monolayer.figures.style import SMALL_SIZE, get_ink, scale_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from monolayer.network import OneLayer
+    from monolayer.training import Run
 
 CELL_WIDTH, CELL_HEIGHT = 1.02, 1.28  # inches; five in a row stay legible on a phone, ten do not
 CLASSES_IN_SHORT_ROWS = 20
@@ -46,6 +49,18 @@ class Templates(Chart):
             )
         if self.image_shape[0] not in (1, 3):
             raise BadInput(f"A template has 1 or 3 channels, not {self.image_shape[0]}.")
+
+    @classmethod
+    def of(cls, network: OneLayer | Run) -> Templates:
+        """The templates of a network, or of a run's.
+
+        Raises:
+            BadInput: if its features are no images of 1 or 3 channels.
+        """
+        shown = find_network(network)
+        if shown.image_shape is None:
+            raise BadInput("The network's features are no images, so it has no templates to draw.")
+        return cls(shown.weights, shown.class_names, shown.image_shape)
 
     @property
     def size(self) -> tuple[float, float]:
