@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from monolayer import figures as figures
+    from monolayer import trackers as trackers
     from monolayer.audit.finding import Finding
     from monolayer.audit.leakage import Duplicate, find_duplicates
     from monolayer.axes import Range
@@ -61,7 +62,7 @@ _HOMES = {
     "train": "training",
 }
 # Rooms with public names of their own, such as ml.figures.Curves.
-_ROOMS = ("figures",)
+_ROOMS = ("figures", "trackers")
 
 __all__ = [
     "BadData",
