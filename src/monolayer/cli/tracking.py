@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from monolayer.cli.work import DataRequest
     from monolayer.trackers import Logbook
 
-PLACED = (
-    "mlflow",
-    "tensorboard",
-)  # what follows their names is a place, which must stay the same when a run is resumed
+PLACED = ("mlflow", "tensorboard")  # whose names a place follows, which must be the same when a run is resumed
 
 
 @dataclass(frozen=True)

@@ -81,10 +81,11 @@ class Logbook:
 
     Attributes:
         trackers: those that were asked for.
+        job: what is being trained.
     """
 
     def __init__(self, trackers: Sequence[Tracker], job: Job, warn: Callable[[str], None]) -> None:
-        self.trackers, self._job, self._warn = tuple(trackers), job, warn
+        self.trackers, self.job, self._warn = tuple(trackers), job, warn
         self._desks = [_Desk(tracker, warn) for tracker in trackers]
         self._lock = threading.Lock()  # banks that train at once tell of their epochs from their own threads
         self._entries: dict[str, Entry] = {}
@@ -104,7 +105,7 @@ class Logbook:
         """Log what is new in a recipe's history; from any thread."""
         if self._desks and history:
             with self._lock:
-                self._note(self._job.make_entry(recipe), history)
+                self._note(self.job.make_entry(recipe), history)
 
     def finish(self, result: Run | Sweep, *, splits: Splits | None = None, folder: Path | None = None) -> None:
         """Log what came of it: measures with intervals, findings, figures, network and page.
@@ -144,12 +145,12 @@ class Logbook:
         self.note(run.recipe, run.history)
         figures, files = collect_files(folder)
         outcome = Outcome(len(run.history), _measure(run), run.findings, figures, files, run.is_complete)
-        self._tell_outcome(self._job.make_entry(run.recipe), outcome)
+        self._tell_outcome(self.job.make_entry(run.recipe), outcome)
 
     def _finish_sweep(self, sweep: Sweep, folder: Path) -> None:
         for run in sweep.runs:
             self.note(run.recipe, run.history)
-            entry = self._job.make_entry(run.recipe)
+            entry = self.job.make_entry(run.recipe)
             network = self._make_folder(entry.key) / "network.safetensors"
             run.network.save(network)
             done = len(run.history)
@@ -160,7 +161,7 @@ class Logbook:
         metrics |= {"seconds": sweep.seconds, "n_recipes": float(sweep.n_recipes)}
         done = len(sweep.best.history)
         outcome = Outcome(done, metrics, sweep.findings, figures, files, sweep.is_complete)
-        if (parent := self._job.sweep) is not None:
+        if (parent := self.job.sweep) is not None:
             self._tell_outcome(parent, outcome)
 
     def _tell_outcome(self, entry: Entry, outcome: Outcome) -> None:

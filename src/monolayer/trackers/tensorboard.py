@@ -13,6 +13,7 @@ from monolayer.errors import BadInput
 from monolayer.files import tell_trouble
 from monolayer.trackers.base import Entry, Outcome, Row, need
 
+EVENTS = "events.out.tfevents"
 LONGEST_NAME = 120  # characters of a folder's name, before its key
 
 
@@ -45,15 +46,13 @@ class TensorBoardTracker:
         return f"TensorBoard: tensorboard --logdir {self.folder}"
 
     def open(self, entry: Entry) -> None:
-        """Make the entry's folder and write its settings; what an earlier process wrote there counts no more."""
-        from tensorboard.compat.proto import event_pb2
+        """Make the entry's folder and write its settings; what an earlier process wrote there goes."""
         from tensorboard.plugins.hparams import summary_v2
 
         folder = self.find_folder(entry)
-        is_again = folder.is_dir()
+        for earlier in folder.glob(f"{EVENTS}*"):
+            earlier.unlink()  # its rows are told again
         file = self._files[entry.key] = _EventFile(folder)
-        if is_again:
-            file.write([event_pb2.Event(session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))])
         if entry.is_sweep:
             axes = [name for name in str(entry.settings.get("axes", "")).split(", ") if name]
             metrics = [summary_v2.Metric("val_accuracy"), summary_v2.Metric("val_loss")]
@@ -92,7 +91,7 @@ class _EventFile:
         from tensorboard.compat.proto import event_pb2
 
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
+        self._path = folder / f"{EVENTS}.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
         self.write([event_pb2.Event(file_version="brain.Event:2")])
 
     def write(self, events: list[Any]) -> None:

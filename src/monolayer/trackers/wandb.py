@@ -79,7 +79,7 @@ class WandbTracker:
             run.log(images, step=outcome.epochs_done)
         run.summary.update({**outcome.metrics, "findings": outcome.describe_findings()})
         run.tags = (*(run.tags or ()), *outcome.news)
-        for path in outcome.files:
+        for path in () if run.disabled else outcome.files:
             # A copy of its own: wandb only links to a file elsewhere, which may be gone when it is sent.
             copy = shutil.copy(path, run.dir)
             run.save(copy, base_path=run.dir, policy="now")
