@@ -88,7 +88,7 @@ class Logbook:
         self.trackers, self.job, self._warn = tuple(trackers), job, warn
         self._desks = [_Desk(tracker, warn) for tracker in trackers]
         self._lock = threading.Lock()  # banks that train at once tell of their epochs from their own threads
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[Recipe, Entry] = {}
         self._told: dict[str, dict[int, dict[str, float]]] = {}
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
@@ -105,7 +105,7 @@ class Logbook:
         """Log what is new in a recipe's history; from any thread."""
         if self._desks and history:
             with self._lock:
-                self._note(self.job.make_entry(recipe), history)
+                self._note(self._find_entry(recipe), history)
 
     def finish(self, result: Run | Sweep, *, splits: Splits | None = None, folder: Path | None = None) -> None:
         """Log what came of it: measures with intervals, findings, figures, network and page.
@@ -145,12 +145,12 @@ class Logbook:
         self.note(run.recipe, run.history)
         figures, files = collect_files(folder)
         outcome = Outcome(len(run.history), _measure(run), run.findings, figures, files, run.is_complete)
-        self._tell_outcome(self.job.make_entry(run.recipe), outcome)
+        self._tell_outcome(self._find_entry(run.recipe), outcome)
 
     def _finish_sweep(self, sweep: Sweep, folder: Path) -> None:
         for run in sweep.runs:
             self.note(run.recipe, run.history)
-            entry = self.job.make_entry(run.recipe)
+            entry = self._find_entry(run.recipe)
             network = self._make_folder(entry.key) / "network.safetensors"
             run.network.save(network)
             done = len(run.history)
@@ -184,11 +184,16 @@ class Logbook:
         for desk in self._desks:
             desk.log(entry, rows)
 
+    def _find_entry(self, recipe: Recipe) -> Entry:
+        if recipe not in self._entries:
+            self._entries[recipe] = self.job.make_entry(recipe)
+        return self._entries[recipe]
+
     def _open(self, entry: Entry) -> None:
         if entry.group is not None:
             self._open(entry.group)
-        if entry.key not in self._entries:
-            self._entries[entry.key], self._told[entry.key] = entry, {}
+        if entry.key not in self._told:
+            self._told[entry.key] = {}
             for desk in self._desks:
                 desk.open(entry)
 
