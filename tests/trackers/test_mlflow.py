@@ -129,6 +129,22 @@ def test_a_run_is_logged_while_it_trains(place):
     assert runs["live"].info.status == "KILLED", "nobody said what came of it"
 
 
+def test_a_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    """MLflow makes its tables step by step, and cannot open a store that was left in between."""
+
+    def fail(engine):
+        raise KeyboardInterrupt
+
+    tracker, entry = MLflowTracker(tmp_path), Job("x").make_entry(make_run().recipe)
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.store.db.utils._initialize_tables", fail)
+        with pytest.raises(KeyboardInterrupt):
+            tracker.open(entry)
+    assert list(tmp_path.iterdir()) == []
+    tracker.open(entry)
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
 def test_places(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert MLflowTracker().uri == f"sqlite:///{tmp_path}/mlruns/mlflow.db"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monolayer.files import tell_trouble
+from monolayer.files import name_draft, tell_trouble
 from monolayer.trackers.base import Entry, Outcome, Row, need
 
 if TYPE_CHECKING:
@@ -49,11 +49,12 @@ class MLflowTracker:
         for variable, value in ENVIRONMENT.items():
             os.environ.setdefault(variable, value)
         need(self.name, "mlflow", "mlflow")
-        self._artifacts: str | None = None
+        self._database: Path | None = None
         self.uri = str(place)
         if "://" not in self.uri:
             need(self.name, "mlflow", "sqlalchemy", "alembic")
-            self.uri, self._artifacts = _prepare(Path(place or DEFAULT_PLACE).resolve())
+            self._database = _prepare(Path(place or DEFAULT_PLACE).resolve())
+            self.uri = f"sqlite:///{self._database}"
         self._experiment_name, self._experiment = experiment, ""
         self._client: MlflowClient | None = None
         self._runs: dict[str, str] = {}
@@ -128,22 +129,43 @@ class MLflowTracker:
         if self._client is None:
             from mlflow import MlflowClient
 
+            artifacts = (self._database.parent / "artifacts").as_uri() if self._database else None
             with _hush():
+                if self._database and artifacts and not self._database.exists():
+                    _make_database(self._database, artifacts)
                 client = MlflowClient(tracking_uri=self.uri)
                 found: Any = client.get_experiment_by_name(self._experiment_name)
                 self._experiment = (
-                    found.experiment_id if found else client.create_experiment(self._experiment_name, self._artifacts)
+                    found.experiment_id if found else client.create_experiment(self._experiment_name, artifacts)
                 )
             self._client = client
         return self._client
 
 
-def _prepare(path: Path) -> tuple[str, str]:
-    """The URI of the database, and the folder of the artifacts, below a folder or beside a file."""
+def _prepare(path: Path) -> Path:
+    """The database in a folder, or at the path of a file; the folder is made."""
     database = path if path.suffix == ".db" else path / "mlflow.db"
     with tell_trouble(path):
         database.parent.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{database}", (database.parent / "artifacts").as_uri()
+    return database
+
+
+def _make_database(path: Path, artifacts: str) -> None:
+    """Make MLflow's tables in a file aside: half of them, after a kill, would be a store that MLflow cannot open."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    draft = name_draft(path)
+    try:
+        make: Any = SqlAlchemyStore
+        make(f"sqlite:///{draft}", artifacts).engine.dispose()
+        try:
+            path.hardlink_to(draft)  # and not renamed: another process may have made one meanwhile, and be using it
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            draft.rename(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -47,9 +47,12 @@ class WandbTracker:
         return f"Weights & Biases: project {self._project}"
 
     def open(self, entry: Entry) -> None:
-        """Begin a run whose configuration is the settings. Offline, one that is resumed begins again, under its id."""
+        """Begin a run whose configuration is the settings. Offline, one that goes on takes the place of its start."""
         import wandb
 
+        if _choose_mode() == OFFLINE:
+            for earlier in (self.folder / "wandb").glob(f"offline-run-*-{entry.key}"):
+                shutil.rmtree(earlier, ignore_errors=True)  # its rows are told again, and would be sent twice
         kind = "sweep" if entry.is_sweep else "recipe" if entry.group else "run"
         self._runs[entry.key] = wandb.init(
             project=self._project,
