@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from monolayer.data.splits import Splits
     from monolayer.recipe import Recipe
     from monolayer.sweeping import Sweep, SweepOptions
+    from monolayer.trackers import Logbook
     from monolayer.turns import Runner
     from monolayer.unfinished import Unfinished
 
@@ -87,9 +88,7 @@ def sweep(
             settle(work, request.to_dict(), splits)
         runner = stack.enter_context(_open_cluster(dask, console)) if dask else None
         book = stack.enter_context(request.track.open(console, request.rows, request.list_axes()))
-        options = request.make_options(work, runner)
-        options = replace(options, training=book.follow(options.training))
-        result = _sweep(request, splits, work, console, options)
+        result = _sweep(request, splits, work, console, request.make_options(work, runner, book))
         book.finish(result, splits=splits, folder=work.path if work else None)
     if as_json:
         print_json(result.to_dict(top))
@@ -138,13 +137,16 @@ class _Request:
         """The fields that vary."""
         return tuple(self.search.axes if self.search else self.axes)
 
-    def make_options(self, work: Unfinished | None = None, runner: Runner | None = None) -> SweepOptions:
+    def make_options(
+        self, work: Unfinished | None = None, runner: Runner | None = None, book: Logbook | None = None
+    ) -> SweepOptions:
         """How to sweep, before anything is known of the console."""
         from monolayer.epochs import TrainOptions
         from monolayer.halving import FACTOR
         from monolayer.sweeping import SweepOptions
 
         training = TrainOptions(self.train_every, task="sweep", keeper=work.checkpoints if work else None)
+        training = book.follow(training) if book else training
         options = SweepOptions(training, FACTOR if self.halving else None)
         return replace(options, run_jobs=runner) if runner else options
 
