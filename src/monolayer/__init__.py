@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from monolayer import figures as figures
+    from monolayer import trackers as trackers
     from monolayer.audit.finding import Finding
     from monolayer.audit.leakage import Duplicate, find_duplicates
     from monolayer.axes import Range
@@ -59,6 +61,8 @@ _HOMES = {
     "sweep": "sweeping",
     "train": "training",
 }
+# Rooms with public names of their own, such as ml.figures.Curves.
+_ROOMS = ("figures", "trackers")
 
 __all__ = [
     "BadData",
@@ -93,6 +97,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"monolayer.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'monolayer' has no attribute {name!r}")
     return getattr(import_module(f"monolayer.{_HOMES[name]}"), name)

@@ -1,8 +1,11 @@
 """What the README shows must run: its commands exist, and its library lines work (on digits, with fewer epochs)."""
 
+import os
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -15,6 +18,23 @@ def test_the_library_lines_run(capsys):
     first, *findings = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"accuracy [\d.]+ \[[\d.]+, [\d.]+\] %, loss [\d.]+, 359 rows", first)
     assert all(re.match(r"ML\d{3} (issue|tip|passed|not applicable|skipped) ", line) for line in findings)
+
+
+def test_the_notebook_lines_run_after_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, notebook = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    first = first.replace('"cifar10"', '"digits"').replace("1000", "200").replace("epochs=40", "epochs=2")
+    first = first.replace("grid = ml.sweep(splits, ", "grid = ml.sweep(splits, ml.Recipe(epochs=2), ")
+    first = first.replace("batch_size=[50, 100, 200]", "batch_size=[50]")
+    notebook = notebook.replace('"mlflow", ', "")  # whose own tests make a store already
+    plt.switch_backend("Agg")
+    with plt.ioff():
+        names = {"plt": plt, "pd": pd}
+        exec(compile(first + notebook, "README.md", "exec"), names)
+        names["fig"].canvas.draw()
+        plt.close(names["fig"])
+    assert len(names["table"]) == 12 * 2
+    assert sorted(os.listdir()) == ["runs"]
 
 
 def test_every_command_in_the_table_is_accepted(command):

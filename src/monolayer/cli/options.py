@@ -124,6 +124,13 @@ Mute = Annotated[
     list[str] | None,
     typer.Option(help="A finding's code that is not wanted, such as ML006; give the option once a code."),
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Log to mlflow[:PLACE], tensorboard:DIR or wandb[:PROJECT] while it trains; once a tracker.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 

@@ -83,7 +83,7 @@ def write_run_report(folder: Path, heat_map: tuple[str, str] | None = None) -> N
         BadInput: if a heat map of fields is asked for that do not vary in it.
     """
     evaluation = load_evaluation(folder)
-    of_sweep, of_run = _draw_sweep(folder, evaluation, heat_map), _draw_run(folder)
+    of_sweep, of_run = _draw_sweep(folder, evaluation, heat_map), draw_run(folder)
     save_pictures([*of_sweep, *of_run], folder)
     write_text(folder / REPORT, render_html(_make_document(folder, evaluation, of_sweep, of_run)))
 
@@ -119,7 +119,8 @@ def _draw_sweep(folder: Path, evaluation: dict[str, Any], pair: tuple[str, str] 
     return []
 
 
-def _draw_run(folder: Path) -> list[Picture]:
+def draw_run(folder: Path) -> list[Picture]:
+    """The pictures of one run, or of a sweep's best, from what its folder holds."""
     history, network = load_history(folder), load_network(folder)
     pictures: list[Picture | None] = []
     if any(row.train_loss is not None or row.val_loss is not None for row in history):
