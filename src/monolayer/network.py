@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from monolayer.losses import get_loss
 
 Array = npt.NDArray[Any]
 BLOCK = 1024
+FILE = "network.safetensors"  # in a run's folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,11 @@ class OneLayer:
         class_names: K names.
         image_shape: (channels, height, width) where the features are an image, else None.
         metadata: words kept with the network, such as the recipe and the hash of its data.
+        temperature: scores / temperature are read as probabilities; no prediction depends on it. 1 unless it was fitted
+            on validation rows after training (``monolayer calibrate``); evaluations are of the scores as they are.
+
+    Raises:
+        BadInput: if the temperature is not a number above 0.
     """
 
     weights: Array
@@ -41,30 +48,51 @@ class OneLayer:
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.temperature, int | float) and 0 < self.temperature < math.inf):
+            raise BadInput(f"temperature is {self.temperature!r}; accepted is a number above 0.")
 
     def compute_scores(self, X: Array) -> Array:
         """Scores (n, K), in the weights' dtype, of features X (n, D) in the unit of the training data.
 
         Raises:
-            BadInput: if X does not have D columns.
+            BadInput: if X does not have D columns of real numbers, or holds one that is not finite.
         """
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self.weights.shape[1]:
             raise BadInput(f"X has shape {X.shape}; accepted is (n, {self.weights.shape[1]}).")
+        if X.dtype.kind not in "uif":
+            raise BadInput(f"X is {X.dtype.name}; accepted are integers and floats.")
         scores = np.empty((len(X), len(self.bias)), self.weights.dtype)
         for start in range(0, len(X), BLOCK):
+            block = X[start : start + BLOCK]
             # Centred in float64 a block at a time: right for any features, and never a copy of the whole.
-            z = ((X[start : start + BLOCK] - self.mean) / self.std).astype(self.weights.dtype)
+            z = ((block - self.mean) / self.std).astype(self.weights.dtype)
             scores[start : start + BLOCK] = z @ self.weights.T + self.bias
+            # Only then: a feature that is no number makes every score of its row none, and this check is K wide, not D.
+            if not np.isfinite(scores[start : start + BLOCK]).all():
+                _check_finite(block, start)
         return scores
 
     def compute_probabilities(self, X: Array) -> Array:
-        """Probabilities (n, K): softmax of the scores, or one sigmoid a class (which need not sum to one)."""
-        return get_loss(self.loss).compute_probabilities(self.compute_scores(X))
+        """Probabilities (n, K) of scores / temperature: softmax, or one sigmoid a class (which need not sum to one).
+
+        Raises:
+            BadInput: as :meth:`compute_scores`.
+        """
+        scores = self.compute_scores(X)
+        scores /= scores.dtype.type(self.temperature)
+        return get_loss(self.loss).compute_probabilities(scores)
 
     def predict(self, X: Array) -> Array:
         """Labels (n,), int64: the class of the highest score."""
         return np.asarray(self.compute_scores(X).argmax(axis=1))
+
+    def keep(self, **words: str) -> OneLayer:
+        """The network with these words in its metadata; an empty one is left out."""
+        return replace(self, metadata={**self.metadata, **{name: word for name, word in words.items() if word}})
 
     def check_shapes(self) -> None:
         """Raise ValueError if the parts do not fit together."""
@@ -81,6 +109,7 @@ class OneLayer:
             "class_names": json.dumps(self.class_names),
             "image_shape": json.dumps(self.image_shape),
             "metadata": json.dumps(self.metadata, sort_keys=True),
+            "temperature": json.dumps(self.temperature),
         }
         tensors = {"weights": self.weights, "bias": self.bias, "mean": self.mean, "std": self.std}
         # Serialised here and written plainly: safetensors' own file writer makes files that only their owner can read.
@@ -90,9 +119,13 @@ class OneLayer:
     def load(cls, path: Path | str) -> OneLayer:
         """The network that :meth:`save` wrote.
 
+        Args:
+            path: its file, or the folder of a run that holds it.
+
         Raises:
             BadData: if there is no such file, or it is not one of ours.
         """
+        path = Path(path) / FILE if Path(path).is_dir() else path
         try:
             with safe_open(path, framework="numpy") as file:
                 header = file.metadata() or {}
@@ -104,6 +137,7 @@ class OneLayer:
                 class_names=tuple(json.loads(header["class_names"])),
                 image_shape=tuple(shape) if shape else None,
                 metadata=json.loads(header["metadata"]),
+                temperature=json.loads(header.get("temperature", "1.0")),  # files of earlier versions have none
             )
             network.check_shapes()
             return network
@@ -111,3 +145,11 @@ class OneLayer:
             raise BadData(f"{path}: cannot be read as a network ({error.strerror or error}).") from None
         except (SafetensorError, KeyError, ValueError) as error:
             raise BadData(f"{path}: is not a network saved by monolayer ({error}).") from None
+
+
+def _check_finite(block: Array, start: int) -> None:
+    """Raise BadInput for a feature that is not finite; without one, the network has diverged, and may say so."""
+    wrong = np.argwhere(~np.isfinite(block))
+    if len(wrong):
+        row, feature = wrong[0]
+        raise BadInput(f"X[{start + row}, {feature}] is {block[row, feature]}; accepted are finite numbers.")
