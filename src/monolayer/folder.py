@@ -20,8 +20,7 @@ from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.answers import Answers
 from monolayer.files import check_place, name_draft, pack_tensors, sweep_drafts, tell_trouble, write_whole
 from monolayer.history import HISTORY_COLUMNS, EpochRow
-from monolayer.network import FILE as NETWORK
-from monolayer.network import OneLayer
+from monolayer.network import FILE, OneLayer
 from monolayer.recipe import Recipe
 from monolayer.sweeping import Sweep
 from monolayer.training import Run
@@ -29,6 +28,7 @@ from monolayer.unfinished import is_unfinished
 
 RECIPE = "recipe.json"
 HISTORY = "history.csv"
+NETWORK = FILE
 EVALUATION = "evaluation.json"
 SWEEP = "sweep.csv"
 FIGURES = "figures"

@@ -9,6 +9,7 @@ import typer
 
 from monolayer import __version__
 from monolayer.cli.audit import audit
+from monolayer.cli.calibrate import calibrate
 from monolayer.cli.compare import compare
 from monolayer.cli.console import print_error, print_line
 from monolayer.cli.fetch import fetch
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fetch, train, sweep, compare, audit, reproduce, report, predict):
+for command in (fetch, train, sweep, compare, audit, reproduce, report, predict, calibrate):
     app.command()(command)
 
 

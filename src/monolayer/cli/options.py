@@ -99,6 +99,9 @@ Mute = Annotated[
     list[str] | None,
     typer.Option(help="A finding's code that is not wanted, such as ML006; give the option once a code."),
 ]
+Licence = Annotated[
+    str, typer.Option(help="The licence of the network, for its card, such as CC-BY-4.0.", show_default="not stated")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 

@@ -53,6 +53,7 @@ def sweep(
     split_seed: opt.SplitSeed = None,
     train_every: opt.TrainEvery = None,
     top: opt.Top = 10,
+    licence: opt.Licence = "",
     mute: opt.Mute = None,
     dask: opt.Dask = None,
     data: opt.Data = None,
@@ -107,6 +108,7 @@ class _Request:
     halving: bool
     mute: list[str]
     search: SearchRequest | None = None
+    licence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         recipes = [recipe.to_dict() for recipe in self.recipes]
@@ -123,6 +125,7 @@ class _Request:
             {name: tuple(values) for name, values in content["axes"].items()},
             **{name: content[name] for name in ("train_every", "halving", "mute")},
             search=SearchRequest.from_dict(content["search"]) if content["search"] else None,
+            licence=content.get("licence", ""),  # folders of earlier versions do not say
         )
 
     def make_options(self) -> SweepOptions:
@@ -139,7 +142,7 @@ def _read_request(context: typer.Context) -> _Request:
     given = context.params
     if not given["grid"]:
         raise BadInput("A sweep needs an axis to go along; give one, such as --grid learning-rate=0.001,0.01.")
-    rest = {name: given[name] for name in ("train_every", "halving")} | {"mute": list(given["mute"] or ())}
+    rest = {name: given[name] for name in ("train_every", "halving", "licence")} | {"mute": list(given["mute"] or ())}
     if search := read_search(context):
         return _Request(read_data_request(context), [], {}, search=search, **rest)
     axes, base = parse_axes(given["grid"]), opt.read_recipe(context)
@@ -175,6 +178,9 @@ def _sweep(
     if not result.best.history:  # a cluster was left before anything came back
         raise KeyboardInterrupt
     result = diagnose_sweep(result, splits, muted=request.mute)
+    if licence := request.licence.strip():
+        best = replace(result.best, network=result.best.network.keep(licence=licence))
+        result = replace(result, runs=(best, *result.runs[1:]))
 
     def save(folder: Path) -> None:
         save_sweep_with_report(result, splits, folder, read_command(work))

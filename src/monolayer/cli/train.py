@@ -50,6 +50,7 @@ def train(
     sealed: Annotated[
         bool, typer.Option("--sealed", help="Leave the test rows sealed; `report --open-test` opens them later.")
     ] = False,
+    licence: opt.Licence = "",
     mute: opt.Mute = None,
     data: opt.Data = None,
     out: opt.Out = None,
@@ -90,6 +91,7 @@ class _Request:
     certify: bool
     sealed: bool
     mute: list[str]
+    licence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {**vars(self), "rows": self.rows.to_dict(), "recipe": self.recipe.to_dict()}
@@ -99,12 +101,13 @@ class _Request:
         from monolayer.recipe import Recipe
 
         rest = {name: content[name] for name in ("evaluate_every", "certify", "sealed", "mute")}
+        rest["licence"] = content.get("licence", "")  # folders of earlier versions do not say
         return cls(DataRequest.from_dict(content["rows"]), Recipe.from_dict(content["recipe"]), **rest)
 
 
 def _read_request(context: typer.Context) -> _Request:
     given = context.params
-    rest = {name: given[name] for name in ("evaluate_every", "certify", "sealed")}
+    rest = {name: given[name] for name in ("evaluate_every", "certify", "sealed", "licence")}
     return _Request(read_data_request(context), opt.read_recipe(context), mute=list(given["mute"] or ()), **rest)
 
 
@@ -125,6 +128,7 @@ def _train(
         run = add_test_metrics(run, answers["test"])
     certificate = _certify(run, splits, console) if request.certify and run.is_complete else None
     run = diagnose_run(run, splits, answers, certificate=certificate, muted=request.mute)
+    run = replace(run, network=run.network.keep(licence=request.licence.strip()))
 
     def write(folder: Path) -> None:
         if certificate:
