@@ -103,6 +103,11 @@ class OneLayer:
 
     def save(self, path: Path | str) -> None:
         """Write the network as safetensors; names and shapes go into its metadata."""
+        # Serialised here and written plainly: safetensors' own file writer makes files that only their owner can read.
+        write_whole(Path(path), self.pack())
+
+    def pack(self) -> bytes:
+        """The bytes of the file that :meth:`save` writes."""
         header = {
             "format": "monolayer-1",
             "loss": self.loss,
@@ -112,8 +117,7 @@ class OneLayer:
             "temperature": json.dumps(self.temperature),
         }
         tensors = {"weights": self.weights, "bias": self.bias, "mean": self.mean, "std": self.std}
-        # Serialised here and written plainly: safetensors' own file writer makes files that only their owner can read.
-        write_whole(Path(path), pack_tensors(tensors, header))
+        return pack_tensors(tensors, header)
 
     @classmethod
     def load(cls, path: Path | str) -> OneLayer:
