@@ -7,7 +7,9 @@ from monolayer import __version__
 from tests.made import make_dataset
 
 
-@pytest.mark.parametrize("name", ["fetch", "train", "sweep", "audit", "reproduce", "report", "predict"])
+@pytest.mark.parametrize(
+    "name", ["fetch", "train", "sweep", "audit", "reproduce", "report", "predict", "calibrate", "export"]
+)
 def test_every_command_has_help_with_an_example(command, name):
     result = command(name, "--help")
     assert result.code == 0

@@ -14,8 +14,8 @@ from monolayer.folder import load_history, load_network, load_recipe
 from monolayer.recipe import Recipe
 
 QUICK = ["train", "digits", "--epochs", "3", "--val-size", "200"]
-LAYOUT = ["answers.safetensors", "evaluation.json", "figures", "history.csv", "network.safetensors",
-          "predictions.csv", "recipe.json", "report.html"]  # fmt: skip
+LAYOUT = ["answers.safetensors", "evaluation.json", "figures", "history.csv", "model-card.json", "model-card.md",
+          "network.safetensors", "predictions.csv", "recipe.json", "report.html"]  # fmt: skip
 
 
 def test_json_is_one_object_of_the_promised_shape(command):

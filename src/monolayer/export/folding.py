@@ -19,9 +19,11 @@ from monolayer.network import OneLayer
 
 Array = npt.NDArray[Any]
 TOLERANCE = 1e-5  # of the scores, relative to the largest of a row where that is above 1
+MARGIN = 0.6  # of it on the probes: a runtime meets more rows, and adds in an order of its own
+RUN = 256  # terms that are added one after the other before their sum is; ONNX Runtime errs as much on CIFAR-10
 ROUNDING = 2.0**-24  # of float32
 DTYPES = ("uint8", "float16", "float32", "float64")
-N_DRAWN, FURTHEST, N_SHIFTED = 64, 3.0, 13  # rows; standard deviations
+N_DRAWN, FURTHEST, N_SHIFTED = 256, 3.0, 13  # rows; standard deviations
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +59,19 @@ def is_foldable(network: OneLayer, dtype: str = "float32") -> bool:
     """Whether the folded layer gives the scores of the network's probes to within :data:`TOLERANCE`."""
     X = make_probes(network)
     with np.errstate(all="ignore"):
-        error = compute_error(fold(network, dtype).compute_scores(X), compute_exact(network, X))
-    return bool((error <= TOLERANCE).all())
+        error = compute_error(_add_in_order(fold(network, dtype), X), compute_exact(network, X))
+    return bool((error <= MARGIN * TOLERANCE).all())
+
+
+def _add_in_order(folded: Folded, X: Array) -> Array:
+    """Scores (n, K) as a plain runtime adds them up, which loses more than NumPy does."""
+    columns = []
+    for weights, bias in zip(folded.weights, folded.bias, strict=True):
+        terms = X.astype(weights.dtype) * weights
+        starts = range(0, terms.shape[1], RUN)
+        runs = [np.add.accumulate(terms[:, start : start + RUN], axis=1)[:, -1] for start in starts]
+        columns.append(np.add.accumulate(runs)[-1] + bias)
+    return np.stack(columns, axis=1)
 
 
 def get_dtype(network: OneLayer) -> str:
@@ -68,7 +81,7 @@ def get_dtype(network: OneLayer) -> str:
 
 
 def make_probes(network: OneLayer) -> Array:
-    """Rows like the training rows, (77, D) in their dtype: each feature drawn for itself, or all shifted alike.
+    """Rows like the training rows, (269, D) in their dtype: each feature drawn for itself, or all shifted alike.
 
     Where they are shifted alike, as in a picture that is brighter as a whole, no term of a sum makes up for another.
     """
