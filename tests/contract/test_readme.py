@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import monolayer as ml
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -17,10 +20,33 @@ def test_the_library_lines_run(capsys):
     assert all(re.match(r"ML\d{3} (issue|tip|passed|not applicable|skipped) ", line) for line in findings)
 
 
+def test_predicting_is_three_lines(tmp_path, monkeypatch, capsys):
+    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    assert len(code.splitlines()) == 3
+    monkeypatch.chdir(tmp_path)
+    digits = ml.load("digits")
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    ml.train(digits.split(), ml.Recipe(epochs=2)).network.save("runs/a/network.safetensors")
+    np.save("features.npy", digits.X[:5])
+    exec(compile(code, "README.md", "exec"), {})
+    assert re.fullmatch(r"\[('\d', ){4}'\d'\]\n", capsys.readouterr().out)
+
+
 def test_every_command_in_the_table_is_accepted(command):
     rows = re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE)
     names = {row.split()[0] for row in rows}
-    assert names == {"fetch", "train", "sweep", "compare", "audit", "predict", "report", "reproduce"}
+    assert names == {
+        "fetch",
+        "train",
+        "sweep",
+        "compare",
+        "audit",
+        "predict",
+        "report",
+        "reproduce",
+        "calibrate",
+        "export",
+    }
     for row in rows:
         name, *words = row.split()
         help_text = re.sub(r"\s+", " ", command(name, "--help").out)
