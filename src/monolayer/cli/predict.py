@@ -42,7 +42,7 @@ def predict(
         list[Path],
         typer.Argument(
             help="Images, folders of them, features (.npy, .npz, .csv, .safetensors) or a stream (.jsonl; - is stdin).",
-            metavar="INPUT...",
+            metavar="INPUT",
         ),
     ],
     out: Annotated[
@@ -67,7 +67,9 @@ def predict(
     end, after all good lines are answered, or at once with --strict.
 
     Example: monolayer predict runs/a photos/
+
     Example: monolayer predict runs/a features.npy --out answers.csv --top 3
+
     Example: tail -f measured.jsonl | monolayer predict runs/a -
     """
     from monolayer.folder import load_network

@@ -15,7 +15,7 @@ from monolayer.report.model_card import write_card
 from monolayer.unfinished import is_unfinished
 
 CHOSE_IT = (
-    "These rows also chose this run among the recipes of a sweep, so they are no quite fair judge of it: it looks "
+    "These rows also chose this run among the recipes of a sweep, so they are not quite a fair judge: it looks "
     "better on them than it is."
 )
 
