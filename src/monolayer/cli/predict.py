@@ -35,25 +35,29 @@ STDIN, STREAM = "-", ".jsonl"
 SHOWN = 20  # rows of a file of features that a terminal is shown
 READINGS = {"cross_entropy": "softmax probability"}
 
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Images, folders of them, features (.npy, .npz, .csv, .safetensors) or a stream (.jsonl; - is stdin).",
+        metavar="INPUT",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="A new file for all answers: .csv, .jsonl, or .npy (the probabilities alone)."),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(help="A column of a .csv that is no feature, such as label; give the option once a column."),
+]
+
 
 def predict(
     network: Annotated[Path, typer.Argument(help="A run's folder, or a network.safetensors file.")],
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Images, folders of them, features (.npy, .npz, .csv, .safetensors) or a stream (.jsonl; - is stdin).",
-            metavar="INPUT",
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="A new file for all answers: .csv, .jsonl, or .npy (the probabilities alone)."),
-    ] = None,
+    inputs: Inputs,
+    out: Out = None,
     top: Annotated[int | None, typer.Option(help="List so many classes, best first.", show_default="all")] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(help="A column of a .csv that is no feature, such as label; give the option once a column."),
-    ] = None,
+    ignore: Ignore = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop a stream at its first bad line.")] = False,
     as_json: opt.AsJson = False,
 ) -> None:
@@ -62,9 +66,9 @@ def predict(
     Features are given as they were in training; the network scales them itself. A file of features is read in blocks,
     and --out keeps memory small however long it is.
 
-    A stream is answered line by line: {"features": [...]} or {"image": "path"}, with an "id" if you like, becomes one
-    JSON line on stdout, at once. A bad line is answered with its number and an "error"; then the exit code is 2 at the
-    end, after all good lines are answered, or at once with --strict.
+    A stream is answered line by line: {"features": [...]} or {"image": "path"} (from the working folder), with an "id"
+    if you like, becomes one JSON line on stdout, at once. A bad line is answered with its number and an "error"; then
+    the exit code is 2 at the end, after all good lines are answered, or at once with --strict.
 
     Example: monolayer predict runs/a photos/
 
