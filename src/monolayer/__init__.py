@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from monolayer.epochs import TrainOptions
     from monolayer.errors import BadData, BadInput, DataUnavailable, MonolayerError
     from monolayer.evaluate.metrics import Metrics
+    from monolayer.export.formats import export_json, export_onnx, export_torch
     from monolayer.history import EpochRow
     from monolayer.network import OneLayer
     from monolayer.recipe import Recipe
@@ -55,6 +56,9 @@ _HOMES = {
     "diagnose_run": "diagnosing",
     "diagnose_sweep": "diagnosing",
     "evaluate_test": "training",
+    "export_json": "export.formats",
+    "export_onnx": "export.formats",
+    "export_torch": "export.formats",
     "find_duplicates": "audit.leakage",
     "load": "data.load",
     "search": "searching",
@@ -88,6 +92,9 @@ __all__ = [
     "diagnose_run",
     "diagnose_sweep",
     "evaluate_test",
+    "export_json",
+    "export_onnx",
+    "export_torch",
     "find_duplicates",
     "load",
     "search",

@@ -204,6 +204,7 @@ def _make_run(
         "dataset": dataset.name,
         "dataset_sha256": dataset.sha256,
         "pixel_max": str(dataset.pixel_max),
+        "features_dtype": dataset.X.dtype.name,
         "splits": splits.fingerprint,
     }
     losses = [row.train_loss for row in history if row.train_loss is not None]

@@ -5,10 +5,18 @@ import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 
+import monolayer as ml
+
 README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def find_block(words):
+    """The README's lines of Python that hold these words."""
+    return next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if words in block)
 
 
 def test_the_library_lines_run(capsys):
@@ -22,7 +30,7 @@ def test_the_library_lines_run(capsys):
 
 def test_the_notebook_lines_run_after_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first, notebook = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    first, notebook = find_block("ml.load"), find_block("ml.figures")
     first = first.replace('"cifar10"', '"digits"').replace("1000", "200").replace("epochs=40", "epochs=2")
     first = first.replace("grid = ml.sweep(splits, ", "grid = ml.sweep(splits, ml.Recipe(epochs=2), ")
     first = first.replace("batch_size=[50, 100, 200]", "batch_size=[50]")
@@ -37,10 +45,24 @@ def test_the_notebook_lines_run_after_them(tmp_path, monkeypatch):
     assert sorted(os.listdir()) == ["runs"]
 
 
+def test_predicting_is_three_lines(tmp_path, monkeypatch, capsys):
+    code = find_block("OneLayer.load")
+    assert len(code.partition("\n\n")[2].splitlines()) == 3
+    monkeypatch.chdir(tmp_path)
+    digits = ml.load("digits")
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    ml.train(digits.split(), ml.Recipe(epochs=2)).network.save("runs/a/network.safetensors")
+    np.save("features.npy", digits.X[:5])
+    exec(compile(code, "README.md", "exec"), {"ml": ml})
+    assert re.fullmatch(r"\[('\d', ){4}'\d'\]\n", capsys.readouterr().out)
+
+
 def test_every_command_in_the_table_is_accepted(command):
     rows = re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE)
     names = {row.split()[0] for row in rows}
-    assert names == {"fetch", "train", "sweep", "compare", "audit", "predict", "report", "reproduce"}
+    assert names == {
+        "fetch", "train", "sweep", "compare", "audit", "predict", "report", "reproduce", "calibrate", "export",
+    }  # fmt: skip
     for row in rows:
         name, *words = row.split()
         help_text = re.sub(r"\s+", " ", command(name, "--help").out)

@@ -9,8 +9,10 @@ import typer
 
 from monolayer import __version__
 from monolayer.cli.audit import audit
+from monolayer.cli.calibrate import calibrate
 from monolayer.cli.compare import compare
 from monolayer.cli.console import print_error, print_line
+from monolayer.cli.export import export
 from monolayer.cli.fetch import fetch
 from monolayer.cli.predict import predict
 from monolayer.cli.report import report
@@ -26,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fetch, train, sweep, compare, audit, reproduce, report, predict):
+for command in (fetch, train, sweep, compare, audit, reproduce, report, predict, calibrate, export):
     app.command()(command)
 
 

@@ -131,6 +131,9 @@ Track = Annotated[
         show_default=False,
     ),
 ]
+Licence = Annotated[
+    str, typer.Option(help="The licence of the network, for its card, such as CC-BY-4.0.", show_default="not stated")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 

@@ -56,6 +56,7 @@ def sweep(
     split_seed: opt.SplitSeed = None,
     train_every: opt.TrainEvery = None,
     top: opt.Top = 10,
+    licence: opt.Licence = "",
     mute: opt.Mute = None,
     track: opt.Track = None,
     dask: opt.Dask = None,
@@ -120,6 +121,7 @@ class _Request:
     mute: list[str]
     search: SearchRequest | None = None
     track: TrackRequest = field(default_factory=TrackRequest)
+    licence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         recipes = [recipe.to_dict() for recipe in self.recipes]
@@ -138,6 +140,7 @@ class _Request:
             **{name: content[name] for name in ("train_every", "halving", "mute")},
             search=SearchRequest.from_dict(content["search"]) if content["search"] else None,
             track=TrackRequest.from_dict(content.get("track")),
+            licence=content.get("licence", ""),  # folders of earlier versions do not say
         )
 
     def list_axes(self) -> tuple[str, ...]:
@@ -164,7 +167,7 @@ def _read_request(context: typer.Context) -> _Request:
     given = context.params
     if not given["grid"]:
         raise BadInput("A sweep needs an axis to go along; give one, such as --grid learning-rate=0.001,0.01.")
-    rest = {name: given[name] for name in ("train_every", "halving")} | {"mute": list(given["mute"] or ())}
+    rest = {name: given[name] for name in ("train_every", "halving", "licence")} | {"mute": list(given["mute"] or ())}
     rest["track"] = read_tracking(context)
     if search := read_search(context):
         return _Request(read_data_request(context), [], {}, search=search, **rest)
@@ -193,6 +196,9 @@ def _sweep(
     if not result.best.history:  # a cluster was left before anything came back
         raise KeyboardInterrupt
     result = diagnose_sweep(result, splits, muted=request.mute)
+    if licence := request.licence.strip():
+        best = replace(result.best, network=result.best.network.keep(licence=licence))
+        result = replace(result, runs=(best, *result.runs[1:]))
 
     def save(folder: Path) -> None:
         save_sweep_with_report(result, splits, folder, read_command(work))

@@ -53,6 +53,7 @@ def train(
     sealed: Annotated[
         bool, typer.Option("--sealed", help="Leave the test rows sealed; `report --open-test` opens them later.")
     ] = False,
+    licence: opt.Licence = "",
     mute: opt.Mute = None,
     track: opt.Track = None,
     data: opt.Data = None,
@@ -103,6 +104,7 @@ class _Request:
     sealed: bool
     mute: list[str]
     track: TrackRequest = field(default_factory=TrackRequest)
+    licence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -117,13 +119,14 @@ class _Request:
         from monolayer.recipe import Recipe
 
         rest = {name: content[name] for name in ("evaluate_every", "certify", "sealed", "mute")}
-        track = TrackRequest.from_dict(content.get("track"))
-        return cls(DataRequest.from_dict(content["rows"]), Recipe.from_dict(content["recipe"]), track=track, **rest)
+        rest["track"] = TrackRequest.from_dict(content.get("track"))
+        rest["licence"] = content.get("licence", "")  # folders of earlier versions do not say
+        return cls(DataRequest.from_dict(content["rows"]), Recipe.from_dict(content["recipe"]), **rest)
 
 
 def _read_request(context: typer.Context) -> _Request:
     given = context.params
-    rest = {name: given[name] for name in ("evaluate_every", "certify", "sealed")}
+    rest = {name: given[name] for name in ("evaluate_every", "certify", "sealed", "licence")}
     rest |= {"mute": list(given["mute"] or ()), "track": read_tracking(context)}
     return _Request(read_data_request(context), opt.read_recipe(context), **rest)
 
@@ -145,6 +148,7 @@ def _train(
         run = add_test_metrics(run, answers["test"])
     certificate = _certify(run, splits, console) if request.certify and run.is_complete else None
     run = diagnose_run(run, splits, answers, certificate=certificate, muted=request.mute)
+    run = replace(run, network=run.network.keep(licence=request.licence.strip()))
 
     def write(folder: Path) -> None:
         if certificate:

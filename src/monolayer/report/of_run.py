@@ -30,6 +30,7 @@ from monolayer.folder import (
 from monolayer.report.document import Block, Document, FigureRow, Notice, Paragraph, Section, Table
 from monolayer.report.findings import make_finding_notices, make_findings_section
 from monolayer.report.html import render_html
+from monolayer.report.model_card import write_card
 from monolayer.report.of_sweep import make_sweep_sections, merge_findings
 from monolayer.report.pictures import (
     Picture,
@@ -49,7 +50,7 @@ PREDICTION_COLUMNS = ("row", "label", "predicted", "probability_of_label")
 def save_run_with_report(
     run: Run, splits: Splits, folder: Path, answers: dict[str, Answers], command: Sequence[str] | None = None
 ) -> None:
-    """Write a run's folder: recipe, history, network, evaluation, answers, predictions, figures, report.html.
+    """Write a run's folder: recipe, history, network, evaluation, answers, predictions, figures, page and card.
 
     Args:
         run: the run.
@@ -72,7 +73,7 @@ def save_sweep_with_report(sweep: Sweep, splits: Splits, folder: Path, command: 
 
 
 def write_run_report(folder: Path, heat_map: tuple[str, str] | None = None) -> None:
-    """Make figures/ and report.html from what a run's folder holds.
+    """Make figures/, report.html and the model card from what a run's folder holds.
 
     Args:
         folder: that train or sweep made.
@@ -86,6 +87,7 @@ def write_run_report(folder: Path, heat_map: tuple[str, str] | None = None) -> N
     of_sweep, of_run = _draw_sweep(folder, evaluation, heat_map), draw_run(folder)
     save_pictures([*of_sweep, *of_run], folder)
     write_text(folder / REPORT, render_html(_make_document(folder, evaluation, of_sweep, of_run)))
+    write_card(folder)
 
 
 def _describe(splits: Splits, command: Sequence[str] | None) -> dict[str, Any]:
