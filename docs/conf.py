@@ -28,9 +28,12 @@ extensions = [
 exclude_patterns = ["_build", "_ext"]
 nitpicky = True
 # Nothing is fetched while the site is built, so what other packages define is named and not linked.
-OTHERS = "np|npt|numpy|collections|pathlib|contextlib|typing|matplotlib|distributed"
+OTHERS = (
+    "np|npt|numpy|collections|pathlib|contextlib|typing|matplotlib|distributed|PIL"
+)
 NAMES = (
     "Path|Any|Callable|Sequence|Iterable|Iterator|Mapping|FigureBase|Client|Array"
+    "|Axes|Canvas|Followed|DECODING_ERRORS|ModelProto"
 )
 nitpick_ignore_regex = [(r"py:.*", rf"({OTHERS})\..*"), (r"py:.*", NAMES)]
 

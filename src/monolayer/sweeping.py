@@ -161,7 +161,7 @@ def plan_sweep(splits: Splits, recipes: Sequence[Recipe], options: SweepOptions 
 def train_recipes(
     splits: Splits, recipes: Sequence[Recipe], axes: dict[str, tuple[Any, ...]], options: SweepOptions | None = None
 ) -> Sweep:
-    """Train these recipes in as few banks as their shared fields allow; see :func:`sweep`."""
+    """Train these recipes in as few banks as their shared fields allow; see :func:`monolayer.sweep`."""
     options = options or SweepOptions()
     plan, start = plan_sweep(splits, recipes, options), time.perf_counter()
     keeper, train_options = options.training.keeper, options.training

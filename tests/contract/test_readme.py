@@ -61,11 +61,12 @@ def test_every_command_in_the_table_is_accepted(command):
     rows = re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE)
     names = {row.split()[0] for row in rows}
     assert names == {
-        "fetch", "train", "sweep", "compare", "audit", "predict", "report", "reproduce", "calibrate", "export",
+        "fetch", "train", "sweep", "compare", "audit", "predict", "report", "reproduce", "calibrate", "export", "data",
     }  # fmt: skip
     for row in rows:
         name, *words = row.split()
-        help_text = re.sub(r"\s+", " ", command(name, "--help").out)
+        below = words[:1] if name == "data" else []
+        help_text = re.sub(r"\s+", " ", command(name, *below, "--help").out)
         assert all(word in help_text for word in words if word.startswith("--"))
 
 

@@ -7,6 +7,7 @@ from monolayer.evaluate.calibration import compute_reliability
 from monolayer.figures import (
     Candidate,
     CandidateCurves,
+    ContactSheet,
     Curve,
     Curves,
     DuplicatePairs,
@@ -41,6 +42,9 @@ def make_charts():
     return {
         "reliability": ReliabilityDiagram(compute_reliability(confidence, rng.random(200) < confidence)),
         "pairs": DuplicatePairs(*images, pairs, names, (3, 4, 4)),
+        "contact_sheet": ContactSheet(
+            rng.integers(0, 256, (5, 48)), np.array([0, 0, 1, 2, 2]), np.arange(5), names, (3, 4, 4)
+        ),
         "candidates": CandidateCurves(candidates, percent=True),
         "parallel": ParallelCoordinates(settings, accuracy, marked),
         "response": Response("loss", settings["loss"], accuracy, accuracy - 0.1, accuracy + 0.1, accuracy),

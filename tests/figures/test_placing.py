@@ -83,6 +83,9 @@ def test_four_figures_keep_to_their_quarters(names, size, dark):
     with mpl.rc_context(DARK if dark else {}):
         figure = Figure(figsize=size, layout="constrained", dpi=60)
         axes = figure.subplots(2, 2).ravel()
+    for ax in axes[len(names) :]:
+        ax.remove()
+    axes = axes[: len(names)]
     for name, ax in zip(names, axes, strict=True):
         CHARTS[name].plot(ax=ax)
         ax.set_title("mine")

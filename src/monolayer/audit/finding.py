@@ -25,6 +25,10 @@ CODES = {
     "ML011": "Probabilities miscalibrated",
     "ML012": "No better than the most frequent class",
     "ML013": "Weights shift the probabilities",
+    "ML014": "Constant features",
+    "ML015": "Rows that stand twice",
+    "ML016": "Values that are not finite",
+    "ML017": "Files that cannot be read",
 }
 NOTHING = "Nothing to do."
 

@@ -12,6 +12,7 @@ from monolayer.cli.audit import audit
 from monolayer.cli.calibrate import calibrate
 from monolayer.cli.compare import compare
 from monolayer.cli.console import print_error, print_line
+from monolayer.cli.data import data
 from monolayer.cli.export import export
 from monolayer.cli.fetch import fetch
 from monolayer.cli.predict import predict
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 for command in (fetch, train, sweep, compare, audit, reproduce, report, predict, calibrate, export):
     app.command()(command)
+app.add_typer(data, name="data")
 
 
 def _print_version(is_asked: bool) -> None:

@@ -85,12 +85,12 @@ def export_onnx(network: OneLayer, path: Path | str) -> Exported:
 
     ``X`` is (n, D), float32 or whatever dtype the features of training had, such as the uint8 of pixels, and takes
     features as they were in training. Scaling and temperature are folded into one Gemm unless that would lose more than
-    1e-5 of the scores (:mod:`monolayer.export.folding`); then they are scaled in float64 before it. ``scores`` and
+    1e-5 of the scores (``monolayer.export.folding``); then they are scaled in float64 before it. ``scores`` and
     ``probabilities`` are (n, K) float32, ``label`` is (n,) int64. Class names and the network's metadata are in the
     model's ``metadata_props``.
 
     Raises:
-        BadInput: if the package onnx is not there, or as :func:`export_network`.
+        BadInput: if the package onnx is not there, or as ``export_network``.
 
     Source: https://onnx.ai/onnx/operators/
     """
@@ -103,7 +103,7 @@ def export_torch(network: OneLayer, path: Path | str) -> Exported:
     Scaling and temperature are folded in: the layer takes features as they were in training, as float32.
 
     Raises:
-        BadInput: as :func:`export_network`.
+        BadInput: as ``export_network``.
     """
     return export_network(network, path, "torch")
 
@@ -112,6 +112,6 @@ def export_json(network: OneLayer, path: Path | str) -> Exported:
     """Write weights, bias, class names and the formulas as plain JSON, in double precision, scaling folded in.
 
     Raises:
-        BadInput: as :func:`export_network`.
+        BadInput: as ``export_network``.
     """
     return export_network(network, path, "json")

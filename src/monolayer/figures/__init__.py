@@ -18,6 +18,7 @@ makes a figure that a notebook is to show.
 
 from monolayer.figures.base import Chart, Frame
 from monolayer.figures.candidates import MOST_NAMED, Candidate, CandidateCurves
+from monolayer.figures.contact_sheet import ContactSheet
 from monolayer.figures.curves import Curve, Curves
 from monolayer.figures.heat_map import HeatMap
 from monolayer.figures.pairs import DuplicatePairs
@@ -34,6 +35,7 @@ __all__ = [
     "Candidate",
     "CandidateCurves",
     "Chart",
+    "ContactSheet",
     "Curve",
     "Curves",
     "DuplicatePairs",
