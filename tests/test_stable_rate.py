@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -43,7 +45,7 @@ def test_descent_on_all_rows_at_this_rate_never_raises_the_cost(seed, n, D, corr
         costs.append(plain_loop.compute_mean_loss(loss, Z @ W.T + b, y) + l2 * (W**2).sum())
         dW, db = plain_loop.compute_gradients(loss, Z, y, W, b, l2)
         W, b = W - rate * dW, b - rate * db
-    assert all(later <= earlier + 1e-12 for earlier, later in zip(costs, costs[1:], strict=False))
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(costs))
 
 
 def test_smaller_batches_and_correlated_features_bear_less():

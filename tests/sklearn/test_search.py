@@ -124,12 +124,14 @@ def test_rows_that_a_fold_has_twice_weigh_twice():
 
 def test_a_candidate_that_cannot_be_trained_scores_nothing_or_raises():
     grid = {"l2": [0.0, -1.0]}
-    with pytest.warns(sklearn.exceptions.FitFailedWarning, match="l2 is -1.0; accepted"):
-        with pytest.warns(UserWarning, match="One or more of the test scores are non-finite"):
-            found = FusedSearchCV(WHOLE, grid, cv=3).fit(X, Y)
+    with (
+        pytest.warns(sklearn.exceptions.FitFailedWarning, match=r"l2 is -1\.0; accepted"),
+        pytest.warns(UserWarning, match="One or more of the test scores are non-finite"),
+    ):
+        found = FusedSearchCV(WHOLE, grid, cv=3).fit(X, Y)
     assert np.isnan(found.cv_results_["mean_test_score"][1])
     assert found.best_params_ == {"l2": 0.0}
-    with pytest.raises(BadInput, match="l2 is -1.0; accepted"):
+    with pytest.raises(BadInput, match=r"l2 is -1\.0; accepted"):
         FusedSearchCV(WHOLE, grid, cv=3, error_score="raise").fit(X, Y)
 
 
