@@ -29,6 +29,7 @@ CODES = {
     "ML015": "Rows that stand twice",
     "ML016": "Values that are not finite",
     "ML017": "Files that cannot be read",
+    "ML020": "A group in two parts",
 }
 NOTHING = "Nothing to do."
 
