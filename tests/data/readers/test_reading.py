@@ -285,13 +285,13 @@ WRONG = {
     "empty class": (make_empty_class, {}, "eel: holds no images"),
     "sizes": (make_two_sizes, {}, "7x12 pixels, .* is 5x6; accepted are images of one size, or --resize"),
     "cut safetensors": (make_cut_safetensors, {}, "is cut off within"),
-    "no labels beside": (make_lonely_npy, {}, "no labels beside it; accepted is a file emb_labels.npy, labels.npy or y.npy in"),
+    "no labels beside": (make_lonely_npy, {}, "no labels beside it; accepted is a file emb_labels.npy, y.npy or"),
     "no column": (make_parquet(a=[1.0, 2.0], label=[0, 1]), {"features": "emb"}, "no column 'emb'; it has a, label"),
     "no label": (make_parquet(a=[1.0, 2.0]), {}, "has no column of labels"),
     "holes": (make_parquet(a=[1.0, None], label=[0, 1]), {}, "column 'a' has holes"),
     "label holes": (make_parquet(a=[1.0, 2.0], label=[0, None]), {}, "column 'label' has holes"),
     "lists": (make_parquet(a=[[1.0], [2.0, 3.0]], label=[0, 1]), {}, "lists of several lengths"),
-    "no image": (make_parquet(a=[{"bytes": b"x", "path": ""}], label=[0]), {}, r"row 0: cannot be read as an image \(it is none\)"),
+    "no image": (make_parquet(a=[{"bytes": b"x", "path": ""}], label=[0]), {}, "row 0: cannot be read as an image"),
     "unknown suffix": (make_text, {}, "is none of the sources that can be read"),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from monolayer.data.images import DECODING_ERRORS, has_colour, open_upright
 from monolayer.data.readers.options import DataOptions
@@ -162,7 +162,7 @@ class Decoder:
 def describe(error: BaseException, picture: Picture) -> str:
     """Why an image cannot be read, without its name, which stands before it already."""
     text = str(error).rstrip(".").replace(f" {str(picture.content)!r}", "") if isinstance(picture.content, Path) else ""
-    text = text or ("it is none" if isinstance(error, Image.UnidentifiedImageError) else str(error).rstrip("."))
+    text = text or ("it is none" if isinstance(error, UnidentifiedImageError) else str(error).rstrip("."))
     return text or type(error).__name__
 
 

@@ -77,9 +77,8 @@ def _list_parts(path: Path) -> dict[str, list[_File]]:
     for folder in list_folders(path):
         if part := find_part(folder.name):
             if part in folders:
-                raise BadData(
-                    f"{path}: has {folders[part].name} and {folder.name}; accepted is one folder of {part} rows."
-                )
+                both = f"{folders[part].name} and {folder.name}"
+                raise BadData(f"{path}: has folders {both}; accepted is one of {part} rows.")
             folders[part] = folder
     # A folder called train that holds images itself is a class like any other.
     is_divided = "train" in folders and not find_class_images(folders["train"])

@@ -140,7 +140,7 @@ def _holds_images(kind: Any) -> bool:
     from pyarrow import types
 
     if types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0
+        return bool(kind.get_field_index("bytes") >= 0)
     return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
@@ -226,8 +226,8 @@ def _flatten_lists(column: Any, name: str, file: str) -> Array:
     if column.null_count or numbers.dtype.kind not in "biuf":
         what = "holes" if column.null_count else f"lists of {column.type}"
         raise BadData(f"{file}: column {name!r} has {what}; accepted are lists of numbers.")
-    keep = numbers.dtype in (np.uint8, np.float16)
-    return (numbers if keep else numbers.astype(np.float32)).reshape(shape)
+    block: Array = numbers if numbers.dtype in (np.uint8, np.float16) else numbers.astype(np.float32)
+    return block.reshape(shape)
 
 
 def _make_raw(X: Array, shards: _Shards, kept: Array | None = None) -> Raw:
