@@ -111,7 +111,8 @@ def describe_data(name: str | Path, *, progress: Progress = SILENCE, **options: 
         BadInput: as :func:`monolayer.load` does.
     """
     unreadable: dict[str, str] = {}
-    dataset, kind, is_encoded = _read(name, options, unreadable, progress)
+    files: dict[str, list[str]] = {}
+    dataset, kind, is_encoded = _read(name, options, _note(Path(name), unreadable, files, progress))
     parts = list_parts(dataset)
     scans = {part: _scan(rows) for part, rows in parts.items()}
     low, high = scans["train"].low, scans["train"].high
@@ -119,7 +120,7 @@ def describe_data(name: str | Path, *, progress: Progress = SILENCE, **options: 
     findings = [
         check_finite({part: scan.wrong for part, scan in scans.items()}),
         check_constant(low, high),
-        check_rows(parts),
+        check_rows(parts, files),
         check_readable(unreadable, n_files),
         check_groups({part: rows.groups for part, rows in parts.items()}),
     ]
@@ -134,19 +135,27 @@ def list_parts(dataset: Dataset) -> dict[str, Dataset]:
     return {name: part for name, part in named.items() if part is not None}
 
 
-def _read(
-    name: str | Path, options: dict[str, Any], unreadable: dict[str, str], progress: Progress
-) -> tuple[Dataset, str, bool]:
+def _note(path: Path, unreadable: dict[str, str], files: dict[str, list[str]], progress: Progress) -> Watch:
+    """Write down what is told while a source is read, places below it by their names there."""
+    top = f"{path.expanduser()}"
+
+    def shorten(where: str) -> str:
+        return where.removeprefix(top).lstrip("/: ")
+
+    return Watch(
+        progress,
+        lambda where, reason: unreadable.update({shorten(where): reason}),
+        lambda part, found: files.update({part: [shorten(where) for where in found]}),
+    )
+
+
+def _read(name: str | Path, options: dict[str, Any], watch: Watch) -> tuple[Dataset, str, bool]:
     """(what was read, its kind, whether its rows were encoded images)."""
     path = Path(name).expanduser()
     if str(name) in NAMES or not path.exists():
-        return load(name, progress=progress, **options), BY_NAME, False
+        return load(name, progress=watch.progress, **options), BY_NAME, False
     reader = find_reader(path)
-
-    def note(where: str, reason: str) -> None:
-        unreadable[where.removeprefix(f"{path}").lstrip("/: ")] = reason
-
-    dataset = read_path(path, read_options(options), Watch(progress, note))
+    dataset = read_path(path, read_options(options), watch)
     is_encoded = reader.takes >= IMAGES and dataset.image_shape is not None and dataset.X.dtype == np.uint8
     return dataset, reader.kind, is_encoded
 

@@ -49,9 +49,10 @@ class _Place:
     row: int
     label: Any
     group: Any
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.part} {self.row}"
+        return self.file or f"{self.part} {self.row}"
 
 
 @dataclass
@@ -77,15 +78,16 @@ class _Pairs:
         return ", ".join(self.named[kind]) + (f" and {more:,} more" if more else "")
 
 
-def check_rows(parts: Mapping[str, Dataset]) -> Finding:
+def check_rows(parts: Mapping[str, Dataset], files: Mapping[str, Sequence[str]] | None = None) -> Finding:
     """ML015: whether rows stand twice, byte for byte: in one part, in two, or with two labels or groups.
 
     Args:
         parts: the dataset's, by name, training rows first.
+        files: the names of a part's rows, where they are files.
     """
     met: dict[bytes, _Place] = {}
     pairs = _Pairs()
-    for digest, place in _iterate_places(parts):
+    for digest, place in _iterate_places(parts, files or {}):
         earlier = met.setdefault(digest, place)
         if earlier is not place:
             pairs.add(earlier, place)
@@ -103,12 +105,12 @@ def check_rows(parts: Mapping[str, Dataset]) -> Finding:
     return report(TWICE, "issue" if is_issue else "tip", seen, advice)
 
 
-def _iterate_places(parts: Mapping[str, Dataset]) -> Iterator[tuple[bytes, _Place]]:
+def _iterate_places(parts: Mapping[str, Dataset], files: Mapping[str, Sequence[str]]) -> Iterator[tuple[bytes, _Place]]:
     """(digest, place) of every row."""
     for name, part in parts.items():
         groups = [None] * len(part.X) if part.groups is None else np.asarray(part.groups).tolist()
         for row, (digest, label) in enumerate(zip(_iterate_digests(part.X), part.y.tolist(), strict=True)):
-            yield digest, _Place(name, row, label, groups[row])
+            yield digest, _Place(name, row, label, groups[row], files[name][row] if name in files else "")
 
 
 def _iterate_digests(X: Array) -> Iterator[bytes]:

@@ -40,6 +40,7 @@ def audit(
     label: opt.Label = None,
     features: opt.Features = None,
     split_by: opt.SplitBy = None,
+    group_by: opt.GroupBy = None,
     resize: opt.Resize = None,
     channels: opt.Channels = None,
     out: opt.Out = None,

@@ -64,7 +64,7 @@ def describe(
 def _show(found: Description, out: Path | None) -> None:
     from monolayer.report.of_data import CONTACT_SHEET, list_counts, list_facts
 
-    print_table(found.dataset.name, ["", ""], [list(fact) for fact in list_facts(found)])
+    print_table(found.dataset.name, ["what", "value"], [list(fact) for fact in list_facts(found)])
     columns, lines = list_counts(found, MOST_CLASSES)
     more = "" if len(lines) == found.dataset.n_classes else f" (the first {MOST_CLASSES})"
     print_table(f"Rows a class{more}", columns, lines)

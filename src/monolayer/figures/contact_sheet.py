@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from monolayer.errors import BadInput
 from monolayer.figures.base import Array, Canvas, Chart, Frame
@@ -14,7 +16,10 @@ from monolayer.figures.style import SMALL_SIZE, scale_text
 if TYPE_CHECKING:
     from monolayer.data.dataset import Dataset
 
-CELL, NAME_WIDTH = 0.62, 1.5  # inches: an image, and the room for a class's name
+CELL, NAME_WIDTH = 0.62, 0.7  # inches: an image, and the least room for the names of the classes
+CHARACTER = 0.098  # inches a character is wide, about, at the size of small text
+LINE_LENGTH = 24  # characters of a class's name before it folds
+MOST_PIXELS = 128  # of a side: a cell is printed in fewer, and a page with every pixel of photographs would be huge
 GAP = 0.08  # between two images, in widths of one
 
 
@@ -70,7 +75,12 @@ class ContactSheet(Chart):
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
-        return NAME_WIDTH + CELL * self._n_columns, CELL * len(self.class_names)
+        return self._name_width + CELL * self._n_columns, CELL * len(self.class_names)
+
+    @property
+    def _name_width(self) -> float:
+        longest = max(len(line) for name in self.class_names for line in _fold(name).split("\n"))
+        return max(NAME_WIDTH, CHARACTER * longest + 0.2)
 
     @property
     def _n_columns(self) -> int:
@@ -88,15 +98,38 @@ class ContactSheet(Chart):
         """Draw on an empty figure or subfigure: one line of images a class, its name before them."""
         ax = figure.subplots()
         ax.axis("off")
-        channels, height, width = self.image_shape
         step = 1 + GAP
         for k, name in enumerate(self.class_names):
             for place, image in enumerate(self.images[self.labels == k]):
-                picture = np.clip(np.asarray(image, float).reshape(channels, height, width) / self.pixel_max, 0, 1)
-                box = (place * step, place * step + 1, -k * step - 1, -k * step)
-                pixels = picture.transpose(1, 2, 0).squeeze()
-                ax.imshow(pixels, cmap="gray", vmin=0, vmax=1, extent=box, interpolation="none")
-            ax.text(-0.15, -k * step - 0.5, name, ha="right", va="center", fontsize=scale_text(SMALL_SIZE))
-        ax.set_xlim(-NAME_WIDTH / CELL, self._n_columns * step)
+                left, right, low, high = self._place_image()
+                box = (place * step + left, place * step + right, -k * step - high, -k * step - low)
+                ax.imshow(self._make_picture(image), cmap="gray", vmin=0, vmax=1, extent=box, interpolation="none")
+            text = _fold(name)
+            ax.text(-0.15, -k * step - 0.5, text, ha="right", va="center", fontsize=scale_text(SMALL_SIZE))
+        ax.set_xlim(-self._name_width / CELL, self._n_columns * step)
         ax.set_ylim(-len(self.class_names) * step, 0)
         ax.set_aspect("equal")
+
+    def _make_picture(self, image: Array) -> Array:
+        """(height, width) or (height, width, 3), from 0 to 1, of no more pixels than the sheet can show."""
+        scaled = np.clip(np.nan_to_num(np.asarray(image, np.float32)) / self.pixel_max, 0, 1)
+        picture: Array = scaled.reshape(self.image_shape).transpose(1, 2, 0)
+        if self.image_shape[0] == 1:
+            picture = picture[..., 0]
+        n = -(-max(picture.shape[:2]) // MOST_PIXELS)
+        if n == 1:
+            return picture
+        small = Image.fromarray((255 * picture).astype(np.uint8)).reduce(n)  # means of n x n pixels
+        return np.asarray(small, np.float32) / 255
+
+    def _place_image(self) -> tuple[float, float, float, float]:
+        """(left, right, top, bottom) within a cell of 1 x 1, in the image's own proportions."""
+        _, height, width = self.image_shape
+        x, y = (1 - width / max(height, width)) / 2, (1 - height / max(height, width)) / 2
+        return x, 1 - x, y, 1 - y
+
+
+def _fold(name: str) -> str:
+    """A class's name in lines that have room beside the images; of a very long one the beginning."""
+    lines = wrap(name, LINE_LENGTH) or [""]
+    return "\n".join(lines if len(lines) <= 2 else [lines[0], f"{lines[1][: LINE_LENGTH - 1]}…"])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,9 +43,7 @@ class Named:
 
 def read_npz(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
     """An ``.npz`` file; no pickle in it is executed, and arrays that are not asked for are not read."""
-    if not zipfile.is_zipfile(path):
-        raise BadData(f"{path}: cannot be read as an .npz file (it is none, or is cut off).")
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as opened, _open_npz(opened, path) as file:
 
         def read(name: str) -> Array:
             try:
@@ -55,6 +52,17 @@ def read_npz(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
                 raise BadData(f"{path}: {name} cannot be read ({_explain(error)}).") from None
 
         return read_named(Named(path, tuple(file.files), read), options)
+
+
+def _open_npz(opened: IO[bytes], path: Path) -> np.lib.npyio.NpzFile:
+    """NumPy's archive of a file that is open: by its name, NumPy would leave a damaged one open."""
+    try:
+        archive = np.load(opened, allow_pickle=False)
+    except DAMAGES:
+        archive = None
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise BadData(f"{path}: cannot be read as an .npz file (it is none, or is cut off).")
+    return archive
 
 
 def read_npy_folder(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
@@ -164,8 +172,10 @@ def read_named(source: Named, options: DataOptions) -> dict[str, Raw]:
     features = _sort(source.names, (options.features,) if options.features else FEATURES)
     labels = _sort(source.names, (options.label,) if options.label else LABELS)
     if not features:
-        wanted = f"named {options.features!r}" if options.features else f"such as {NAMES}, and --features names none"
-        raise BadData(f"{source.path}: has no features {wanted}; it has {', '.join(source.names) or 'nothing'}.")
+        wanted = (
+            f"named {options.features!r}; it has" if options.features else f"such as {NAMES}; name one (--features) of"
+        )
+        raise BadData(f"{source.path}: has no features {wanted} {', '.join(source.names) or 'nothing'}.")
     parts = {}
     for part, name in features.items():
         label = labels.get(part) or (labels.get("train") if len(features) == 1 else None)

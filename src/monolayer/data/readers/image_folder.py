@@ -61,12 +61,14 @@ def read_image_folder(path: Path, options: DataOptions, watch: Watch) -> dict[st
         read = sizes.add((file.picture for file in found), watch)
         readable[part] = [file for file, is_readable in zip(found, read, strict=True) if is_readable]
     shape, tally = sizes.agree(str(path)), Tally(watch.progress, sizes.n)
-    found_rows = {}
+    found_rows, places = {}, {name: place for place, name in enumerate(names)}
     for part, kept in readable.items():
         decoder = Decoder(len(kept), shape, options, watch)
         read = decoder.add((file.picture for file in kept), tally)
-        labels = [names.index(file.label) for file, is_read in zip(kept, read, strict=True) if is_read]
-        if labels:
+        rows = [file for file, is_read in zip(kept, read, strict=True) if is_read]
+        if rows:
+            watch.on_files(part, [file.picture.where for file in rows])
+            labels = [places[file.label] for file in rows]
             found_rows[part] = Raw(decoder.rows, np.array(labels), class_names=names, image_shape=shape)
     return found_rows
 
