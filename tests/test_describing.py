@@ -1,7 +1,14 @@
+import io
+import json
+import shutil
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from monolayer.data.load import load
 from monolayer.describing import describe_data
 from monolayer.errors import BadData
 
@@ -15,6 +22,10 @@ def save(folder, **arrays):
 
 def get_outcomes(found):
     return {finding.code: finding.outcome for finding in found.findings}
+
+
+def get_evidence(found):
+    return {finding.code: finding.evidence for finding in found.findings}
 
 
 def make_rows(n=60):
@@ -73,6 +84,76 @@ def test_images_that_cannot_be_read_are_listed_and_the_rest_described(tmp_path):
     assert get_outcomes(found)["ML017"] == "issue"
     assert list(found.unreadable) == ["dog/03.png"]
     assert found.count_classes() == {"train": {"cat": 12, "dog": 11}}
+
+
+def test_images_in_parquet_that_cannot_be_read_are_listed_by_their_row(tmp_path):
+    pixels = [Image.fromarray(RNG.integers(0, 255, (4, 5, 3)).astype(np.uint8)) for _ in range(24)]
+    contents = []
+    for image in pixels:
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        contents.append(file.getvalue())
+    contents[7], contents[9] = b"no image", contents[9][:50]
+    table = pa.table({"image": [{"bytes": content} for content in contents], "label": [i % 2 for i in range(24)]})
+    pq.write_table(table, tmp_path / "d.parquet")
+    found = describe_data(tmp_path / "d.parquet")
+    assert list(found.unreadable) == ["row 7", "row 9"]
+    assert found.count_classes() == {"train": {"0": 12, "1": 10}}
+    assert "2 of 24 images cannot be read: row 7 (it is none)" in get_evidence(found)["ML017"]
+    with pytest.raises(BadData, match=r"d\.parquet: row 7: cannot be read as an image"):
+        load(tmp_path / "d.parquet")
+
+
+def test_copies_are_told_by_the_names_of_their_files(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "f" / name).mkdir(parents=True)
+        for i in range(3):
+            pixels = RNG.integers(0, 255, (4, 5, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "f" / name / f"{i}.png")
+    shutil.copy(tmp_path / "f" / "cat" / "1.png", tmp_path / "f" / "dog" / "copy.png")
+    evidence = get_evidence(describe_data(tmp_path / "f"))["ML015"]
+    assert "1 with another label (dog/copy.png is cat/1.png)." in evidence
+
+
+def test_values_that_are_not_finite_are_found_in_every_part(tmp_path):
+    X, y = make_rows()
+    other = X.copy()
+    other[[4, 50], 1] = np.inf
+    found = describe_data(save(tmp_path, X_train=X, y_train=y, X_test=other[:, ::-1], y_test=y))
+    assert "in 2 of 60 test rows (4, 50), in 1 of 5 features (3)." in get_evidence(found)["ML016"]
+    assert get_evidence(describe_data(save(tmp_path, X=X, y=y)))["ML016"] == "Every value is a finite number."
+
+
+def test_a_description_is_json_whatever_the_values(tmp_path):
+    X, y = make_rows()
+    X[3, :], X[:, 2] = np.inf, np.nan
+    facts = describe_data(save(tmp_path, X=X, y=y)).to_dict()
+    assert facts["values"] == pytest.approx([np.nanmin(np.delete(X, 3, 0)), np.nanmax(np.delete(X, 3, 0))])
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+    assert describe_data(save(tmp_path, X=np.full((60, 2), np.nan), y=y)).to_dict()["values"] is None
+
+
+@pytest.mark.parametrize(
+    ("who", "outcome", "evidence"),
+    [
+        (("a", "b"), "passed", "Each of 2 groups is in one part."),
+        (("a", "a"), "issue", "Groups with rows in two parts: 1 in train and test (a)."),
+    ],
+)
+def test_a_group_in_two_parts_is_an_issue(tmp_path, who, outcome, evidence):
+    X, y = make_rows()
+    groups = {f"who_{part}": np.full(60, name) for part, name in zip(("train", "test"), who, strict=True)}
+    parts = {"X_train": X, "y_train": y, "X_test": X + 1, "y_test": y}
+    found = describe_data(save(tmp_path, **parts, **groups), group_by="who")
+    assert (get_outcomes(found)["ML020"], get_evidence(found)["ML020"]) == (outcome, evidence)
+
+
+def test_copies_in_two_groups_are_an_issue(tmp_path):
+    X, y = make_rows()
+    X[9] = X[3]
+    found = describe_data(save(tmp_path, X=X, y=y, who=np.arange(60)), group_by="who")
+    assert get_outcomes(found)["ML015"] == "issue"
+    assert "1 in another group (train 9 is train 3)" in get_evidence(found)["ML015"]
 
 
 def test_a_dataset_is_described_by_name_too():

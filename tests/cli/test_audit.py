@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from monolayer.data.dataset import Dataset
+from monolayer.folder import load_answers
 
 NAMES = ("a", "b")
 
@@ -108,3 +109,40 @@ def test_a_run_that_cannot_be_weighed_is_refused(command, tmp_path):
         assert result.code == 2
         assert message in result.err
     assert "needs the dataset" in command("audit", "--run", sealed).err
+
+
+@pytest.mark.parametrize("suffix", ["npz", "folder"])
+def test_data_of_ones_own_is_searched_in_its_validation_rows_too(command, tmp_path, suffix):
+    X, V = make_images(30, 0), make_images(8, 1)
+    V[2] = X[4]
+    arrays = {"train_X": X, "train_y": np.arange(30) % 2, "val_X": V, "val_y": np.arange(8) % 2}
+    arrays = {name: a.reshape(-1, 3, 32, 32) if name.endswith("X") else a for name, a in arrays.items()}
+    path = tmp_path / "d.npz"
+    if suffix == "folder":
+        path = tmp_path / "d"
+        path.mkdir()
+        for name, array in arrays.items():
+            np.save(path / f"{name}.npy", array)
+    else:
+        np.savez(path, **arrays)
+    result = command("audit", path, "--out", tmp_path / "out", "--json").json
+    assert [pair["rows"][1] for pair in result["duplicates"] if pair["splits"] == ["train", "val"]] == [2]
+    (finding,) = result["findings"]
+    assert "1 of 8 validation rows (12.5%) stand among the training rows too" in finding["evidence"]
+    assert "8 validation rows were searched" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_test_rows_that_were_drawn_are_weighed_by_what_the_run_was_trained_on(command, tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.arange(100) % 2
+    X = (rng.random((100, 3)) + y[:, None]).astype(np.float32)
+    X[50:] = X[:50]  # every row stands twice
+    np.savez(tmp_path / "d.npz", X=X, y=y)
+    command(
+        "train", tmp_path / "d.npz", "--epochs", "1", "--val-size", "0", "--batch-size", "10", "--out", tmp_path / "a"
+    )
+    weighed = command("audit", tmp_path / "d.npz", "--run", tmp_path / "a", "--json").json["run"]
+    tested = set(load_answers(tmp_path / "a")["test"].index.tolist())
+    leaked = [row for row in tested if (row + 50) % 100 not in tested]
+    assert 0 < len(leaked) < len(tested) == weighed["n"]
+    assert weighed["n_leaked"] == len(leaked)

@@ -3,7 +3,8 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from monolayer.data.dataset import Dataset
-from monolayer.data.scaler import compute_moments, fit_scaler
+from monolayer.data.scaler import compute_moments, fit_checked_scaler, fit_scaler
+from monolayer.errors import BadData
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
@@ -69,3 +70,19 @@ def test_a_feature_that_does_not_vary_on_one_fold_is_divided_by_one_there():
     scalers = [moments.make_scaler() for moments in compute_moments(rows, weights)]
     assert [scaler.std[i] for scaler, i in zip(scalers, (0, 1), strict=False)] == [1, 1]
     np.testing.assert_allclose(scalers[2].std, X[:999].astype(float).std(axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("row", "name"), [(3, "training"), (25, "validation"), (35, "test")])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_value_that_is_not_finite_is_refused_in_any_part_with_its_row_and_feature(row, name, value):
+    X = np.random.default_rng(0).random((40, 3), dtype=np.float32)
+    X[row, 2] = value
+    splits = Dataset(X, np.arange(40) % 2, ("a", "b"), name="made").split(val=10, test=10)
+    with pytest.raises(BadData, match=rf"made: feature 2 of the {name} rows .* not finite \(row {row}\)\."):
+        fit_checked_scaler(splits)
+    assert splits.openings == []
+
+
+def test_looking_for_such_values_leaves_the_scaler_as_it_was():
+    splits = Dataset(np.eye(30, 4, dtype=np.float32), np.arange(30) % 2, ("a", "b")).split(val=5, test=5)
+    np.testing.assert_array_equal(fit_checked_scaler(splits).std, fit_scaler(splits.train).std)

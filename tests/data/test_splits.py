@@ -127,7 +127,7 @@ def test_rows_of_a_group_stay_together_and_every_row_is_in_one_part(seed, val, t
 def test_groups_need_a_seed_and_enough_of_them():
     with pytest.raises(BadInput, match="Groups stay together, so test rows are drawn at random; name a seed"):
         make_grouped().split()
-    with pytest.raises(BadInput, match="30 test rows ask for 10 lots of groups, and there are 3 groups"):
+    with pytest.raises(BadInput, match="ask for 10 lots of groups, and there are 3 groups; accepted are 86 rows"):
         make_grouped(n_groups=3).split(test=30, seed=0)
 
 
@@ -154,3 +154,39 @@ def test_validation_rows_that_a_dataset_has_are_used_as_they_are():
 def test_a_dataset_may_name_its_own_seed():
     dataset = replace(make_dataset(90), split_seed=3)
     assert dataset.split(20).fingerprint == make_dataset(90).split(20, seed=3).fingerprint
+
+
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=30, max_size=60),
+    seed=st.integers(0, 9),
+    size=st.sampled_from([0.2, 0.3]),
+)
+@settings(max_examples=40, deadline=None)
+def test_rare_classes_are_trained_on_and_every_row_is_in_one_part(labels, seed, size):
+    """The only row of a class cannot be drawn in proportion: it is a training row, and nothing is refused for it."""
+    dataset = Dataset(np.arange(len(labels) + 1, dtype=np.uint8)[:, None], np.array([*labels, 5]), tuple("abcdef"))
+    splits = dataset.split(size, test=size, seed=seed)
+    parts = [splits.train.index, splits.val.index, splits.open_test("to look").index]
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(dataset.X)))
+    assert len(labels) in splits.train.index
+    assert [len(part) for part in parts[1:]] == [round(size * len(dataset.X))] * 2
+
+
+def test_groups_of_rows_of_a_class_each_are_drawn_without_regard_to_the_classes():
+    dataset = replace(make_dataset(40, n_classes=8), y=np.arange(40) // 5, groups=np.arange(40) // 2)
+    splits = dataset.split(4, test=4, seed=0)
+    groups = [set(dataset.groups[part.index].tolist()) for part in (splits.train, splits.val, splits.open_test("look"))]
+    assert sum(map(len, groups)) == 20
+
+
+def test_one_group_cannot_be_divided():
+    with pytest.raises(BadInput, match="there are 1 groups; accepted are 2 groups or more"):
+        make_grouped(n_groups=1).split(test=30, seed=0)
+
+
+def test_rows_of_several_labels_are_drawn_by_the_labels_that_they_have_together():
+    y = np.repeat([[1, 0], [0, 1], [1, 1]], [30, 30, 1], axis=0)
+    dataset = Dataset(np.arange(61, dtype=np.uint8)[:, None], y, ("a", "b"))
+    splits = dataset.split(test=20, seed=0)
+    assert splits.open_test("to look").y.sum(axis=0).tolist() == [10, 10]
+    assert 60 in splits.train.index

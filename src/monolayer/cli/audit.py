@@ -171,6 +171,17 @@ def _describe(place: dict[str, Any], pair: Duplicate) -> dict[str, Any]:
     return {**place, "similarity": pair.similarity, "mirrored": pair.mirrored, "labels": list(pair.labels)}
 
 
+def _list_leaked(found: Audit, evaluation: dict[str, Any]) -> list[int]:
+    """Rows with a duplicate among the run's training rows, where its test rows are."""
+    if found.dataset.test is not None:
+        return [pair.second for pair in found.across]
+    from monolayer.report.opening import divide_again
+
+    trained = set(divide_again(found.dataset, evaluation).train.index.tolist())
+    both_ways = [(pair.first, pair.second) for pair in found.inside]
+    return [row for a, b in both_ways for row, other in ((a, b), (b, a)) if other in trained]
+
+
 def _weigh_run(folder: Path, found: Audit) -> dict[str, Any]:
     """What the run's test accuracy is with and without the test rows that were found in the training file."""
     import numpy as np
@@ -178,12 +189,13 @@ def _weigh_run(folder: Path, found: Audit) -> dict[str, Any]:
     from monolayer.audit.leaked import compute_shift
     from monolayer.folder import load_answers, load_evaluation
 
-    if load_evaluation(folder)["dataset"]["sha256"] != found.dataset.sha256:
+    evaluation = load_evaluation(folder)
+    if evaluation["dataset"]["sha256"] != found.dataset.sha256:
         raise BadInput(f"{folder} was trained on other data than {found.dataset.name}.")
     test = load_answers(folder).get("test")
     if test is None:
         raise BadInput(f"{folder} holds no answers to test rows; open them with monolayer report --open-test.")
-    leaked = np.isin(test.index, [pair.second for pair in found.across])
+    leaked = np.isin(test.index, _list_leaked(found, evaluation))
     shift = compute_shift(test.correct, leaked)
     return {
         "n": len(test),

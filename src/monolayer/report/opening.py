@@ -31,7 +31,7 @@ def open_test(folder: Path, dataset: Dataset, reason: str, *, again: bool = Fals
         BadInput: if the dataset is another one, or its rows were opened before and ``again`` is not said.
     """
     evaluation, network, recipe = load_evaluation(folder), load_network(folder), load_recipe(folder)
-    splits = _divide_again(dataset, evaluation)
+    splits = divide_again(dataset, evaluation)
     if evaluation["epochs_done"] < recipe.epochs:
         raise BadInput(f"{folder} holds a run that was stopped; test rows are for one that is finished.")
     answers = {**load_answers(folder), "test": answer(network, splits.open_test(reason, again=again))}
@@ -46,8 +46,12 @@ def open_test(folder: Path, dataset: Dataset, reason: str, *, again: bool = Fals
     return evaluation
 
 
-def _divide_again(dataset: Dataset, evaluation: dict[str, Any]) -> Splits:
-    """The splits that the run was trained on, with their openings so far."""
+def divide_again(dataset: Dataset, evaluation: dict[str, Any]) -> Splits:
+    """The splits that a run was trained on, with their openings so far.
+
+    Raises:
+        BadInput: if the dataset is another one.
+    """
     request = {name: size for name, size in evaluation["splits"].items() if name != "fingerprint"}
     splits = dataset.split(
         request["val_size"], seed=request["seed"], train=request["train_size"], test=request["test_size"]

@@ -47,7 +47,7 @@ def read_npz(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
 
         def read(name: str) -> Array:
             try:
-                return file[name]  # type: ignore[no-any-return]
+                return file[name]
             except DAMAGES as error:
                 raise BadData(f"{path}: {name} cannot be read ({_explain(error)}).") from None
 
