@@ -24,6 +24,7 @@ from monolayer.errors import BadData
 
 Array = npt.NDArray[Any]
 ROWS_AT_ONCE = 1000
+BUFFER = 2**20
 # Pandas keeps its index so; it is no feature.
 INDEX = re.compile(r"__index_level_\d+__")
 
@@ -59,7 +60,8 @@ class _Shards:
         from pyarrow import parquet
 
         for file in self.files:
-            with parquet.ParquetFile(file) as opened:
+            # Mapped, and a page at a time: a row group, which may be the whole file, is not brought into memory first.
+            with parquet.ParquetFile(file, memory_map=True, buffer_size=BUFFER) as opened:
                 first = 0
                 for batch in opened.iter_batches(ROWS_AT_ONCE, columns=columns):
                     yield batch, str(file), first
