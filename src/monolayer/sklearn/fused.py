@@ -19,7 +19,8 @@ from monolayer.network import OneLayer
 from monolayer.planning import MAX_ROWS
 from monolayer.recipe import Recipe
 from monolayer.sklearn import reading
-from monolayer.sklearn.classifier import OneLayerClassifier, Problem
+from monolayer.sklearn.classifier import OneLayerClassifier
+from monolayer.sklearn.problem import Problem, make_fold, make_recipe, weigh
 from monolayer.training import make_network
 
 Array = npt.NDArray[Any]
@@ -80,8 +81,8 @@ class Reader:
         targets = self._share(("targets", estimator.loss), lambda: self._read_targets(estimator.loss))
         weighting = (place[1], estimator.loss, repr(estimator.class_weight), estimator.image_shape)
         problem = self._share(weighting, lambda: self._read_problem(estimator, targets, place[1]))
-        fold = self._share((*weighting, estimator.standardize), lambda: estimator.make_fold(problem))
-        return Member(place, estimator.make_recipe(problem), fold, problem)
+        fold = self._share((*weighting, estimator.standardize), lambda: make_fold(estimator, problem))
+        return Member(place, make_recipe(estimator, problem), fold, problem)
 
     def _read_targets(self, loss: str) -> reading.Targets:
         return reading.read_targets(self._y, loss, present=np.asarray(self._weights.any(axis=0)))
@@ -92,7 +93,7 @@ class Reader:
             lambda: reading.make_splits(reading.make_dataset(self._X, targets, estimator.image_shape)),
         )
         moments = self._share("moments", lambda: compute_moments(dataset.train, self._weights))
-        return estimator.weigh(Problem(dataset, targets, moments[split], self._weights[split]))
+        return weigh(estimator.class_weight, Problem(dataset, targets, moments[split], self._weights[split]))
 
     def _share(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self._shared:

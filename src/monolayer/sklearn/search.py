@@ -166,7 +166,7 @@ class StandIn:
         if found is None or len(numbers) == len(self.passed.features):
             return super().fit(self.passed.X, y, sample_weight, **validation)  # type: ignore[misc]
         member = found.member
-        return self.adopt(found.network, member.problem, member.recipe, member.recipe.epochs)  # type: ignore[attr-defined]
+        return self._adopt(found.network, member.problem, member.recipe, member.recipe.epochs)  # type: ignore[attr-defined]
 
     def _compute_scores(self, numbers: Any) -> Array:
         rows, network = numbers[:, 0], self.network_  # type: ignore[attr-defined]
