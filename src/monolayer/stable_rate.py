@@ -37,8 +37,10 @@ def compute_stable_rate(rows: Rows, sample_weight: Array, scaler: Scaler, recipe
     """
     present = np.flatnonzero(sample_weight > 0)
     chosen = present[:: -(-len(present) // MAX_ROWS)]
-    Z = (rows.dataset.X[rows.index[chosen]] - scaler.mean) / scaler.std
-    Z = np.hstack([Z, np.ones((len(Z), 1))])
+    Z = np.ones((len(chosen), len(scaler.mean) + 1))
+    Z[:, :-1] = rows.dataset.X[rows.index[chosen]]
+    Z[:, :-1] -= scaler.mean
+    Z[:, :-1] /= scaler.std
     weight = sample_weight[chosen] / sample_weight[chosen].sum()
     length = float(weight @ np.einsum("nd,nd->n", Z, Z))
     # Softmax's Hessian is diag(p) - p p', at most 1/2; a sigmoid's p (1 - p), at most 1/4, of which the loss has 1/K.

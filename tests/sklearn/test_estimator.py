@@ -159,7 +159,7 @@ def test_a_warm_start_goes_on():
     warm.fit(X, Y)
     assert np.abs(warm.network_.weights - first.weights).max() > 0.01
     assert warm.history_["train_loss"][-1] < OneLayerClassifier(**QUICK).fit(X, Y).history_["train_loss"][-1]
-    with pytest.raises(BadInput, match="warm_start goes on with the classes that there were"):
+    with pytest.raises(BadInput, match="to go on, accepted is what was learnt from"):
         warm.fit(X, Y + 1)
 
 
@@ -215,7 +215,7 @@ WRONG = {
     "one class": ({}, (X, Y * 0), {}, r"y holds 1 class only"),
     "val without labels": ({}, (X, Y), {"X_val": X}, "y_val is missing"),
     "labels without val": ({}, (X, Y), {"y_val": Y}, "X_val is missing"),
-    "unknown class": ({}, (X, Y), {"X_val": X, "y_val": Y + 1}, "y holds .*3.*, which is not among the classes"),
+    "unknown class": ({}, (X, Y), {"X_val": X, "y_val": Y + 1}, "y_val holds 3, which is not among the classes"),
     "class weight": ({"class_weight": "even"}, (X, Y), {}, "class_weight is 'even'; accepted are None, 'balanced'"),
     "unknown weight": ({"class_weight": {7: 1}}, (X, Y), {}, "class_weight names 7, which is not among the classes"),
     "patience": ({"early_stopping": True, "patience": 0}, (X, Y), {"X_val": X, "y_val": Y}, "patience is 0; accepted"),
@@ -247,5 +247,5 @@ def test_partial_fit_asks_for_its_classes():
     with pytest.raises(BadInput, match="class_weight='balanced' needs all rows at once"):
         OneLayerClassifier(class_weight="balanced").partial_fit(X, Y, classes=[0, 1, 2])
     fitted = OneLayerClassifier(**QUICK).partial_fit(X, Y, classes=[0, 1, 2])
-    with pytest.raises(BadInput, match="but the first call had"):
+    with pytest.raises(BadInput, match="accepted are those of the first call"):
         fitted.partial_fit(X, Y, classes=[0, 1])

@@ -20,18 +20,18 @@ WHOLE = OneLayerClassifier(epochs=4, batch_size=500)  # one batch holds all rows
 
 
 def train_members(estimator, grid, cv, y=Y, **fit_params):
-    """The search, and what each of its members has learnt."""
-    kept = {}
+    """What each member of a search has learnt, by numbers of candidate and fold."""
+    kept = []
     original = search.FusedSearchCV._train
 
     def spy(self, *rest):
-        kept.update(original(self, *rest))
+        kept.extend(original(self, *rest))
         return kept
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search.FusedSearchCV, "_train", spy)
-        found = FusedSearchCV(estimator, grid, cv=cv, refit=False).fit(X, y, **fit_params)
-    return found, kept
+        FusedSearchCV(estimator, grid, cv=cv, refit=False).fit(X, y, **fit_params)
+    return {one.member.place: one for one in kept}
 
 
 SEARCHES = {
@@ -79,7 +79,7 @@ def test_each_member_is_the_estimator_fitted_with_the_fold_as_its_weights(batch_
     grid = {"l2": [0.0, 0.05], "learning_rate": [0.01, "auto"], "seed": [1, 2]}
     folds = list(StratifiedKFold(3).split(X, Y))
     weight = np.linspace(0.5, 2, 150)
-    _, learnt = train_members(estimator, grid, folds, sample_weight=weight)
+    learnt = train_members(estimator, grid, folds, sample_weight=weight)
     assert len(learnt) == 8 * 3
     for (_, split), one in learnt.items():
         mask = np.zeros(150)
@@ -93,13 +93,13 @@ def test_each_member_is_the_estimator_fitted_with_the_fold_as_its_weights(batch_
 
 def test_held_out_rows_have_no_influence_on_a_fold():
     folds = list(StratifiedKFold(3).split(X, Y))
-    _, before = train_members(OneLayerClassifier(epochs=2), GRID, folds)
+    before = train_members(OneLayerClassifier(epochs=2), GRID, folds)
     held = folds[1][1]
     X[held] += 500
     labels = Y.copy()
     labels[held] = np.roll(labels[held], 1)
     try:
-        _, after = train_members(OneLayerClassifier(epochs=2), GRID, folds, labels)
+        after = train_members(OneLayerClassifier(epochs=2), GRID, folds, labels)
     finally:
         X[held] -= 500
     for place, one in before.items():

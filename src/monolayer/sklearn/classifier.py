@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from monolayer.audit.class_weights import check_weights
-from monolayer.audit.finding import Finding
 from monolayer.audit.learning_rate import check_diverged
 from monolayer.data.dataset import Dataset
-from monolayer.data.scaler import Moments, Scaler, compute_moments
-from monolayer.data.splits import Splits
 from monolayer.engine.bank import Bank, make_bank, make_batch_order, resume_bank
 from monolayer.engine.fold import Fold
 from monolayer.engine.numpy_engine import open_numpy_engine
@@ -25,42 +21,17 @@ from monolayer.engine.threads import count_cores
 from monolayer.epochs import BankTraining, TrainOptions
 from monolayer.errors import BadInput
 from monolayer.history import HISTORY_COLUMNS
-from monolayer.losses import compute_ignorance, compute_sigmoid
+from monolayer.losses import compute_ignorance
 from monolayer.network import OneLayer
-from monolayer.recipe import FIELDS, Recipe
+from monolayer.recipe import Recipe
 from monolayer.sklearn import reading
 from monolayer.sklearn.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from monolayer.sklearn.patience import Best
+from monolayer.sklearn.problem import Problem, make_fold, make_recipe, read_problem
 from monolayer.sklearn.reading import Targets
-from monolayer.stable_rate import compute_stable_rate
-from monolayer.training import check_recipe, make_network
+from monolayer.training import make_network
 
 Array = npt.NDArray[Any]
-SEEDS = 2**31 - 1
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """All that training takes, read and checked.
-
-    Args:
-        splits: training rows, and validation rows where there are any.
-        targets: of the training rows.
-        moments: of the features, weighted by the sample weights.
-        sample_weight: (n,), with the classes' weights multiplied in.
-        findings: what was noticed about the weights.
-    """
-
-    splits: Splits
-    targets: Targets
-    moments: Moments
-    sample_weight: Array
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def n_scores(self) -> int:
-        """How many scores a row has."""
-        return self.targets.n_scores
 
 
 class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -99,10 +70,10 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         coef_: (K, D), or (1, D) for two classes, of the features as they come.
         intercept_: (K,) or (1,).
         network_: the :class:`monolayer.OneLayer`, which can be saved and exported.
-        history_: a column by name, a value an epoch; ``pandas.DataFrame(history_)`` is a table.
+        history_: of the last ``fit``: a column by name, a value an epoch; ``pandas.DataFrame(history_)`` is a table.
         learning_rate_: the rate before the schedule.
         n_iter_: epochs done.
-        best_epoch_: the epoch whose weights these are, with ``early_stopping``.
+        best_epoch_: the epoch whose weights these are: ``n_iter_``, or an earlier one with ``early_stopping``.
         findings_: what was noticed, such as ML013: weights that shift the probabilities.
         n_features_in_, feature_names_in_: as scikit-learn has them.
 
@@ -179,10 +150,11 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         X, y = reading.read_rows(self, X, y, reset=True)
         weights = reading.read_weights(sample_weight, X)
         targets = reading.read_targets(y, self.loss, present=weights > 0)
-        problem = self.read_problem(X, targets, weights, self._read_val(X_val, y_val, targets))
-        recipe = self.make_recipe(problem)
+        problem = read_problem(self, X, targets, weights, self._read_val(X_val, y_val, targets))
+        recipe = make_recipe(self, problem)
         best = self._choose_best(problem)
-        training = BankTraining(self._make_bank(recipe, problem), problem.splits, TrainOptions(self.train_every))
+        options = TrainOptions(reading.check_count("train_every", self.train_every, 0))
+        training = BankTraining(self._make_bank(recipe, problem), problem.splits, options)
         tasks = FitTasks(self, recipe.epochs, X=X, y=y, metadata={"sample_weight": sample_weight})
         self._train(training, problem, tasks, best)
         self._keep(training, problem, best)
@@ -211,17 +183,17 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         X, y = reading.read_rows(self, X, y, reset=is_first)
         weights = reading.read_weights(sample_weight, X)
         targets = reading.read_targets(y, self.loss, self._choose_classes(y, classes, is_first))
-        problem = self.read_problem(X, targets, weights)
-        recipe = self.make_recipe(problem, None if is_first else self.learning_rate_)
+        problem = read_problem(self, X, targets, weights)
+        recipe = make_recipe(self, problem, None if is_first else self.learning_rate_)
         if is_first:
             start = make_network(self._make_bank(recipe, problem), 0, problem.splits.dataset, {})
-            self.adopt(start, problem, recipe, 0)
+            self._adopt(start, problem, recipe, 0)
             self._order = make_batch_order(recipe, problem.n_scores, X.shape[1])
         else:
             problem = replace(problem, moments=self._moments.merge(problem.moments))
         bank = self._take_up(recipe, problem)
         self._step(bank, problem)
-        self.adopt(
+        self._adopt(
             make_network(bank, 0, problem.splits.dataset, self.network_.metadata), problem, recipe, self.n_iter_ + 1
         )
         return self
@@ -242,23 +214,20 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (n, K), in the order of ``classes_``."""
-        scores = self._compute_scores(X)
-        if self._is_multi_label:
-            return compute_sigmoid(scores)
-        if scores.shape[1] == 1:
-            p = compute_sigmoid(scores)
-            return np.hstack([1 - p, p])
-        if self.loss == "multiple_bce":  # sigmoids over their sum, by their logarithms, which do not vanish
-            scores = -np.logaddexp(0, -scores)
-        scores -= scores.max(axis=1, keepdims=True)
-        p = np.exp(scores, out=scores)
-        p /= p.sum(axis=1, keepdims=True)
-        return np.asarray(p)
+        with np.errstate(all="ignore"):
+            return np.asarray(np.exp(self.predict_log_proba(X)))
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of :meth:`predict_proba`."""
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.predict_proba(X)))
+        """Logarithms of the probabilities (n, K), also of those too small for :meth:`predict_proba`."""
+        scores = self._compute_scores(X)
+        with np.errstate(all="ignore"):
+            if scores.shape[1] == 1 and not self._is_multi_label:
+                scores = np.hstack([-scores, scores])
+            if self.network_.loss == "multiple_bce":
+                scores = log_expit(scores)
+            # Two sigmoids of one score sum to 1 as they are, and those of several labels need not.
+            is_done = self._is_multi_label or len(self.network_.bias) == 1
+            return np.asarray(scores if is_done else log_softmax(scores, axis=1))
 
     @property
     def coef_(self) -> Array:
@@ -273,56 +242,12 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         bias = network.bias - network.weights @ (network.mean / network.std)
         return np.asarray((bias[1] - bias[0])[None] if self._is_binary_softmax else bias)
 
-    def make_recipe(self, problem: Problem, rate: float | None = None) -> Recipe:
-        """The recipe that the parameters ask for on these rows; ``rate``: what ``auto`` was found to be before."""
-        fields = {name: getattr(self, name) for name in FIELDS}
-        if fields["dtype"] == "auto":
-            fields["dtype"] = "float64" if problem.splits.dataset.X.dtype == np.float64 else "float32"
-        if self.random_state is not None:
-            fields["seed"] = int(check_random_state(self.random_state).randint(SEEDS))
-        is_auto = isinstance(self.learning_rate, str)
-        if is_auto and self.learning_rate != "auto":
-            raise BadInput(f"learning_rate is {self.learning_rate!r}; accepted are a number above 0 and 'auto'.")
-        recipe = Recipe.from_dict({**fields, "learning_rate": 1.0} if is_auto else fields)
-        if is_auto:
-            rate = rate or compute_stable_rate(
-                problem.splits.train,
-                problem.sample_weight,
-                self._make_scaler(problem.moments),
-                recipe,
-                problem.n_scores,
-            )
-            recipe = recipe.replace(learning_rate=rate)
-        recipe = recipe.replace(batch_size=min(recipe.batch_size, len(problem.splits.train)))
-        check_recipe(recipe, problem.splits)
-        return recipe
-
-    def read_problem(self, X: Array, targets: Targets, weights: Array, val: Dataset | None = None) -> Problem:
-        """All that training takes: weights (n,) are the sample weights."""
-        splits = reading.make_splits(reading.make_dataset(X, targets, self.image_shape), val)
-        return self.weigh(Problem(splits, targets, compute_moments(splits.train, weights[None])[0], weights))
-
-    def weigh(self, problem: Problem) -> Problem:
-        """The problem with the classes' weights multiplied in, and what was noticed about that."""
-        targets, weights = problem.targets, problem.sample_weight
-        by_class = reading.weigh_classes(self.class_weight, targets, weights)
-        if targets.is_multi_label:
-            return problem
-        y = targets.y.ravel()
-        weighted = weights * by_class[y]
-        return replace(
-            problem, sample_weight=weighted, findings=(check_weights(y, weights, weighted, targets.classes),)
-        )
-
-    def make_fold(self, problem: Problem) -> Fold:
-        """The weights and the scaler that the parameters ask for."""
-        return Fold(problem.sample_weight, self._make_scaler(problem.moments))
-
-    def adopt(self, network: OneLayer, problem: Problem, recipe: Recipe, n_epochs: int) -> Self:
+    def _adopt(self, network: OneLayer, problem: Problem, recipe: Recipe, n_epochs: int) -> Self:
         """Take a network that was trained on this problem as what ``fit`` has learnt."""
         for name, value in self._describe(network, problem, n_epochs).items():
             setattr(self, name, value)
         self.learning_rate_, self._moments, self.findings_ = recipe.learning_rate, problem.moments, problem.findings
+        self.best_epoch_ = n_epochs
         return self
 
     @property
@@ -335,11 +260,6 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             scores: Array = self.network_.compute_scores(reading.read_features(self, X))
             return scores
 
-    def _make_scaler(self, moments: Moments) -> Scaler:
-        if self.standardize:
-            return moments.make_scaler()
-        return Scaler(np.zeros_like(moments.mean), np.ones_like(moments.mean))
-
     def _read_val(self, X_val: Any, y_val: Any, targets: Targets) -> Dataset | None:
         if (X_val is None) != (y_val is None):
             raise BadInput(
@@ -348,7 +268,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         if X_val is None:
             return None
         X_val, y_val = reading.read_rows(self, X_val, y_val, reset=False)
-        val = reading.read_targets(y_val, self.loss, targets.classes)
+        val = reading.read_targets(y_val, self.loss, targets.classes, name="y_val")
         if val.y.shape[1:] != targets.y.shape[1:]:
             raise BadInput(f"y_val has shape {np.shape(y_val)}, which does not go with y.")
         return reading.make_dataset(X_val, val, self.image_shape)
@@ -369,23 +289,34 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         if is_first:
             return np.unique(classes)
         if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise BadInput(f"classes are {list(np.unique(classes))!r}, but the first call had {list(self.classes_)!r}.")
+            raise BadInput(
+                f"classes are {np.unique(classes).tolist()!r}; accepted are those of the first call, "
+                f"{self.classes_.tolist()!r}."
+            )
         return np.asarray(self.classes_)
 
     def _make_bank(self, recipe: Recipe, problem: Problem) -> Bank:
         """A bank of one, at its start or, with a warm start, where the last fit has come to."""
         if self.warm_start and hasattr(self, "network_"):
-            if not np.array_equal(self.classes_, problem.targets.classes):
-                raise BadInput("warm_start goes on with the classes that there were; fit a new estimator for others.")
             return self._take_up(recipe, problem)
-        fold = self.make_fold(problem)
+        fold = make_fold(self, problem)
         return make_bank([recipe], fold.scaler, problem.n_scores, _leave_out_plain(fold))
 
     def _take_up(self, recipe: Recipe, problem: Problem) -> Bank:
         """A bank of one that says what the network says, by the scaler of this problem."""
-        fold = self.make_fold(problem)
+        self._check_goes_on(problem)
+        fold = make_fold(self, problem)
         network = self.network_.rescale(fold.scaler.mean, fold.scaler.std)
         return replace(resume_bank([recipe], [network]), folds=_leave_out_plain(fold))
+
+    def _check_goes_on(self, problem: Problem) -> None:
+        """Raise BadInput unless the network can go on with this problem."""
+        K, D = self.network_.weights.shape
+        targets, n_features = problem.targets, problem.splits.dataset.X.shape[1]
+        found = _name_kind(n_features, targets.n_scores, targets.classes, targets.is_multi_label)
+        accepted = _name_kind(D, K, self.classes_, self._is_multi_label)
+        if found != accepted:
+            raise BadInput(f"These rows have {found}; to go on, accepted is what was learnt from: {accepted}.")
 
     def _train(self, training: BankTraining, problem: Problem, tasks: FitTasks, best: Best | None) -> None:
         """All epochs, with a stop between any two where somebody watches or waits for one."""
@@ -405,9 +336,9 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         history, recipe, dataset = training.collect_histories()[0], training.bank.recipes[0], problem.splits.dataset
         if best:
             best.restore(training)
-            self.best_epoch_ = best.epoch
         network = make_network(training.bank, 0, dataset, {"recipe": recipe.to_json()})
-        self.adopt(network, problem, recipe, training.epoch)
+        self._adopt(network, problem, recipe, training.epoch)
+        self.best_epoch_ = best.epoch if best else training.epoch
         self._order = training.order
         self.history_ = {name: [getattr(row, name) for row in history] for name in HISTORY_COLUMNS}
         losses = [row.train_loss for row in history if row.train_loss is not None]
@@ -435,3 +366,9 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 def _leave_out_plain(fold: Fold) -> tuple[Fold, ...]:
     """No fold where every row weighs the same."""
     return () if fold.is_mask and fold.sample_weight.all() else (fold,)
+
+
+def _name_kind(n_features: int, n_scores: int, classes: Array, is_multi_label: bool) -> str:
+    """What rows must have in common for a network to go on with them."""
+    labels = "several labels" if is_multi_label else "a label"
+    return f"{n_features} features, {n_scores} scores, and {labels} each of {classes.tolist()!r}"

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.scaler import compute_moments
+from monolayer.data.scaler import Moments, compute_moments
+from monolayer.data.splits import Rows
 from monolayer.engine.bank import SHARED_FIELDS, make_bank
 from monolayer.engine.fold import Fold
 from monolayer.epochs import BankTraining, TrainOptions
@@ -20,10 +21,12 @@ from monolayer.planning import count_max_members
 from monolayer.recipe import Recipe
 from monolayer.shuffles import FULL
 from monolayer.sklearn import reading
-from monolayer.sklearn.classifier import OneLayerClassifier, Problem
+from monolayer.sklearn.classifier import OneLayerClassifier
+from monolayer.sklearn.problem import Problem, make_fold, make_recipe, weigh
 from monolayer.training import make_network
 
 Array = npt.NDArray[Any]
+Place = tuple[int, int]
 # Members of one fold alone leave out the rows that it leaves out; members of several folds side by side pass over all
 # of them, a fourth more for five folds. That pays while a fold alone has fewer rows of weights than this: 120 rows
 # compute 110 billion operations a second, 600 rows 149 (see planning.MAX_ROWS).
@@ -36,13 +39,13 @@ class Member:
     """One candidate on one fold.
 
     Args:
-        place: the candidate, described, and the number of the fold.
+        place: the numbers of the candidate and of the fold.
         recipe: what is trained.
         fold: weights and scaler; one object for all members that share them.
         problem: rows and targets; the targets are one object for all members that share them.
     """
 
-    place: tuple[str, int]
+    place: Place
     recipe: Recipe
     fold: Fold
     problem: Problem
@@ -70,7 +73,7 @@ class Reader:
         self._X, self._y, self._weights = X, y, weights
         self._shared: dict[Any, Any] = {}
 
-    def make_member(self, estimator: OneLayerClassifier, place: tuple[str, int]) -> Member:
+    def make_member(self, estimator: OneLayerClassifier, place: Place) -> Member:
         """This candidate on this fold.
 
         Raises:
@@ -78,22 +81,29 @@ class Reader:
         """
         if estimator.early_stopping:
             raise BadInput("early_stopping is not accepted in a FusedSearchCV: its members train side by side.")
+        if not self._weights[place[1]].any():
+            raise BadInput("The fold has no training row whose sample_weight is above 0.")
         targets = self._share(("targets", estimator.loss), lambda: self._read_targets(estimator.loss))
-        weighting = (place[1], estimator.loss, repr(estimator.class_weight), estimator.image_shape)
+        weighting = (place[1], estimator.loss, repr(estimator.class_weight), repr(estimator.image_shape))
         problem = self._share(weighting, lambda: self._read_problem(estimator, targets, place[1]))
-        fold = self._share((*weighting, estimator.standardize), lambda: estimator.make_fold(problem))
-        return Member(place, estimator.make_recipe(problem), fold, problem)
+        fold = self._share((*weighting, estimator.standardize), lambda: make_fold(estimator, problem))
+        return Member(place, make_recipe(estimator, problem), fold, problem)
 
     def _read_targets(self, loss: str) -> reading.Targets:
         return reading.read_targets(self._y, loss, present=np.asarray(self._weights.any(axis=0)))
 
     def _read_problem(self, estimator: OneLayerClassifier, targets: reading.Targets, split: int) -> Problem:
-        dataset = self._share(
-            ("splits", id(targets), estimator.image_shape),
+        splits = self._share(
+            ("splits", id(targets), repr(estimator.image_shape)),
             lambda: reading.make_splits(reading.make_dataset(self._X, targets, estimator.image_shape)),
         )
-        moments = self._share("moments", lambda: compute_moments(dataset.train, self._weights))
-        return estimator.weigh(Problem(dataset, targets, moments[split], self._weights[split]))
+        moments = self._share("moments", lambda: self._compute_moments(splits.train))
+        return weigh(estimator.class_weight, Problem(splits, targets, moments[split], self._weights[split]))
+
+    def _compute_moments(self, rows: Rows) -> dict[int, Moments]:
+        """Of every fold that has rows, in one pass."""
+        present = np.flatnonzero(self._weights.any(axis=1))
+        return dict(zip(present.tolist(), compute_moments(rows, self._weights[present]), strict=True))
 
     def _share(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self._shared:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from monolayer.epochs import BankState, BankTraining
-from monolayer.errors import BadInput
+from monolayer.sklearn.reading import check_count
 
 
 class Best:
@@ -19,9 +20,7 @@ class Best:
     """
 
     def __init__(self, patience: int) -> None:
-        if not isinstance(patience, int) or patience < 1:
-            raise BadInput(f"patience is {patience!r}; accepted is a whole number of 1 or above.")
-        self._patience = patience
+        self._patience = check_count("patience", patience, 1)
         self._loss = math.inf
         self._state: BankState | None = None
 
@@ -35,10 +34,7 @@ class Best:
         loss = training.histories[0][-1].val_loss
         if loss is not None and loss < self._loss:
             state = training.make_state()
-            self._loss = loss
-            self._state = BankState(
-                state.epoch, state.weights.copy(), state.bias.copy(), state.alive, state.histories, state.seconds
-            )
+            self._loss, self._state = loss, replace(state, weights=state.weights.copy(), bias=state.bias.copy())
         return training.epoch - self.epoch >= self._patience
 
     def restore(self, training: BankTraining) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -77,14 +80,17 @@ def _check_finite(estimator: Any, X: Array) -> Array:
     return np.asarray(X)
 
 
-def read_targets(y: Any, loss: str, classes: Array | None = None, present: Array | None = None) -> Targets:
+def read_targets(
+    y: Any, loss: str, classes: Array | None = None, present: Array | None = None, name: str = "y"
+) -> Targets:
     """Labels, encoded.
 
     Args:
-        y: labels (n,), or for multiple BCE an indicator matrix (n, K) of 0 and 1.
+        y: labels (n,), or for multiple BCE an indicator matrix (n, K) of 0 and 1, which may be sparse.
         loss: the recipe's.
         classes: which there are, where that is known.
         present: (n,) bool, rows that count; a class of other rows only is none.
+        name: what the caller calls these labels.
 
     Raises:
         ValueError: if they are no labels.
@@ -92,27 +98,39 @@ def read_targets(y: Any, loss: str, classes: Array | None = None, present: Array
     """
     check_classification_targets(y)
     if type_of_target(y) == "multilabel-indicator":
-        return _read_multi_labels(np.asarray(y), loss)
+        return _read_multi_labels(y.toarray() if hasattr(y, "toarray") else np.asarray(y), loss, name)
     labels = column_or_1d(y, warn=True)
+    counted = np.ones(len(labels), bool) if present is None else present
     if classes is None:
-        classes = np.unique(labels if present is None else labels[present])
+        classes = np.unique(labels[counted])
     if len(classes) < 2:
-        counted = "" if present is None else " where sample_weight is above 0"
-        raise BadInput(f"y holds 1 class only ({classes[0]!r}){counted}; accepted are labels of 2 classes or more.")
+        where = "" if counted.all() else " where sample_weight is above 0"
+        raise BadInput(
+            f"{name} holds 1 class only ({_name(classes)}){where}; accepted are labels of 2 classes or more."
+        )
     places = np.searchsorted(classes, labels).clip(0, len(classes) - 1)
-    unknown = classes[places] != labels
-    if present is not None:
-        unknown &= present
+    unknown = (classes[places] != labels) & counted
     if unknown.any():
-        raise BadInput(f"y holds {labels[unknown][0]!r}, which is not among the classes {list(classes)!r}.")
+        raise BadInput(
+            f"{name} holds {_name(labels[unknown])}, which is not among the classes; they are {classes.tolist()!r}."
+        )
     if loss == "multiple_bce" and len(classes) == 2:
         places = places[:, None]  # one sigmoid says both
     return Targets(places, classes, is_multi_label=False)
 
 
-def _read_multi_labels(y: Array, loss: str) -> Targets:
+def _name(labels: Array) -> str:
+    """The first label as the caller would write it."""
+    return repr(labels.tolist()[0])
+
+
+def _read_multi_labels(y: Array, loss: str, name: str) -> Targets:
     if loss != "multiple_bce":
-        raise BadInput(f"y has several labels a row, which loss={loss!r} cannot learn; accepted is 'multiple_bce'.")
+        raise BadInput(
+            f"{name} has several labels a row, which loss={loss!r} cannot learn; accepted is 'multiple_bce'."
+        )
+    if not ((y == 0) | (y == 1)).all():
+        raise BadInput(f"{name} has {y.shape[1]} columns with values other than 0 and 1; accepted are 0 and 1.")
     return Targets(y.astype(np.uint8), np.arange(y.shape[1]), is_multi_label=True)
 
 
@@ -137,26 +155,45 @@ def weigh_classes(class_weight: Any, targets: Targets, sample_weight: Array) -> 
     Raises:
         BadInput: if ``class_weight`` is neither None, ``balanced`` nor a dictionary of the classes.
     """
-    K = len(targets.classes)
+    K, labels = len(targets.classes), targets.classes.tolist()
     if class_weight is None:
         return np.ones(K)
     if targets.is_multi_label:
         raise BadInput("class_weight is not accepted where rows have several labels; weigh the rows (sample_weight).")
-    if isinstance(class_weight, str):
-        if class_weight != "balanced":
-            raise BadInput(f"class_weight is {class_weight!r}; accepted are None, 'balanced' or a dictionary.")
+    if isinstance(class_weight, str) and class_weight == "balanced":
         sums = np.bincount(targets.y.ravel(), weights=sample_weight, minlength=K)
         return np.asarray(sample_weight.sum() / (K * np.where(sums > 0, sums, np.inf)))
-    unknown = [label for label in class_weight if label not in targets.classes]
+    if not (isinstance(class_weight, Mapping) and all(map(_is_weight, class_weight.values()))):
+        raise BadInput(
+            f"class_weight is {class_weight!r}; accepted are None, 'balanced' or a dictionary of labels to finite "
+            "numbers of 0 or above."
+        )
+    unknown = [label for label in class_weight if label not in set(labels)]
     if unknown:
-        raise BadInput(f"class_weight names {unknown[0]!r}, which is not among the classes {list(targets.classes)!r}.")
-    return np.array([float(class_weight.get(label, 1.0)) for label in targets.classes.tolist()])
+        raise BadInput(f"class_weight names {unknown[0]!r}, which is not among the classes; they are {labels!r}.")
+    return np.array([float(class_weight.get(label, 1.0)) for label in labels])
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) < math.inf
+
+
+def check_count(name: str, value: Any, least: int) -> int:
+    """The value as an int.
+
+    Raises:
+        BadInput: if it is no whole number of at least so many.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise BadInput(f"{name} is {value!r}; accepted is a whole number of {least} or above.")
+    return int(value)
 
 
 def make_dataset(X: Array, targets: Targets, image_shape: tuple[int, int, int] | None) -> Dataset:
     """The rows as a dataset; nothing is copied, and nothing hashed unless it is asked for."""
     names = targets.classes[-1:] if targets.n_scores == 1 else targets.classes
-    return Dataset(X, targets.y, tuple(map(str, names)), image_shape=image_shape)
+    shape: Any = None if image_shape is None else tuple(image_shape)
+    return Dataset(X, targets.y, tuple(map(str, names)), image_shape=shape)
 
 
 def make_splits(train: Dataset, val: Dataset | None = None) -> Splits:

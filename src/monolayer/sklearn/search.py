@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Self
@@ -19,11 +19,11 @@ from monolayer.network import BLOCK
 from monolayer.sklearn import reading
 from monolayer.sklearn.callbacks import FitTasks, with_callbacks
 from monolayer.sklearn.classifier import OneLayerClassifier
-from monolayer.sklearn.fused import Learnt, Reader, collect, group_members, open_training
+from monolayer.sklearn.fused import Learnt, Place, Reader, collect, group_members, open_training
 from monolayer.turns import Job, run_jobs
 
 Array = npt.NDArray[Any]
-Place = tuple[str, int]
+Outcome = Learnt | ValueError  # or why it could not be trained
 
 
 class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
@@ -37,7 +37,7 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
     weights of the fold's training rows and 0 for the others, to the rounding of the arithmetic. Rows that are left out
     have no influence on it, neither their features nor their labels. It is ``fit(X[train], y[train])``, which
     GridSearchCV trains, to rounding where a batch holds all rows; smaller batches are other batches of the same rows,
-    and scores differ as those of two seeds do. Classes are those of all rows, also on a fold that has no row of one.
+    and scores differ as those of two seeds do. Classes are those of all folds, also on a fold that has no row of one.
 
     What differs from GridSearchCV: ``estimator`` is a OneLayerClassifier without ``early_stopping``; all cores are
     used, whatever ``n_jobs`` says; ``fit_time`` is a member's share of its bank's; scorers and splitters are handed row
@@ -65,56 +65,56 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
             raise BadInput(
                 f"estimator is a {kind}; FusedSearchCV accepts a OneLayerClassifier, which scales by itself."
             )
+        self._validate_params()  # now, and not when GridSearchCV does so after the training
+        self._get_scorers()
         X, y = indexable(X, y)
         routed = self._get_routed_params_for_fit(params)
         features, labels = reading.read_rows(clone(self.estimator), X, y, reset=True)
         weights = reading.read_weights(routed.estimator.fit.get("sample_weight"), features)
         numbers = np.arange(len(features))[:, None]
-        cv = check_cv(self.cv, labels, classifier=is_classifier(self.estimator))
-        splits = list(cv.split(numbers, labels, **routed.splitter.split))
-        reader = Reader(features, labels, spread_weights(weights, splits))
+        splits = self._cut(numbers, labels, routed.splitter.split)
         tasks = FitTasks(self, 1, X=X, y=y, metadata={"sample_weight": routed.estimator.fit.get("sample_weight")})
-        learnt = self._train(reader, len(splits), tasks)
-        stand_in = make_stand_in(self.estimator, Passed(X, features, splits, self._name_params(), learnt))
-        inner = GridSearchCV(**{**self.get_params(deep=False), "n_jobs": None, "cv": splits, "estimator": stand_in})
+        outcomes = self._train(Reader(features, labels, spread_weights(weights, splits)), len(splits), tasks)
+        stand_in = make_stand_in(self.estimator, Passed(X, features, iter(outcomes)))
+        # One job, whatever is the default here: stand-ins answer in the order in which they are asked.
+        inner = GridSearchCV(**{**self.get_params(deep=False), "n_jobs": 1, "cv": splits, "estimator": stand_in})
         only_split = routed.splitter.split.keys() - routed.estimator.fit.keys() - routed.scorer.score.keys()
         inner.fit(numbers, labels, **{name: value for name, value in params.items() if name not in only_split})
-        self._take_results(inner, learnt)
+        self._take_results(inner, outcomes)
         tasks.end()
         return self
 
-    def _name_params(self) -> tuple[str, ...]:
-        """Names of the parameters that vary."""
-        return tuple(sorted({name for candidate in ParameterGrid(self.param_grid) for name in candidate}))
+    def _cut(self, numbers: Array, labels: Array, split_params: dict[str, Any]) -> list[tuple[Array, Array]]:
+        """Numbers of the rows, (training, other), of each fold; a splitter may name them by masks or from the end."""
+        cv = check_cv(self.cv, labels, classifier=is_classifier(self.estimator))
+        rows = numbers[:, 0]
+        return [(rows[train], rows[test]) for train, test in cv.split(numbers, labels, **split_params)]
 
-    def _train(self, reader: Reader, n_splits: int, tasks: FitTasks) -> dict[Place, Learnt | ValueError]:
-        """What each candidate has learnt on each fold, or why it cannot: by the values that vary and the fold."""
-        learnt: dict[Place, Learnt | ValueError] = {}
+    def _train(self, reader: Reader, n_splits: int, tasks: FitTasks) -> list[Outcome]:
+        """What each candidate has learnt on each fold: all folds of the first candidate first."""
+        outcomes: dict[Place, Outcome] = {}
         members = []
-        for candidate, split in product(ParameterGrid(self.param_grid), range(n_splits)):
-            estimator = clone(self.estimator).set_params(**candidate)
-            place = (describe_params(estimator, self._name_params()), split)
+        for (number, candidate), split in product(enumerate(ParameterGrid(self.param_grid)), range(n_splits)):
+            estimator = clone(self.estimator).set_params(**clone(candidate, safe=False))
             try:
-                members.append(reader.make_member(estimator, place))
+                members.append(reader.make_member(estimator, (number, split)))
             except ValueError as error:
-                learnt[place] = error
+                outcomes[number, split] = error
         trainings = [(bank, open_training(bank)) for bank in group_members(members)]
         tasks.run("bank", lambda: run_jobs([Job(training, training.epochs) for _, training in trainings]), dict)
         for bank, training in trainings:
-            learnt |= {one.member.place: one for one in collect(bank, training)}
-        return learnt
+            outcomes |= {one.member.place: one for one in collect(bank, training)}
+        return [outcomes[place] for place in sorted(outcomes)]
 
-    def _take_results(self, inner: GridSearchCV, learnt: dict[Place, Learnt | ValueError]) -> None:
+    def _take_results(self, inner: GridSearchCV, outcomes: list[Outcome]) -> None:
         """The attributes that GridSearchCV has, with the times that members took."""
         for name, value in vars(inner).items():
             if name.endswith("_") and not name.startswith("_"):
                 setattr(self, name, value)
-        names, results = self._name_params(), self.cv_results_
-        for i, candidate in enumerate(results["params"]):
-            values = describe_params(clone(self.estimator).set_params(**candidate), names)
-            found = [learnt[values, split] for split in range(self.n_splits_)]
-            seconds = [one.seconds for one in found if isinstance(one, Learnt)] or [0.0]
-            results["mean_fit_time"][i], results["std_fit_time"][i] = np.mean(seconds), np.std(seconds)
+        seconds = [one.seconds if isinstance(one, Learnt) else 0.0 for one in outcomes]
+        by_candidate = np.reshape(seconds, (-1, self.n_splits_))
+        self.cv_results_["mean_fit_time"][:] = by_candidate.mean(axis=1)
+        self.cv_results_["std_fit_time"][:] = by_candidate.std(axis=1)
         if hasattr(self, "best_estimator_"):
             self.best_estimator_.__class__ = type(self.estimator)
         if self.scoring is None:  # the inner one's knows the stand-in
@@ -128,31 +128,12 @@ class Passed:
     Args:
         X: features as the caller gave them.
         features: (n, D), as they were read.
-        splits: (training rows, other rows) of each fold.
-        names: of the parameters that vary.
-        learnt: by the values that vary and the fold.
+        outcomes: what each candidate has learnt on each fold, in the order in which GridSearchCV asks.
     """
 
     X: Any
     features: Array
-    splits: Sequence[tuple[Array, Array]]
-    names: tuple[str, ...]
-    learnt: dict[Place, Learnt | ValueError]
-
-    def find(self, estimator: OneLayerClassifier, rows: Array) -> Learnt | None:
-        """What this candidate has learnt on the fold of these training rows; None if there is no such fold.
-
-        Raises:
-            ValueError: if it cannot be trained.
-        """
-        values = describe_params(estimator, self.names)
-        for split, (train, _) in enumerate(self.splits):
-            if np.array_equal(rows, train):
-                found = self.learnt[values, split]
-                if isinstance(found, ValueError):
-                    raise found
-                return found
-        return None
+    outcomes: Iterator[Outcome]
 
 
 class StandIn:
@@ -161,12 +142,14 @@ class StandIn:
     passed: Passed
 
     def fit(self, numbers: Any, y: Any, sample_weight: Any = None, **validation: Any) -> Any:
-        """Be the member that was trained on these rows; the best candidate's last fit, on all rows, is a real one."""
-        found = self.passed.find(self, numbers[:, 0])  # type: ignore[arg-type]
-        if found is None or np.array_equal(numbers[:, 0], np.arange(len(self.passed.features))):
+        """Be the next member; after the last one comes the best candidate's fit on all rows, which is a real one."""
+        outcome = next(self.passed.outcomes, None)
+        if isinstance(outcome, ValueError):
+            raise outcome
+        if outcome is None:
             return super().fit(self.passed.X, y, sample_weight, **validation)  # type: ignore[misc]
-        member = found.member
-        return self.adopt(found.network, member.problem, member.recipe, member.recipe.epochs)  # type: ignore[attr-defined]
+        member = outcome.member
+        return self._adopt(outcome.network, member.problem, member.recipe, member.recipe.epochs)  # type: ignore[attr-defined]
 
     def _compute_scores(self, numbers: Any) -> Array:
         rows, network = numbers[:, 0], self.network_  # type: ignore[attr-defined]
@@ -178,16 +161,12 @@ class StandIn:
 def make_stand_in(estimator: OneLayerClassifier, passed: Passed) -> Any:
     """The estimator, unfitted, as one that answers from what was trained.
 
-    It is of a class of its own, which GridSearchCV's copies of it share: what they answer from is never copied.
+    It is of a class of its own, which GridSearchCV's copies of it share: what they answer from is never copied. The
+    class has the estimator's name, which messages show.
     """
     stand_in = clone(estimator)
-    stand_in.__class__ = type("StandIn", (StandIn, type(estimator)), {"passed": passed})
+    stand_in.__class__ = type(type(estimator).__name__, (StandIn, type(estimator)), {"passed": passed})
     return stand_in
-
-
-def describe_params(estimator: OneLayerClassifier, names: Sequence[str]) -> str:
-    """The parameters of these names, all digits of them."""
-    return repr([getattr(estimator, name) for name in names])
 
 
 def spread_weights(weights: Array, splits: Sequence[tuple[Array, Array]]) -> Array:

@@ -1,0 +1,114 @@
+"""Rows, weights and an estimator's parameters, as the recipe, the fold and the splits that monolayer trains on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import check_random_state
+
+from monolayer.audit.class_weights import check_weights
+from monolayer.audit.finding import Finding
+from monolayer.data.dataset import Dataset
+from monolayer.data.scaler import Moments, Scaler, compute_moments
+from monolayer.data.splits import Splits
+from monolayer.engine.fold import Fold
+from monolayer.errors import BadInput
+from monolayer.recipe import FIELDS, Recipe
+from monolayer.sklearn import reading
+from monolayer.sklearn.reading import Targets
+from monolayer.stable_rate import compute_stable_rate
+from monolayer.training import check_recipe
+
+Array = npt.NDArray[Any]
+SEEDS = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """All that training takes, read and checked.
+
+    Args:
+        splits: training rows, and validation rows where there are any.
+        targets: of the training rows.
+        moments: of the features, weighted by the sample weights.
+        weights: (n,), the sample weights with the classes' weights multiplied in.
+        findings: what was noticed about the weights.
+    """
+
+    splits: Splits
+    targets: Targets
+    moments: Moments
+    weights: Array
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def n_scores(self) -> int:
+        """How many scores a row has."""
+        return self.targets.n_scores
+
+
+def read_problem(
+    estimator: Any, X: Array, targets: Targets, sample_weight: Array, val: Dataset | None = None
+) -> Problem:
+    """The problem of these rows, as this estimator's parameters pose it."""
+    splits = reading.make_splits(reading.make_dataset(X, targets, estimator.image_shape), val)
+    moments = compute_moments(splits.train, sample_weight[None])[0]
+    return weigh(estimator.class_weight, Problem(splits, targets, moments, sample_weight))
+
+
+def weigh(class_weight: Any, problem: Problem) -> Problem:
+    """A problem that has sample weights alone, with the classes' weights, and what was noticed about them.
+
+    Raises:
+        BadInput: if ``class_weight`` is none, or leaves no row.
+    """
+    targets, sample_weight = problem.targets, problem.weights
+    by_class = reading.weigh_classes(class_weight, targets, sample_weight)
+    if targets.is_multi_label:
+        return problem
+    y = targets.y.ravel()
+    weights = sample_weight * by_class[y]
+    if not weights.any():
+        raise BadInput(f"class_weight is {class_weight!r}, which leaves no row a weight above 0.")
+    finding = check_weights(y, sample_weight, weights, targets.classes)
+    return Problem(problem.splits, targets, problem.moments, weights, (finding,))
+
+
+def make_fold(estimator: Any, problem: Problem) -> Fold:
+    """The weights and the scaler that the parameters ask for."""
+    moments = problem.moments
+    unscaled = Scaler(np.zeros_like(moments.mean), np.ones_like(moments.mean))
+    return Fold(problem.weights, moments.make_scaler() if estimator.standardize else unscaled)
+
+
+def make_recipe(estimator: Any, problem: Problem, rate: float | None = None) -> Recipe:
+    """The recipe that the parameters ask for on these rows.
+
+    Args:
+        estimator: whose parameters they are.
+        problem: its rows.
+        rate: what ``auto`` was found to be before.
+
+    Raises:
+        BadInput: if a parameter is not as it should be, or does not go with the rows.
+    """
+    fields = {name: getattr(estimator, name) for name in FIELDS}
+    rows = problem.splits.train
+    if fields["dtype"] == "auto":
+        fields["dtype"] = "float64" if rows.dataset.X.dtype == np.float64 else "float32"
+    if estimator.random_state is not None:
+        fields["seed"] = int(check_random_state(estimator.random_state).randint(SEEDS))
+    is_auto = isinstance(estimator.learning_rate, str)
+    if is_auto and estimator.learning_rate != "auto":
+        raise BadInput(f"learning_rate is {estimator.learning_rate!r}; accepted are a number above 0 and 'auto'.")
+    recipe = Recipe.from_dict({**fields, "learning_rate": 1.0} if is_auto else fields)
+    if is_auto:
+        scaler = make_fold(estimator, problem).scaler
+        rate = rate or compute_stable_rate(rows, problem.weights, scaler, recipe, problem.n_scores)
+        recipe = recipe.replace(learning_rate=rate)
+    recipe = recipe.replace(batch_size=min(recipe.batch_size, len(rows)))
+    check_recipe(recipe, problem.splits)
+    return recipe
