@@ -198,8 +198,19 @@ def _cut_groups(dataset: Dataset, left: Array, size: int, seed: int | None, what
 
 def _find_kinds(dataset: Dataset, left: Array) -> Array:
     """The class of each row, (n,) int64; of several labels a row, which of them it has together."""
+    if not dataset.is_multi_label:
+        return np.asarray(dataset.y[left], dtype=np.int64)
     kinds: Array = np.unique(dataset.y[left], axis=0, return_inverse=True)[1].reshape(-1)
     return kinds
+
+
+def _part_with_lonely(left: Array, kinds: Array) -> tuple[Array, Array, Array]:
+    """(rows that can be drawn in proportion, the others, the kinds of the first): a kind's only row is trained on."""
+    lonely = np.flatnonzero(np.bincount(kinds) == 1)
+    if not len(lonely):
+        return left, left[:0], kinds
+    is_lonely = np.isin(kinds, lonely)
+    return left[~is_lonely], left[is_lonely], kinds[~is_lonely]
 
 
 def _rises(places: Array) -> bool:
@@ -296,12 +307,10 @@ def _cut(dataset: Dataset, left: Array, size: int, seed: int | None, what: str) 
         return left[: len(left) - size], left[len(left) - size :]
     from sklearn.model_selection import train_test_split  # here: it takes a second that splits by file order never need
 
-    kinds = _find_kinds(dataset, left)
-    is_alone = np.bincount(kinds)[kinds] < 2  # the only row of its class can be on one side alone: it is trained on
-    drawn = left[~is_alone]
+    drawn, alone, kinds = _part_with_lonely(left, _find_kinds(dataset, left))
     try:
-        _, cut = train_test_split(drawn, test_size=size, random_state=seed, stratify=kinds[~is_alone])
+        rest, cut = train_test_split(drawn, test_size=size, random_state=seed, stratify=kinds)
     except ValueError as error:
         reason = str(error).rstrip(".")
         raise BadInput(f"{size} {what} rows cannot be drawn in proportion to the classes: {reason}.") from None
-    return left[~np.isin(left, cut)], np.sort(cut)
+    return np.sort(np.concatenate([rest, alone]) if len(alone) else rest), np.sort(cut)
