@@ -26,6 +26,7 @@ def test_sound_data_passes_every_check(tmp_path):
     found = describe_data(save(tmp_path, X=X, y=y))
     assert get_outcomes(found) == {
         "ML016": "passed", "ML014": "passed", "ML015": "passed", "ML017": "not applicable", "ML010": "passed",
+        "ML020": "not applicable",
     }  # fmt: skip
     facts = found.to_dict()
     assert (facts["rows"], facts["n_features"], facts["dtype"]) == ({"train": 60}, 5, "float32")
@@ -41,9 +42,11 @@ def test_what_is_wrong_is_found(tmp_path):
     found = describe_data(save(tmp_path, X=X, y=y))
     assert get_outcomes(found) == {
         "ML016": "issue", "ML014": "tip", "ML015": "tip", "ML017": "not applicable", "ML010": "tip",
+        "ML020": "not applicable",
     }  # fmt: skip
     by_code = {finding.code: finding.evidence for finding in found.findings}
-    assert "1 of 5 features hold values that are not finite: 3." in by_code["ML016"]
+    assert "in 1 of 60 train rows (7), in 1 of 5 features (3)." in by_code["ML016"]
+    assert "0 with another label (train 9 is train 8)." in by_code["ML015"]
     assert "1 of 5 features have one value in every training row: 2." in by_code["ML014"]
 
 

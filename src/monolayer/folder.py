@@ -39,6 +39,7 @@ CERTIFICATE = "certificate.json"
 ANSWERS = "answers.safetensors"
 DUPLICATES = "duplicates.csv"
 COMPARISON = "comparison.json"
+DESCRIPTION = "description.json"
 JOURNAL = "journal.log"
 CARD = "model-card.md"
 CARD_FACTS = "model-card.json"
@@ -58,6 +59,7 @@ OURS = frozenset(
         ANSWERS,
         DUPLICATES,
         COMPARISON,
+        DESCRIPTION,
         JOURNAL,
         CARD,
         CARD_FACTS,

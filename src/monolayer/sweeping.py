@@ -11,7 +11,7 @@ from typing import Any
 
 from monolayer.audit.finding import Finding
 from monolayer.axes import make_grid
-from monolayer.data.scaler import fit_scaler
+from monolayer.data.scaler import fit_checked_scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.bank import make_bank
 from monolayer.epochs import BankTraining, TrainOptions
@@ -177,7 +177,7 @@ def train_recipes(
 
 
 def _open_banks(plan: Plan, options: TrainOptions) -> list[BankTraining]:
-    scaler, n_classes = fit_scaler(plan.splits.train), plan.splits.dataset.n_classes
+    scaler, n_classes = fit_checked_scaler(plan.splits), plan.splits.dataset.n_classes
     trainings = []
     for recipes in plan.banks:
         every = choose_train_every(recipes[0].epochs) if options.train_every is None else options.train_every

@@ -25,7 +25,7 @@ def test_what_is_no_image_has_no_contact_sheet(command, tmp_path):
 def test_json_is_one_object(command):
     facts = command("data", "describe", "digits", "--json").json
     assert facts["n_features"] == 64
-    assert {finding["code"] for finding in facts["findings"]} == {"ML010", "ML014", "ML015", "ML016", "ML017"}
+    assert {finding["code"] for finding in facts["findings"]} == {"ML010", "ML014", "ML015", "ML016", "ML017", "ML020"}
 
 
 def test_bad_input_gets_one_sentence_and_leaves_nothing(command, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def describe(
     split_by: opt.SplitBy = None,
     group_by: opt.GroupBy = None,
     resize: opt.Resize = None,
+    channels: opt.Channels = None,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
 ) -> None:
@@ -43,52 +45,36 @@ def describe(
     Example: monolayer data describe table.csv --label species
     """
     from monolayer.describing import describe_data
-    from monolayer.folder import open_new_folder, write_json
+    from monolayer.folder import open_new_folder
+    from monolayer.report.of_data import save_description
 
     reading = opt.read_reading(context)
-    with open_console() as console:
+    with ExitStack() as stack:
+        console = stack.enter_context(open_console())
+        folder = stack.enter_context(open_new_folder(out)) if out else None
         found = describe_data(dataset, progress=console, **reading)
-    if out is not None:
-        with open_new_folder(out) as folder:
-            write_json(folder / "description.json", found.to_dict())
-            _save_contact_sheet(found, folder)
+        if folder:
+            save_description(found, folder)
     if as_json:
         print_json(found.to_dict())
     else:
         _show(found, out)
 
 
-def _save_contact_sheet(found: Description, folder: Path) -> None:
-    from monolayer.figures import ContactSheet, save_png
-
-    if found.dataset.image_shape is not None:
-        save_png(ContactSheet.of(found.dataset), folder / "contact-sheet.png")
-
-
 def _show(found: Description, out: Path | None) -> None:
-    facts = found.to_dict()
-    shape = "no images" if found.dataset.image_shape is None else "x".join(map(str, found.dataset.image_shape))
-    rows = [
-        ["kind", facts["kind"]],
-        ["rows", ", ".join(f"{n:,} {part}" for part, n in facts["rows"].items())],
-        ["classes", f"{found.dataset.n_classes:,}"],
-        ["features", f"{facts['n_features']:,} {facts['dtype']}, {shape}"],
-        ["values", "{:g} to {:g}".format(*facts["values"])],
-        ["size", f"{facts['bytes'] / 2**20:,.1f} MiB, {'on the disk' if found.is_mapped else 'in memory'}"],
-        ["SHA-256", facts["sha256"]],
-    ]
-    print_table(found.dataset.name, ["", ""], rows)
-    counts = found.count_classes()
-    names = found.dataset.class_names[:MOST_CLASSES]
-    more = "" if len(names) == found.dataset.n_classes else f" (the first {MOST_CLASSES})"
-    table = [[name, *(f"{counts[part][name]:,}" for part in counts)] for name in names]
-    print_table(f"Rows a class{more}", ["class", *counts], table)
+    from monolayer.report.of_data import CONTACT_SHEET, list_counts, list_facts
+
+    print_table(found.dataset.name, ["", ""], [list(fact) for fact in list_facts(found)])
+    columns, lines = list_counts(found, MOST_CLASSES)
+    more = "" if len(lines) == found.dataset.n_classes else f" (the first {MOST_CLASSES})"
+    print_table(f"Rows a class{more}", columns, lines)
     show_findings(found.findings)
-    if out is not None:
+    has_images = found.dataset.image_shape is not None
+    if out is None:
         print_line(
-            f"The contact sheet is {out / 'contact-sheet.png'}"
-            if found.dataset.image_shape
-            else f"The rows are no images, so there is no contact sheet; the rest is in {out / 'description.json'}"
+            "With --out DIR there is a page, too." if not has_images else "With --out DIR there is a contact sheet."
         )
-    elif found.dataset.image_shape:
-        print_line("With --out DIR there is a contact sheet, too.")
+        return
+    sheet = f"The contact sheet is {out / 'figures' / CONTACT_SHEET}.png"
+    print_line(sheet if has_images else "The rows are no images, so there is no contact sheet.")
+    print_line(f"Everything is in {out}; the page is {out / 'report.html'}")

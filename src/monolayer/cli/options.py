@@ -38,6 +38,10 @@ GroupBy = Annotated[
     typer.Option(help="Column whose equal values stay together when rows are drawn.", show_default=False),
 ]
 Resize = Annotated[str | None, typer.Option(help="Bring images to HEIGHTxWIDTH, such as 32x32.", show_default=False)]
+Channels = Annotated[
+    int | None,
+    typer.Option(help="1 reads images as grey, 3 as colour.", show_default="grey where every one is"),
+]
 Normalize = Annotated[str, typer.Option(help="l2 divides each row by its length before anything else, or none.")]
 Resume = Annotated[
     Path | None,

@@ -66,6 +66,7 @@ def sweep(
     split_by: opt.SplitBy = None,
     group_by: opt.GroupBy = None,
     resize: opt.Resize = None,
+    channels: opt.Channels = None,
     normalize: opt.Normalize = "none",
     out: opt.Out = None,
     resume: opt.Resume = None,

@@ -62,6 +62,7 @@ def train(
     split_by: opt.SplitBy = None,
     group_by: opt.GroupBy = None,
     resize: opt.Resize = None,
+    channels: opt.Channels = None,
     normalize: opt.Normalize = "none",
     out: opt.Out = None,
     resume: opt.Resume = None,

@@ -61,9 +61,16 @@ def open_upright(file: Path | IO[bytes], channels: int | None) -> Image.Image:
         DECODING_ERRORS: if it cannot be read.
     """
     with Image.open(file) as image:
+        is_grey = channels == 1 or (channels is None and not has_colour(image))
         eight = _read_eight_bits(ImageOps.exif_transpose(image))
-        is_grey = channels == 1 or (channels is None and eight.mode in ("1", "L", "LA"))
+        if "transparency" in eight.info and eight.mode == "P":
+            eight = eight.convert("RGBA")  # as Pillow wants it, which warns otherwise
         return eight.convert("L" if is_grey else "RGB")
+
+
+def has_colour(image: Image.Image) -> bool:
+    """Whether an image's mode has colours; a palette counts as having them."""
+    return not (image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I"))
 
 
 def _read_eight_bits(image: Image.Image) -> Image.Image:

@@ -10,6 +10,7 @@ from monolayer.data.cifar10 import load_cifar10
 from monolayer.data.dataset import Dataset
 from monolayer.data.digits import load_digits
 from monolayer.data.readers.options import DataOptions
+from monolayer.data.readers.raw import Watch
 from monolayer.data.readers.reading import ACCEPTED, read_path
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
@@ -25,7 +26,8 @@ def load(name: str | Path, *, path: Path | str | None = None, progress: Progress
             beside it, a table, a Parquet or safetensors file; a folder of .npy files, of Parquet files, or of images.
         path: where a copy of it is, for a dataset that has to be fetched; else it is looked for.
         progress: told what is being tried and how far it is.
-        options: how to read a path: label, features, split_by, group_by, resize, normalize; see
+        options: how to read a path: label, features, split_by, group_by, resize, channels, normalize;
+            see
             :class:`monolayer.data.readers.options.DataOptions`.
 
     Raises:
@@ -33,7 +35,7 @@ def load(name: str | Path, *, path: Path | str | None = None, progress: Progress
         BadData: if the copy or the data named is damaged, or does not hold what it should.
         DataUnavailable: if no source answered.
     """
-    asked = _read_options(options)
+    asked = read_options(options)
     if str(name) not in NAMES:
         return _read_own(name, path, asked, progress)
     if replace(asked, normalize="none") != DataOptions():
@@ -42,7 +44,12 @@ def load(name: str | Path, *, path: Path | str | None = None, progress: Progress
     return dataset if asked.normalize == "none" else _normalise(dataset, asked.normalize)
 
 
-def _read_options(options: dict[str, Any]) -> DataOptions:
+def read_options(options: dict[str, Any]) -> DataOptions:
+    """The options of reading by name.
+
+    Raises:
+        BadInput: if a name is none, or a value is not accepted.
+    """
     fields = DataOptions.__dataclass_fields__
     unknown = [option for option in options if option not in fields]
     if unknown:
@@ -57,7 +64,7 @@ def _read_own(name: str | Path, path: Path | str | None, options: DataOptions, p
     if path is not None:
         raise BadInput(f"{name} is a path already; --data is for datasets that are fetched.")
     return replace(
-        read_path(place, options, progress=progress), reading={"path": str(place.resolve()), **_describe(options)}
+        read_path(place, options, Watch(progress)), reading={"path": str(place.resolve()), **_describe(options)}
     )
 
 

@@ -179,15 +179,27 @@ def _cut_groups(dataset: Dataset, left: Array, size: int, seed: int | None, what
     from sklearn.model_selection import StratifiedGroupKFold
 
     groups, n_folds = np.asarray(dataset.groups)[left], max(2, round(len(left) / size))
-    if len(np.unique(groups)) < n_folds:
+    n_groups = len(np.unique(groups))
+    if n_groups < n_folds:
+        least = -(-2 * len(left) // (2 * n_groups + 1))
+        accepted = f"accepted are {least:,} rows or more" if n_groups > 1 else "accepted are 2 groups or more"
         raise BadInput(
-            f"{size} {what} rows ask for {n_folds} lots of groups, and there are {len(np.unique(groups))} groups."
+            f"{size} {what} rows ask for {n_folds} lots of groups, and there are {n_groups} groups; {accepted}."
         )
+    kinds = _find_kinds(dataset, left)
+    if np.bincount(kinds).max() < n_folds:
+        kinds = np.zeros_like(kinds)  # no class has a row for each lot: there is nothing to draw in proportion to
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than lots: as near as may be
-        drawn = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(left, dataset.y[left], groups)
+        drawn = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(left, kinds, groups)
         rest, cut = next(iter(drawn))
     return left[rest], left[cut]
+
+
+def _find_kinds(dataset: Dataset, left: Array) -> Array:
+    """The class of each row, (n,) int64; of several labels a row, which of them it has together."""
+    kinds: Array = np.unique(dataset.y[left], axis=0, return_inverse=True)[1].reshape(-1)
+    return kinds
 
 
 def _rises(places: Array) -> bool:
@@ -284,8 +296,12 @@ def _cut(dataset: Dataset, left: Array, size: int, seed: int | None, what: str) 
         return left[: len(left) - size], left[len(left) - size :]
     from sklearn.model_selection import train_test_split  # here: it takes a second that splits by file order never need
 
+    kinds = _find_kinds(dataset, left)
+    is_alone = np.bincount(kinds)[kinds] < 2  # the only row of its class can be on one side alone: it is trained on
+    drawn = left[~is_alone]
     try:
-        rest, cut = train_test_split(left, test_size=size, random_state=seed, stratify=dataset.y[left])
+        _, cut = train_test_split(drawn, test_size=size, random_state=seed, stratify=kinds[~is_alone])
     except ValueError as error:
-        raise BadInput(f"{size} {what} rows cannot be drawn in proportion to the classes: {error}") from None
-    return np.sort(rest), np.sort(cut)
+        reason = str(error).rstrip(".")
+        raise BadInput(f"{size} {what} rows cannot be drawn in proportion to the classes: {reason}.") from None
+    return left[~np.isin(left, cut)], np.sort(cut)

@@ -20,6 +20,7 @@ class DataOptions:
         split_by: the column or array that says which part a row belongs to: train, val (validation, valid) or test.
         group_by: the column or array whose equal values stay together when rows are divided.
         resize: (height, width) that images are brought to; None: all must have one size.
+        channels: 1 to read image files as grey, 3 as red, green and blue; None: grey where every one is.
         normalize: ``l2`` to divide each row by its length; ``none``.
     """
 
@@ -28,7 +29,15 @@ class DataOptions:
     split_by: str | None = None
     group_by: str | None = None
     resize: tuple[int, int] | None = None
+    channels: int | None = None
     normalize: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.channels not in (None, 1, 3):
+            raise BadInput(f"channels is {self.channels!r}; accepted are 1 (grey) and 3 (red, green and blue).")
+        sizes = self.resize
+        if sizes is not None and (len(sizes) != 2 or not all(isinstance(n, int) and n > 0 for n in sizes)):
+            raise BadInput(f"resize is {sizes!r}; accepted is (height, width), such as (32, 32).")
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
