@@ -23,7 +23,7 @@ from monolayer.data.splits import MAX_SEED, Rows, Splits
 from monolayer.engine.bank import make_bank
 from monolayer.epochs import BankTraining, TrainOptions
 from monolayer.errors import BadInput
-from monolayer.evaluate.metrics import Metrics
+from monolayer.evaluate.metrics import ROW_NAMES, Metrics
 from monolayer.history import EpochRow
 from monolayer.network import OneLayer
 from monolayer.planning import group_recipes
@@ -49,8 +49,8 @@ RULE = (
     "dataset, rising, as 8-byte little-endian integers."
 )
 STEPS_RULE = (
-    "A batch has no more rows than were drawn, and epochs are raised until there are {steps:,} steps; drawn rows are in "
-    "memory, so the shuffle is full."
+    "A batch has no more rows than were drawn, and epochs are raised until there are {steps:,} steps; drawn rows are "
+    "in memory, so the shuffle is full."
 )
 TELL_EVERY_S = 0.1
 # Weights of the repeats that train at once: pixels of 10 classes are 1.2 MB a recipe, a large network's features of
@@ -124,6 +124,15 @@ class Repeat:
     network: OneLayer
     test: Metrics | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it, the rows as their hash."""
+        measured = {rows: getattr(self, rows) for rows in ROW_NAMES}
+        return {
+            "repeat": self.draw.repeat,
+            "rows_sha256": self.draw.sha256,
+            **{rows: metrics.to_dict() if metrics else None for rows, metrics in measured.items()},
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class FewShot:
@@ -174,15 +183,8 @@ class FewShot:
             "n_recipes": self.n_recipes,
             "grid": self.grid,
             "recipe": self.recipe.to_dict(),
-            **{name: spread.to_dict() if (spread := self.summarise(name)) else None for name in ("val", "test")},
-            "repeats": [
-                {
-                    "repeat": repeat.draw.repeat,
-                    "rows_sha256": repeat.draw.sha256,
-                    **{name: m.to_dict() if (m := getattr(repeat, name)) else None for name in ("train", "val", "test")},
-                }
-                for repeat in self.repeats
-            ],
+            **{rows: spread.to_dict() if (spread := self.summarise(rows)) else None for rows in ("val", "test")},
+            "repeats": [repeat.to_dict() for repeat in self.repeats],
         }
 
 

@@ -40,6 +40,10 @@ ANSWERS = "answers.safetensors"
 DUPLICATES = "duplicates.csv"
 COMPARISON = "comparison.json"
 JOURNAL = "journal.log"
+PROBE = "probe.csv"
+FEW_SHOT = "few-shot.csv"
+PROTOCOL = "protocol.json"
+PROTOCOL_PAGE = "protocol.md"
 CARD = "model-card.md"
 CARD_FACTS = "model-card.json"
 # A folder is ours to replace when it holds nothing else.
@@ -59,6 +63,10 @@ OURS = frozenset(
         DUPLICATES,
         COMPARISON,
         JOURNAL,
+        PROBE,
+        FEW_SHOT,
+        PROTOCOL,
+        PROTOCOL_PAGE,
         CARD,
         CARD_FACTS,
     }

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from monolayer.axes import Axis, make_grid
+from monolayer.axes import Axis, Range, make_grid
 from monolayer.data.scaler import BLOCK, fit_scaler
 from monolayer.data.splits import Rows
 from monolayer.errors import BadInput
@@ -22,11 +22,14 @@ from monolayer.lengths import NORMALIZATIONS
 from monolayer.recipe import Recipe
 from monolayer.stable_rate import MAX_ROWS, compute_stable_rate
 
-RATES = (0.1, 0.3, 1.0, 3.0)
+# The bound is careful: of pixels, histograms of gradients and pooled patches of CIFAR-10, the best of 40 epochs along a
+# cosine has 1, 0.3 and 10 times the stable rate; nothing diverged at 30 times.
+RATES = (0.3, 1.0, 3.0, 10.0)
 L2 = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
 # Digits of a rate: a card that says 0.0123 is followed to the letter, and nobody needs the fourth.
 DIGITS = 3
-# Weights start at 0: directions in which no training row varies, of which few rows leave most, keep what they had.
+# Weights start at 0: directions in which no training row varies, of which few rows leave most, keep what they had. With
+# the rate along a cosine those three gain 1.5, 0.6 and 1 points over a constant one, and bear higher rates.
 BASE = Recipe(init_std=0.0, schedule="cosine")
 
 
@@ -78,8 +81,10 @@ def make_probe_grid(base: Recipe | None, axes: Mapping[str, Axis], multiples: Se
     Raises:
         BadInput: if an axis is no recipe field or has no values, or a multiple is not above 0.
     """
-    axes = {name: axis for name, axis in axes.items()}
-    axes.setdefault("l2", L2)
+    axes = {"l2": L2, **axes}
+    for name, axis in axes.items():
+        if isinstance(axis, Range):
+            raise BadInput(f"The axis {name} is a range without a number of values; give one, such as {axis}:5.")
     if not multiples or not all(math.isfinite(m) and m > 0 for m in multiples):
         raise BadInput(f"Rates of a probe are multiples above 0 of the stable rate, not {list(multiples)}.")
     own = () if "learning_rate" in axes else tuple(sorted({float(m) for m in multiples}))

@@ -1,8 +1,8 @@
 """A probe of frozen features: several feature sets of the same rows, chosen among on validation, tested once.
 
 Of each feature set the recipes of a grid train side by side. The feature set and the recipe with the highest validation
-accuracy are the winner, and the test rows are opened for it alone; for few shots of its features, too, if they are asked
-for, in the same opening. What another needs to get the same numbers is the protocol.
+accuracy are the winner, and the test rows are opened for it alone; in the same opening, for few shots of its features,
+if they are asked for. What another needs to get the same numbers is the protocol.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.axes import collect_axes
+from monolayer.axes import Axis, Range, collect_axes
 from monolayer.data.splits import Rows, Splits
 from monolayer.epochs import TrainOptions
 from monolayer.errors import BadInput
@@ -32,8 +32,8 @@ Array = npt.NDArray[Any]
 REASON = "the probe's winner is chosen"
 PREPROCESSING = "every feature less its mean, divided by its standard deviation (of 0: by 1), of the rows trained on"
 SELECTION = (
-    "the highest validation accuracy, of equals the lower validation loss: the recipe within each feature set, then the "
-    "feature set"
+    "the highest validation accuracy, of equals the lower validation loss: the recipe within each feature set, then "
+    "the feature set"
 )
 SHOTS_SELECTION = "the highest mean validation accuracy over the repeats, of equals the lower mean loss"
 TEST = "exact McNemar test against the winner on the validation rows, p times the number of pairs of feature sets"
@@ -116,6 +116,10 @@ class Probe:
     answers: dict[str, Answers]
     seconds: float
 
+    def keep(self, **words: str) -> Probe:
+        """The probe with these words kept with the winner's network, such as its licence."""
+        return replace(self, winner=replace(self.winner, network=self.winner.network.keep(**words)))
+
     def to_dict(self) -> dict[str, Any]:
         """The probe as ``monolayer probe --json`` prints it; no clock is in it."""
         run = {name: part for name, part in self.winner.to_dict().items() if name != "seconds"}
@@ -156,7 +160,7 @@ def probe(
     """
     options, start = options or ProbeOptions(), time.perf_counter()
     asked = Shots(tuple(shots), repeats, options.seed)
-    grid = make_probe_grid(base, {name: list_values(axis) for name, axis in axes.items()}, options.rates)
+    grid = make_probe_grid(base, _list_axes(axes), options.rates)
     check_sets(splits)
     first = next(iter(splits.values()))
     asked.check(first.train)
@@ -172,6 +176,10 @@ def probe(
     winner = add_test_metrics(sets[0].best, answers["test"])
     opened = tuple(one.open_test(rows) for one in few)
     return Probe(sets, winner, opened, protocol, answers, time.perf_counter() - start)
+
+
+def _list_axes(axes: Mapping[str, Any]) -> dict[str, Axis]:
+    return {name: axis if isinstance(axis, Range) else list_values(axis) for name, axis in axes.items()}
 
 
 def check_sets(splits: Mapping[str, Splits]) -> None:
@@ -205,7 +213,9 @@ def _check_same(first: tuple[str, Splits], other: tuple[str, Splits]) -> None:
         if one is not None and not np.array_equal(one.y, two.y):
             raise BadInput(f"{names} have different labels; {accepted}.")
     if not first[1].divides_like(other[1]):
-        raise BadInput(f"{names} are divided differently; feature sets of a probe are split with the same sizes and seed.")
+        raise BadInput(
+            f"{names} are divided differently; feature sets of a probe have the same sizes and seed of the split."
+        )
 
 
 def _get_val(splits: Splits) -> Rows:
@@ -269,7 +279,7 @@ def _describe(splits: Splits, grid: ProbeGrid, asked: Shots, n_candidates: int) 
         "split": {"how": _describe_split(splits), **splits.request},
         "preprocessing": PREPROCESSING,
         "recipe": fixed,
-        "axes": {name: list(values) for name, values in grid.axes.items()},
+        "axes": {name: list(values) for name, values in grid.axes.items() if not isinstance(values, Range)},
         "rates_as_multiples_of_stable": list(grid.multiples) or None,
         "n_candidates": n_candidates,
         "selection": SELECTION,

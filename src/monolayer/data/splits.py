@@ -152,7 +152,7 @@ class Splits:
         }
 
     def divides_like(self, other: Splits) -> bool:
-        """Whether the same places are for training, validation and test there; comparing does not open the test rows."""
+        """Whether the same places are for training, validation and test there; comparing does not open the test."""
         pairs = ((self.train, other.train), (self.val, other.val), (self._test, other._test))
         return all(
             (a is None and b is None) or (a is not None and b is not None and np.array_equal(a.index, b.index))
