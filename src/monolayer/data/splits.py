@@ -151,6 +151,14 @@ class Splits:
             if a is not None and b is not None and a.dataset is b.dataset
         }
 
+    def divides_like(self, other: Splits) -> bool:
+        """Whether the same places are for training, validation and test there; comparing does not open the test."""
+        pairs = ((self.train, other.train), (self.val, other.val), (self._test, other._test))
+        return all(
+            (a is None and b is None) or (a is not None and b is not None and np.array_equal(a.index, b.index))
+            for a, b in pairs
+        )
+
     def open_test(self, reason: str, *, again: bool = False) -> Rows:
         """The test rows; the opening is recorded in ``openings``.
 
