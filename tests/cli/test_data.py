@@ -8,10 +8,10 @@ def test_describe_says_what_was_understood_and_keeps_a_contact_sheet(command, tm
     out = tmp_path / "looked"
     result = command("data", "describe", "digits", "--out", out)
     assert result.code == 0
-    assert "1,797 train" in result.out
-    assert "64 uint8, 1x8x8" in result.out
+    assert "1,797 training" in result.out
+    assert "64 uint8, images of 8 x 8 pixels, grey" in result.out
     assert "ML014 [tip]" in result.out
-    assert sorted(os.listdir(out)) == ["contact-sheet.png", "description.json"]
+    assert sorted(os.listdir(out)) == ["description.json", "figures", "report.html"]
     assert json.loads((out / "description.json").read_text())["rows"] == {"train": 1797}
 
 
@@ -19,7 +19,7 @@ def test_what_is_no_image_has_no_contact_sheet(command, tmp_path):
     np.savez(tmp_path / "d.npz", X=np.random.default_rng(0).random((60, 3)), y=np.arange(60) % 2)
     out = tmp_path / "looked"
     assert "no contact sheet" in command("data", "describe", tmp_path / "d.npz", "--out", out).out
-    assert os.listdir(out) == ["description.json"]
+    assert sorted(os.listdir(out)) == ["description.json", "report.html"]
 
 
 def test_json_is_one_object(command):

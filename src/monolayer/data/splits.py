@@ -105,7 +105,7 @@ class Opening:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Training, validation and test rows of one dataset; the test rows are behind :meth:`open_test`.
+    """Training, validation and test rows of one dataset; the test rows are behind :meth:`~monolayer.Splits.open_test`.
 
     Args:
         train: rows to learn from.
