@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from monolayer.export.formats import export_json, export_onnx, export_torch
     from monolayer.history import EpochRow
     from monolayer.network import OneLayer
+    from monolayer.probing import Probe, ProbeOptions, probe
     from monolayer.recipe import Recipe
     from monolayer.searching import SearchOptions, search
     from monolayer.sweeping import Sweep, SweepOptions, sweep
@@ -44,6 +45,8 @@ _HOMES = {
     "Metrics": "evaluate.metrics",
     "MonolayerError": "errors",
     "OneLayer": "network",
+    "Probe": "probing",
+    "ProbeOptions": "probing",
     "Range": "axes",
     "Recipe": "recipe",
     "Run": "training",
@@ -61,6 +64,7 @@ _HOMES = {
     "export_torch": "export.formats",
     "find_duplicates": "audit.leakage",
     "load": "data.load",
+    "probe": "probing",
     "search": "searching",
     "sweep": "sweeping",
     "train": "training",
@@ -80,6 +84,8 @@ __all__ = [
     "Metrics",
     "MonolayerError",
     "OneLayer",
+    "Probe",
+    "ProbeOptions",
     "Range",
     "Recipe",
     "Run",
@@ -97,6 +103,7 @@ __all__ = [
     "export_torch",
     "find_duplicates",
     "load",
+    "probe",
     "search",
     "sweep",
     "train",

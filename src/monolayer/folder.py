@@ -41,6 +41,10 @@ DUPLICATES = "duplicates.csv"
 COMPARISON = "comparison.json"
 DESCRIPTION = "description.json"
 JOURNAL = "journal.log"
+PROBE = "probe.csv"
+FEW_SHOT = "few-shot.csv"
+PROTOCOL = "protocol.json"
+PROTOCOL_PAGE = "protocol.md"
 CARD = "model-card.md"
 CARD_FACTS = "model-card.json"
 # A folder is ours to replace when it holds nothing else.
@@ -61,6 +65,10 @@ OURS = frozenset(
         COMPARISON,
         DESCRIPTION,
         JOURNAL,
+        PROBE,
+        FEW_SHOT,
+        PROTOCOL,
+        PROTOCOL_PAGE,
         CARD,
         CARD_FACTS,
     }

@@ -112,11 +112,11 @@ def sweep(splits: Splits, base: Recipe | None = None, *, options: SweepOptions |
     Raises:
         BadInput: if an axis is no recipe field or empty, or a recipe does not fit the data, or nothing is held out.
     """
-    values = {name: _list_values(axis) for name, axis in axes.items()}
+    values = {name: list_values(axis) for name, axis in axes.items()}
     return train_recipes(splits, make_grid(base or Recipe(), values), values, options)
 
 
-def _list_values(axis: Any) -> tuple[Any, ...]:
+def list_values(axis: Any) -> tuple[Any, ...]:
     """An axis's values; a single value, text included, is an axis of one."""
     return tuple(axis) if isinstance(axis, Iterable) and not isinstance(axis, str) else (axis,)
 

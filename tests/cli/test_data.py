@@ -12,7 +12,7 @@ def test_describe_says_what_was_understood_and_keeps_a_contact_sheet(command, tm
     out = tmp_path / "looked"
     result = command("data", "describe", "digits", "--out", out)
     assert result.code == 0
-    assert "1,797 train" in result.out
+    assert "1,797 training" in result.out
     assert "64 uint8, images of 8 x 8 pixels, grey" in result.out
     assert "ML014 [tip]" in result.out
     assert sorted(os.listdir(out)) == ["description.json", "figures", "report.html"]

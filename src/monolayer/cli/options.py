@@ -188,8 +188,8 @@ def _make_whole(size: float | None) -> float | None:
 
 
 def read_recipe(context: typer.Context) -> Recipe:
-    """The recipe that a command's options say: its fields are options of the same names, and typer has parsed them."""
+    """The recipe that a command's options say: fields are options of the same names; others have their defaults."""
     from monolayer.recipe import FIELDS, Recipe
 
-    fields = {name: context.params[name] for name in FIELDS}
+    fields = {name: context.params[name] for name in FIELDS if name in context.params}
     return Recipe.from_dict({**fields, "loss": fields["loss"].replace("-", "_")})

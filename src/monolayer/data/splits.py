@@ -105,7 +105,7 @@ class Opening:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Training, validation and test rows of one dataset; the test rows are behind :meth:`open_test`.
+    """Training, validation and test rows of one dataset; the test rows are behind :meth:`~monolayer.Splits.open_test`.
 
     Args:
         train: rows to learn from.
@@ -150,6 +150,14 @@ class Splits:
             for (first, a), (second, b) in itertools.combinations(parts.items(), 2)
             if a is not None and b is not None and a.dataset is b.dataset
         }
+
+    def divides_like(self, other: Splits) -> bool:
+        """Whether the same places are for training, validation and test there; comparing does not open the test."""
+        pairs = ((self.train, other.train), (self.val, other.val), (self._test, other._test))
+        return all(
+            (a is None and b is None) or (a is not None and b is not None and np.array_equal(a.index, b.index))
+            for a, b in pairs
+        )
 
     def open_test(self, reason: str, *, again: bool = False) -> Rows:
         """The test rows; the opening is recorded in ``openings``.

@@ -7,6 +7,7 @@ it stands. ``of(...)`` makes it from a result::
     Curves.of(run, "accuracy")                  # or several: Curves.of({"a": run_a, "b": run_b})
     Templates.of(run)
     ReliabilityDiagram.of(run, splits.val)      # and ProbabilityHistogram
+    FewShotCurve.of(probe)
     HeatMap.of(sweep, "learning_rate", "l2")    # and Scatter, Response, ParallelCoordinates, CandidateCurves
     pandas.DataFrame(Curves.of(run).frame())
 
@@ -20,6 +21,7 @@ from monolayer.figures.base import Chart, Frame
 from monolayer.figures.candidates import MOST_NAMED, Candidate, CandidateCurves
 from monolayer.figures.contact_sheet import ContactSheet
 from monolayer.figures.curves import Curve, Curves
+from monolayer.figures.few_shot import FewShotCurve
 from monolayer.figures.heat_map import HeatMap
 from monolayer.figures.pairs import DuplicatePairs
 from monolayer.figures.parallel import ParallelCoordinates
@@ -39,6 +41,7 @@ __all__ = [
     "Curve",
     "Curves",
     "DuplicatePairs",
+    "FewShotCurve",
     "Frame",
     "HeatMap",
     "ParallelCoordinates",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 TICK_GAP = 0.12  # of the axis, between two numbers: room for a label
 MARGIN = 0.06
 WORD_SHIFT = 0.018  # training stands beside validation, not behind its bar
+MOST_LETTERS = 44  # of all words side by side below the axis; more of them stand on end
+TURNED_GAP = 0.045  # of the axis, between two words on end
 FOOT = 0.03  # height of the marks of diverged runs
 LEGEND = ("validation, 95 % interval", "training", "best", "diverged")  # in this order
 
@@ -126,8 +128,15 @@ class Response(Chart):
 
 
 def _draw_axis(ax: Axes, scale: FieldScale) -> None:
-    ticks = scale.choose_ticks(0.0 if scale.is_words else TICK_GAP)
-    ax.set_xticks([place for place, _ in ticks], [fold(label) for _, label in ticks], parse_math=False)
+    is_turned = scale.is_words and sum(_measure(str(word)) + 1 for word in scale.values) > MOST_LETTERS
+    ticks = scale.choose_ticks(TURNED_GAP if is_turned else 0.0 if scale.is_words else TICK_GAP)
+    labels = [label if is_turned else fold(label) for _, label in ticks]
+    ax.set_xticks([place for place, _ in ticks], labels, parse_math=False, rotation=90 if is_turned else 0)
     ax.set(xlim=(-MARGIN, 1 + MARGIN), xlabel=scale.title, ylabel="accuracy")
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.grid(axis="y")
+
+
+def _measure(word: str) -> int:
+    """Characters of a word's longest line."""
+    return max(map(len, fold(word).split("\n")))

@@ -59,14 +59,14 @@ def save_run_with_report(
         answers: what the network says of the rows ``val`` and, if they have been opened, ``test``.
         command: what was asked for, word by word; by default the command of this process.
     """
-    save_run(run, folder, **_describe(splits, command))
+    save_run(run, folder, **describe_origin(splits, command))
     write_answers(answers, folder)
     write_run_report(folder)
 
 
 def save_sweep_with_report(sweep: Sweep, splits: Splits, folder: Path, command: Sequence[str] | None = None) -> None:
     """Write a sweep's folder: its best run like any run, the table and histories of all, figures and report.html."""
-    save_sweep(sweep, folder, **_describe(splits, command))
+    save_sweep(sweep, folder, **describe_origin(splits, command))
     if splits.val is not None:
         write_answers({"val": answer(sweep.best.network, splits.val)}, folder)
     write_run_report(folder)
@@ -90,7 +90,8 @@ def write_run_report(folder: Path, heat_map: tuple[str, str] | None = None) -> N
     write_card(folder)
 
 
-def _describe(splits: Splits, command: Sequence[str] | None) -> dict[str, Any]:
+def describe_origin(splits: Splits, command: Sequence[str] | None) -> dict[str, Any]:
+    """Data, splits, openings of the test rows and versions, as evaluation.json holds them beside a run."""
     dataset = splits.dataset
     return {
         "dataset": {name: getattr(dataset, name) for name in ("name", "source", "sha256", "reading")},
