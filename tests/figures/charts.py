@@ -11,6 +11,7 @@ from monolayer.figures import (
     Curve,
     Curves,
     DuplicatePairs,
+    FewShotCurve,
     HeatMap,
     ParallelCoordinates,
     ProbabilityHistogram,
@@ -46,6 +47,8 @@ def make_charts():
             rng.integers(0, 256, (5, 48)), np.array([0, 0, 1, 2, 2]), np.arange(5), names, (3, 4, 4)
         ),
         "candidates": CandidateCurves(candidates, percent=True),
+        "few_shot": FewShotCurve([1, 5, 100], rng.random((3, 4)), 0.9, (0.88, 0.92), 5000),
+        "one_draw": FewShotCurve([2], [[0.5]]),
         "parallel": ParallelCoordinates(settings, accuracy, marked),
         "response": Response("loss", settings["loss"], accuracy, accuracy - 0.1, accuracy + 0.1, accuracy),
         "scatter": Scatter(settings, accuracy, "learning_rate", "l2", marked, "near the best"),

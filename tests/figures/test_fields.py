@@ -21,6 +21,13 @@ def test_zero_has_a_place_of_its_own_below_a_logarithmic_scale():
     assert scale.place([0, 0.001, 0.1, 1]) == pytest.approx([0, ZERO_GAP, ZERO_GAP + (1 - ZERO_GAP) * 2 / 3, 1])
 
 
+def test_numbers_in_words_are_ordered_by_their_size():
+    names = ["layer10", "layer2", "block:64:16", "layer", "block:4:6", "block:4:32"]
+    assert make_scale("features", names).values == (
+        "block:4:6", "block:4:32", "block:64:16", "layer", "layer2", "layer10",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("values", [[0], [0, 0.1], [0, 2, 3], [-1, 0, 100], [5]])
 def test_zero_and_what_lies_below_it_are_no_trouble_on_a_linear_scale(values):
     scale = make_scale("x", values)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from monolayer.cli.console import Console
     from monolayer.data.splits import Splits
     from monolayer.probing import Probe
-    from monolayer.report.document import Table
 
 FeatureSets = Annotated[
     str | None,
@@ -175,17 +174,51 @@ def _read_numbers(name: str, text: str, kind: type[int] | type[float]) -> list[A
 
 
 def _show(found: Probe) -> None:
-    from monolayer.report.protocol import describe_probe, make_few_shot_table, make_sets_table
+    from monolayer.report.protocol import describe_probe
 
-    facts = found.to_dict()
-    title = f"{len(found.sets)} feature set{'s'[: len(found.sets) != 1]}, {found.seconds:.1f} s"
-    _print(title, make_sets_table(facts))
+    _show_sets(found)
     if found.few_shot:
-        _print(f"Few shots of {found.sets[0].name}", make_few_shot_table(facts))
-    for sentence in describe_probe(facts):
+        _show_few_shot(found)
+    for sentence in describe_probe(found.to_dict()):
         print_line(sentence.replace("**", ""))
     show_findings(found.winner.findings)
 
 
-def _print(title: str, table: Table) -> None:
-    print_table(title, table.columns, [[str(cell) for cell in row] for row in table.rows])
+def _show_sets(found: Probe) -> None:
+    """The feature sets, in columns that a terminal has room for."""
+    from monolayer.axes import format_value
+    from monolayer.cli.show import split_interval
+
+    rows = [
+        [
+            one.name,
+            f"{one.n_features:,}",
+            *(format_value(getattr(one.best.recipe, axis)) for axis in one.grid),
+            *split_interval(one.best),
+            "=" if one.is_indistinguishable else "",
+            f"{100 * one.best.evaluation['train'].accuracy:.2f}",
+        ]
+        for one in found.sets
+    ]
+    axes = [axis.replace("_", " ") for axis in found.sets[0].grid]
+    title = f"{len(found.sets)} feature set{'s'[: len(found.sets) != 1]}, {found.seconds:.1f} s"
+    print_table(title, ["features", "D", *axes, "val %", "95 % interval", "=", "train %"], rows)
+
+
+def _show_few_shot(found: Probe) -> None:
+    from monolayer.axes import format_value
+
+    rows = [
+        [
+            f"{few.shots:,}",
+            f"{few.n_rows:,}",
+            str(few.summarise("test")),
+            str(few.summarise("val")),
+            *(format_value(getattr(few.recipe, axis)) for axis in few.grid),
+        ]
+        for few in found.few_shot
+    ]
+    axes = [axis.replace("_", " ") for axis in found.few_shot[0].grid]
+    n = len(found.few_shot[0].repeats)
+    draws = f"mean ± standard deviation of {n} draws" if n > 1 else "one draw"
+    print_table(f"Few shots of {found.sets[0].name}: {draws}", ["shots", "rows", "test %", "val %", *axes], rows)

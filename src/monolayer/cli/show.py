@@ -89,7 +89,7 @@ def show_sweep(sweep: Sweep, top: int) -> None:
         [
             *(format_value(getattr(run.recipe, axis)) for axis in sweep.axes),
             *([str(len(run.history))] if epochs else []),
-            *_split_interval(run),
+            *split_interval(run),
             "=" if sweep.describe_rank(place)["is_indistinguishable"] else "",
             f"{100 * run.evaluation['train'].accuracy:.2f}",
         ]
@@ -114,7 +114,7 @@ def show_sweep(sweep: Sweep, top: int) -> None:
                 _show_finding(finding)
 
 
-def _split_interval(run: Run) -> tuple[str, str]:
+def split_interval(run: Run) -> tuple[str, str]:
     """Validation accuracy and its interval, in cells of their own; of a run that diverged it would mean nothing."""
     from monolayer.sweeping import has_diverged
 

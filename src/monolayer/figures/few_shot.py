@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from monolayer.probing import Probe
 
 LEAST_RATIO = 1.25  # between two numbers on the axis that both have a label
+BESIDE = 0.92  # of its number of shots: a draw stands beside the bar, not behind it
 MARGIN = 1.25  # of the axis beyond its ends, as a factor
 
 
@@ -89,19 +90,19 @@ class FewShotCurve(Chart):
         self._draw_all_rows(ax)
         n_repeats = self.accuracies.shape[1]
         if n_repeats > 1:
-            each = np.repeat(self.shots, n_repeats)
-            ax.plot(each, self.accuracies.ravel(), "o", ms=4, color=TRAIN, alpha=0.55, ls="", label="each draw")
-        label = "mean ± standard deviation" if n_repeats > 1 else "few rows"
+            beside = np.repeat(self.shots * BESIDE, n_repeats)
+            ax.plot(beside, self.accuracies.ravel(), "o", ms=4, color=TRAIN, alpha=0.8, ls="", label="each draw")
+        label = "mean ± sd" if n_repeats > 1 else "few rows"
         style: dict[str, Any] = {"color": VAL, "lw": 1.6, "capsize": 4, "label": label}
         ax.errorbar(self.shots, self.accuracies.mean(axis=1), self.spread if n_repeats > 1 else None, fmt="o-", **style)
         self._draw_axis(ax)
-        figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, handlelength=1.6)
+        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.6)
 
     def _draw_all_rows(self, ax: Axes) -> None:
         if self.all_rows is None:
             return
         rows = "all rows" if self.n_all is None else f"all {self.n_all:,} rows"
-        ax.axhline(self.all_rows, color=get_ink(), lw=1.2, ls="--", label=f"{rows}, 95 % interval")
+        ax.axhline(self.all_rows, color=get_ink(), lw=1.2, ls="--", label=rows)
         if self.interval:
             ax.axhspan(*self.interval, color=get_ink(), alpha=0.12, lw=0)
 

@@ -114,8 +114,9 @@ class Response(Chart):
         if (followed := finite & np.isfinite(train)).any():
             style = {"color": TRAIN, "lw": 1.4, "ms": 4.5, "label": LEGEND[1]}
             ax.plot(x[followed] + shift, train[followed], "s", ls=lines[1], **style)
-        if (best := find_best(val)) is not None:
-            ax.plot(x[best], val[best], "o", ms=12, mfc="none", mec=get_ink(), mew=1.4, ls="", label=LEGEND[2])
+        if (best := find_best(self.val)) is not None:  # runs come best first, points by place
+            place = order.index(best)
+            ax.plot(x[place], val[place], "o", ms=12, mfc="none", mec=get_ink(), mew=1.4, ls="", label=LEGEND[2])
         if not finite.all():
             lost, foot = x[~finite], np.full((~finite).sum(), FOOT)
             ax.plot(

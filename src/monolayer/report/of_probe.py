@@ -157,7 +157,8 @@ def draw_probe(facts: dict[str, Any]) -> list[Picture]:
     if len(sound) > 1:
         pictures.append(_draw_sets(sound))
     if facts["few_shot"]:
-        caption = describe_few_shot(facts)
+        n, rest = facts["winner"]["train"]["n"], "The dashed line is the winner with all"
+        caption = f"{describe_few_shot(facts)} {rest} {n:,} training rows, with its 95 % interval."
         alt = f"Points with the spread over the draws. {caption}"
         pictures.append(Picture("few-shot", make_few_shot_curve(facts), caption, alt))
     return pictures

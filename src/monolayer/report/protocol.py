@@ -18,7 +18,7 @@ def describe_probe(facts: Facts) -> list[str]:
     sets, n = facts["features"], facts["protocol"]["n_candidates"]
     first, test = sets[0], facts["winner"]["test"]
     setting = format_setting((name, first["recipe"][name]) for name in first["grid"])
-    of = f" of {len(sets)} feature sets" if len(sets) > 1 else ""
+    of = f" among {len(sets)} feature sets" if len(sets) > 1 else ""
     also = " and its few shots" if facts["few_shot"] else ""
     sentences = [
         f"**{first['name']}** wins{of} with {setting}, chosen among {n:,} recipes by accuracy on {first['val']['n']:,} "
@@ -116,7 +116,7 @@ def make_protocol_sections(facts: Facts) -> list[Section]:
     provenance = Table("What it was made with.", ("what", "value"), tuple(facts["provenance"].items()), "plain")
     same = "The same command on the same data gives the same numbers, on processors of the same kind to the last digit."
     return [
-        Section("Data and split", (_make_data_table(facts), _make_split_table(facts))),
+        Section("Data and split", (_make_data_table(facts), _make_split_table(facts), _make_fingerprints_table(facts))),
         Section("Candidates and selection", (_make_grid_table(facts), _make_selection_table(facts))),
         *few,
         Section("Provenance", (Paragraph(same), provenance)),
@@ -125,11 +125,15 @@ def make_protocol_sections(facts: Facts) -> list[Section]:
 
 def _make_data_table(facts: Facts) -> Table:
     rows = tuple(
-        (one["name"], f"{one['n_features']:,}", one["dtype"], f"`{one['sha256']}`", f"`{one['fingerprint']}`")
-        for one in facts["features"]
+        (one["name"], f"{one['n_features']:,}", one["dtype"], f"`{one['sha256']}`") for one in facts["features"]
     )
-    columns = ("features", "D", "dtype", "SHA-256 of features and labels", "fingerprint of data and split")
-    return Table("The feature sets.", columns, rows, "plain")
+    return Table("The feature sets.", ("features", "D", "dtype", "SHA-256 of features and labels"), rows, "plain")
+
+
+def _make_fingerprints_table(facts: Facts) -> Table:
+    rows = tuple((one["name"], f"`{one['fingerprint']}`") for one in facts["features"])
+    caption = "Fingerprints of each feature set and of which of its rows are for what."
+    return Table(caption, ("features", "fingerprint (SHA-256)"), rows, "plain")
 
 
 def _make_split_table(facts: Facts) -> Table:
