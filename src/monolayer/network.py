@@ -17,6 +17,8 @@ from monolayer.losses import get_loss
 
 Array = npt.NDArray[Any]
 BLOCK = 1024
+# Values that are centred at a time, 3 MB in float64: on 3,072 features a third of the time that 1,024 rows take.
+CENTRED = 400_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +54,11 @@ class OneLayer:
         if X.ndim != 2 or X.shape[1] != self.weights.shape[1]:
             raise BadInput(f"X has shape {X.shape}; accepted is (n, {self.weights.shape[1]}).")
         scores = np.empty((len(X), len(self.bias)), self.weights.dtype)
-        for start in range(0, len(X), BLOCK):
+        size = max(1, min(BLOCK, CENTRED // X.shape[1]))
+        for start in range(0, len(X), size):
             # Centred in float64 a block at a time: right for any features, and never a copy of the whole.
-            z = ((X[start : start + BLOCK] - self.mean) / self.std).astype(self.weights.dtype)
-            scores[start : start + BLOCK] = z @ self.weights.T + self.bias
+            z = ((X[start : start + size] - self.mean) / self.std).astype(self.weights.dtype)
+            scores[start : start + size] = z @ self.weights.T + self.bias
         return scores
 
     def compute_probabilities(self, X: Array) -> Array:
