@@ -14,6 +14,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import indexable
 
+from monolayer.engine.threads import hold_blas
 from monolayer.errors import BadInput
 from monolayer.network import BLOCK
 from monolayer.sklearn import reading
@@ -74,12 +75,13 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
         numbers = np.arange(len(features))[:, None]
         splits = self._cut(numbers, labels, routed.splitter.split)
         tasks = FitTasks(self, 1, X=X, y=y, metadata={"sample_weight": routed.estimator.fit.get("sample_weight")})
-        outcomes = self._train(Reader(features, labels, spread_weights(weights, splits)), len(splits), tasks)
-        stand_in = make_stand_in(self.estimator, Passed(X, features, iter(outcomes)))
-        # One job, whatever is the default here: stand-ins answer in the order in which they are asked.
-        inner = GridSearchCV(**{**self.get_params(deep=False), "n_jobs": 1, "cv": splits, "estimator": stand_in})
         only_split = routed.splitter.split.keys() - routed.estimator.fit.keys() - routed.scorer.score.keys()
-        inner.fit(numbers, labels, **{name: value for name, value in params.items() if name not in only_split})
+        with hold_blas():  # products this narrow: its threads wait for each other longer than they compute
+            outcomes = self._train(Reader(features, labels, spread_weights(weights, splits)), len(splits), tasks)
+            # One job, whatever is the default here: stand-ins answer in the order in which they are asked.
+            changes = {"n_jobs": 1, "cv": splits, "estimator": make_stand_in(self.estimator, X, features, outcomes)}
+            inner = GridSearchCV(**{**self.get_params(deep=False), **changes})
+            inner.fit(numbers, labels, **{name: value for name, value in params.items() if name not in only_split})
         self._take_results(inner, outcomes)
         tasks.end()
         return self
@@ -158,13 +160,13 @@ class StandIn:
             return np.concatenate([network.compute_scores(block) for block in blocks])
 
 
-def make_stand_in(estimator: OneLayerClassifier, passed: Passed) -> Any:
+def make_stand_in(estimator: OneLayerClassifier, X: Any, features: Array, outcomes: Sequence[Outcome]) -> Any:
     """The estimator, unfitted, as one that answers from what was trained.
 
     It is of a class of its own, which GridSearchCV's copies of it share: what they answer from is never copied. The
     class has the estimator's name, which messages show.
     """
-    stand_in = clone(estimator)
+    stand_in, passed = clone(estimator), Passed(X, features, iter(outcomes))
     stand_in.__class__ = type(type(estimator).__name__, (StandIn, type(estimator)), {"passed": passed})
     return stand_in
 
