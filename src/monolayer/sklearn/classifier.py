@@ -144,6 +144,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         Raises:
             ValueError: if the rows or parameters are not as they should be; the text says which.
         """
+        given = X, y, sample_weight
         X, y = reading.read_rows(self, X, y, reset=True)
         weights = reading.read_weights(sample_weight, X)
         targets = reading.read_targets(y, self.loss, present=weights > 0)
@@ -152,7 +153,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         best = self._choose_best(problem)
         options = TrainOptions(reading.check_count("train_every", self.train_every, 0))
         training = BankTraining(self._make_bank(recipe, problem), problem.splits, options)
-        tasks = FitTasks(self, recipe.epochs, X=X, y=y, metadata={"sample_weight": sample_weight})
+        tasks = FitTasks(self, recipe.epochs, *given)
         self._train(training, problem, tasks, best)
         self._keep(training, problem, best)
         tasks.end()
