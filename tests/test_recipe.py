@@ -85,5 +85,6 @@ def test_what_is_no_recipe_is_refused(text):
 
 def test_fields_are_those_of_the_design():
     assert FIELDS == (
-        "loss", "learning_rate", "l2", "batch_size", "epochs", "schedule", "flip", "init_std", "seed", "dtype"
+        "loss", "learning_rate", "l2", "batch_size", "epochs", "schedule", "flip", "init_std", "seed", "dtype",
+        "shuffle",
     )  # fmt: skip

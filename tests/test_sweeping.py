@@ -28,6 +28,7 @@ VALUES = {
     "init_std": [0.0, 0.01, 1.0],
     "seed": [0, 1, 42],
     "dtype": ["float32", "float64"],
+    "shuffle": ["full", "block:4:6", "block:10:1"],
 }
 # Rounding of a run: beside other members, BLAS adds the same products in another order. Some nine units in the last
 # place of a number near 1, in so few epochs (a third of one was measured); a larger weight rounds in proportion.

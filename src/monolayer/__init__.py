@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from monolayer import figures as figures
+    from monolayer import trackers as trackers
     from monolayer.audit.finding import Finding
     from monolayer.audit.leakage import Duplicate, find_duplicates
     from monolayer.axes import Range
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
     from monolayer.epochs import TrainOptions
     from monolayer.errors import BadData, BadInput, DataUnavailable, MonolayerError
     from monolayer.evaluate.metrics import Metrics
+    from monolayer.export.formats import export_json, export_onnx, export_torch
     from monolayer.history import EpochRow
     from monolayer.network import OneLayer
+    from monolayer.probing import Probe, ProbeOptions, probe
     from monolayer.recipe import Recipe
     from monolayer.searching import SearchOptions, search
     from monolayer.sweeping import Sweep, SweepOptions, sweep
@@ -41,6 +45,8 @@ _HOMES = {
     "Metrics": "evaluate.metrics",
     "MonolayerError": "errors",
     "OneLayer": "network",
+    "Probe": "probing",
+    "ProbeOptions": "probing",
     "Range": "axes",
     "Recipe": "recipe",
     "Run": "training",
@@ -53,12 +59,18 @@ _HOMES = {
     "diagnose_run": "diagnosing",
     "diagnose_sweep": "diagnosing",
     "evaluate_test": "training",
+    "export_json": "export.formats",
+    "export_onnx": "export.formats",
+    "export_torch": "export.formats",
     "find_duplicates": "audit.leakage",
     "load": "data.load",
+    "probe": "probing",
     "search": "searching",
     "sweep": "sweeping",
     "train": "training",
 }
+# Rooms with public names of their own, such as ml.figures.Curves.
+_ROOMS = ("figures", "trackers")
 
 __all__ = [
     "BadData",
@@ -72,6 +84,8 @@ __all__ = [
     "Metrics",
     "MonolayerError",
     "OneLayer",
+    "Probe",
+    "ProbeOptions",
     "Range",
     "Recipe",
     "Run",
@@ -84,8 +98,12 @@ __all__ = [
     "diagnose_run",
     "diagnose_sweep",
     "evaluate_test",
+    "export_json",
+    "export_onnx",
+    "export_torch",
     "find_duplicates",
     "load",
+    "probe",
     "search",
     "sweep",
     "train",
@@ -93,6 +111,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"monolayer.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'monolayer' has no attribute {name!r}")
     return getattr(import_module(f"monolayer.{_HOMES[name]}"), name)

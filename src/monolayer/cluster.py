@@ -178,7 +178,8 @@ def _collect(future: Future, job: Job) -> _Arrival:
 
 
 def _leave_test_out(splits: Splits) -> Splits:
-    dataset = replace(splits.dataset, test=None)
-    train = Rows(dataset, splits.train.index)
-    val = None if splits.val is None else Rows(dataset, splits.val.index)
+    dataset = replace(splits.dataset, test=None, val=None)
+    train, val = Rows(dataset, splits.train.index), splits.val
+    if val is not None and val.dataset is splits.dataset:
+        val = Rows(dataset, val.index)
     return Splits(train, val, Rows(dataset, np.zeros(0, np.int64)))

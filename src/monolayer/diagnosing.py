@@ -16,6 +16,7 @@ from monolayer.certificate import Certificate
 from monolayer.data.splits import Splits
 from monolayer.evaluate.answers import Answers
 from monolayer.losses import compute_ignorance
+from monolayer.probing import Probe
 from monolayer.sweeping import Sweep
 from monolayer.training import Run
 
@@ -75,6 +76,24 @@ def diagnose_sweep(sweep: Sweep, splits: Splits, *, muted: Sequence[str] = ()) -
         *_check_rows(splits),
     ]
     return replace(sweep, findings=mute(findings, muted))
+
+
+def diagnose_probe(probe: Probe, splits: Splits, *, muted: Sequence[str] = ()) -> Probe:
+    """The probe with the findings of every check on its winner, and on the grid of the winner's feature set.
+
+    Args:
+        probe: what was found.
+        splits: those of the winner's feature set.
+        muted: codes of findings that are not wanted.
+
+    Raises:
+        BadInput: if a muted code is none.
+    """
+    won = probe.sets[0]
+    recipes, is_close = zip(*((run["recipe"], run["is_indistinguishable"]) for run in won.runs), strict=True)
+    winner = diagnose_run(probe.winner, splits, probe.answers, muted=muted)
+    edges = mute(check_edges(won.grid, recipes, is_close), muted)
+    return replace(probe, winner=replace(winner, findings=(*edges, *winner.findings)))
 
 
 def summarise_findings(findings: Sequence[Finding]) -> str:

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,17 @@ def write_whole(path: Path, content: bytes, *, is_lasting: bool = False) -> None
         content: its bytes.
         is_lasting: whether it must be on the disk itself before it appears, so that a power cut cannot empty it.
     """
+    with open_whole(path, is_lasting=is_lasting) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def open_whole(path: Path, *, is_lasting: bool = False) -> Iterator[IO[bytes]]:
+    """A file to write to, which appears at ``path`` when the block ends well, and vanishes when not."""
     partial = path.with_name(f"{path.name}.part")
     try:
         with partial.open("wb") as file:
-            file.write(content)
+            yield file
             if is_lasting:
                 file.flush()
                 os.fsync(file.fileno())
@@ -60,6 +67,16 @@ def pack_tensors(tensors: Mapping[str, npt.NDArray[Any]], texts: Mapping[str, st
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return b"".join((len(text).to_bytes(8, "little"), text, memoryview(content)[start:]))
+
+
+def check_new_file(path: Path) -> None:
+    """Raise BadInput where a file cannot be made: there is something already, or no folder to make it in."""
+    if os.path.lexists(path):
+        raise BadInput(f"{path} exists; name a new file with --out.")
+    if not path.parent.is_dir():
+        raise BadInput(
+            f"{path.parent} is no folder, so {path.name} cannot be made in it; make it, or name another --out."
+        )
 
 
 def check_place(path: Path) -> bool:

@@ -20,7 +20,7 @@ from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.answers import Answers
 from monolayer.files import check_place, name_draft, pack_tensors, sweep_drafts, tell_trouble, write_whole
 from monolayer.history import HISTORY_COLUMNS, EpochRow
-from monolayer.network import OneLayer
+from monolayer.network import FILE, OneLayer
 from monolayer.recipe import Recipe
 from monolayer.sweeping import Sweep
 from monolayer.training import Run
@@ -28,7 +28,7 @@ from monolayer.unfinished import is_unfinished
 
 RECIPE = "recipe.json"
 HISTORY = "history.csv"
-NETWORK = "network.safetensors"
+NETWORK = FILE
 EVALUATION = "evaluation.json"
 SWEEP = "sweep.csv"
 FIGURES = "figures"
@@ -39,7 +39,14 @@ CERTIFICATE = "certificate.json"
 ANSWERS = "answers.safetensors"
 DUPLICATES = "duplicates.csv"
 COMPARISON = "comparison.json"
+DESCRIPTION = "description.json"
 JOURNAL = "journal.log"
+PROBE = "probe.csv"
+FEW_SHOT = "few-shot.csv"
+PROTOCOL = "protocol.json"
+PROTOCOL_PAGE = "protocol.md"
+CARD = "model-card.md"
+CARD_FACTS = "model-card.json"
 # A folder is ours to replace when it holds nothing else.
 OURS = frozenset(
     {
@@ -56,7 +63,14 @@ OURS = frozenset(
         ANSWERS,
         DUPLICATES,
         COMPARISON,
+        DESCRIPTION,
         JOURNAL,
+        PROBE,
+        FEW_SHOT,
+        PROTOCOL,
+        PROTOCOL_PAGE,
+        CARD,
+        CARD_FACTS,
     }
     | {"report.md", "results.json", "networks"}
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from safetensors import SafetensorError, safe_open
 
 from monolayer.errors import BadData, BadInput
 from monolayer.files import pack_tensors, write_whole
+from monolayer.lengths import compute_lengths
 from monolayer.losses import get_loss
 
 Array = npt.NDArray[Any]
 BLOCK = 1024
 # Values that are centred at a time, 3 MB in float64: on 3,072 features a third of the time that 1,024 rows take.
 CENTRED = 400_000
+FILE = "network.safetensors"  # in a run's folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,13 @@ class OneLayer:
         loss: name of the loss that it was trained with, which says how scores become probabilities.
         class_names: K names.
         image_shape: (channels, height, width) where the features are an image, else None.
+        normalize: ``l2``: every row is divided by its length first, see :class:`monolayer.Dataset`; ``none``.
         metadata: words kept with the network, such as the recipe and the hash of its data.
+        temperature: scores / temperature are read as probabilities; no prediction depends on it. 1 unless it was fitted
+            on validation rows after training (``monolayer calibrate``); evaluations are of the scores as they are.
+
+    Raises:
+        BadInput: if the temperature is not a number above 0.
     """
 
     weights: Array
@@ -43,27 +52,48 @@ class OneLayer:
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    normalize: str = "none"
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.temperature, int | float) and 0 < self.temperature < math.inf):
+            raise BadInput(f"temperature is {self.temperature!r}; accepted is a number above 0.")
 
     def compute_scores(self, X: Array) -> Array:
         """Scores (n, K), in the weights' dtype, of features X (n, D) in the unit of the training data.
 
         Raises:
-            BadInput: if X does not have D columns.
+            BadInput: if X does not have D columns of real numbers, or holds one that is not finite.
         """
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self.weights.shape[1]:
             raise BadInput(f"X has shape {X.shape}; accepted is (n, {self.weights.shape[1]}).")
+        if X.dtype.kind not in "uif":
+            raise BadInput(f"X is {X.dtype.name}; accepted are integers and floats.")
         scores = np.empty((len(X), len(self.bias)), self.weights.dtype)
         size = max(1, min(BLOCK, CENTRED // X.shape[1]))
         for start in range(0, len(X), size):
+            block = X[start : start + size]
             # Centred in float64 a block at a time: right for any features, and never a copy of the whole.
-            z = ((X[start : start + size] - self.mean) / self.std).astype(self.weights.dtype)
+            z = ((self._normalise(block) - self.mean) / self.std).astype(self.weights.dtype)
             scores[start : start + size] = z @ self.weights.T + self.bias
+            # Only then: a feature that is no number makes every score of its row none, and this check is K wide, not D.
+            if not np.isfinite(scores[start : start + size]).all():
+                _check_finite(block, start)
         return scores
 
+    def _normalise(self, X: Array) -> Array:
+        return X if self.normalize == "none" else np.asarray(X / compute_lengths(X)[:, None])
+
     def compute_probabilities(self, X: Array) -> Array:
-        """Probabilities (n, K): softmax of the scores, or one sigmoid a class (which need not sum to one)."""
-        return get_loss(self.loss).compute_probabilities(self.compute_scores(X))
+        """Probabilities (n, K) of scores / temperature: softmax, or one sigmoid a class (which need not sum to one).
+
+        Raises:
+            BadInput: as :meth:`compute_scores`.
+        """
+        scores = self.compute_scores(X)
+        scores /= scores.dtype.type(self.temperature)
+        return get_loss(self.loss).compute_probabilities(scores)
 
     def predict(self, X: Array) -> Array:
         """Labels (n,), int64: the class of the highest score."""
@@ -76,6 +106,10 @@ class OneLayer:
         dtype = self.weights.dtype
         return replace(self, weights=weights.astype(dtype), bias=bias.astype(dtype), mean=mean, std=std)
 
+    def keep(self, **words: str) -> OneLayer:
+        """The network with these words in its metadata; an empty one is left out."""
+        return replace(self, metadata={**self.metadata, **{name: word for name, word in words.items() if word}})
+
     def check_shapes(self) -> None:
         """Raise ValueError if the parts do not fit together."""
         K, D = len(self.class_names), self.weights.shape[-1]
@@ -85,24 +119,34 @@ class OneLayer:
 
     def save(self, path: Path | str) -> None:
         """Write the network as safetensors; names and shapes go into its metadata."""
+        # Serialised here and written plainly: safetensors' own file writer makes files that only their owner can read.
+        write_whole(Path(path), self.pack())
+
+    def pack(self) -> bytes:
+        """The bytes of the file that :meth:`save` writes."""
         header = {
             "format": "monolayer-1",
             "loss": self.loss,
             "class_names": json.dumps(self.class_names),
             "image_shape": json.dumps(self.image_shape),
             "metadata": json.dumps(self.metadata, sort_keys=True),
+            **({} if self.normalize == "none" else {"normalize": self.normalize}),
+            "temperature": json.dumps(self.temperature),
         }
         tensors = {"weights": self.weights, "bias": self.bias, "mean": self.mean, "std": self.std}
-        # Serialised here and written plainly: safetensors' own file writer makes files that only their owner can read.
-        write_whole(Path(path), pack_tensors(tensors, header))
+        return pack_tensors(tensors, header)
 
     @classmethod
     def load(cls, path: Path | str) -> OneLayer:
         """The network that :meth:`save` wrote.
 
+        Args:
+            path: its file, or the folder of a run that holds it.
+
         Raises:
             BadData: if there is no such file, or it is not one of ours.
         """
+        path = Path(path) / FILE if Path(path).is_dir() else path
         try:
             with safe_open(path, framework="numpy") as file:
                 header = file.metadata() or {}
@@ -114,6 +158,8 @@ class OneLayer:
                 class_names=tuple(json.loads(header["class_names"])),
                 image_shape=tuple(shape) if shape else None,
                 metadata=json.loads(header["metadata"]),
+                normalize=header.get("normalize", "none"),
+                temperature=json.loads(header.get("temperature", "1.0")),  # files of earlier versions have none
             )
             network.check_shapes()
             return network
@@ -121,3 +167,11 @@ class OneLayer:
             raise BadData(f"{path}: cannot be read as a network ({error.strerror or error}).") from None
         except (SafetensorError, KeyError, ValueError) as error:
             raise BadData(f"{path}: is not a network saved by monolayer ({error}).") from None
+
+
+def _check_finite(block: Array, start: int) -> None:
+    """Raise BadInput for a feature that is not finite; without one, the network has diverged, and may say so."""
+    wrong = np.argwhere(~np.isfinite(block))
+    if len(wrong):
+        row, feature = wrong[0]
+        raise BadInput(f"X[{start + row}, {feature}] is {block[row, feature]}; accepted are finite numbers.")

@@ -19,11 +19,14 @@ from monolayer.engine.numpy_engine import EVALUATION_ROWS, open_numpy_engine
 from monolayer.engine.threads import count_cores
 from monolayer.halving import Rung
 from monolayer.recipe import Recipe
+from monolayer.shuffles import FULL
 
 # Rows of weights (classes times members) in a bank: on 3,072 dimensions and batches of 100, two banks at once compute
 # 83 billion operations a second with 40 rows, 110 with 120, 134 with 320, 150 with 640 and 149 with 1,280, of sgemm's
 # 185. So 640: 64 members of 10 classes, 8 MB of weights, of which one slab and its gradient fit a core's share of L3.
 MAX_ROWS = 640
+# A bank whose features come from the disk: every bank reads the file for itself, so fewer and larger ones.
+MAX_ROWS_FROM_DISK = 6400
 # Batches to time for an estimate, after as many that warm up.
 TIMED_BATCHES = 6
 
@@ -37,8 +40,15 @@ def group_recipes(recipes: Sequence[Recipe], n_classes: int) -> list[tuple[Recip
     groups: dict[tuple[Any, ...], list[Recipe]] = {}
     for recipe in sorted(recipes, key=astuple):
         groups.setdefault(tuple(getattr(recipe, name) for name in SHARED_FIELDS), []).append(recipe)
-    max_members = max(1, MAX_ROWS // n_classes)
-    return [bank for _, group in sorted(groups.items()) for bank in _divide(group, max_members)]
+    return [
+        bank for _, group in sorted(groups.items()) for bank in _divide(group, count_max_members(group[0], n_classes))
+    ]
+
+
+def count_max_members(recipe: Recipe, n_classes: int) -> int:
+    """How many members of this kind a bank holds at the most, at least 1."""
+    max_rows = MAX_ROWS if recipe.shuffle == FULL else MAX_ROWS_FROM_DISK
+    return max(1, max_rows // n_classes)
 
 
 def _divide(group: list[Recipe], max_members: int) -> list[tuple[Recipe, ...]]:

@@ -10,6 +10,7 @@ from typing import Any
 from monolayer.errors import BadInput
 from monolayer.losses import get_loss
 from monolayer.schedules import parse_schedule
+from monolayer.shuffles import parse_shuffle
 
 DTYPES = ("float32", "float64")
 
@@ -29,6 +30,7 @@ class Recipe:
         init_std: standard deviation of the normal distribution that the weights start from.
         seed: seed of the weights and of the order of the batches.
         dtype: ``float32`` or ``float64``, of weights and arithmetic.
+        shuffle: order of the rows: ``full``, or ``block:ROWS:BLOCKS`` for features larger than memory.
 
     Raises:
         BadInput: if a field is not as it should be; the text names it and says what is accepted.
@@ -44,9 +46,10 @@ class Recipe:
     init_std: float = 0.01
     seed: int = 42
     dtype: str = "float32"
+    shuffle: str = "full"
 
     def __post_init__(self) -> None:
-        for name in ("loss", "schedule", "dtype"):
+        for name in ("loss", "schedule", "dtype", "shuffle"):
             _check(isinstance(getattr(self, name), str), name, getattr(self, name), "a text")
         get_loss(self.loss)
         for name in ("learning_rate", "l2", "flip", "init_std"):
@@ -63,6 +66,7 @@ class Recipe:
         _check(self.dtype in DTYPES, "dtype", self.dtype, " or ".join(DTYPES))
         # Written one way only, so that "step:10:.1" and "step:10:0.1" are the same run.
         object.__setattr__(self, "schedule", str(parse_schedule(self.schedule)))
+        object.__setattr__(self, "shuffle", str(parse_shuffle(self.shuffle)))
 
     def compute_rate(self, epoch: int) -> float:
         """Learning rate in epoch ``epoch`` (1 is the first)."""

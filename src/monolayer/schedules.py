@@ -14,7 +14,7 @@ from monolayer.errors import BadInput
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of schedule: how it is written, the parameters' checks, and factor(epoch, epochs, *parameters)."""
+    """A kind of schedule: how it is written, the parameters' checks, and ``factor(epoch, epochs, *parameters)``."""
 
     usage: str
     checks: tuple[Callable[[float], bool], ...]

@@ -11,7 +11,7 @@ from typing import Any
 
 from monolayer.audit.finding import Finding
 from monolayer.axes import make_grid
-from monolayer.data.scaler import fit_scaler
+from monolayer.data.scaler import fit_checked_scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.bank import make_bank
 from monolayer.epochs import BankTraining, TrainOptions
@@ -112,11 +112,11 @@ def sweep(splits: Splits, base: Recipe | None = None, *, options: SweepOptions |
     Raises:
         BadInput: if an axis is no recipe field or empty, or a recipe does not fit the data, or nothing is held out.
     """
-    values = {name: _list_values(axis) for name, axis in axes.items()}
+    values = {name: list_values(axis) for name, axis in axes.items()}
     return train_recipes(splits, make_grid(base or Recipe(), values), values, options)
 
 
-def _list_values(axis: Any) -> tuple[Any, ...]:
+def list_values(axis: Any) -> tuple[Any, ...]:
     """An axis's values; a single value, text included, is an axis of one."""
     return tuple(axis) if isinstance(axis, Iterable) and not isinstance(axis, str) else (axis,)
 
@@ -161,7 +161,7 @@ def plan_sweep(splits: Splits, recipes: Sequence[Recipe], options: SweepOptions 
 def train_recipes(
     splits: Splits, recipes: Sequence[Recipe], axes: dict[str, tuple[Any, ...]], options: SweepOptions | None = None
 ) -> Sweep:
-    """Train these recipes in as few banks as their shared fields allow; see :func:`sweep`."""
+    """Train these recipes in as few banks as their shared fields allow; see :func:`monolayer.sweep`."""
     options = options or SweepOptions()
     plan, start = plan_sweep(splits, recipes, options), time.perf_counter()
     keeper, train_options = options.training.keeper, options.training
@@ -177,7 +177,7 @@ def train_recipes(
 
 
 def _open_banks(plan: Plan, options: TrainOptions) -> list[BankTraining]:
-    scaler, n_classes = fit_scaler(plan.splits.train), plan.splits.dataset.n_classes
+    scaler, n_classes = fit_checked_scaler(plan.splits), plan.splits.dataset.n_classes
     trainings = []
     for recipes in plan.banks:
         every = choose_train_every(recipes[0].epochs) if options.train_every is None else options.train_every

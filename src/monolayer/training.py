@@ -12,7 +12,7 @@ import numpy.typing as npt
 from monolayer.audit.finding import Finding
 from monolayer.audit.learning_rate import TOO_HIGH, check_diverged
 from monolayer.data.dataset import Dataset
-from monolayer.data.scaler import Scaler, fit_scaler
+from monolayer.data.scaler import Scaler, fit_checked_scaler
 from monolayer.data.splits import Rows, Splits
 from monolayer.engine.bank import Bank, make_bank, resume_bank
 from monolayer.epochs import BankTraining, Measured, TrainOptions
@@ -109,7 +109,7 @@ def train_bank(
     if starts is not None:
         bank = resume_bank(recipes, starts)
     else:
-        bank = make_bank(recipes, scaler or fit_scaler(splits.train), splits.dataset.n_classes)
+        bank = make_bank(recipes, scaler or fit_checked_scaler(splits), splits.dataset.n_classes)
     training = BankTraining(bank, splits, options)
     training.run()
     return make_runs(training, splits)
@@ -191,6 +191,7 @@ def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, 
         class_names=dataset.class_names,
         image_shape=dataset.image_shape,
         metadata=metadata,
+        normalize=dataset.normalize,
     )
 
 
@@ -203,6 +204,7 @@ def _make_run(
         "dataset": dataset.name,
         "dataset_sha256": dataset.sha256,
         "pixel_max": str(dataset.pixel_max),
+        "features_dtype": dataset.X.dtype.name,
         "splits": splits.fingerprint,
     }
     losses = [row.train_loss for row in history if row.train_loss is not None]

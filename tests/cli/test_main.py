@@ -7,7 +7,9 @@ from monolayer import __version__
 from tests.made import make_dataset
 
 
-@pytest.mark.parametrize("name", ["fetch", "train", "sweep", "audit", "reproduce", "report", "predict"])
+@pytest.mark.parametrize(
+    "name", ["fetch", "train", "sweep", "audit", "reproduce", "report", "predict", "calibrate", "export"]
+)
 def test_every_command_has_help_with_an_example(command, name):
     result = command(name, "--help")
     assert result.code == 0
@@ -34,8 +36,7 @@ def test_what_the_system_refuses_is_one_sentence(command, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied", "/secret")
 
-    monkeypatch.setattr("monolayer.data.images.find_images", refuse)
-    monkeypatch.setattr("monolayer.folder.load_network", lambda path: path)
+    monkeypatch.setattr("monolayer.folder.load_network", refuse)
     result = command("predict", "net", "/secret")
     assert (result.code, result.err) == (2, "monolayer: /secret: Permission denied.\n")
 

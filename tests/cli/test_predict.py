@@ -1,14 +1,27 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from monolayer.data.load import load
+from monolayer.network import OneLayer
+from monolayer.recipe import Recipe
+from monolayer.training import train
 
-@pytest.fixture
-def network(command, tmp_path):
-    words = ["train", "digits", "--epochs", "20", "--val-size", "0", "--learning-rate", "0.05"]
-    assert command(*words, "--out", tmp_path / "net").code == 0
-    return tmp_path / "net"
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("net")
+    run = train(load("digits").split(), Recipe(epochs=20, learning_rate=0.05))
+    run.network.save(folder / "network.safetensors")
+    return folder
 
 
 @pytest.fixture
@@ -80,3 +93,177 @@ def test_what_is_no_network_is_refused(command, images):
     result = command("predict", images, images)
     assert result.code == 2
     assert "cannot be read as a network" in result.err
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """1,797 rows of features as the network met them in training."""
+    X = load_digits().data.astype(np.uint8)
+    np.save(tmp_path / "rows.npy", X)
+    return X
+
+
+def predict_directly(network, X):
+    return OneLayer.load(network).compute_probabilities(X)
+
+
+def test_features_get_what_the_library_gives(command, network, rows, tmp_path):
+    result = command("predict", network, tmp_path / "rows.npy", "--json")
+    predictions = result.json["predictions"]
+    assert [p["row"] for p in predictions] == list(range(len(rows)))
+    said = [list(p["probabilities"].values()) for p in predictions]
+    np.testing.assert_allclose(said, predict_directly(network, rows), rtol=1e-6)
+
+
+def test_a_terminal_is_shown_the_first_rows_and_how_many_each_class_has(command, network, rows, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    result = command("predict", network, tmp_path / "rows.npy", "--top", "2")
+    assert "Rows: 1,797" in result.out
+    assert "The first 20 rows of a file are shown; --out FILE.csv writes all." in result.out
+    assert sum("rows.npy" in line for line in result.out.splitlines()) == 20
+
+
+@pytest.mark.parametrize("top", [None, 3])
+def test_answers_in_files_are_the_same_answers(command, network, rows, tmp_path, top):
+    P = predict_directly(network, rows)
+    words = ["--top", top] if top else []
+    for name in ("a.csv", "a.jsonl"):
+        result = command("predict", network, tmp_path / "rows.npy", "--out", tmp_path / name, *words, "--json")
+        assert result.json["n"] == sum(result.json["classes"].values()) == len(rows)
+    lines = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
+    objects = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [line["class"] for line in lines] == [o["class"] for o in objects] == [str(k) for k in P.argmax(axis=1)]
+    np.testing.assert_allclose([float(line["probability"]) for line in lines], P.max(axis=1), rtol=1e-6)
+    if top:
+        assert [line["class_3"] for line in lines] == [list(o["probabilities"])[2] for o in objects]
+        assert all(len(o["probabilities"]) == 3 for o in objects)
+    else:
+        np.testing.assert_allclose([float(line["probability_7"]) for line in lines], P[:, 7], rtol=1e-6)
+
+
+def test_npy_holds_every_probability_and_appears_whole(command, network, rows, tmp_path):
+    assert (
+        command("predict", network, tmp_path / "rows.npy", tmp_path / "rows.npy", "--out", tmp_path / "p.npy").code == 0
+    )
+    P = predict_directly(network, rows)
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), np.concatenate([P, P]))
+    bad = rows.astype(float)
+    bad[1500, 3] = np.nan
+    np.save(tmp_path / "bad.npy", bad)
+    for name in ("q.npy", "q.csv", "q.jsonl"):
+        result = command("predict", network, tmp_path / "bad.npy", "--out", tmp_path / name)
+        assert (result.code, result.out) == (2, "")
+        assert "bad.npy: row 1500, feature 3 is nan; accepted are finite numbers." in result.err
+    assert not list(tmp_path.glob("q.*"))
+
+
+def test_features_that_look_scaled_are_doubted_and_answered(command, network, rows, tmp_path):
+    np.save(tmp_path / "scaled.npy", rows / 16)
+    result = command("predict", network, tmp_path / "scaled.npy", "--json")
+    assert result.code == 0
+    assert "holds no number above 1, but the network was trained on whole numbers up to 16" in result.err
+
+
+def test_a_csv_with_labels_names_what_is_ignored(command, network, rows, tmp_path):
+    header = ",".join([*(f"pixel {i}" for i in range(64)), "label"])
+    text = "\n".join([header, *(",".join([*map(str, row), "cat"]) for row in rows[:3])])
+    (tmp_path / "rows.csv").write_text(text)
+    assert "named with --ignore" in command("predict", network, tmp_path / "rows.csv").err
+    predictions = command("predict", network, tmp_path / "rows.csv", "--ignore", "label", "--json").json["predictions"]
+    np.testing.assert_allclose([p["probability"] for p in predictions], predict_directly(network, rows[:3]).max(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rows.npy", "--out", "exists.csv"], "exists.csv exists; name a new file with --out."),
+        (["rows.npy", "--out", "none/a.csv"], "is no folder, so a.csv cannot be made in it"),
+        (["rows.npy", "--out", "a.txt"], "is no file for answers; accepted are names ending in .csv, .jsonl, .npy."),
+        (["rows.npy", "--out", "a.npy", "--top", "2"], ".npy holds the probability of every class"),
+        (["rows.npy", "--top", "11"], "--top is 11; accepted are 1 to 10"),
+        (["rows.npy", "--strict"], "--strict goes with a stream"),
+        (["rows.npy", "--ignore", "label"], "so none can be ignored"),
+        (["narrow.npy"], "has shape (2, 63); the network takes (n, 64), or (n, 1, 8, 8)."),
+        (["huge.npy"], "row 1: lies so far outside the training data that its scores are no numbers any more."),
+        (["-", "--json"], "A stream is the only input"),
+        (["-", "rows.npy"], "A stream is the only input"),
+        (["-", "--out", "a.csv"], "accepted is a name ending in .jsonl"),
+        (["nowhere.jsonl"], "No such file or directory"),
+    ],
+)
+def test_wrong_words_and_wrong_features_get_one_sentence(command, network, rows, tmp_path, monkeypatch, words, message):
+    (tmp_path / "exists.csv").write_text("mine")
+    np.save(tmp_path / "narrow.npy", rows[:2, :63])
+    np.save(tmp_path / "huge.npy", np.stack([np.zeros(64), np.full(64, 1e300)]))
+    monkeypatch.chdir(tmp_path)
+    before = sorted(os.listdir(tmp_path))
+    result = command("predict", network, *words)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert result.err.count("\n") == 1
+    assert sorted(os.listdir(tmp_path)) == before
+    assert (tmp_path / "exists.csv").read_text() == "mine"
+
+
+def test_a_network_of_no_images_refuses_images(command, images, tmp_path):
+    network = OneLayer(np.eye(2), np.zeros(2), np.zeros(2), np.ones(2), "cross_entropy", ("a", "b"))
+    network.save(tmp_path / "plain.safetensors")
+    result = command("predict", tmp_path / "plain.safetensors", images)
+    assert result.code == 2
+    assert "this network was not trained on images, so it cannot classify image files." in result.err
+    network = replace(network, weights=np.full((2, 2), np.nan))
+    network.save(tmp_path / "lost.safetensors")
+    np.save(tmp_path / "rows.npy", np.zeros((1, 2)))
+    result = command("predict", tmp_path / "lost.safetensors", tmp_path / "rows.npy")
+    assert (result.code, result.out) == (2, "")
+    assert "its training diverged" in result.err
+
+
+def make_lines(rows, image):
+    good = [{"id": f"row {i}", "features": row.tolist()} for i, row in enumerate(rows[:3])]
+    return [json.dumps(line) for line in [*good, {"id": [4], "image": str(image)}]]
+
+
+def test_a_stream_is_answered_line_by_line(command, network, rows, images, tmp_path):
+    image = next(images.rglob("*.png"))
+    lines = make_lines(rows, image)
+    broken = ['{"features": [1]}', "", "{", '{"id": 8, "image": "nowhere.png"}']
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, *broken]) + "\n" + lines[0])
+    result = command("predict", network, tmp_path / "a.jsonl", "--top", "1")
+    answers = [json.loads(line) for line in result.out.splitlines()]
+    assert [a["line"] for a in answers] == [1, 2, 3, 4, 5, 7, 8, 9]
+    assert [a.get("id") for a in answers] == ["row 0", "row 1", "row 2", [4], None, None, 8, "row 0"]
+    assert [a["class"] for a in answers[:3]] == [str(k) for k in predict_directly(network, rows[:3]).argmax(axis=1)]
+    assert answers[4]["error"] == "features has 1 numbers; the network takes 64."
+    assert result.code == 2
+    assert result.err == f"monolayer: {tmp_path / 'a.jsonl'}: 3 bad lines; every other line is answered.\n"
+
+
+def test_strict_stops_at_the_first_bad_line(command, network, rows, images, tmp_path):
+    good = make_lines(rows, next(images.rglob("*.png")))
+    (tmp_path / "a.jsonl").write_text("\n".join([good[0], "{", *good]))
+    result = command("predict", network, tmp_path / "a.jsonl", "--strict")
+    assert result.code == 2
+    assert len(result.out.splitlines()) == 1
+    assert "line 2: The line is no JSON" in result.err
+    result = command("predict", network, tmp_path / "a.jsonl", "--strict", "--out", tmp_path / "b.jsonl")
+    assert result.code == 2
+    assert not (tmp_path / "b.jsonl").exists()
+    assert command("predict", network, tmp_path / "a.jsonl", "--out", tmp_path / "b.jsonl").code == 2
+    assert len((tmp_path / "b.jsonl").read_text().splitlines()) == 6
+
+
+def test_an_answer_comes_before_the_next_line_and_a_reader_may_leave(network, rows, tmp_path):
+    """Through a pipe, as a program would ask."""
+    words = [sys.executable, "-m", "monolayer", "predict", str(network), "-"]
+    line = json.dumps({"features": rows[0].tolist()}).encode() + b"\n"
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        for number in (1, 2):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["line"] == number
+        process.stdout.close()
+        process.stdin.write(line * 3)
+        process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0

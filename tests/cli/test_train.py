@@ -9,13 +9,13 @@ import sys
 import numpy as np
 import pytest
 
-from monolayer.audit.finding import CODES
+from monolayer.audit.finding import CODES, NOT_OF_A_RUN
 from monolayer.folder import load_history, load_network, load_recipe
 from monolayer.recipe import Recipe
 
 QUICK = ["train", "digits", "--epochs", "3", "--val-size", "200"]
-LAYOUT = ["answers.safetensors", "evaluation.json", "figures", "history.csv", "network.safetensors",
-          "predictions.csv", "recipe.json", "report.html"]  # fmt: skip
+LAYOUT = ["answers.safetensors", "evaluation.json", "figures", "history.csv", "model-card.json", "model-card.md",
+          "network.safetensors", "predictions.csv", "recipe.json", "report.html"]  # fmt: skip
 
 
 def test_json_is_one_object_of_the_promised_shape(command):
@@ -80,7 +80,10 @@ def test_epoch_lines_go_to_stderr_with_validation_beside_training(command):
         (["--learning-rate", "-1"], "learning_rate is -1.0; accepted is a number above 0."),
         (["--batch-size", "2000"], "batch_size is 2000; accepted are 1 to 1238, the training rows."),
         (["--val-size", "1438"], "1438 validation rows leave no training rows"),
-        (["--val-size", "-1"], "val_size is -1; accepted is a whole number of 0 or above."),
+        (
+            ["--val-size", "-1"],
+            "val_size is -1; accepted is a whole number of 0 or above, or a share of the rows below 1.",
+        ),
         (["--train-size", "99999"], "train_size is 99999; accepted are 1 to 1238"),
         (["--split-seed", "-1"], "The seed of the split is -1; accepted is a whole number from 0 to"),
         (["--flip", "2"], "flip is 2.0; accepted is a probability from 0 to 1."),
@@ -106,7 +109,7 @@ def test_a_small_dataset_gives_up_a_sixth_for_validation_where_nobody_says(comma
 def test_an_unknown_dataset_is_refused(command):
     result = command("train", "mnist")
     assert (result.code, result.out) == (2, "")
-    assert "'mnist' is not a dataset; accepted are cifar10, digits." in result.err
+    assert "'mnist' is not a dataset; accepted are cifar10, digits and paths of .npz," in result.err
 
 
 def test_an_output_folder_in_use_is_refused_before_any_work_and_left_alone(command, tmp_path):
@@ -153,7 +156,7 @@ def test_a_diverged_run_is_kept_and_says_so(command, tmp_path):
     assert result.code == 0
     outcomes = {finding["code"]: finding["outcome"] for finding in result.json["findings"]}
     assert outcomes["ML001"] == "issue"
-    assert {code for code in CODES if outcomes.get(code) is None} == {"ML004", "ML007"}  # these are a sweep's
+    assert {code for code in CODES if outcomes.get(code) is None} == NOT_OF_A_RUN
     assert result.json["train"]["loss"] is None
     assert sorted(os.listdir(out)) == LAYOUT
     assert "ML001" in (out / "report.html").read_text(encoding="utf-8")

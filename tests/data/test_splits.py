@@ -1,8 +1,9 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monolayer.data.dataset import Dataset
@@ -100,3 +101,56 @@ def test_the_fingerprint_tells_where_the_rows_are_cut():
     prints = [dataset.split(val, train=train).fingerprint for val, train in ((0, None), (5, None), (6, None), (5, 20))]
     assert len(set(prints)) == 4
     assert dataset.split(5).fingerprint == prints[1]
+
+
+def make_grouped(n=300, n_groups=30, seed=0):
+    rng = np.random.default_rng(seed)
+    return replace(make_dataset(n), groups=rng.integers(0, n_groups, n))
+
+
+@given(seed=st.integers(0, 50), val=st.sampled_from([0.1, 0.25, 40]), test=st.sampled_from([0.2, 0.34, 60]))
+@settings(max_examples=25, deadline=None)
+def test_rows_of_a_group_stay_together_and_every_row_is_in_one_part(seed, val, test):
+    dataset = make_grouped(seed=seed)
+    splits = dataset.split(val, test=test, seed=seed)
+    parts = [splits.train.index, splits.val.index, splits.open_test("to look").index]
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(300))
+    groups = [set(dataset.groups[part].tolist()) for part in parts]
+    assert not groups[0] & groups[1]
+    assert not groups[0] & groups[2]
+    assert not groups[1] & groups[2]
+    for part, size in zip(parts[1:], (val, test), strict=True):
+        wanted = size * 300 if size < 1 else size
+        assert wanted / 2 < len(part) < 2 * wanted
+
+
+def test_groups_need_a_seed_and_enough_of_them():
+    with pytest.raises(BadInput, match="Groups stay together, so test rows are drawn at random; name a seed"):
+        make_grouped().split()
+    with pytest.raises(BadInput, match="30 test rows ask for 10 lots of groups, and there are 3 groups"):
+        make_grouped(n_groups=3).split(test=30, seed=0)
+
+
+@given(share=st.floats(0.01, 0.6), seed=st.one_of(st.none(), st.integers(0, 9)))
+@settings(max_examples=30, deadline=None)
+def test_a_share_is_that_many_rows(share, seed):
+    dataset = make_dataset(300)
+    assert len(dataset.split(share, seed=seed).val) == max(1, round(share * 300))
+
+
+@pytest.mark.parametrize("size", [1.5, -0.1, "half"])
+def test_what_is_no_size_is_refused(size):
+    with pytest.raises(BadInput, match="accepted is a whole number of 0 or above, or a share of the rows below 1"):
+        make_dataset().split(size)
+
+
+def test_validation_rows_that_a_dataset_has_are_used_as_they_are():
+    dataset = make_dataset(90, n_test=45)
+    splits = replace(dataset, val=dataset.test, test=None).split(test=10)
+    assert (len(splits.train), len(splits.val), splits.n_test) == (80, 45, 10)
+    assert splits.val.dataset is dataset.test
+
+
+def test_a_dataset_may_name_its_own_seed():
+    dataset = replace(make_dataset(90), split_seed=3)
+    assert dataset.split(20).fingerprint == make_dataset(90).split(20, seed=3).fingerprint

@@ -30,7 +30,10 @@ from monolayer.unfinished import begin_folder, is_unfinished, resume_folder
 
 # 200 in all, with the five on CIFAR-10 below.
 LIBRARY_KILLS, SWEEP_KILLS, TRAIN_KILLS, CIFAR10_KILLS = 150, 25, 20, 5
-SAME_BYTES = ("recipe.json", "history.csv", "network.safetensors", "sweep.csv", "histories.csv", "answers.safetensors")
+SAME_BYTES = (
+    "recipe.json", "history.csv", "network.safetensors", "sweep.csv", "histories.csv", "answers.safetensors",
+    "model-card.md", "model-card.json",
+)  # fmt: skip
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["monolayer.cli.main", "monolayer.report.of_run", "tests.end_to_end.test_kills"])

@@ -1,5 +1,7 @@
 """The fast path against the slow, obvious oracle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -127,3 +129,33 @@ def test_mirroring_turns_every_line_of_every_channel_and_only_the_chosen_rows():
         expected[row] = X[row].reshape(3, 5, 7)[:, :, ::-1].reshape(-1)
     _mirror(X, np.array([True, False, True, False]), 7)
     np.testing.assert_array_equal(X, expected)
+
+
+@pytest.mark.parametrize("split_seed", [None, 3])
+@pytest.mark.parametrize("buffer", ["block:4:6", "block:7:1", "block:500:1"])
+def test_with_a_block_shuffle_a_run_is_the_loop_over_its_parts(buffer, split_seed):
+    dataset = make_dataset(101, 624, 4, image_shape=(3, 13, 16))
+    splits = dataset.split(20, seed=split_seed)
+    recipe = Recipe("cross_entropy", 0.02, 0.01, 10, 2, flip=0.5, dtype="float64", shuffle=buffer)
+    run, rows = train(splits, recipe, options=QUICK), splits.train
+    W, b, _ = plain_loop.train(dataset.X[rows.index], rows.y, 4, recipe, dataset.image_shape)
+    np.testing.assert_allclose(run.network.weights, W, atol=1e-12)
+    np.testing.assert_allclose(run.network.bias, b, atol=1e-12)
+
+
+@pytest.mark.parametrize("shuffle", ["full", "block:7:3"])
+@pytest.mark.parametrize("features", ["uint8", "float16", "float32"])
+def test_rows_that_are_normalised_are_trained_on_as_if_they_had_been_divided_before(features, shuffle):
+    dataset = make_dataset(101, 624, 4, dtype=features)
+    normal = replace(dataset, normalize="l2", test=replace(dataset.test, normalize="l2"))
+    splits = normal.split(20, seed=3)
+    recipe = Recipe("cross_entropy", 0.02, 0.01, 10, 2, dtype="float64", shuffle=shuffle)
+    run, rows = train(splits, recipe, options=QUICK), splits.train
+    X = dataset.X.astype(np.float64)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    W, b, Z = plain_loop.train(X[rows.index], rows.y, 4, recipe)
+    np.testing.assert_allclose(run.network.weights, W, atol=1e-6)  # lengths are float32
+    expected = plain_loop.compute_mean_loss("cross_entropy", Z @ W.T + b, rows.y)
+    assert run.evaluation["train"].loss == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(run.network.compute_scores(dataset.X[rows.index]), Z @ W.T + b, atol=1e-4)
+    assert splits.fingerprint != dataset.split(20, seed=3).fingerprint

@@ -2,14 +2,19 @@
 
 import numpy as np
 
+from monolayer.audit.leakage import Duplicate
+from monolayer.evaluate.calibration import compute_reliability
 from monolayer.figures import (
     Candidate,
     CandidateCurves,
+    ContactSheet,
     Curve,
     Curves,
+    DuplicatePairs,
     HeatMap,
     ParallelCoordinates,
     ProbabilityHistogram,
+    ReliabilityDiagram,
     Response,
     Scatter,
     Templates,
@@ -31,7 +36,15 @@ def make_charts():
         Candidate(epoch[:3], epoch[:3] / 9, None, 5),
         Candidate(epoch, [0.1, 0.2, np.nan, np.nan, np.nan], None, 5, has_diverged=True),
     )
+    confidence = rng.random(200)
+    pairs = tuple(Duplicate(i, i + 1, 0.9, bool(i), (i, 2 * i)) for i in range(2))
+    images = rng.integers(0, 256, (2, 2, 48))
     return {
+        "reliability": ReliabilityDiagram(compute_reliability(confidence, rng.random(200) < confidence)),
+        "pairs": DuplicatePairs(*images, pairs, names, (3, 4, 4)),
+        "contact_sheet": ContactSheet(
+            rng.integers(0, 256, (5, 48)), np.array([0, 0, 1, 2, 2]), np.arange(5), names, (3, 4, 4)
+        ),
         "candidates": CandidateCurves(candidates, percent=True),
         "parallel": ParallelCoordinates(settings, accuracy, marked),
         "response": Response("loss", settings["loss"], accuracy, accuracy - 0.1, accuracy + 0.1, accuracy),

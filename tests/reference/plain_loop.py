@@ -9,6 +9,29 @@ def standardise(X_train, *others):
     return [(X - mean) / std for X in (X_train, *others)]
 
 
+def draw_parts(shuffle, rng, n):
+    """The positions of n rows in parts that are shuffled each for itself; a batch never has rows of two."""
+    if shuffle == "full":
+        yield rng.permutation(n)
+        return
+    rows, blocks = map(int, shuffle.split(":")[1:])
+    order = list(rng.permutation(-(-n // rows)))
+    last = order.index(max(order))
+    order[last], order[-1] = order[-1], order[last]
+    while order:
+        taken, order = order[:blocks], order[blocks:]
+        yield rng.permutation([row for block in taken for row in range(block * rows, min(n, (block + 1) * rows))])
+
+
+def cut_batches(parts, size):
+    """Places in the order of all parts together, batch by batch."""
+    first = 0
+    for part in parts:
+        for start in range(0, len(part), size):
+            yield first + np.arange(start, min(start + size, len(part)))
+        first += len(part)
+
+
 def describe(X, weight):
     """Weighted mean and standard deviation of each feature."""
     mean = np.average(X, axis=0, weights=weight)
@@ -55,11 +78,11 @@ def train(X, y, n_classes, recipe, image_shape=None, start=None, weight=None):
         W, b = start.weights.astype(np.float64), start.bias.astype(np.float64)
     for epoch in range(1, recipe.epochs + 1):
         rate = recipe.compute_rate(epoch)
-        order = rng.permutation(len(X))
+        parts = list(draw_parts(recipe.shuffle, rng, len(X)))
+        order = np.concatenate(parts)
         mirrored = flips.random(len(X)) < recipe.flip if recipe.flip else np.zeros(len(X), bool)
-        for start in range(0, len(X), recipe.batch_size):
-            places = np.arange(start, min(start + recipe.batch_size, len(X)))
-            places = places[weight[order[places]] > 0]
+        for batch_places in cut_batches(parts, recipe.batch_size):
+            places = batch_places[weight[order[batch_places]] > 0]
             if not len(places):
                 continue
             rows = order[places]

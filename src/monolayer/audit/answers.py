@@ -56,7 +56,7 @@ def check_calibration(answers: Answers | None) -> Finding:
         f"{chance.low:.3f} to {chance.high:.3f}; mean confidence {confidence:.1%}, accuracy {accuracy:.1%}."
     )
     if error > chance.high:
-        advice = "Do not read the probabilities as frequencies; `compare` fits a temperature on validation rows."
+        advice = "Do not read the probabilities as frequencies; `calibrate` fits a temperature on validation rows."
         return report(MISCALIBRATED, "issue", seen, advice)
     return report(MISCALIBRATED, "passed", seen)
 

@@ -25,7 +25,14 @@ CODES = {
     "ML011": "Probabilities miscalibrated",
     "ML012": "No better than the most frequent class",
     "ML013": "Weights shift the probabilities",
+    "ML014": "Constant features",
+    "ML015": "Rows that stand twice",
+    "ML016": "Values that are not finite",
+    "ML017": "Files that cannot be read",
+    "ML020": "A group in two parts",
 }
+# Those that are no single run's: a sweep's, of weights, and of data before it is trained on.
+NOT_OF_A_RUN = frozenset({"ML004", "ML007", "ML013", "ML014", "ML015", "ML016", "ML017", "ML020"})
 NOTHING = "Nothing to do."
 
 

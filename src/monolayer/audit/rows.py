@@ -77,8 +77,8 @@ def _is_standardised_with_all(splits: Splits) -> bool:
 
 
 def _list_datasets(splits: Splits) -> list[Dataset]:
-    test = splits.dataset.test
-    return [splits.dataset] if test is None else [splits.dataset, test]
+    dataset = splits.dataset
+    return [dataset, *(part for part in (dataset.val, dataset.test) if part is not None)]
 
 
 def _is_standard(scaler: Scaler) -> bool:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def audit(
-    dataset: Annotated[str | None, typer.Argument(help="A dataset: cifar10 or digits.", metavar="[DATASET]")] = None,
+    context: typer.Context,
+    dataset: Annotated[
+        str | None,
+        typer.Argument(help="A dataset: cifar10, digits, or the path of data of your own.", metavar="[DATASET]"),
+    ] = None,
     train: Annotated[str | None, typer.Option(help="A claimed training accuracy in per cent, such as 45.18.")] = None,
     val: Annotated[str | None, typer.Option(help="A claimed validation accuracy and its rows: 79.00:1000.")] = None,
     test: Annotated[str | None, typer.Option(help="A claimed test accuracy and its rows: 51.87:10000.")] = None,
@@ -33,12 +37,19 @@ def audit(
     ] = None,
     mute: opt.Mute = None,
     data: opt.Data = None,
+    label: opt.Label = None,
+    features: opt.Features = None,
+    split_by: opt.SplitBy = None,
+    resize: opt.Resize = None,
+    channels: opt.Channels = None,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Find duplicates between (and within) the files of a dataset, or judge claimed accuracies.
 
     Example: monolayer audit cifar10 --run runs/a --out runs/audit
+
+    Example: monolayer audit photos/ --resize 32x32
 
     Example: monolayer audit --train 45.18 --val 79.00:1000 --test 51.87:10000
     """
@@ -55,7 +66,9 @@ def audit(
     duplicates: list[dict[str, Any]] = []
     weighed: dict[str, Any] = {}
     if dataset is not None:
-        found, weighed = _search_and_save(dataset, _Request(data, within, run, out), mute or ())
+        found, weighed = _search_and_save(
+            dataset, _Request(data, within, run, out, opt.read_reading(context)), mute or ()
+        )
         findings += found.findings
         duplicates = _list_pairs(found)
     if as_json:
@@ -100,6 +113,7 @@ class _Request:
     within: bool
     run: Path | None
     out: Path | None
+    reading: dict[str, Any]
 
 
 def _search_and_save(name: str, request: _Request, muted: Sequence[str]) -> tuple[Audit, dict[str, Any]]:
@@ -122,7 +136,9 @@ def _search_and_save(name: str, request: _Request, muted: Sequence[str]) -> tupl
 
 def _list_pairs(found: Audit) -> list[dict[str, Any]]:
     rows = [_describe({"train": p.first, "test": p.second}, p) for p in found.across]
-    return rows + [_describe({"splits": ["train", "train"], "rows": [p.first, p.second]}, p) for p in found.inside]
+    for part, pairs in (("val", found.across_val), ("train", found.inside)):
+        rows += [_describe({"splits": ["train", part], "rows": [p.first, p.second]}, p) for p in pairs]
+    return rows
 
 
 def _describe_weighed(weighed: dict[str, Any]) -> str:
@@ -140,11 +156,14 @@ def _search(name: str, request: _Request, muted: Sequence[str], console: Console
     from monolayer.audit.leakage import find_duplicates
     from monolayer.report.of_audit import Audit
 
-    dataset = opt.load_dataset(name, request.data, console)
+    dataset = opt.load_dataset(name, request.data, console, request.reading)
+    is_divided = dataset.test is not None or dataset.val is not None
     across = find_duplicates(dataset, dataset.test, progress=console) if dataset.test else []
-    inside = find_duplicates(dataset, progress=console) if request.within or not dataset.test else []
+    across_val = find_duplicates(dataset, dataset.val, progress=console) if dataset.val else []
+    inside = find_duplicates(dataset, progress=console) if request.within or not is_divided else []
     findings = check_duplicates(across, len(dataset.test.X)) if dataset.test else []
-    return Audit(dataset, across, inside, mute(findings, muted))
+    findings += check_duplicates(across_val, len(dataset.val.X), "validation") if dataset.val else []
+    return Audit(dataset, across, inside, mute(findings, muted), across_val=across_val)
 
 
 def _describe(place: dict[str, Any], pair: Duplicate) -> dict[str, Any]:

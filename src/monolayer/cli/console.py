@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from textwrap import wrap
 from types import FrameType
 from typing import Any, Literal
 
+import typer
 from rich.console import Console as RichConsole
 from rich.console import RenderableType
 from rich.progress import (
@@ -172,6 +174,22 @@ def open_console() -> Iterator[Console]:
 def print_json(content: Any) -> None:
     """One JSON object on stdout and nothing else."""
     sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
+
+
+def print_json_line(content: Any) -> None:
+    """One JSON object on a line of stdout, at once, for who reads while it is written."""
+    sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def let_reader_leave() -> Iterator[None]:
+    """A reader of stdout who has had enough (``| head``) ends the block, and it is no error."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would flush into the pipe at its end
+        raise typer.Exit from None
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -46,5 +46,7 @@ def _check_kept(dataset: Dataset) -> None:
 
     from monolayer.data.cache import find_cache_folder
 
+    if dataset.reading.get("path"):
+        raise BadInput(f"{dataset.source} is on this machine already; fetch brings cifar10.")
     if dataset.name != "digits" and not isinstance(dataset.X, np.memmap):
         raise BadInput(f"{find_cache_folder()} cannot be written, so nothing was kept; name another: MONOLAYER_CACHE.")

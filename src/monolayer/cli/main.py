@@ -9,10 +9,14 @@ import typer
 
 from monolayer import __version__
 from monolayer.cli.audit import audit
+from monolayer.cli.calibrate import calibrate
 from monolayer.cli.compare import compare
 from monolayer.cli.console import print_error, print_line
+from monolayer.cli.data import data
+from monolayer.cli.export import export
 from monolayer.cli.fetch import fetch
 from monolayer.cli.predict import predict
+from monolayer.cli.probe import probe
 from monolayer.cli.report import report
 from monolayer.cli.reproduce import reproduce
 from monolayer.cli.sweep import sweep
@@ -26,8 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fetch, train, sweep, compare, audit, reproduce, report, predict):
+for command in (fetch, train, sweep, probe, compare, audit, reproduce, report, predict, calibrate, export):
     app.command()(command)
+app.add_typer(data, name="data")
 
 
 def _print_version(is_asked: bool) -> None:

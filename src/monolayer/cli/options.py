@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +14,35 @@ if TYPE_CHECKING:
     from monolayer.progress import Progress
     from monolayer.recipe import Recipe
 
-DatasetName = Annotated[str, typer.Argument(help="A dataset: cifar10 or digits.", metavar="DATASET")]
-DatasetToTrain = Annotated[
-    str | None, typer.Argument(help="A dataset: cifar10 or digits.", metavar="DATASET", show_default=False)
+DatasetName = Annotated[
+    str, typer.Argument(help="A dataset: cifar10, digits, or the path of data of your own.", metavar="DATASET")
 ]
+DatasetToTrain = Annotated[
+    str | None,
+    typer.Argument(
+        help="A dataset: cifar10, digits, or the path of data of your own.", metavar="DATASET", show_default=False
+    ),
+]
+Label = Annotated[
+    str | None, typer.Option(help="Column or array of the labels in data of your own.", show_default="the usual names")
+]
+Features = Annotated[
+    str | None,
+    typer.Option(help="Array, tensor or column of the features, such as a layer.", show_default="the usual names"),
+]
+SplitBy = Annotated[
+    str | None, typer.Option(help="Column that says train, val or test for each row.", show_default=False)
+]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(help="Column whose equal values stay together when rows are drawn.", show_default=False),
+]
+Resize = Annotated[str | None, typer.Option(help="Bring images to HEIGHTxWIDTH, such as 32x32.", show_default=False)]
+Channels = Annotated[
+    int | None,
+    typer.Option(help="1 reads images as grey, 3 as colour.", show_default="grey where every one is"),
+]
+Normalize = Annotated[str, typer.Option(help="l2 divides each row by its length before anything else, or none.")]
 Resume = Annotated[
     Path | None,
     typer.Option(help="Go on with what was stopped or killed in this folder.", show_default=False),
@@ -28,20 +53,24 @@ L2 = Annotated[float, typer.Option(help="Weight of the sum of squared weights in
 BatchSize = Annotated[int, typer.Option(help="Examples in a mini-batch.")]
 Epochs = Annotated[int, typer.Option(help="Passes over the training rows.")]
 Schedule = Annotated[str, typer.Option(help="constant, step:EVERY:FACTOR, exponential:FACTOR or cosine[:FLOOR].")]
+Shuffle = Annotated[str, typer.Option(help="full, or block:ROWS:BLOCKS (or block) for features larger than memory.")]
 Flip = Annotated[float, typer.Option(help="Probability that an image is mirrored each time it is met.")]
 InitStd = Annotated[float, typer.Option(help="Standard deviation of the weights at the start.")]
 Seed = Annotated[int, typer.Option(help="Seed of the weights and of the order of the batches.")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
 TrainSize = Annotated[int | None, typer.Option(help="Train on the first so many rows only.", show_default="all left")]
 ValSize = Annotated[
-    int | None,
+    float | None,
     typer.Option(
-        help="Rows held out for validation: the last ones of the training file.",
+        help="Rows held out for validation, or a share below 1: the last ones of the training file.",
         show_default="1000, or a sixth of a small dataset",
     ),
 ]
 TestSize = Annotated[
-    int | None, typer.Option(help="Test rows.", show_default="the test file, or a fifth of a dataset without one")
+    float | None,
+    typer.Option(
+        help="Test rows, or a share below 1.", show_default="the test file, or a fifth of a dataset without one"
+    ),
 ]
 SplitSeed = Annotated[
     int | None,
@@ -99,6 +128,16 @@ Mute = Annotated[
     list[str] | None,
     typer.Option(help="A finding's code that is not wanted, such as ML006; give the option once a code."),
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Log to mlflow[:PLACE], tensorboard:DIR or wandb[:PROJECT] while it trains; once a tracker.",
+        show_default=False,
+    ),
+]
+Licence = Annotated[
+    str, typer.Option(help="The licence of the network, for its card, such as CC-BY-4.0.", show_default="not stated")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 
@@ -106,9 +145,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 class SplitOptions:
     """How the command line asked for the data to be divided."""
 
-    val_size: int | None
+    val_size: float | None
     train_size: int | None = None
-    test_size: int | None = None
+    test_size: float | None = None
     split_seed: int | None = None
 
     def split(self, dataset: Dataset) -> Splits:
@@ -119,16 +158,38 @@ class SplitOptions:
         return dataset.split(val_size, seed=self.split_seed, train=self.train_size, test=self.test_size)
 
 
-def load_dataset(name: str, data: Path | None, progress: Progress) -> Dataset:
+def load_dataset(name: str, data: Path | None, progress: Progress, reading: dict[str, Any] | None = None) -> Dataset:
     """The dataset of that name, from the place that the user named or from wherever it is to be had."""
     from monolayer.data.load import load
 
-    return load(name, path=data, progress=progress)
+    return load(name, path=data, progress=progress, **(reading or {}))
+
+
+def read_reading(context: typer.Context) -> dict[str, Any]:
+    """How a command's options say that data of one's own is to be read: what differs from the defaults."""
+    from monolayer.data.readers.options import DataOptions, parse_size
+
+    given = {name: context.params.get(name) for name in DataOptions.__dataclass_fields__}
+    if given["resize"] is not None:
+        given["resize"] = parse_size(given["resize"])
+    default = DataOptions().to_dict()
+    return {name: value for name, value in given.items() if value is not None and value != default[name]}
+
+
+def read_split(context: typer.Context) -> SplitOptions:
+    """How a command's options say that the rows are to be divided; a size of 1 or more is a number of rows."""
+    given = context.params
+    sizes = [_make_whole(given.get(name)) for name in ("val_size", "train_size", "test_size")]
+    return SplitOptions(sizes[0], sizes[1], sizes[2], given["split_seed"])  # type: ignore[arg-type]
+
+
+def _make_whole(size: float | None) -> float | None:
+    return int(size) if size is not None and size == int(size) else size
 
 
 def read_recipe(context: typer.Context) -> Recipe:
-    """The recipe that a command's options say: its fields are options of the same names, and typer has parsed them."""
+    """The recipe that a command's options say: fields are options of the same names; others have their defaults."""
     from monolayer.recipe import FIELDS, Recipe
 
-    fields = {name: context.params[name] for name in FIELDS}
+    fields = {name: context.params[name] for name in FIELDS if name in context.params}
     return Recipe.from_dict({**fields, "loss": fields["loss"].replace("-", "_")})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,9 +11,13 @@ from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line
 from monolayer.errors import BadInput
 
+if TYPE_CHECKING:
+    from monolayer.cli.console import Console
+    from monolayer.data.dataset import Dataset
+
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A folder that train or sweep made.")],
+    folder: Annotated[Path, typer.Argument(help="A folder that train, sweep or probe made.")],
     open_test: Annotated[
         str | None,
         typer.Option(help="Open the test rows for this reason: score the run, or a sweep's best run, on them."),
@@ -34,12 +38,15 @@ def report(
     Example: monolayer report runs/grid --open-test "the recipe is chosen"
     Example: monolayer report runs/grid --heat-map l2,batch-size
     """
+    from monolayer.report.of_probe import is_probe, write_probe_report
     from monolayer.report.of_run import write_run_report
 
     if open_test is not None:
         _open_test(folder, open_test, again, data)
     elif again:
         raise BadInput("--again goes with --open-test REASON, which opens the test rows.")
+    elif is_probe(folder) and heat_map is None:
+        write_probe_report(folder)
     else:
         write_run_report(folder, _read_pair(heat_map) if heat_map is not None else None)
     page = str(folder / "report.html")
@@ -62,8 +69,19 @@ def _open_test(folder: Path, reason: str, again: bool, data: Path | None) -> Non
 
     if not reason.strip():
         raise BadInput("--open-test needs a reason, such as 'the recipe is chosen'.")
-    name = load_evaluation(folder)["dataset"]["name"]
     with open_console() as console:
-        evaluation = open_test(folder, opt.load_dataset(name, data, console), reason, again=again)
+        dataset = _load_again(load_evaluation(folder)["dataset"], data, console)
+        evaluation = open_test(folder, dataset, reason, again=again)
         n = len(evaluation["test_openings"])
         console.say(f"Test rows opened {'once' if n == 1 else f'{n} times'}; recorded in {folder / 'evaluation.json'}")
+
+
+def _load_again(described: dict[str, Any], data: Path | None, console: Console) -> Dataset:
+    """The dataset that a run was trained on; data of one's own from where it was, or where ``data`` says it is now."""
+    reading = dict(described.get("reading") or {})
+    if "resize" in reading:
+        reading["resize"] = tuple(reading["resize"])
+    place = reading.pop("path", None)
+    if place is None:
+        return opt.load_dataset(described["name"], data, console, reading)
+    return opt.load_dataset(str(data or place), None, console, reading)

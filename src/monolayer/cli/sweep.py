@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console,
 from monolayer.cli.grid import parse_axes
 from monolayer.cli.search import SearchRequest, read_search
 from monolayer.cli.show import describe_plan, show_plan, show_sweep
+from monolayer.cli.tracking import TrackRequest, read_tracking
 from monolayer.cli.work import DataRequest, open_work, read_command, read_data_request, settle, show_where
 from monolayer.errors import BadInput
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from monolayer.data.splits import Splits
     from monolayer.recipe import Recipe
     from monolayer.sweeping import Sweep, SweepOptions
+    from monolayer.trackers import Logbook
     from monolayer.turns import Runner
     from monolayer.unfinished import Unfinished
 
@@ -47,15 +49,25 @@ def sweep(
     init_std: opt.InitStd = 0.01,
     seed: opt.Seed = 42,
     dtype: opt.Dtype = "float32",
+    shuffle: opt.Shuffle = "full",
     train_size: opt.TrainSize = None,
     val_size: opt.ValSize = None,
     test_size: opt.TestSize = None,
     split_seed: opt.SplitSeed = None,
     train_every: opt.TrainEvery = None,
     top: opt.Top = 10,
+    licence: opt.Licence = "",
     mute: opt.Mute = None,
+    track: opt.Track = None,
     dask: opt.Dask = None,
     data: opt.Data = None,
+    label: opt.Label = None,
+    features: opt.Features = None,
+    split_by: opt.SplitBy = None,
+    group_by: opt.GroupBy = None,
+    resize: opt.Resize = None,
+    channels: opt.Channels = None,
+    normalize: opt.Normalize = "none",
     out: opt.Out = None,
     resume: opt.Resume = None,
     as_json: opt.AsJson = False,
@@ -84,7 +96,9 @@ def sweep(
         if work is not None:
             settle(work, request.to_dict(), splits)
         runner = stack.enter_context(_open_cluster(dask, console)) if dask else None
-        result = _sweep(request, splits, work, console, runner)
+        book = stack.enter_context(request.track.open(console, request.rows, request.list_axes()))
+        result = _sweep(request, splits, work, console, request.make_options(work, runner, book))
+        book.finish(result, splits=splits, folder=work.path if work else None)
     if as_json:
         print_json(result.to_dict(top))
     else:
@@ -107,11 +121,14 @@ class _Request:
     halving: bool
     mute: list[str]
     search: SearchRequest | None = None
+    track: TrackRequest = field(default_factory=TrackRequest)
+    licence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         recipes = [recipe.to_dict() for recipe in self.recipes]
         search = self.search.to_dict() if self.search else None
-        return {**vars(self), "rows": self.rows.to_dict(), "recipes": recipes, "search": search}
+        parts = {"rows": self.rows.to_dict(), "recipes": recipes, "search": search, "track": self.track.to_dict()}
+        return {**vars(self), **parts}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> _Request:
@@ -123,14 +140,26 @@ class _Request:
             {name: tuple(values) for name, values in content["axes"].items()},
             **{name: content[name] for name in ("train_every", "halving", "mute")},
             search=SearchRequest.from_dict(content["search"]) if content["search"] else None,
+            track=TrackRequest.from_dict(content.get("track")),
+            licence=content.get("licence", ""),  # folders of earlier versions do not say
         )
 
-    def make_options(self) -> SweepOptions:
+    def list_axes(self) -> tuple[str, ...]:
+        """The fields that vary."""
+        return tuple(self.search.axes if self.search else self.axes)
+
+    def make_options(
+        self, work: Unfinished | None = None, runner: Runner | None = None, book: Logbook | None = None
+    ) -> SweepOptions:
+        """How to sweep, before anything is known of the console."""
         from monolayer.epochs import TrainOptions
         from monolayer.halving import FACTOR
         from monolayer.sweeping import SweepOptions
 
-        return SweepOptions(TrainOptions(self.train_every, task="sweep"), FACTOR if self.halving else None)
+        training = TrainOptions(self.train_every, task="sweep", keeper=work.checkpoints if work else None)
+        training = book.follow(training) if book else training
+        options = SweepOptions(training, FACTOR if self.halving else None)
+        return replace(options, run_jobs=runner) if runner else options
 
 
 def _read_request(context: typer.Context) -> _Request:
@@ -139,7 +168,8 @@ def _read_request(context: typer.Context) -> _Request:
     given = context.params
     if not given["grid"]:
         raise BadInput("A sweep needs an axis to go along; give one, such as --grid learning-rate=0.001,0.01.")
-    rest = {name: given[name] for name in ("train_every", "halving")} | {"mute": list(given["mute"] or ())}
+    rest = {name: given[name] for name in ("train_every", "halving", "licence")} | {"mute": list(given["mute"] or ())}
+    rest["track"] = read_tracking(context)
     if search := read_search(context):
         return _Request(read_data_request(context), [], {}, search=search, **rest)
     axes, base = parse_axes(given["grid"]), opt.read_recipe(context)
@@ -154,27 +184,22 @@ def _open_cluster(address: str, console: Console) -> AbstractContextManager[Clus
 
 
 def _sweep(
-    request: _Request, splits: Splits, work: Unfinished | None, console: Console, runner: Runner | None
+    request: _Request, splits: Splits, work: Unfinished | None, console: Console, options: SweepOptions
 ) -> Sweep:
     """Train and diagnose; everything goes into the folder, if there is one."""
     from monolayer.diagnosing import diagnose_sweep
     from monolayer.report.of_run import save_sweep_with_report
 
-    options = request.make_options()
-    if runner is not None:
-        options = replace(options, run_jobs=runner)
     with catch_interruption(console) as interruption:
-        training = replace(
-            options.training,
-            should_stop=interruption.should_stop,
-            progress=console,
-            keeper=work.checkpoints if work else None,
-        )
+        training = replace(options.training, should_stop=interruption.should_stop, progress=console)
         result = _train(request, splits, replace(options, training=training), work)
     console.close()
     if not result.best.history:  # a cluster was left before anything came back
         raise KeyboardInterrupt
     result = diagnose_sweep(result, splits, muted=request.mute)
+    if licence := request.licence.strip():
+        best = replace(result.best, network=result.best.network.keep(licence=licence))
+        result = replace(result, runs=(best, *result.runs[1:]))
 
     def save(folder: Path) -> None:
         save_sweep_with_report(result, splits, folder, read_command(work))

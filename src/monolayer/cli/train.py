@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ import typer
 from monolayer.cli import options as opt
 from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json
 from monolayer.cli.show import show_certificate, show_run
+from monolayer.cli.tracking import TrackRequest, read_tracking
 from monolayer.cli.work import DataRequest, open_work, read_command, read_data_request, settle, show_where
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from monolayer.data.splits import Splits
     from monolayer.history import EpochRow
     from monolayer.recipe import Recipe
+    from monolayer.trackers import Logbook
     from monolayer.training import Run
     from monolayer.unfinished import Unfinished
 
@@ -37,6 +39,7 @@ def train(
     init_std: opt.InitStd = 0.01,
     seed: opt.Seed = 42,
     dtype: opt.Dtype = "float32",
+    shuffle: opt.Shuffle = "full",
     train_size: opt.TrainSize = None,
     val_size: opt.ValSize = None,
     test_size: opt.TestSize = None,
@@ -50,8 +53,17 @@ def train(
     sealed: Annotated[
         bool, typer.Option("--sealed", help="Leave the test rows sealed; `report --open-test` opens them later.")
     ] = False,
+    licence: opt.Licence = "",
     mute: opt.Mute = None,
+    track: opt.Track = None,
     data: opt.Data = None,
+    label: opt.Label = None,
+    features: opt.Features = None,
+    split_by: opt.SplitBy = None,
+    group_by: opt.GroupBy = None,
+    resize: opt.Resize = None,
+    channels: opt.Channels = None,
+    normalize: opt.Normalize = "none",
     out: opt.Out = None,
     resume: opt.Resume = None,
     as_json: opt.AsJson = False,
@@ -72,7 +84,9 @@ def train(
         splits = request.rows.load(data, console)
         if work is not None:
             settle(work, request.to_dict(), splits)
-        run, certificate = _train(request, splits, work, console)
+        book = stack.enter_context(request.track.open(console, request.rows))
+        run, certificate = _train(request, splits, work, console, book)
+        book.finish(run, splits=splits, folder=work.path if work else None)
     _print_run(run, certificate, as_json)
     if not as_json:
         show_where(context, is_complete=run.is_complete)
@@ -90,26 +104,36 @@ class _Request:
     certify: bool
     sealed: bool
     mute: list[str]
+    track: TrackRequest = field(default_factory=TrackRequest)
+    licence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "rows": self.rows.to_dict(), "recipe": self.recipe.to_dict()}
+        return {
+            **vars(self),
+            "rows": self.rows.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "track": self.track.to_dict(),
+        }
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> _Request:
         from monolayer.recipe import Recipe
 
         rest = {name: content[name] for name in ("evaluate_every", "certify", "sealed", "mute")}
+        rest["track"] = TrackRequest.from_dict(content.get("track"))
+        rest["licence"] = content.get("licence", "")  # folders of earlier versions do not say
         return cls(DataRequest.from_dict(content["rows"]), Recipe.from_dict(content["recipe"]), **rest)
 
 
 def _read_request(context: typer.Context) -> _Request:
     given = context.params
-    rest = {name: given[name] for name in ("evaluate_every", "certify", "sealed")}
-    return _Request(read_data_request(context), opt.read_recipe(context), mute=list(given["mute"] or ()), **rest)
+    rest = {name: given[name] for name in ("evaluate_every", "certify", "sealed", "licence")}
+    rest |= {"mute": list(given["mute"] or ()), "track": read_tracking(context)}
+    return _Request(read_data_request(context), opt.read_recipe(context), **rest)
 
 
 def _train(
-    request: _Request, splits: Splits, work: Unfinished | None, console: Console
+    request: _Request, splits: Splits, work: Unfinished | None, console: Console, book: Logbook
 ) -> tuple[Run, Certificate | None]:
     """Train, score and diagnose; everything goes into the folder, if there is one."""
     from monolayer.diagnosing import diagnose_run
@@ -117,7 +141,7 @@ def _train(
     from monolayer.report.of_run import save_run_with_report
     from monolayer.training import add_test_metrics, answer
 
-    run = _run(splits, request, work, console)
+    run = _run(splits, request, work, console, book)
     answers = {"val": answer(run.network, splits.val)} if splits.val else {}
     # The test rows stay sealed for a run that was stopped: they are for the one that is finished.
     if run.is_complete and not request.sealed:
@@ -125,6 +149,7 @@ def _train(
         run = add_test_metrics(run, answers["test"])
     certificate = _certify(run, splits, console) if request.certify and run.is_complete else None
     run = diagnose_run(run, splits, answers, certificate=certificate, muted=request.mute)
+    run = replace(run, network=run.network.keep(licence=request.licence.strip()))
 
     def write(folder: Path) -> None:
         if certificate:
@@ -136,7 +161,7 @@ def _train(
     return run, certificate
 
 
-def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Console) -> Run:
+def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Console, book: Logbook) -> Run:
     from monolayer.epochs import TrainOptions
     from monolayer.report.of_history import format_epoch
     from monolayer.training import train
@@ -149,7 +174,8 @@ def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Co
 
     with catch_interruption(console) as interruption:
         options = TrainOptions(every, every, tell, interruption.should_stop, console)
-        run = train(splits, recipe, options=replace(options, keeper=work.checkpoints if work else None))
+        options = book.follow(replace(options, keeper=work.checkpoints if work else None))
+        run = train(splits, recipe, options=options)
     console.close()
     return run
 

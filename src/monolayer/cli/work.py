@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,12 @@ class DataRequest:
     dataset: str
     data: str | None
     split: opt.SplitOptions
+    reading: dict[str, Any] = field(default_factory=dict)
 
     def load(self, data: Path | None, console: Console) -> Splits:
         """The dataset, divided; ``data`` names a copy that is somewhere else now."""
         place = data or (Path(self.data) if self.data else None)
-        return self.split.split(opt.load_dataset(self.dataset, place, console))
+        return self.split.split(opt.load_dataset(self.dataset, place, console, self.reading))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -45,7 +46,10 @@ class DataRequest:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> DataRequest:
         """What :meth:`to_dict` gave."""
-        return cls(content["dataset"], content["data"], opt.SplitOptions(**content["split"]))
+        reading = dict(content.get("reading") or {})
+        if "resize" in reading:
+            reading["resize"] = tuple(reading["resize"])
+        return cls(content["dataset"], content["data"], opt.SplitOptions(**content["split"]), reading)
 
 
 def read_data_request(context: typer.Context) -> DataRequest:
@@ -57,8 +61,16 @@ def read_data_request(context: typer.Context) -> DataRequest:
     given = context.params
     if given["dataset"] is None:
         raise BadInput("Name a dataset, such as cifar10 or digits, or a folder to go on with: --resume DIR.")
-    split = opt.SplitOptions(given["val_size"], given["train_size"], given["test_size"], given["split_seed"])
-    return DataRequest(given["dataset"], str(given["data"].resolve()) if given["data"] else None, split)
+    data = str(given["data"].resolve()) if given["data"] else None
+    return DataRequest(_name_dataset(given["dataset"]), data, opt.read_split(context), opt.read_reading(context))
+
+
+def _name_dataset(name: str) -> str:
+    """A dataset's name as it is; a path in full, since it may be gone on with from another folder."""
+    from monolayer.data.load import NAMES
+
+    place = Path(name).expanduser()
+    return str(place.resolve()) if name not in NAMES and name and place.exists() else name
 
 
 @contextmanager

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.errors import BadData
+from monolayer.data.mapped import count_rows, give_back
+from monolayer.errors import BadData, BadInput
+from monolayer.lengths import NORMALIZATIONS, compute_lengths
 
 if TYPE_CHECKING:
     from monolayer.data.splits import Splits
@@ -34,6 +36,11 @@ class Dataset:
         test: the dataset's own test file, where it ships with one.
         known_sha256: what :attr:`sha256` is, where it is known.
         pixel_max: the value of a fully lit pixel, where rows are images.
+        val: rows that are set apart for validation, where it ships with them.
+        split_seed: with which rows are divided where no other is named; None: by file order.
+        reading: where it was read and how, if it is data of one's own: ``path``, and options of :func:`monolayer.load`.
+        groups: (n,) values; rows of one value stay together when rows are divided at random.
+        normalize: ``l2``: every row is divided by its length wherever it is used, before anything else; ``none``.
 
     Raises:
         BadData: if shapes, dtypes or labels do not fit together.
@@ -48,6 +55,11 @@ class Dataset:
     test: Dataset | None = None
     known_sha256: str = ""
     pixel_max: float = 255.0
+    normalize: str = "none"
+    val: Dataset | None = None
+    groups: Array | None = None
+    split_seed: int | None = None
+    reading: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
@@ -60,13 +72,32 @@ class Dataset:
                 f"{self.name}: image_shape {self.image_shape} needs {int(np.prod(self.image_shape))} features a row, "
                 f"but X has {self.X.shape[1]}."
             )
-        if self.test is not None:
-            _check_fit(self, self.test)
+        if self.normalize not in NORMALIZATIONS:
+            raise BadInput(f"normalize is {self.normalize!r}; accepted are {' and '.join(NORMALIZATIONS)}.")
+        if self.groups is not None and np.shape(self.groups) != (len(self.X),):
+            raise BadData(f"{self.name}: groups must have shape ({len(self.X)},), not {np.shape(self.groups)}.")
+        for name, part in (("validation", self.val), ("test", self.test)):
+            if part is not None:
+                _check_fit(self, part, name)
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the decoded content, see :func:`compute_sha256`; computed when it is first asked for."""
-        return self.known_sha256 or compute_sha256(self.X, self.y, self.test)
+        return self.known_sha256 or compute_sha256(self.X, self.y, self.test, self.val)
+
+    @cached_property
+    def row_scales(self) -> Array | None:
+        """What each row is multiplied by, (n,) float32: 1 / its length; None without normalisation.
+
+        A row of zeros has no direction, and stays what it is. One pass over the file, when it is first asked for.
+        """
+        if self.normalize == "none":
+            return None
+        scales, stride = np.empty(len(self.X), np.float32), count_rows(self.X)
+        for start in range(0, len(self.X), stride):
+            scales[start : start + stride] = 1 / compute_lengths(self.X[start : start + stride])
+            give_back(self.X)
+        return scales
 
     @property
     def n_classes(self) -> int:
@@ -79,7 +110,7 @@ class Dataset:
         return self.y.ndim == 2
 
     def split(
-        self, val: int = 0, *, seed: int | None = None, train: int | None = None, test: int | None = None
+        self, val: float = 0, *, seed: int | None = None, train: int | None = None, test: float | None = None
     ) -> Splits:
         """Divide the rows into training, validation and test rows; see :func:`monolayer.data.splits.make_splits`."""
         from monolayer.data.splits import make_splits  # splits builds on this module
@@ -87,26 +118,27 @@ class Dataset:
         return make_splits(self, val_size=val, seed=seed, train_size=train, test_size=test)
 
 
-def compute_sha256(X: Array, y: Array, test: Dataset | None = None) -> str:
-    """SHA-256 of the decoded content: dtype and shape of X, its bytes, labels as int64; then the test file's."""
+def compute_sha256(X: Array, y: Array, test: Dataset | None = None, val: Dataset | None = None) -> str:
+    """SHA-256 of the decoded content: dtype and shape of X, its bytes, labels as int64; then of test and validation."""
     digest = hashlib.sha256()
-    parts = [(X, y)] if test is None else [(X, y), (test.X, test.y)]
-    for features, labels in parts:
+    for features, labels in [(X, y), *((part.X, part.y) for part in (test, val) if part is not None)]:
         digest.update(f"{features.dtype.name}{features.shape}".encode())
-        for start in range(0, len(features), 4096):
-            digest.update(np.ascontiguousarray(features[start : start + 4096]).data)
+        stride = count_rows(features)
+        for start in range(0, len(features), stride):
+            digest.update(np.ascontiguousarray(features[start : start + stride]).data)
+            give_back(features)
         digest.update(labels.astype("<i8").data)
     return digest.hexdigest()
 
 
-def _check_fit(train: Dataset, test: Dataset) -> None:
-    for what in ("class_names", "image_shape", "pixel_max"):
+def _check_fit(train: Dataset, test: Dataset, name: str) -> None:
+    for what in ("class_names", "image_shape", "pixel_max", "normalize"):
         if getattr(train, what) != getattr(test, what):
-            raise BadData(f"{train.name}: the test file's {what} differ from the training file's.")
+            raise BadData(f"{train.name}: the {name} rows' {what} differ from the training rows'.")
     if train.X.shape[1:] != test.X.shape[1:] or train.X.dtype != test.X.dtype:
         raise BadData(
-            f"{train.name}: the test file's rows are {test.X.dtype.name} {test.X.shape[1:]}, "
-            f"the training file's {train.X.dtype.name} {train.X.shape[1:]}; accepted is one kind."
+            f"{train.name}: the {name} rows are {test.X.dtype.name} {test.X.shape[1:]}, "
+            f"the training rows {train.X.dtype.name} {train.X.shape[1:]}; accepted is one kind."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,14 +45,32 @@ def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float =
     """
     channels, height, width = image_shape
     try:
-        with Image.open(path) as image:
-            upright = _read_eight_bits(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+        upright = open_upright(path, channels)
     except DECODING_ERRORS as error:
         raise BadData(f"{path}: cannot be read as an image ({error}).") from None
     if upright.size != (width, height):
         upright = upright.resize((width, height), Image.Resampling.LANCZOS)
     pixels = np.asarray(upright, np.float32).reshape(height, width, channels)
     return pixels.transpose(2, 0, 1).reshape(-1) * np.float32(pixel_max / 255)
+
+
+def open_upright(file: Path | IO[bytes], channels: int | None) -> Image.Image:
+    """An image as it is meant to be seen, 8 bits a channel: 1 channel grey, 3 red, green and blue; None: as it has.
+
+    Raises:
+        DECODING_ERRORS: if it cannot be read.
+    """
+    with Image.open(file) as image:
+        is_grey = channels == 1 or (channels is None and not has_colour(image))
+        eight = _read_eight_bits(ImageOps.exif_transpose(image))
+        if "transparency" in eight.info and eight.mode == "P":
+            eight = eight.convert("RGBA")  # as Pillow wants it, which warns otherwise
+        return eight.convert("L" if is_grey else "RGB")
+
+
+def has_colour(image: Image.Image) -> bool:
+    """Whether an image's mode has colours; a palette counts as having them."""
+    return not (image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I"))
 
 
 def _read_eight_bits(image: Image.Image) -> Image.Image:

@@ -1,35 +1,87 @@
-"""Datasets by name."""
+"""Datasets by name, or by where they are."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from monolayer.data.cifar10 import load_cifar10
 from monolayer.data.dataset import Dataset
 from monolayer.data.digits import load_digits
+from monolayer.data.readers.options import DataOptions
+from monolayer.data.readers.raw import Watch
+from monolayer.data.readers.reading import ACCEPTED, read_path
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
 
 NAMES = ("cifar10", "digits")
 
 
-def load(name: str | Path, *, path: Path | str | None = None, progress: Progress = SILENCE) -> Dataset:
-    """The dataset of that name.
+def load(name: str | Path, *, path: Path | str | None = None, progress: Progress = SILENCE, **options: Any) -> Dataset:
+    """The dataset of that name, or at that path.
 
     Args:
-        name: ``cifar10`` or ``digits``.
+        name: ``cifar10``, ``digits``, or the path of data of your own: an .npz file, an .npy file with its labels
+            beside it, a table, a Parquet or safetensors file; a folder of .npy files, of Parquet files, or of images.
         path: where a copy of it is, for a dataset that has to be fetched; else it is looked for.
         progress: told what is being tried and how far it is.
+        options: how to read a path: label, features, split_by, group_by, resize, channels, normalize;
+            see
+            :class:`monolayer.data.readers.options.DataOptions`.
 
     Raises:
-        BadInput: if the name is unknown, or a path is given to a dataset that has none.
-        BadData: if the copy named is damaged.
+        BadInput: if the name is unknown and no path, or a path is given to a dataset that has none.
+        BadData: if the copy or the data named is damaged, or does not hold what it should.
         DataUnavailable: if no source answered.
     """
-    if str(name) == "cifar10":
+    asked = read_options(options)
+    if str(name) not in NAMES:
+        return _read_own(name, path, asked, progress)
+    if replace(asked, normalize="none") != DataOptions():
+        raise BadInput(f"{name} is read in one way only; options of reading are for data of one's own.")
+    dataset = _load_named(str(name), path, progress)
+    return dataset if asked.normalize == "none" else _normalise(dataset, asked.normalize)
+
+
+def read_options(options: dict[str, Any]) -> DataOptions:
+    """The options of reading by name.
+
+    Raises:
+        BadInput: if a name is none, or a value is not accepted.
+    """
+    fields = DataOptions.__dataclass_fields__
+    unknown = [option for option in options if option not in fields]
+    if unknown:
+        raise BadInput(f"{unknown[0]!r} is no option of reading data; accepted are {', '.join(fields)}.")
+    return DataOptions(**options)
+
+
+def _read_own(name: str | Path, path: Path | str | None, options: DataOptions, progress: Progress) -> Dataset:
+    place = Path(name).expanduser()
+    if not str(name) or not place.exists():
+        raise BadInput(f"{str(name)!r} is not a dataset; accepted are {', '.join(NAMES)} and paths of {ACCEPTED}.")
+    if path is not None:
+        raise BadInput(f"{name} is a path already; --data is for datasets that are fetched.")
+    return replace(
+        read_path(place, options, Watch(progress)), reading={"path": str(place.resolve()), **_describe(options)}
+    )
+
+
+def _load_named(name: str, path: Path | str | None, progress: Progress) -> Dataset:
+    if name == "cifar10":
         return load_cifar10(None if path is None else Path(path).expanduser(), progress=progress)
-    if str(name) != "digits":
-        raise BadInput(f"{str(name)!r} is not a dataset; accepted are {', '.join(NAMES)}.")
     if path is not None:
         raise BadInput("digits comes with scikit-learn and is read from no path; leave the path out.")
     return load_digits()
+
+
+def _normalise(dataset: Dataset, normalize: str) -> Dataset:
+    test = None if dataset.test is None else replace(dataset.test, normalize=normalize)
+    return replace(dataset, normalize=normalize, test=test, reading={"normalize": normalize})
+
+
+def _describe(options: DataOptions) -> dict[str, Any]:
+    """What differs from the defaults."""
+    default = DataOptions().to_dict()
+    return {name: value for name, value in options.to_dict().items() if value != default[name]}

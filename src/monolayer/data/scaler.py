@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.splits import Rows
+from monolayer.data.splits import Rows, Splits
 from monolayer.errors import BadData
 
 Array = npt.NDArray[Any]
@@ -80,6 +80,21 @@ def fit_scaler(rows: Rows) -> Scaler:
     return Moments(n, mean, squares / n).make_scaler()
 
 
+def fit_checked_scaler(splits: Splits) -> Scaler:
+    """The training rows' scaler, once it is known that no other row holds what is no number either.
+
+    Looking for such values does not open the test rows.
+
+    Raises:
+        BadData: if a value is not finite; the text names the feature and the row.
+    """
+    scaler = fit_scaler(splits.train)
+    for name, rows in (("validation", splits.val), ("test", splits._test)):
+        if rows is not None and (found := _find_not_finite(rows)):
+            raise BadData(_describe_not_finite(rows, name, *found))
+    return scaler
+
+
 def compute_moments(rows: Rows, sample_weights: Array) -> list[Moments]:
     """Weighted mean and variance for each of several weightings of the rows, in the same two passes.
 
@@ -112,5 +127,22 @@ def _sum_weighted(rows: Rows, weights: Array, centre: Array | float, power: int)
 
 def _check_finite(mean: Array, rows: Rows) -> None:
     if not np.isfinite(mean).all():
-        feature = int(np.flatnonzero(~np.isfinite(mean))[0])
-        raise BadData(f"{rows.dataset.name}: feature {feature} of the training rows holds a value that is not finite.")
+        feature, row = _find_not_finite(rows) or (int(np.flatnonzero(~np.isfinite(mean))[0]), None)
+        raise BadData(_describe_not_finite(rows, "training", feature, row))
+
+
+def _find_not_finite(rows: Rows) -> tuple[int, int] | None:
+    """(feature, row) of the first value that is none, if there is one."""
+    if rows.dataset.X.dtype.kind != "f" or not len(rows):
+        return None
+    for i, block in enumerate(rows.iterate_blocks(BLOCK)):
+        wrong = ~np.isfinite(block)
+        if wrong.any():
+            place, feature = (int(found[0]) for found in np.nonzero(wrong))
+            return feature, int(rows.index[i * BLOCK + place])
+    return None
+
+
+def _describe_not_finite(rows: Rows, name: str, feature: int, row: int | None) -> str:
+    where = "" if row is None else f" (row {row})"
+    return f"{rows.dataset.name}: feature {feature} of the {name} rows holds a value that is not finite{where}."

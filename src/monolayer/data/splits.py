@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.dataset import Dataset
+from monolayer.data.mapped import count_rows, give_back, is_large, read_rows
 from monolayer.errors import BadInput
 
 Array = npt.NDArray[Any]
@@ -43,6 +45,16 @@ class Rows:
         """Labels, (n,) int64."""
         return np.asarray(self.dataset.y[self.index], dtype=np.int64)
 
+    @property
+    def scales(self) -> Array | None:
+        """What each row is multiplied by where it is used, (n,) float32; None without normalisation."""
+        scales = self.dataset.row_scales
+        return None if scales is None else scales[self.index]
+
+    def take_labels(self, order: Array) -> Array:
+        """Labels at these positions, (n,) or (n, K) int64."""
+        return np.asarray(self.dataset.y[self.index[order]], dtype=np.int64)
+
     def locate(self) -> tuple[Array, Array | None]:
         """(X, positions): row i is X[positions[i]], or X[i] where positions is None. X is a view, never a copy."""
         # A plain array over the same memory: indexing a numpy.memmap costs some 30 microseconds more each time.
@@ -52,11 +64,32 @@ class Rows:
             return X[first : first + n], None
         return X, self.index
 
+    def read(self, order: Array) -> tuple[Array, Array]:
+        """(X, places): a copy in memory of the rows at these positions, and where in it they are, in their order.
+
+        The file is read forwards, each row once.
+        """
+        wanted, places = np.unique(self.index[order], return_inverse=True)
+        return read_rows(self.dataset.X, wanted), places
+
     def iterate_blocks(self, size: int) -> Iterator[Array]:
-        """The rows' features, (at most size, D), in order; a view where the rows lie side by side."""
+        """The rows' features, (at most size, D), in order; a view where they lie side by side, unless normalised."""
+        scales = self.scales
+        for start, block in zip(range(0, len(self), size), self._iterate_raw(size), strict=True):
+            yield block if scales is None else block * scales[start : start + size, None]
+
+    def _iterate_raw(self, size: int) -> Iterator[Array]:
         X, positions = self.locate()
+        stride = -(-count_rows(X) // size) * size
         for start in range(0, len(self), size):
-            yield X[start : start + size] if positions is None else X[positions[start : start + size]]
+            if positions is None:
+                yield X[start : start + size]
+                if not (start + size) % stride:
+                    give_back(X)
+            else:
+                places = positions[start : start + size]
+                yield read_rows(X, places) if is_large(X) and _rises(places) else X[places]
+        give_back(X)
 
 
 @dataclass(frozen=True)
@@ -72,7 +105,7 @@ class Opening:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Training, validation and test rows of one dataset; the test rows are behind :meth:`open_test`.
+    """Training, validation and test rows of one dataset; the test rows are behind :meth:`~monolayer.Splits.open_test`.
 
     Args:
         train: rows to learn from.
@@ -85,12 +118,14 @@ class Splits:
     val: Rows | None
     _test: Rows
     openings: list[Opening] = field(default_factory=list)
-    request: dict[str, int | None] = field(default_factory=dict)
+    request: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the data and of which rows are for training, validation and test."""
         digest = hashlib.sha256(self.dataset.sha256.encode())
+        if self.dataset.normalize != "none":
+            digest.update(self.dataset.normalize.encode())
         for rows in (self.train, self.val, self._test):
             # With the number of rows, or two cuts of the same rows in another place would be the same bytes.
             index = np.zeros(0, "<i8") if rows is None else np.asarray(rows.index, "<i8")
@@ -116,6 +151,14 @@ class Splits:
             if a is not None and b is not None and a.dataset is b.dataset
         }
 
+    def divides_like(self, other: Splits) -> bool:
+        """Whether the same places are for training, validation and test there; comparing does not open the test."""
+        pairs = ((self.train, other.train), (self.val, other.val), (self._test, other._test))
+        return all(
+            (a is None and b is None) or (a is not None and b is not None and np.array_equal(a.index, b.index))
+            for a, b in pairs
+        )
+
     def open_test(self, reason: str, *, again: bool = False) -> Rows:
         """The test rows; the opening is recorded in ``openings``.
 
@@ -137,43 +180,97 @@ class Splits:
         return self._test
 
 
+def _cut_groups(dataset: Dataset, left: Array, size: int, seed: int | None, what: str) -> tuple[Array, Array]:
+    """Whole groups, about so many rows and in about the classes' proportions."""
+    if seed is None:
+        raise BadInput(f"Groups stay together, so {what} rows are drawn at random; name a seed (--split-seed).")
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups, n_folds = np.asarray(dataset.groups)[left], max(2, round(len(left) / size))
+    n_groups = len(np.unique(groups))
+    if n_groups < n_folds:
+        least = -(-2 * len(left) // (2 * n_groups + 1))
+        accepted = f"accepted are {least:,} rows or more" if n_groups > 1 else "accepted are 2 groups or more"
+        raise BadInput(
+            f"{size} {what} rows ask for {n_folds} lots of groups, and there are {n_groups} groups; {accepted}."
+        )
+    kinds = _find_kinds(dataset, left)
+    if np.bincount(kinds).max() < n_folds:
+        kinds = np.zeros_like(kinds)  # no class has a row for each lot: there is nothing to draw in proportion to
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than lots: as near as may be
+        drawn = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(left, kinds, groups)
+        rest, cut = next(iter(drawn))
+    return left[rest], left[cut]
+
+
+def _find_kinds(dataset: Dataset, left: Array) -> Array:
+    """The class of each row, (n,) int64; of several labels a row, which of them it has together."""
+    kinds: Array = np.unique(dataset.y[left], axis=0, return_inverse=True)[1].reshape(-1)
+    return kinds
+
+
+def _rises(places: Array) -> bool:
+    return bool((np.diff(places) > 0).all())
+
+
 def choose_val_size(dataset: Dataset) -> int:
-    """How many rows to hold out for validation where nobody says."""
-    return min(DEFAULT_VAL_SIZE, len(dataset.X) // DEFAULT_VAL_SHARE)
+    """How many rows to hold out for validation where nobody says; none where the dataset has validation rows."""
+    return 0 if dataset.val is not None else min(DEFAULT_VAL_SIZE, len(dataset.X) // DEFAULT_VAL_SHARE)
 
 
 def make_splits(
     dataset: Dataset,
     *,
-    val_size: int = 0,
+    val_size: float = 0,
     seed: int | None = None,
     train_size: int | None = None,
-    test_size: int | None = None,
+    test_size: float | None = None,
 ) -> Splits:
     """Divide a dataset's rows.
 
-    Without a seed everything goes by file order: test rows are the dataset's own test file, or its last
-    ``test_size`` rows (a fifth) where it has none; validation is the last ``val_size`` rows before them; training is
-    the first ``train_size`` of the rest (all). With a seed the validation rows, and the test rows of a dataset without
-    a test file, are drawn at random in proportion to the classes; the rest stay in file order.
+    Sizes are numbers of rows, or below 1 shares of the training file's. Rows that the dataset has for validation or
+    test are used as they are. Without a seed, named here or by the dataset, everything else goes by file order: test
+    rows are the last ``test_size`` rows (a fifth); validation is the last ``val_size`` rows before them; training is
+    the first ``train_size`` of the rest (all). With a seed they are drawn at random in proportion to the classes, and
+    where the dataset has groups, whole groups, as near to that as these allow; the rest stay in file order.
 
     Raises:
         BadInput: if a size is negative, or leaves no rows to train on, or asks for more rows than there are.
     """
-    for name, size in (("val_size", val_size), ("train_size", train_size), ("test_size", test_size)):
-        if size is not None and (not isinstance(size, int | np.integer) or size < 0):
-            raise BadInput(f"{name} is {size!r}; accepted is a whole number of 0 or above.")
+    sizes = {"val_size": val_size, "train_size": train_size, "test_size": test_size}
+    counts = {name: _count_rows(name, size, len(dataset.X)) for name, size in sizes.items()}
+    seed = dataset.split_seed if seed is None else seed
     if seed is not None and not 0 <= seed < MAX_SEED:
         raise BadInput(f"The seed of the split is {seed}; accepted is a whole number from 0 to {MAX_SEED - 1}.")
     left = np.arange(len(dataset.X), dtype=np.int64)
-    left, test = _take_test(dataset, left, test_size, seed)
-    left, val = _cut(dataset, left, val_size, seed, "validation")
+    left, test = _take_test(dataset, left, counts["test_size"], seed)
+    left, val = _take_val(dataset, left, counts["val_size"] or 0, seed)
     return Splits(
-        train=Rows(dataset, _take_train(left, train_size)),
-        val=Rows(dataset, val) if len(val) else None,
+        train=Rows(dataset, _take_train(left, counts["train_size"])),
+        val=val,
         _test=test,
         request={"val_size": val_size, "seed": seed, "train_size": train_size, "test_size": test_size},
     )
+
+
+def _count_rows(name: str, size: float | None, n: int) -> int | None:
+    """A size as a number of rows of n."""
+    if size is None:
+        return None
+    is_number = isinstance(size, int | float | np.integer | np.floating) and size >= 0
+    if not is_number or (size >= 1 and size != int(size)):
+        raise BadInput(f"{name} is {size!r}; accepted is a whole number of 0 or above, or a share of the rows below 1.")
+    return int(size) if size >= 1 or size == 0 else max(1, round(size * n))
+
+
+def _take_val(dataset: Dataset, left: Array, size: int, seed: int | None) -> tuple[Array, Rows | None]:
+    if dataset.val is not None:
+        if size:
+            raise BadInput(f"val_size is {size}, but {dataset.name} has validation rows of its own; leave it out.")
+        return left, Rows(dataset.val, np.arange(len(dataset.val.X), dtype=np.int64))
+    left, val = _cut(dataset, left, size, seed, "validation")
+    return left, Rows(dataset, val) if len(val) else None
 
 
 def _take_test(dataset: Dataset, left: Array, test_size: int | None, seed: int | None) -> tuple[Array, Rows]:
@@ -199,12 +296,20 @@ def _cut(dataset: Dataset, left: Array, size: int, seed: int | None, what: str) 
     """(the rest, the rows cut off), both in file order."""
     if size >= len(left):
         raise BadInput(f"{size} {what} rows leave no training rows; {what} rows must be fewer than {len(left)}.")
-    if seed is None or size == 0:
+    if size == 0:
+        return left, left[:0]
+    if dataset.groups is not None:
+        return _cut_groups(dataset, left, size, seed, what)
+    if seed is None:
         return left[: len(left) - size], left[len(left) - size :]
     from sklearn.model_selection import train_test_split  # here: it takes a second that splits by file order never need
 
+    kinds = _find_kinds(dataset, left)
+    is_alone = np.bincount(kinds)[kinds] < 2  # the only row of its class can be on one side alone: it is trained on
+    drawn = left[~is_alone]
     try:
-        rest, cut = train_test_split(left, test_size=size, random_state=seed, stratify=dataset.y[left])
+        _, cut = train_test_split(drawn, test_size=size, random_state=seed, stratify=kinds[~is_alone])
     except ValueError as error:
-        raise BadInput(f"{size} {what} rows cannot be drawn in proportion to the classes: {error}") from None
-    return np.sort(rest), np.sort(cut)
+        reason = str(error).rstrip(".")
+        raise BadInput(f"{size} {what} rows cannot be drawn in proportion to the classes: {reason}.") from None
+    return left[~np.isin(left, cut)], np.sort(cut)

@@ -16,10 +16,11 @@ from monolayer.errors import BadInput
 from monolayer.losses import Loss, get_loss
 from monolayer.network import OneLayer
 from monolayer.recipe import Recipe
+from monolayer.shuffles import Shuffle, parse_shuffle
 
 Array = npt.NDArray[Any]
 # What the members of a bank must have in common: the batches, and the arithmetic.
-SHARED_FIELDS = ("seed", "batch_size", "flip", "epochs", "dtype")
+SHARED_FIELDS = ("seed", "batch_size", "flip", "epochs", "dtype", "shuffle")
 
 
 @dataclass(eq=False)
@@ -154,17 +155,18 @@ def resume_bank(recipes: Sequence[Recipe], starts: Sequence[OneLayer]) -> Bank:
 class BatchOrder:
     """The order in which an epoch meets the training rows, and which of them are mirrored.
 
-    Weights are the first draw of ``default_rng(seed)`` and the permutations follow, one an epoch, so the generator is
+    Weights are the first draw of ``default_rng(seed)`` and the shuffles follow, one an epoch, so the generator is
     advanced past the weights first. Flips come from a stream of their own: turning them on changes no order.
     """
 
     _orders: np.random.Generator
     _flips: np.random.Generator
     flip: float
+    shuffle: Shuffle
 
     def draw_epoch(self, n: int) -> tuple[Array, Array | None]:
         """(order, mirrored): (n,) int64 positions, and (n,) bool by place in that order, or None without flips."""
-        order = self._orders.permutation(n)
+        order = self.shuffle.draw(self._orders, n)
         return order, (self._flips.random(n) < self.flip) if self.flip else None
 
 
@@ -172,4 +174,4 @@ def make_batch_order(recipe: Recipe, n_classes: int, n_features: int) -> BatchOr
     """The batch order of a recipe, before its first epoch."""
     orders = np.random.default_rng(recipe.seed)
     orders.standard_normal((n_classes, n_features))
-    return BatchOrder(orders, np.random.default_rng([recipe.seed, 1]), recipe.flip)
+    return BatchOrder(orders, np.random.default_rng([recipe.seed, 1]), recipe.flip, parse_shuffle(recipe.shuffle))

@@ -39,11 +39,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.data.mapped import is_large
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
 from monolayer.engine.fold import Meeting, plan_meeting
 from monolayer.engine.partner import Partner
 from monolayer.engine.threads import hold_blas
+from monolayer.shuffles import parse_shuffle
 
 Array = npt.NDArray[Any]
 # Two slabs however many cores there are, so that sums do not depend on it; narrow features are not worth a thread.
@@ -57,11 +59,15 @@ EVALUATION_ROWS = 200
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """Where batches come from: X, the order to meet its rows in (None: as they lie), and which are mirrored."""
+    """Where batches come from: X and the order to meet its rows in (None: as they lie).
+
+    In that order: which are mirrored, and what each is multiplied by before anything else.
+    """
 
     X: Array
     order: Array | None
     mirrored: Array | None = None
+    scales: Array | None = None
 
 
 @dataclass(eq=False)
@@ -102,6 +108,8 @@ class Slab:
         self._fit(len(features))
         with np.errstate(all="ignore"):  # here and not around the loop: NumPy's error state is each thread's own
             np.multiply(features, self.inverse_std, out=self.batch[len(self.means) :])
+            if source.scales is not None:
+                self.batch[len(self.means) :] *= source.scales[batch, None]
             if len(self.weights) < FEW_ROWS:
                 np.matmul(self.batch, self.weights.T, out=self.scores.T)
             else:
@@ -154,15 +162,21 @@ class NumpyEngine:
 
     def __post_init__(self) -> None:
         self._groups = self.bank.group_by_loss()
+        self._shuffle = parse_shuffle(self.bank.recipes[0].shuffle)
         self._n_means = len(self.slabs[0].means)
         self._mean_of_row = np.tile(self.bank.fold_of, self.bank.n_classes)
 
     def run_epoch(self, rows: Rows, order: Array, mirrored: Array | None, rates: Array) -> None:
-        """One pass over the rows in this order: every member takes a step a batch at its rate (M,)."""
-        X, positions = rows.locate()
-        meeting = self._plan(order, mirrored)
-        y = rows.y[meeting.order]
-        source = _Source(X, meeting.order if positions is None else positions[meeting.order], meeting.mirrored)
+        """One pass over the rows in this order: every member takes a step a batch at its rate (M,).
+
+        With a block shuffle a buffer of rows at a time is in memory; batches do not reach from one into the next.
+        """
+        for part in self._shuffle.cut(len(order)):
+            self._run_part(rows, self._plan(order[part], None if mirrored is None else mirrored[part]), rates)
+
+    def _run_part(self, rows: Rows, meeting: Meeting, rates: Array) -> None:
+        source = self._open_source(rows, meeting)
+        y = rows.take_labels(meeting.order)
         steps = _Steps(self.bank, meeting, rates)
         batches = meeting.batches
         with np.errstate(all="ignore"):
@@ -188,6 +202,13 @@ class NumpyEngine:
                     slab.weights *= steps.scale
                 self.bank.weights[:, slab.columns] = slab.compute_weights()
 
+    def _open_source(self, rows: Rows, meeting: Meeting) -> _Source:
+        scales = None if rows.scales is None else rows.scales[meeting.order]
+        if self._shuffle.buffer:
+            return _Source(*rows.read(meeting.order), meeting.mirrored, scales)
+        X, positions = rows.locate()
+        return _Source(X, meeting.order if positions is None else positions[meeting.order], meeting.mirrored, scales)
+
     def _plan(self, order: Array, mirrored: Array | None) -> Meeting:
         batch_size = self.bank.recipes[0].batch_size
         if self.bank.folds:
@@ -198,12 +219,21 @@ class NumpyEngine:
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K), a view that the next block overwrites; y (n,)."""
-        source, y = _Source(*rows.locate()), rows.y
-        for batch in _cut_batches(len(y), EVALUATION_ROWS):
+        y = rows.y
+        for source, batch, labels in self._iterate_sources(rows, y):
             with np.errstate(all="ignore"):
-                self._each(lambda slab, batch=batch: slab.forward(source, batch))  # type: ignore[misc]
+                self._each(lambda slab, source=source, batch=batch: slab.forward(source, batch))  # type: ignore[misc]
                 scores = self._add_scores(None)
-            yield scores, y[batch]
+            yield scores, labels
+
+    def _iterate_sources(self, rows: Rows, y: Array) -> Iterator[tuple[_Source, slice, Array]]:
+        """Where each batch to evaluate comes from: the rows as they lie, or a copy of those of a large file."""
+        source = _Source(*rows.locate(), scales=rows.scales)
+        if is_large(source.X):
+            blocks = zip(rows.iterate_blocks(EVALUATION_ROWS), _cut_batches(len(y), EVALUATION_ROWS), strict=True)
+            yield from ((_Source(block, None), slice(0, len(block)), y[batch]) for block, batch in blocks)
+        else:
+            yield from ((source, batch, y[batch]) for batch in _cut_batches(len(y), EVALUATION_ROWS))
 
     def _each(self, task: Callable[[Slab], None]) -> None:
         """Do the task on every slab, the second one in the partner's thread if there is a partner."""

@@ -72,14 +72,14 @@ class Reliability:
 
     @property
     def expected_error(self) -> float:
-        """Expected calibration error: sum over bins of counts/n * |accuracy - confidence|."""
+        """Expected calibration error: sum over bins of ``counts/n * |accuracy - confidence|``."""
         filled = self.counts > 0
         gaps = np.abs(self.accuracy - self.confidence)[filled]
         return float(gaps @ self.counts[filled] / self.counts.sum())
 
     @property
     def maximum_error(self) -> float:
-        """Maximum calibration error: the largest |accuracy - confidence| of a bin; a bin of one row counts too."""
+        """Maximum calibration error: the largest ``|accuracy - confidence|`` of a bin; a bin of one row counts too."""
         return float(np.nanmax(np.abs(self.accuracy - self.confidence)))
 
 
@@ -293,7 +293,7 @@ def compute_top_label(probabilities: Array, y: Array) -> tuple[Array, Array]:
 
 
 def compute_expected_error(probabilities: Array, y: Array, binning: Binning | None = None) -> float:
-    """Expected calibration error of the top label: sum over bins of n_b / n * |accuracy_b - mean confidence_b|.
+    """Expected calibration error of the top label: sum over bins of ``n_b / n * |accuracy_b - mean confidence_b|``.
 
     It depends on the bins, and chance alone makes it positive: about sqrt(2 B p (1 - p) / (pi n)) for a perfectly
     calibrated network. Compare numbers of one binning and one n only.
@@ -313,7 +313,7 @@ def compute_expected_error(probabilities: Array, y: Array, binning: Binning | No
 
 
 def compute_maximum_error(probabilities: Array, y: Array, binning: Binning | None = None) -> float:
-    """Maximum calibration error of the top label: max over filled bins of |accuracy_b - mean confidence_b|.
+    """Maximum calibration error of the top label: max over filled bins of ``|accuracy_b - mean confidence_b|``.
 
     A bin of one row counts as much as one of a thousand, so equal mass is the binning to take.
 

@@ -187,7 +187,7 @@ def check_confidence(confidence: float) -> None:
 def compute_mcnemar(correct_a: Array, correct_b: Array) -> McNemar:
     """McNemar's exact test: of the rows where one model is right, does either have more than half?
 
-    p = P(|B - m/2| >= |n_only_a - m/2|), B ~ Binomial(m, 1/2), m = n_only_a + n_only_b; 1 if the two never differ.
+    ``p = P(|B - m/2| >= |n_only_a - m/2|)``, B ~ Binomial(m, 1/2), m = n_only_a + n_only_b; 1 if they never differ.
 
     Args:
         correct_a: (n,), bool, whether the first model had the row right.

@@ -12,13 +12,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame, convert_to_column
+from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.colours import VECTOR_POINTS
-from monolayer.figures.style import INK, SERIES, WIDTH
+from monolayer.figures.curves import check_quantity
+from monolayer.figures.style import SERIES, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
+
+    from monolayer.sweeping import Sweep
 
 MOST_NAMED = 5  # as many colours as can be told apart at a glance
 GREY = SERIES[-1]
@@ -72,7 +74,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False)
-class CandidateCurves:
+class CandidateCurves(Chart):
     """One quantity of every candidate against the epoch: validation solid, training of the named ones dashed.
 
     Args:
@@ -95,6 +97,19 @@ class CandidateCurves:
         if not any(len(candidate.follow("val")) for candidate in self.candidates):
             raise BadInput("There is no candidate with a finite validation value to draw.")
 
+    @classmethod
+    def of(cls, sweep: Sweep, quantity: str = "accuracy") -> CandidateCurves:
+        """Accuracy, loss or cost of every recipe of a sweep after each epoch; the best five are named.
+
+        Raises:
+            BadInput: if the quantity is none of these, the recipes' losses are not on one scale, or nothing is finite.
+        """
+        from monolayer.figures.swept import make_candidates, read_sweep
+
+        check_quantity(quantity)
+        runs, varying = read_sweep(sweep)
+        return make_candidates(runs, [run.history for run in sweep.runs], varying, quantity)
+
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches; higher when the legend is."""
@@ -112,7 +127,7 @@ class CandidateCurves:
                 table[part] += [value if np.isfinite(value) else None for value in getattr(candidate, part).tolist()]
         return table
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: the grey ones first, the best on top."""
         ax = figure.subplots()
         self._draw_grey(ax)
@@ -184,7 +199,7 @@ class CandidateCurves:
         named, n_grey = self._named(), len(self._grey())
         entries = [_make_key(_wrap(c.name), color=SERIES[place]) for place, c in enumerate(named)]
         if any(len(candidate.follow("train")) for candidate in named):
-            entries.append(_make_key("the same on training rows", color=INK, alpha=0.8, ls=(0, (4, 1.5)), lw=1.4))
+            entries.append(_make_key("the same on training rows", color=get_ink(), alpha=0.8, ls=(0, (4, 1.5)), lw=1.4))
         if n_grey:
             entries.append(_make_key(_name_grey(n_grey, bool(named)), color=GREY, lw=0.9))
         if self._list_early():

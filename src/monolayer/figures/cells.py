@@ -13,7 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 
 from monolayer.figures.colours import CROSS, choose_colour
-from monolayer.figures.style import INK, ON_DARK, ON_LIGHT, SMALL_SIZE, WIDTH
+from monolayer.figures.style import ON_DARK, ON_LIGHT, SMALL_SIZE, WIDTH, get_ink, scale_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,19 +119,20 @@ class CellLayout:
 
 def draw_cells(ax: Axes, accuracies: dict[Place, float], layout: CellLayout, mappable: ScalarMappable) -> None:
     """A rectangle for each accuracy, a fraction, with its number where there is room; hatched where it diverged."""
-    gaps = GAP / 2 / layout.cell[0], GAP / 2 / layout.cell[1]
+    gaps, ink = (GAP / 2 / layout.cell[0], GAP / 2 / layout.cell[1]), get_ink()
     for place, accuracy in accuracies.items():
         corner = place[0] - 0.5 + gaps[0], place[1] - 0.5 + gaps[1]
         box = corner, 1 - 2 * gaps[0], 1 - 2 * gaps[1]
         if not np.isfinite(accuracy):
-            ax.add_patch(Rectangle(*box, facecolor="none", edgecolor=INK, alpha=0.35, lw=0.8, hatch="////"))
-            ax.text(*place, CROSS, ha="center", va="center", color=INK, fontsize=SMALL_SIZE if layout.is_dense else 16)
+            ax.add_patch(Rectangle(*box, facecolor="none", edgecolor=ink, alpha=0.35, lw=0.8, hatch="////"))
+            size = scale_text(SMALL_SIZE if layout.is_dense else 16)
+            ax.text(*place, CROSS, ha="center", va="center", color=ink, fontsize=size)
             continue
         colour = choose_colour(mappable, accuracy)
         ax.add_patch(Rectangle(*box, facecolor=colour, lw=0))
         if not layout.is_dense:
-            text_colour = choose_text_colour(colour)
-            ax.text(*place, f"{100 * accuracy:.1f}", ha="center", va="center", color=text_colour, fontsize=SMALL_SIZE)
+            number = ax.text(*place, f"{100 * accuracy:.1f}", ha="center", va="center", fontsize=scale_text(SMALL_SIZE))
+            number.set_color(choose_text_colour(colour))
 
 
 def outline_cells(ax: Axes, places: Collection[Place], layout: CellLayout) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, convert_to_column
+from monolayer.figures.base import Array, Canvas, convert_to_column
 from monolayer.figures.style import COLOUR_MAP
-
-if TYPE_CHECKING:
-    from matplotlib.figure import FigureBase
 
 CROSS = "\N{MULTIPLICATION SIGN}"
 # Of grey or faint lines, some 20 bytes each in an SVG; more of them become an image within it.
@@ -38,7 +33,7 @@ def choose_colour(mappable: ScalarMappable, accuracy: float) -> str:
     return to_hex(mappable.to_rgba(100 * accuracy))  # type: ignore[arg-type]  # the stub knows arrays only
 
 
-def draw_colour_bar(figure: FigureBase, axes: Array, mappable: ScalarMappable, label: str) -> None:
+def draw_colour_bar(figure: Canvas, axes: Array, mappable: ScalarMappable, label: str) -> None:
     """The scale of the colours, below the axes."""
     bar = figure.colorbar(mappable, ax=axes, location="bottom", aspect=45, shrink=0.85, label=label)
     bar.outline.set_visible(False)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame, convert_to_column
-from monolayer.figures.style import INK, SERIES, TRAIN, VAL, WIDTH
+from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.style import SERIES, TRAIN, VAL, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
 
+    from monolayer.history import EpochRow
+    from monolayer.training import Run
+
+Followed: TypeAlias = "Run | Sequence[EpochRow]"  # a run, or its history
+
+QUANTITIES = ("loss", "cost", "accuracy")
 LONGEST_NAME_IN_PAIR = 14  # characters; two longer legend entries are wider than the figure
 MARKER_UP_TO = 3  # a line through so few epochs is a dot or a stub: show the points themselves
 
@@ -70,7 +77,7 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
+class Curves(Chart):
     """One quantity of one or more runs against the epoch; training solid, validation dashed.
 
     Args:
@@ -98,6 +105,24 @@ class Curves:
         if len(set(names)) < len(names):
             raise BadInput(f"Overlaid curves need names that differ, not {', '.join(map(repr, names))}.")
 
+    @classmethod
+    def of(cls, runs: Followed | Mapping[str, Followed], quantity: str = "loss") -> Curves:
+        """The curves of a run, or of several over each other; steps of the learning rate that all share are marked.
+
+        Args:
+            runs: a run or its history, or several by the name that each is to have.
+            quantity: ``loss``, ``cost`` or ``accuracy``.
+
+        Raises:
+            BadInput: if the quantity is none of these, or was not measured.
+        """
+        check_quantity(quantity)
+        named = runs if isinstance(runs, Mapping) else {"": runs}
+        histories = {name: run if isinstance(run, Sequence) else run.history for name, run in named.items()}
+        steps = {_find_steps(history) for history in histories.values()}
+        curves = tuple(_make_curve(history, quantity, name) for name, history in histories.items())
+        return cls(curves, quantity, marks=steps.pop() if len(steps) == 1 else (), percent=quantity == "accuracy")
+
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches; higher when the legend is."""
@@ -115,13 +140,13 @@ class Curves:
             table["val"] += [None] * n_epochs if curve.val is None else curve.val.tolist()
         return table
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure."""
         ax = figure.subplots()
         for index, curve in enumerate(self.curves):
             _draw_curve(ax, curve, self._colours(index))
         for index, epoch in enumerate(self.marks):
-            ax.axvline(epoch, color=INK, alpha=0.7, lw=1, ls=":", label="" if index else self.marks_label)
+            ax.axvline(epoch, color=get_ink(), alpha=0.7, lw=1, ls=":", label="" if index else self.marks_label)
         ax.set(xlabel="epoch", ylabel=self.ylabel or self.quantity)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y")
@@ -141,6 +166,37 @@ class Curves:
             return TRAIN, VAL
         colour = SERIES[index % len(SERIES)]
         return colour, colour
+
+
+def check_quantity(quantity: str) -> None:
+    """Refuse what a history does not hold.
+
+    Raises:
+        BadInput: if it is not loss, cost or accuracy.
+    """
+    if quantity not in QUANTITIES:
+        raise BadInput(f"quantity is {quantity!r}; accepted are {', '.join(QUANTITIES)}.")
+
+
+def _make_curve(history: Sequence[EpochRow], quantity: str, name: str) -> Curve:
+    train, val = (_follow(history, f"{part}_{quantity}") for part in ("train", "val"))
+    if not train.keys() <= val.keys():  # the training rows were evaluated at other epochs, and are what matters more
+        val = {}
+    of_train, of_val = (np.array(list(values.values())) if values else None for values in (train, val))
+    epochs, is_partial = np.array(list(val or train)), 0 < len(train) < len(val)
+    return Curve(epochs, of_train, of_val, name, np.array(list(train)) if is_partial else None)
+
+
+def _follow(history: Sequence[EpochRow], column: str) -> dict[int, float]:
+    """The column's values by epoch, where there are any."""
+    return {row.epoch: value for row in history if (value := getattr(row, column)) is not None}
+
+
+def _find_steps(history: Sequence[EpochRow]) -> tuple[float, ...]:
+    """Ends of epochs after which the rate drops, if it does so a few times only (a step schedule)."""
+    pairs = pairwise(history)
+    steps = tuple(float(row.epoch) for row, following in pairs if following.learning_rate < row.learning_rate)
+    return steps if len(steps) <= len(history) / 4 else ()
 
 
 def _draw_curve(ax: Axes, curve: Curve, colours: tuple[str, str]) -> None:

@@ -30,7 +30,8 @@ class FieldScale:
 
     Args:
         name: of the field, as a recipe has it.
-        values: the different values that occur, at least one: numbers rising, or words by the alphabet.
+        values: the different values that occur, at least one: numbers rising, or words by the alphabet, numbers in
+            them by their size (layer2 before layer10).
     """
 
     name: str
@@ -110,7 +111,7 @@ def make_scale(name: str, column: Column) -> FieldScale:
     if not len(column):
         raise BadInput(f"{name} holds no value to draw.")
     if all(isinstance(value, str) for value in column):
-        return FieldScale(name, tuple(sorted(set(column))))
+        return FieldScale(name, tuple(sorted(set(column), key=_order_word)))
     try:
         is_finite = not any(isinstance(value, str) for value in column) and all(map(math.isfinite, column))  # type: ignore[arg-type]
     except TypeError:
@@ -155,6 +156,11 @@ def fold(word: str, width: int = FOLD_WIDTH) -> str:
 def format_setting(settings: Iterable[tuple[str, Value]]) -> str:
     """Such as ``learning_rate 0.005, l2 0``."""
     return ", ".join(f"{name} {format_value(value)}" for name, value in settings)
+
+
+def _order_word(word: Value) -> tuple[tuple[str, int], ...]:
+    """What words are sorted by: letters, then the number that follows them."""
+    return tuple((letters, int(digits or -1)) for letters, digits in re.findall(r"(\D*)(\d*)", str(word)))
 
 
 def _plain(value: Value) -> Value:

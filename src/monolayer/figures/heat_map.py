@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame
+from monolayer.figures.base import Array, Canvas, Chart, Frame
 from monolayer.figures.cells import CHARACTER, LINE, CellLayout, draw_cells, outline_cells
 from monolayer.figures.colours import (
     CROSS,
@@ -23,17 +23,18 @@ from monolayer.figures.colours import (
     order_from_last,
 )
 from monolayer.figures.fields import FieldScale, Settings, Value, check_settings, fold, format_value, make_scale
-from monolayer.figures.style import SMALL_SIZE, WIDTH
+from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
+
+    from monolayer.sweeping import Sweep
 
 Cell = tuple[tuple[Value, ...], Value, Value]  # panel, x and y
 
 
 @dataclass(frozen=True, eq=False)
-class HeatMap:
+class HeatMap(Chart):
     """Validation accuracy of recipes over two fields; a run that is not finite is shown as diverged.
 
     Where several runs fall into one cell, because fields vary that are neither axes nor panels, it shows the best.
@@ -73,6 +74,25 @@ class HeatMap:
                 f"not {', '.join(names)}."
             )
 
+    @classmethod
+    def of(cls, sweep: Sweep, x: str | None = None, y: str | None = None) -> HeatMap:
+        """The heat map of a sweep, as its page has it, over the fields ``x`` and ``y``.
+
+        Those that cannot be told from the best are outlined. Recipes that were drawn at random lie on no grid: their
+        picture is :meth:`Scatter.of`.
+
+        Args:
+            sweep: the sweep.
+            x: the field along the horizontal axis; by default two are chosen.
+            y: the field along the vertical axis.
+
+        Raises:
+            BadInput: if these are not two different fields that vary in the sweep.
+        """
+        from monolayer.figures.swept import make_heat_map, read_pair, read_sweep
+
+        return make_heat_map(*read_sweep(sweep), read_pair(x, y))
+
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches, from the number of cells."""
@@ -81,6 +101,11 @@ class HeatMap:
         height = 1.1 + layout.grid[0] * (0.5 + titles + layout.below + layout.panel[1])
         notes = 0.2 * len(self._notes()) + 0.05 * bool(self._notes())
         return max(layout.width, WIDTH), height + notes  # the notes need a page's width, whatever the number of cells
+
+    @property
+    def n_panels(self) -> int:
+        """One a combination of the values of the fields that have panels."""
+        return len(self._panel_values)
 
     def frame(self) -> Frame:
         """The runs that are shown, as they were given: their settings, val_accuracy, marked and n_runs of the cell."""
@@ -92,7 +117,7 @@ class HeatMap:
             "n_runs": [self._counts[self._keys[i]] for i in shown],
         }
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: a panel for each combination, one colour scale for all."""
         axes = figure.subplots(*self._layout.grid, squeeze=False, sharex=True, sharey=True)
         mappable = make_mappable(self.accuracy[sorted(self._shown.values())])
@@ -100,9 +125,9 @@ class HeatMap:
             self._draw_panel(ax, panel, mappable)
         for ax in axes.ravel()[len(self._panel_values) :]:
             ax.axis("off")
-        for ax in axes[:, 0]:
+        for ax in axes.ravel()[:: self._layout.grid[1]]:
             ax.set_ylabel(self._y.title)
-        figure.supxlabel("\n".join(self._notes()), fontsize=SMALL_SIZE)
+        figure.supxlabel("\n".join(self._notes()), fontsize=scale_text(SMALL_SIZE))
         draw_colour_bar(figure, axes, mappable, self.label)
 
     @cached_property
@@ -150,15 +175,15 @@ class HeatMap:
     def _label(self, ax: Axes, panel: tuple[Value, ...]) -> None:
         layout = self._layout
         columns, rows = layout.choose_ticks()
-        ax.set_xticks(list(columns), list(columns.values()))
-        ax.set_yticks(list(rows), list(rows.values()))
+        ax.set_xticks(list(columns), list(columns.values()), parse_math=False)
+        ax.set_yticks(list(rows), list(rows.values()), parse_math=False)
         ax.tick_params(length=2 if layout.is_dense else 0, labelbottom=True)
         ax.tick_params(axis="x", labelrotation=90 if layout.is_turned else 0)
         ax.spines[:].set_visible(False)
         if layout.width < WIDTH:
             ax.set_box_aspect(layout.panel[1] / layout.panel[0])  # cells are as wide as they need, not the page
-        ax.set_title(self._write_title(panel), fontsize=SMALL_SIZE)
-        ax.set_xlabel(self._x.title, fontsize=SMALL_SIZE)
+        ax.set_title(self._write_title(panel), fontsize=scale_text(SMALL_SIZE))
+        ax.set_xlabel(self._x.title, fontsize=scale_text(SMALL_SIZE))
 
     def _write_title(self, panel: tuple[Value, ...]) -> str:
         values = zip(self.panels, panel, strict=True)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame
-from monolayer.figures.style import SMALL_SIZE
+from monolayer.figures.base import Array, Canvas, Chart, Frame
+from monolayer.figures.style import SMALL_SIZE, scale_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
 
     from monolayer.audit.leakage import Duplicate
     from monolayer.data.dataset import Dataset
@@ -25,7 +24,7 @@ GAP = 0.06  # between the two images, in widths of one
 
 
 @dataclass(frozen=True, eq=False)
-class DuplicatePairs:
+class DuplicatePairs(Chart):
     """A contact sheet of duplicates: each pair as it is stored, over its rows, labels and similarity.
 
     Args:
@@ -65,6 +64,11 @@ class DuplicatePairs:
         n_rows, n_columns = self._grid()
         return CELL_WIDTH * n_columns, CELL_HEIGHT * n_rows
 
+    @property
+    def n_panels(self) -> int:
+        """One a pair."""
+        return len(self.pairs)
+
     def frame(self) -> Frame:
         """One pair a row: the rows, named by their splits, similarity, mirrored and both labels."""
         return {
@@ -76,7 +80,7 @@ class DuplicatePairs:
             "second_label": [self.class_names[pair.labels[1]] for pair in self.pairs],
         }
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure, two pairs to a row."""
         axes = figure.subplots(*self._grid(), squeeze=False).ravel()
         for ax in axes:
@@ -126,7 +130,7 @@ def collect_pairs(
 
 
 def _draw_pair(ax: Axes, left: Array, right: Array, text: str) -> None:
-    ax.set_title(text, fontsize=SMALL_SIZE, pad=4)
+    ax.set_title(text, fontsize=scale_text(SMALL_SIZE), pad=4, parse_math=False)
     height, width, _ = left.shape
     for start, picture in ((0.0, left), (width * (1 + GAP), right)):
         # "none" keeps the pixels of the file as they are, enlarged without smoothing by the reader.

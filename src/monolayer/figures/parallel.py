@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame
+from monolayer.figures.base import Array, Canvas, Chart, Frame
 from monolayer.figures.colours import (
     CROSS,
     VECTOR_POINTS,
@@ -33,11 +33,12 @@ from monolayer.figures.fields import (
     fold,
     make_scale,
 )
-from monolayer.figures.style import INK, PAPER, WIDTH
+from monolayer.figures.style import WIDTH, get_ink, get_paper, scale_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
+
+    from monolayer.sweeping import Sweep
 
 NARROWEST = 0.66  # inches between two axes
 LABEL_SIZE = 9.0
@@ -50,7 +51,7 @@ FEW = 40  # strong lines; more of them are thinner
 
 
 @dataclass(frozen=True, eq=False)
-class ParallelCoordinates:
+class ParallelCoordinates(Chart):
     """A line a recipe through its values to its validation accuracy, coloured by it; diverged ones dashed and grey.
 
     Args:
@@ -77,6 +78,17 @@ class ParallelCoordinates:
         object.__setattr__(self, "settings", check_settings(self.settings, len(accuracy)))
         object.__setattr__(self, "marked", check_marked(self.marked, len(accuracy)))
 
+    @classmethod
+    def of(cls, sweep: Sweep) -> ParallelCoordinates:
+        """The recipes of a sweep; those that cannot be told from the best are drawn strongly.
+
+        Raises:
+            BadInput: if no field varies in it.
+        """
+        from monolayer.figures.swept import make_parallel, read_sweep
+
+        return make_parallel(*read_sweep(sweep))
+
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
@@ -87,7 +99,7 @@ class ParallelCoordinates:
         columns = {name: list(column) for name, column in self.settings.items()}
         return {**columns, "val_accuracy": self.accuracy.tolist(), "marked": np.asarray(self.marked).tolist()}
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: faint lines, then strong ones, the best on top."""
         ax, mappable = figure.subplots(), make_mappable(self.accuracy)
         self._draw_lines(ax, mappable)
@@ -96,7 +108,15 @@ class ParallelCoordinates:
             _draw_ticks(ax, x, scale.choose_ticks(TICK_GAP))
         self._draw_accuracy_axis(ax, mappable)
         for x, title in enumerate([*(scale.title for scale in self._scales), self.label]):
-            ax.text(x, 1.05, title.replace(" ", "\n"), ha="center", va="bottom", fontsize=TITLE_SIZE, linespacing=1.05)
+            ax.text(
+                x,
+                1.05,
+                title.replace(" ", "\n"),
+                ha="center",
+                va="bottom",
+                fontsize=scale_text(TITLE_SIZE),
+                linespacing=1.05,
+            )
         bottom = LOST - 0.06 if not np.isfinite(self.accuracy).all() else -0.04
         ax.set(xlim=(-0.45, len(self._scales) + 0.5), ylim=(bottom, 1.22))
         ax.axis("off")
@@ -131,7 +151,7 @@ class ParallelCoordinates:
             [i for i in order if finite[i] and not marked[i]],
             [i for i in order if finite[i] and marked[i]],
         )
-        _draw_group(ax, points[lost], colors=INK, alpha=0.35, lw=0.8, ls=(0, (4, 3)), zorder=1.0)
+        _draw_group(ax, points[lost], colors=get_ink(), alpha=0.35, lw=0.8, ls=(0, (4, 3)), zorder=1.0)
         # The more lines, the fainter each.
         alpha = float(np.clip(12 / max(1, len(faint)), 0.2, 0.5))
         _draw_group(ax, points[faint], colors=[colours[i] for i in faint], alpha=alpha, lw=1.0, zorder=1.1)
@@ -139,7 +159,7 @@ class ParallelCoordinates:
         _draw_group(ax, points[strong], colors=[colours[i] for i in strong], alpha=alpha, lw=width, zorder=1.2)
         if best is not None:
             # The colour of the best is the lightest there is; a rim in the text's colour holds it on any page.
-            ax.plot(*points[best].T, color=INK, lw=4.6, zorder=1.5)
+            ax.plot(*points[best].T, color=get_ink(), lw=4.6, zorder=1.5)
             ax.plot(*points[best].T, color=choose_colour(mappable, self.accuracy[best]), lw=2.8, zorder=1.6)
 
     def _draw_accuracy_axis(self, ax: Axes, mappable: ScalarMappable) -> None:
@@ -152,10 +172,12 @@ class ParallelCoordinates:
             for tick in MaxNLocator(5).tick_values(low, high):
                 if low <= tick <= high:
                     place = (tick - low) / (high - low)
-                    ax.text(x + STRIP + 0.04, place, f"{tick:g} %", ha="left", va="center", fontsize=LABEL_SIZE)
+                    ax.text(
+                        x + STRIP + 0.04, place, f"{tick:g} %", ha="left", va="center", fontsize=scale_text(LABEL_SIZE)
+                    )
         if not np.isfinite(self.accuracy).all():
-            ax.text(x, LOST, CROSS, ha="center", va="center", fontsize=12, color=INK)
-            ax.text(x + 0.1, LOST, "diverged", ha="left", va="center", fontsize=LABEL_SIZE)
+            ax.text(x, LOST, CROSS, ha="center", va="center", fontsize=scale_text(12), color=get_ink())
+            ax.text(x + 0.1, LOST, "diverged", ha="left", va="center", fontsize=scale_text(LABEL_SIZE))
 
 
 def _draw_group(ax: Axes, points: Array, **style: Any) -> None:
@@ -169,15 +191,15 @@ def _draw_axis_line(ax: Axes, x: int, scale: FieldScale) -> None:
     """The axis; broken above the place of 0 where the scale is logarithmic."""
     parts = ((0.0, 0.3 * ZERO_GAP), (0.7 * ZERO_GAP, 1.0)) if scale.has_zero_apart else ((0.0, 1.0),)
     for low, high in parts:
-        ax.plot([x, x], [low, high], color=INK, lw=1.0, zorder=2, solid_capstyle="butt")
+        ax.plot([x, x], [low, high], color=get_ink(), lw=1.0, zorder=2, solid_capstyle="butt")
     if scale.has_zero_apart:
-        ax.plot([x, x], [0.3 * ZERO_GAP, 0.7 * ZERO_GAP], color=INK, lw=1.0, ls=(0, (1, 1.5)), zorder=2)
+        ax.plot([x, x], [0.3 * ZERO_GAP, 0.7 * ZERO_GAP], color=get_ink(), lw=1.0, ls=(0, (1, 1.5)), zorder=2)
 
 
 def _draw_ticks(ax: Axes, x: int, ticks: Ticks) -> None:
     for place, label in ticks:
-        ax.plot([x - 0.03, x], [place, place], color=INK, lw=1.0, zorder=2)
+        ax.plot([x - 0.03, x], [place, place], color=get_ink(), lw=1.0, zorder=2)
         ax.text(
-            x - 0.06, place, fold(label), ha="right", va="center", fontsize=LABEL_SIZE, linespacing=1.0, zorder=3,
-            bbox={"facecolor": PAPER, "alpha": 0.8, "lw": 0, "pad": 0.8},
+            x - 0.06, place, fold(label), ha="right", va="center", fontsize=scale_text(LABEL_SIZE), linespacing=1.0,
+            zorder=3, bbox={"facecolor": get_paper(), "alpha": 0.8, "lw": 0, "pad": 0.8},
         )  # fmt: skip

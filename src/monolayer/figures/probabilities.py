@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame, convert_to_column
+from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column, find_network
 from monolayer.figures.style import CORRECT, INCORRECT, WIDTH
 
 if TYPE_CHECKING:
-    from matplotlib.figure import FigureBase
+    from monolayer.data.splits import Rows
+    from monolayer.network import OneLayer
+    from monolayer.training import Run
 
 N_BINS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class ProbabilityHistogram:
+class ProbabilityHistogram(Chart):
     """How much probability the network gave to the true class, where it was right and where it was wrong.
 
     Args:
@@ -47,6 +49,18 @@ class ProbabilityHistogram:
         object.__setattr__(self, "probability", probability)
         object.__setattr__(self, "correct", correct)
 
+    @classmethod
+    def of(cls, network: OneLayer | Run, rows: Rows) -> ProbabilityHistogram:
+        """What a network, or a run's, says of some rows, such as ``splits.val``.
+
+        Raises:
+            BadInput: if it has diverged and gives no probabilities any more.
+        """
+        from monolayer.training import answer
+
+        said = answer(find_network(network), rows)
+        return cls(said.probability_of_label, said.correct)
+
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
@@ -62,7 +76,7 @@ class ProbabilityHistogram:
             "n_incorrect": np.histogram(self.probability[~self.correct], edges)[0].tolist(),
         }
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: both histograms from one baseline, overlaid."""
         ax, table = figure.subplots(), self.frame()
         edges = [*table["bin_low"], 1.0]

@@ -9,18 +9,20 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Frame, convert_to_column
-from monolayer.figures.style import INK, SERIES, WIDTH
+from monolayer.figures.base import Canvas, Chart, Frame, convert_to_column, find_network
+from monolayer.figures.style import SERIES, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
 
+    from monolayer.data.splits import Rows
     from monolayer.evaluate.calibration import Reliability
+    from monolayer.network import OneLayer
+    from monolayer.training import Run
 
 
 @dataclass(frozen=True, eq=False)
-class ReliabilityDiagram:
+class ReliabilityDiagram(Chart):
     """Accuracy of each bin of confidence with its interval, the diagonal, and the number of rows below.
 
     A bin of one row has an interval from nearly 0 to nearly 1: a point off the diagonal says nothing by itself.
@@ -47,10 +49,30 @@ class ReliabilityDiagram:
             if not ((column >= 0) & (column <= 1)).all():
                 raise BadInput(f"{name} of a bin that holds rows must lie within 0 and 1.")
 
+    @classmethod
+    def of(cls, network: OneLayer | Run, rows: Rows) -> ReliabilityDiagram:
+        """How far the predicted class's probability can be trusted on some rows, such as ``splits.val``.
+
+        The probability is what the network's loss reads: softmax, or the class's sigmoid.
+
+        Raises:
+            BadInput: if the network has diverged and gives no probabilities any more.
+        """
+        from monolayer.evaluate.calibration import compute_reliability, compute_top_label
+        from monolayer.training import answer
+
+        said = answer(find_network(network), rows)
+        return cls(compute_reliability(*compute_top_label(said.probabilities, said.y)))
+
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
         return WIDTH, 4.8 + (0.3 if self.title else 0.0)
+
+    @property
+    def n_panels(self) -> int:
+        """The points, and the counts below them."""
+        return 2
 
     def frame(self) -> Frame:
         """Columns bin_low, bin_high, n, confidence, accuracy, low, high, a row a bin; None where a bin is empty."""
@@ -65,7 +87,7 @@ class ReliabilityDiagram:
             frame[name] = [value if n else None for value, n in zip(values, frame["n"], strict=True)]
         return frame
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: the points above, the counts below, one x axis."""
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
         self._draw_points(above)
@@ -79,7 +101,7 @@ class ReliabilityDiagram:
         x, y = self.table.confidence[filled], self.table.accuracy[filled]
         # Wilson's ends can pass the share itself by rounding, where it is 0 or 1; a bar's length cannot be negative.
         ends = np.maximum([y - self.table.low[filled], self.table.high[filled] - y], 0)
-        ax.plot([0, 1], [0, 1], color=INK, alpha=0.6, lw=1, ls="--", label="calibrated")
+        ax.plot([0, 1], [0, 1], color=get_ink(), alpha=0.6, lw=1, ls="--", label="calibrated")
         ax.errorbar(x, y, ends, fmt="o", ms=5, lw=1.6, color=SERIES[0], clip_on=False, label="bin, 95 % interval")
         ax.set(ylabel=self.name, xlim=(0, 1), ylim=(0, 1))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))

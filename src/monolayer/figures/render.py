@@ -43,6 +43,11 @@ def render_svg(chart: Chart, name: str = "") -> str:
     return _rename_ids(svg, re.sub(r"[^\w-]", "-", prefix))
 
 
+def render_opaque_svg(chart: Chart) -> str:
+    """The chart as one ``<svg>`` element in dark ink on white, for pages that do not say which colours they have."""
+    return render_svg(chart).replace('style="', f'style="color: {INK}; background: white; --page: white; ', 1)
+
+
 def save_png(chart: Chart, path: Path, *, dpi: int = DPI) -> None:
     """Write the chart as a PNG on white; the file appears whole or not at all."""
     buffer = io.BytesIO()

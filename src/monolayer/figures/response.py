@@ -9,24 +9,27 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame, convert_to_column
+from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.colours import check_accuracy, find_best
 from monolayer.figures.fields import Column, FieldScale, check_settings, fold, make_scale
-from monolayer.figures.style import INK, TRAIN, VAL, WIDTH
+from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
+
+    from monolayer.sweeping import Sweep
 
 TICK_GAP = 0.12  # of the axis, between two numbers: room for a label
 MARGIN = 0.06
 WORD_SHIFT = 0.018  # training stands beside validation, not behind its bar
+MOST_LETTERS = 44  # of all words side by side below the axis; more of them stand on end
+TURNED_GAP = 0.045  # of the axis, between two words on end
 FOOT = 0.03  # height of the marks of diverged runs
 LEGEND = ("validation, 95 % interval", "training", "best", "diverged")  # in this order
 
 
 @dataclass(frozen=True, eq=False)
-class Response:
+class Response(Chart):
     """Validation accuracy with its interval, and training accuracy, against the one field that varies.
 
     Args:
@@ -61,6 +64,17 @@ class Response:
         if not (np.isfinite(self.low[finite]) & np.isfinite(self.high[finite])).all() or outside.any():
             raise BadInput("Each validation accuracy must lie within its interval, from low to high.")
 
+    @classmethod
+    def of(cls, sweep: Sweep) -> Response:
+        """What the one field did that varies in a sweep.
+
+        Raises:
+            BadInput: if none or several vary.
+        """
+        from monolayer.figures.swept import make_response, read_sweep
+
+        return make_response(*read_sweep(sweep))
+
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
@@ -78,7 +92,7 @@ class Response:
             },
         }
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure."""
         ax, scale = figure.subplots(), make_scale(self.field, self.values)
         self._draw_points(ax, scale)
@@ -101,10 +115,12 @@ class Response:
             style = {"color": TRAIN, "lw": 1.4, "ms": 4.5, "label": LEGEND[1]}
             ax.plot(x[followed] + shift, train[followed], "s", ls=lines[1], **style)
         if (best := find_best(val)) is not None:
-            ax.plot(x[best], val[best], "o", ms=12, mfc="none", mec=INK, mew=1.4, ls="", label=LEGEND[2])
+            ax.plot(x[best], val[best], "o", ms=12, mfc="none", mec=get_ink(), mew=1.4, ls="", label=LEGEND[2])
         if not finite.all():
             lost, foot = x[~finite], np.full((~finite).sum(), FOOT)
-            ax.plot(lost, foot, "x", transform=ax.get_xaxis_transform(), color=INK, alpha=0.6, ls="", label=LEGEND[3])
+            ax.plot(
+                lost, foot, "x", transform=ax.get_xaxis_transform(), color=get_ink(), alpha=0.6, ls="", label=LEGEND[3]
+            )
 
     def _order(self) -> list[int]:
         places = make_scale(self.field, self.values).place(self.values)
@@ -112,8 +128,15 @@ class Response:
 
 
 def _draw_axis(ax: Axes, scale: FieldScale) -> None:
-    ticks = scale.choose_ticks(0.0 if scale.is_words else TICK_GAP)
-    ax.set_xticks([place for place, _ in ticks], [fold(label) for _, label in ticks])
+    is_turned = scale.is_words and sum(_measure(str(word)) + 1 for word in scale.values) > MOST_LETTERS
+    ticks = scale.choose_ticks(TURNED_GAP if is_turned else 0.0 if scale.is_words else TICK_GAP)
+    labels = [label if is_turned else fold(label) for _, label in ticks]
+    ax.set_xticks([place for place, _ in ticks], labels, parse_math=False, rotation=90 if is_turned else 0)
     ax.set(xlim=(-MARGIN, 1 + MARGIN), xlabel=scale.title, ylabel="accuracy")
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.grid(axis="y")
+
+
+def _measure(word: str) -> int:
+    """Characters of a word's longest line."""
+    return max(map(len, fold(word).split("\n")))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame
+from monolayer.figures.base import Array, Canvas, Chart, Frame
 from monolayer.figures.colours import (
     CROSS,
     check_accuracy,
@@ -20,11 +20,12 @@ from monolayer.figures.colours import (
     order_from_last,
 )
 from monolayer.figures.fields import FieldScale, Settings, check_settings, make_scale
-from monolayer.figures.style import INK, SMALL_SIZE, WIDTH
+from monolayer.figures.style import SMALL_SIZE, WIDTH, get_ink, scale_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
+
+    from monolayer.sweeping import Sweep
 
 X_GAP, Y_GAP = 0.13, 0.07  # of the axis, between two ticks: room for a label
 MARGIN = 0.05
@@ -32,7 +33,7 @@ POINT, BEST_POINT = 42, 110  # square points
 
 
 @dataclass(frozen=True, eq=False)
-class Scatter:
+class Scatter(Chart):
     """Validation accuracy of recipes over two fields, a point a run; the best is large, and lies on top.
 
     Args:
@@ -67,6 +68,22 @@ class Scatter:
                 f"not {self.x} and {self.y}."
             )
 
+    @classmethod
+    def of(cls, sweep: Sweep, x: str | None = None, y: str | None = None) -> Scatter:
+        """The recipes of a sweep over two of its fields; those that cannot be told from the best are outlined.
+
+        Args:
+            sweep: the sweep.
+            x: the field along the horizontal axis; by default two are chosen.
+            y: the field along the vertical axis.
+
+        Raises:
+            BadInput: if these are not two different fields that vary in the sweep.
+        """
+        from monolayer.figures.swept import make_scatter, read_pair, read_sweep
+
+        return make_scatter(*read_sweep(sweep), read_pair(x, y))
+
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
@@ -77,25 +94,25 @@ class Scatter:
         columns = {name: list(column) for name, column in self.settings.items()}
         return {**columns, "val_accuracy": self.accuracy.tolist(), "marked": np.asarray(self.marked).tolist()}
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure."""
         ax, mappable = figure.subplots(), make_mappable(self.accuracy)
         scales = make_scale(self.x, self.settings[self.x]), make_scale(self.y, self.settings[self.y])
         x, y = (scale.place(self.settings[scale.name]) for scale in scales)
         finite, order = np.isfinite(self.accuracy), order_from_last(self.accuracy)
-        ax.scatter(x[~finite], y[~finite], marker="x", s=POINT, color=INK, alpha=0.6, lw=1.3)
+        ax.scatter(x[~finite], y[~finite], marker="x", s=POINT, color=get_ink(), alpha=0.6, lw=1.3)
         kept = [i for i in order if finite[i]]
         ax.scatter(
             x[kept],
             y[kept],
             s=[BEST_POINT if i == kept[-1] else POINT for i in kept],
             c=[choose_colour(mappable, self.accuracy[i]) for i in kept],
-            edgecolors=INK,
+            edgecolors=get_ink(),
             linewidths=[1.8 if is_marked else 0.3 for is_marked in np.asarray(self.marked)[kept]],
             clip_on=False,
         )
         _draw_axes(ax, scales)
-        figure.supxlabel("\n".join(self._notes()), fontsize=SMALL_SIZE)
+        figure.supxlabel("\n".join(self._notes()), fontsize=scale_text(SMALL_SIZE))
         draw_colour_bar(figure, np.array([ax]), mappable, self.label)
 
     def _notes(self) -> list[str]:
@@ -108,7 +125,7 @@ class Scatter:
 
 def _draw_axes(ax: Axes, scales: tuple[FieldScale, FieldScale]) -> None:
     x_ticks, y_ticks = scales[0].choose_ticks(X_GAP), scales[1].choose_ticks(Y_GAP)
-    ax.set_xticks([place for place, _ in x_ticks], [label for _, label in x_ticks])
-    ax.set_yticks([place for place, _ in y_ticks], [label for _, label in y_ticks])
+    ax.set_xticks([place for place, _ in x_ticks], [label for _, label in x_ticks], parse_math=False)
+    ax.set_yticks([place for place, _ in y_ticks], [label for _, label in y_ticks], parse_math=False)
     ax.set(xlim=(-MARGIN, 1 + MARGIN), ylim=(-MARGIN, 1 + MARGIN), xlabel=scales[0].title, ylabel=scales[1].title)
     ax.grid()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
+from matplotlib.colors import to_hex
+
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
@@ -63,3 +66,30 @@ RC: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
     "svg.image_inline": True,
 }
+
+
+def get_ink() -> str:
+    """The colour of what is no data: INK in the figures that are written, the reader's own in the reader's axes."""
+    return to_hex(mpl.rcParams["text.color"])
+
+
+def get_paper() -> str:
+    """The colour behind the figure: PAPER in the figures that are written, which are transparent."""
+    face = mpl.rcParams["axes.facecolor"]
+    return PAPER if face == "none" else to_hex(face)
+
+
+def scale_text(points: float) -> float:
+    """A size of text in points, as large as it has to be beside the text of the figure that is being drawn."""
+    return float(points * (mpl.rcParams["font.size"] / TEXT_SIZE))
+
+
+def make_rc(ink: str, paper: str, text_size: float) -> dict[RcKeyType, Any]:
+    """The look of all figures in other colours and another size; the font stays the reader's."""
+    rc: dict[RcKeyType, Any] = {}
+    for key, value in RC.items():
+        if key.endswith("size"):
+            rc[key] = value * text_size / TEXT_SIZE
+        elif not key.startswith(("font.", "svg.", "figure.")):
+            rc[key] = ink if value == INK else value
+    return {**rc, "axes.facecolor": paper}

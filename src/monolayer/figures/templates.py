@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Frame
-from monolayer.figures.style import INK, SMALL_SIZE
+from monolayer.figures.base import Array, Canvas, Chart, Frame, find_network
+from monolayer.figures.style import SMALL_SIZE, get_ink, scale_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
+
+    from monolayer.network import OneLayer
+    from monolayer.training import Run
 
 CELL_WIDTH, CELL_HEIGHT = 1.02, 1.28  # inches; five in a row stay legible on a phone, ten do not
 CLASSES_IN_SHORT_ROWS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Templates:
+class Templates(Chart):
     """Each class's weights as a picture of their own, scaled to 0..1 by its own minimum and maximum.
 
     Args:
@@ -48,11 +50,28 @@ class Templates:
         if self.image_shape[0] not in (1, 3):
             raise BadInput(f"A template has 1 or 3 channels, not {self.image_shape[0]}.")
 
+    @classmethod
+    def of(cls, network: OneLayer | Run) -> Templates:
+        """The templates of a network, or of a run's.
+
+        Raises:
+            BadInput: if its features are no images of 1 or 3 channels.
+        """
+        shown = find_network(network)
+        if shown.image_shape is None:
+            raise BadInput("The network's features are no images, so it has no templates to draw.")
+        return cls(shown.weights, shown.class_names, shown.image_shape)
+
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
         n_rows, n_columns = self._grid()
         return CELL_WIDTH * n_columns, CELL_HEIGHT * n_rows
+
+    @property
+    def n_panels(self) -> int:
+        """One a class."""
+        return len(self.class_names)
 
     def frame(self) -> Frame:
         """Columns channel, row, column, then one column of weights a class: D rows, the unscaled weights."""
@@ -62,7 +81,7 @@ class Templates:
             table[f"weight_{number}_{name}"] = self.weights[number].tolist()
         return table
 
-    def draw(self, figure: FigureBase) -> None:
+    def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: the classes in order, five or ten to a row."""
         axes = figure.subplots(*self._grid(), squeeze=False).ravel()
         pictures = compute_pictures(self.weights, self.image_shape)
@@ -93,9 +112,9 @@ def compute_pictures(weights: Array, image_shape: tuple[int, int, int]) -> Array
 
 
 def _draw_picture(ax: Axes, picture: Array, name: str) -> None:
-    ax.set_title(name, fontsize=SMALL_SIZE, pad=4)
+    ax.set_title(name, fontsize=scale_text(SMALL_SIZE), pad=4, parse_math=False)
     if np.isnan(picture).any():
-        ax.text(0.5, 0.5, "not finite", ha="center", va="center", transform=ax.transAxes, color=INK)
+        ax.text(0.5, 0.5, "not finite", ha="center", va="center", transform=ax.transAxes, color=get_ink())
         return
     # "none" keeps the pixels of the file as they are: 32 x 32 in the SVG, enlarged without smoothing by the reader.
     ax.imshow(picture.squeeze(), cmap="gray", vmin=0.0, vmax=1.0, interpolation="none")

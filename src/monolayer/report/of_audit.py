@@ -30,6 +30,7 @@ class Audit:
         inside: pairs within the training file.
         findings: what was concluded.
         weighed: what the leaked rows mean for a run, in a sentence, if a run was named.
+        across_val: pairs of a training row and a validation row, where the dataset ships with some.
     """
 
     dataset: Dataset
@@ -37,13 +38,18 @@ class Audit:
     inside: list[Duplicate]
     findings: Sequence[Finding]
     weighed: str = ""
+    across_val: Sequence[Duplicate] = ()
 
 
 def save_audit(audit: Audit, folder: Path) -> None:
     """Write duplicates.csv, figures/ and report.html."""
     lines = [
         dict(zip(COLUMNS, (splits, p.first, p.second, p.similarity, p.mirrored, *p.labels), strict=True))
-        for splits, pairs in (("train test", audit.across), ("train train", audit.inside))
+        for splits, pairs in (
+            ("train test", audit.across),
+            ("train val", audit.across_val),
+            ("train train", audit.inside),
+        )
         for p in pairs
     ]
     write_table(folder / DUPLICATES, COLUMNS, lines)
@@ -57,11 +63,16 @@ def _draw_pairs(audit: Audit) -> list[Picture]:
     if dataset.image_shape is None or dataset.image_shape[0] not in (1, 3):
         return []
     pictures = []
-    for name, pairs, second in (("train-test", audit.across, dataset.test), ("train-train", audit.inside, None)):
+    for name, pairs, second in (
+        ("train-test", audit.across, dataset.test),
+        ("train-val", audit.across_val, dataset.val),
+        ("train-train", audit.inside, None),
+    ):
         of = f"{len(pairs):,} pairs ({name.replace('-', ' and ')} rows)"
-        for kind, (shown, how) in choose_pairs(pairs).items():
+        for kind, (shown, how) in choose_pairs(list(pairs)).items():
             caption = f"{len(shown)} of {of}: {how}."
-            chart = collect_pairs(shown, dataset, second)
+            splits = tuple(name.split("-"))
+            chart = collect_pairs(shown, dataset, second, splits=(splits[0], splits[1]))
             pictures.append(Picture(f"{name}-{kind}", chart, caption, f"A contact sheet of image pairs. {caption}"))
     return pictures
 
@@ -89,10 +100,11 @@ def _make_document(audit: Audit, pictures: list[Picture]) -> Document:
         notices.append(Notice(audit.weighed, title="Accuracy without the leaked rows"))
     blocks: list[Block] = [FigureRow((picture.render(),)) for picture in pictures]
     blocks = blocks or [Paragraph("There are no pairs to draw.")]
-    n_test = len(dataset.test.X) if dataset.test else 0
+    n_test, n_val = (len(part.X) if part else 0 for part in (dataset.test, dataset.val))
+    searched = f"{n_test:,} test rows" if not n_val else f"{n_test:,} test and {n_val:,} validation rows"
     return Document(
         title=f"Audit of {dataset.name}",
-        lead=f"{len(dataset.X):,} rows of the training file and {n_test:,} test rows were searched for rows that show "
+        lead=f"{len(dataset.X):,} rows of the training file and {searched} were searched for rows that show "
         "the same thing: equal byte for byte, or the same photograph mirrored, recoloured, shifted or stretched.",
         notices=tuple(notices),
         sections=(Section("Pairs", tuple(blocks)),),

@@ -30,6 +30,7 @@ from monolayer.folder import (
 from monolayer.report.document import Block, Document, FigureRow, Notice, Paragraph, Section, Table
 from monolayer.report.findings import make_finding_notices, make_findings_section
 from monolayer.report.html import render_html
+from monolayer.report.model_card import write_card
 from monolayer.report.of_sweep import make_sweep_sections, merge_findings
 from monolayer.report.pictures import (
     Picture,
@@ -49,7 +50,7 @@ PREDICTION_COLUMNS = ("row", "label", "predicted", "probability_of_label")
 def save_run_with_report(
     run: Run, splits: Splits, folder: Path, answers: dict[str, Answers], command: Sequence[str] | None = None
 ) -> None:
-    """Write a run's folder: recipe, history, network, evaluation, answers, predictions, figures, report.html.
+    """Write a run's folder: recipe, history, network, evaluation, answers, predictions, figures, page and card.
 
     Args:
         run: the run.
@@ -58,21 +59,21 @@ def save_run_with_report(
         answers: what the network says of the rows ``val`` and, if they have been opened, ``test``.
         command: what was asked for, word by word; by default the command of this process.
     """
-    save_run(run, folder, **_describe(splits, command))
+    save_run(run, folder, **describe_origin(splits, command))
     write_answers(answers, folder)
     write_run_report(folder)
 
 
 def save_sweep_with_report(sweep: Sweep, splits: Splits, folder: Path, command: Sequence[str] | None = None) -> None:
     """Write a sweep's folder: its best run like any run, the table and histories of all, figures and report.html."""
-    save_sweep(sweep, folder, **_describe(splits, command))
+    save_sweep(sweep, folder, **describe_origin(splits, command))
     if splits.val is not None:
         write_answers({"val": answer(sweep.best.network, splits.val)}, folder)
     write_run_report(folder)
 
 
 def write_run_report(folder: Path, heat_map: tuple[str, str] | None = None) -> None:
-    """Make figures/ and report.html from what a run's folder holds.
+    """Make figures/, report.html and the model card from what a run's folder holds.
 
     Args:
         folder: that train or sweep made.
@@ -83,15 +84,17 @@ def write_run_report(folder: Path, heat_map: tuple[str, str] | None = None) -> N
         BadInput: if a heat map of fields is asked for that do not vary in it.
     """
     evaluation = load_evaluation(folder)
-    of_sweep, of_run = _draw_sweep(folder, evaluation, heat_map), _draw_run(folder)
+    of_sweep, of_run = _draw_sweep(folder, evaluation, heat_map), draw_run(folder)
     save_pictures([*of_sweep, *of_run], folder)
     write_text(folder / REPORT, render_html(_make_document(folder, evaluation, of_sweep, of_run)))
+    write_card(folder)
 
 
-def _describe(splits: Splits, command: Sequence[str] | None) -> dict[str, Any]:
+def describe_origin(splits: Splits, command: Sequence[str] | None) -> dict[str, Any]:
+    """Data, splits, openings of the test rows and versions, as evaluation.json holds them beside a run."""
     dataset = splits.dataset
     return {
-        "dataset": {"name": dataset.name, "source": dataset.source, "sha256": dataset.sha256},
+        "dataset": {name: getattr(dataset, name) for name in ("name", "source", "sha256", "reading")},
         "test_openings": [asdict(opening) for opening in splits.openings],
         "splits": {"fingerprint": splits.fingerprint, **splits.request},
         "provenance": collect_provenance(command),
@@ -119,7 +122,8 @@ def _draw_sweep(folder: Path, evaluation: dict[str, Any], pair: tuple[str, str] 
     return []
 
 
-def _draw_run(folder: Path) -> list[Picture]:
+def draw_run(folder: Path) -> list[Picture]:
+    """The pictures of one run, or of a sweep's best, from what its folder holds."""
     history, network = load_history(folder), load_network(folder)
     pictures: list[Picture | None] = []
     if any(row.train_loss is not None or row.val_loss is not None for row in history):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy.typing as npt
 
 from monolayer.figures import (
     Chart,
-    Curve,
     Curves,
     ProbabilityHistogram,
     Templates,
@@ -64,23 +62,12 @@ def save_pictures(pictures: Iterable[Picture], folder: Path) -> dict[str, str]:
 
 def draw_curves(history: Sequence[EpochRow], quantity: str, name: str, title: str = "") -> Picture:
     """Loss, cost or accuracy against epoch, of the rows that were followed; steps of the learning rate are marked."""
-    train, val = (_follow(history, f"{part}_{quantity}") for part in ("train", "val"))
-    if not train.keys() <= val.keys():  # the training rows were evaluated at other epochs, and are what matters more
-        val = {}
-    parts = {part: values for part, values in (("train", train), ("val", val)) if values}
-    columns = {part: np.array(list(values.values())) for part, values in parts.items()}
-    epochs, is_partial = val or train, 0 < len(train) < len(val)
-    train_epoch = np.array(list(train)) if is_partial else None
-    curve = Curve(np.array(list(epochs)), columns.get("train"), columns.get("val"), train_epoch=train_epoch)
-    chart = Curves((curve,), quantity=quantity, marks=_find_steps(history), percent=quantity == "accuracy")
+    chart = Curves.of(history, quantity)
+    (curve,) = chart.curves
+    columns = {part: values for part, values in (("train", curve.train), ("val", curve.val)) if values is not None}
     ways = "; ".join(_describe_way(part, values, quantity) for part, values in columns.items())
     caption = f"{_prefix(title)}{quantity} after each epoch: {ways}."
     return Picture(f"{name}-{quantity}", chart, _capitalise(caption), f"Curves of {quantity} against epoch. {caption}")
-
-
-def _follow(history: Sequence[EpochRow], column: str) -> dict[int, float]:
-    """The column's values by epoch, where there are any."""
-    return {row.epoch: value for row in history if (value := getattr(row, column)) is not None}
 
 
 def _describe_way(part: str, values: Array, quantity: str) -> str:
@@ -96,7 +83,7 @@ def draw_templates(network: OneLayer, name: str, title: str = "") -> Picture | N
     """The rows of W as pictures, or nothing where rows are not images of 1 or 3 channels."""
     if network.image_shape is None or network.image_shape[0] not in (1, 3):
         return None
-    chart = Templates(network.weights, network.class_names, network.image_shape)
+    chart = Templates.of(network)
     caption = (
         f"{_prefix(title)}templates: each class's weights as a picture, scaled to its own minimum and maximum; "
         "an image scores high where it resembles one."
@@ -123,13 +110,6 @@ def draw_probabilities(
     )
     chart = ProbabilityHistogram(probability, correct, n_max=n_max)
     return Picture(f"{name}-probability", chart, _capitalise(caption), f"Two overlaid histograms. {caption}")
-
-
-def _find_steps(history: Sequence[EpochRow]) -> tuple[float, ...]:
-    """Ends of epochs after which the rate drops, if it does so a few times only (a step schedule)."""
-    pairs = pairwise(history)
-    steps = tuple(float(row.epoch) for row, following in pairs if following.learning_rate < row.learning_rate)
-    return steps if len(steps) <= len(history) / 4 else ()
 
 
 def _prefix(title: str) -> str:

@@ -53,6 +53,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         init_std: standard deviation of the weights at the start.
         seed: of the weights and of the order of the batches.
         dtype: ``float32`` or ``float64``, of weights and arithmetic; ``auto``: float64 for float64 features.
+        shuffle: ``full``, or ``block:ROWS:BLOCKS`` for features larger than memory.
         standardize: whether features are standardised by mean and deviation of the rows of ``fit``, within the
             arithmetic.
         class_weight: None, ``balanced``, or a dictionary label -> weight; multiplied into the sample weights.
@@ -97,6 +98,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         init_std: float = 0.01,
         seed: int = 42,
         dtype: str = "auto",
+        shuffle: str = "full",
         standardize: bool = True,
         class_weight: Any = None,
         early_stopping: bool = False,
@@ -116,6 +118,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         self.init_std = init_std
         self.seed = seed
         self.dtype = dtype
+        self.shuffle = shuffle
         self.standardize = standardize
         self.class_weight = class_weight
         self.early_stopping = early_stopping

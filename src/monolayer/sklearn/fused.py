@@ -17,8 +17,9 @@ from monolayer.engine.fold import Fold
 from monolayer.epochs import BankTraining, TrainOptions
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
-from monolayer.planning import MAX_ROWS
+from monolayer.planning import count_max_members
 from monolayer.recipe import Recipe
+from monolayer.shuffles import FULL
 from monolayer.sklearn import reading
 from monolayer.sklearn.classifier import OneLayerClassifier
 from monolayer.sklearn.problem import Problem, make_fold, make_recipe, weigh
@@ -113,7 +114,8 @@ class Reader:
 def group_members(members: Sequence[Member]) -> list[list[Member]]:
     """Banks: members that share their targets and SHARED_FIELDS, MAX_ROWS rows of weights at the most.
 
-    A bank's members are of one fold where these are enough, else of several.
+    A bank's members are of one fold where these are enough, else of several; of all folds where features come from the
+    disk, which then is read once an epoch.
     """
 
     def share(member: Member) -> tuple[Any, ...]:
@@ -128,8 +130,9 @@ def group_members(members: Sequence[Member]) -> list[list[Member]]:
 def _divide(group: list[Member]) -> list[list[Member]]:
     K = group[0].problem.n_scores
     by_fold = [list(part) for _, part in groupby(group, key=lambda member: id(member.fold))]
-    lots = by_fold if K * max(map(len, by_fold)) >= FEW_ROWS else [group]
-    size = max(1, MAX_ROWS // K)
+    is_enough = K * max(map(len, by_fold)) >= FEW_ROWS and group[0].recipe.shuffle == FULL
+    lots = by_fold if is_enough else [group]
+    size = count_max_members(group[0].recipe, K)
     banks = []
     for lot in lots:
         n_banks = -(-len(lot) // size)

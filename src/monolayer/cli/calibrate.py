@@ -1,0 +1,58 @@
+"""``monolayer calibrate``: a temperature for the probabilities of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monolayer.cli import options as opt
+from monolayer.cli.console import print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from monolayer.report.calibrating import Calibrated
+
+
+def calibrate(
+    folder: Annotated[Path, typer.Argument(help="A folder that train or sweep made.", metavar="RUN")],
+    as_json: opt.AsJson = False,
+) -> None:
+    """Fit a temperature on the run's validation rows and keep it with its network.
+
+    The network then reads probabilities from scores / temperature: above 1 they become less sure. No prediction, no
+    accuracy and no evaluation in the folder changes. It is fitted on the answers to the validation rows that the folder
+    holds, which must not have been trained on; of a sweep they also chose the run, and that is said and kept. No test
+    row is opened.
+
+    Example: monolayer calibrate runs/a
+    """
+    from monolayer.report.calibrating import calibrate_folder
+
+    calibrated = calibrate_folder(folder)
+    if as_json:
+        print_json(calibrated.to_dict())
+    else:
+        _show(calibrated, folder)
+
+
+def _show(calibrated: Calibrated, folder: Path) -> None:
+    fit = calibrated.fit
+    sure = "too sure" if fit.temperature > 1 else "not sure enough"
+    print_line(
+        f"Temperature {fit.temperature:.4g}, fitted on {fit.n:,} validation rows: on them the network was {sure}; its "
+        f"loss goes from {fit.loss_before:.4f} to {fit.loss_after:.4f}."
+    )
+    if calibrated.caveat:
+        print_line(calibrated.caveat)
+    if calibrated.test and (before := calibrated.test[0]) and (after := calibrated.test[1]):
+        names = {"expected_error": "expected calibration error", "log_loss": "log loss"}
+        rows = [
+            [names[name], *(f"{m['estimate']:.4f} [{m['interval'][0]:.4f}, {m['interval'][1]:.4f}]" for m in pair)]
+            for name in names
+            if all(pair := (before[name], after[name]))
+        ]
+        print_table(f"On {before['n']:,} test rows, which had no part in it", ["measure", "before", "after"], rows)
+    else:
+        print_line("The test rows are sealed, so what it does on rows that had no part in it is not known.")
+    print_line(f"The network in {folder} keeps it; its card says so: {folder / 'model-card.md'}")

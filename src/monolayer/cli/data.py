@@ -1,0 +1,80 @@
+"""``monolayer data describe``: what was understood of a dataset, before anything is trained."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from monolayer.cli import options as opt
+from monolayer.cli.console import open_console, print_json, print_line, print_table
+from monolayer.cli.show import show_findings
+
+if TYPE_CHECKING:
+    from monolayer.describing import Description
+
+data = typer.Typer(help="Look at a dataset before training.", no_args_is_help=True, rich_markup_mode=None)
+# Classes that a table lists; --json has all.
+MOST_CLASSES = 40
+
+
+@data.callback()
+def _group() -> None:
+    """Look at a dataset before training."""
+
+
+@data.command()
+def describe(
+    context: typer.Context,
+    dataset: opt.DatasetName,
+    label: opt.Label = None,
+    features: opt.Features = None,
+    split_by: opt.SplitBy = None,
+    group_by: opt.GroupBy = None,
+    resize: opt.Resize = None,
+    channels: opt.Channels = None,
+    out: opt.Out = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Say what was understood: rows, classes, shape, values, hash, a contact sheet, and what looks wrong.
+
+    Example: monolayer data describe photos/ --resize 32x32 --out looked
+
+    Example: monolayer data describe table.csv --label species
+    """
+    from monolayer.describing import describe_data
+    from monolayer.folder import open_new_folder
+    from monolayer.report.of_data import save_description
+
+    reading = opt.read_reading(context)
+    with ExitStack() as stack:
+        console = stack.enter_context(open_console())
+        folder = stack.enter_context(open_new_folder(out)) if out else None
+        found = describe_data(dataset, progress=console, **reading)
+        if folder:
+            save_description(found, folder)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _show(found, out)
+
+
+def _show(found: Description, out: Path | None) -> None:
+    from monolayer.report.of_data import CONTACT_SHEET, list_counts, list_facts
+
+    print_table(found.dataset.name, ["", ""], [list(fact) for fact in list_facts(found)])
+    columns, lines = list_counts(found, MOST_CLASSES)
+    more = "" if len(lines) == found.dataset.n_classes else f" (the first {MOST_CLASSES})"
+    print_table(f"Rows a class{more}", columns, lines)
+    show_findings(found.findings)
+    has_images = found.dataset.image_shape is not None
+    if out is None:
+        print_line(
+            "With --out DIR there is a page, too." if not has_images else "With --out DIR there is a contact sheet."
+        )
+        return
+    sheet = f"The contact sheet is {out / 'figures' / CONTACT_SHEET}.png"
+    print_line(sheet if has_images else "The rows are no images, so there is no contact sheet.")
+    print_line(f"Everything is in {out}; the page is {out / 'report.html'}")

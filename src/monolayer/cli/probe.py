@@ -1,0 +1,191 @@
+"""``monolayer probe``: feature sets of the same rows, chosen among on validation, tested once."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monolayer.cli import options as opt
+from monolayer.cli.console import open_console, print_json, print_line, print_table
+from monolayer.cli.grid import parse_axes
+from monolayer.cli.show import show_findings
+from monolayer.errors import BadInput
+
+if TYPE_CHECKING:
+    from monolayer.cli.console import Console
+    from monolayer.data.splits import Splits
+    from monolayer.probing import Probe
+    from monolayer.report.document import Table
+
+FeatureSets = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        help="Arrays or tensors of the features, a feature set each, such as layer6,layer12.",
+        show_default="the usual names",
+    ),
+]
+ProbeGrid = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grid",
+        help="An axis, such as learning-rate=0.001,0.01 or l2=log:1e-5:0.1:9; give the option once an axis.",
+        show_default="l2 from 0 to 0.1, and --rates",
+    ),
+]
+Rates = Annotated[
+    str,
+    typer.Option(help="Learning rates, as multiples of the one that each feature set bears, unless --grid has any."),
+]
+ShotsAsked = Annotated[
+    str | None,
+    typer.Option("--shots", help="Few-shot too: training rows a class, such as 1,5,10.", show_default="none"),
+]
+Repeats = Annotated[int, typer.Option(min=1, help="Draws of each number of shots.")]
+DrawSeed = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
+
+
+def probe(
+    context: typer.Context,
+    dataset: Annotated[
+        list[str], typer.Argument(help="The path of the features, or several, one a feature set.", metavar="PATH...")
+    ],
+    features: FeatureSets = None,
+    grid: ProbeGrid = None,
+    rates: Rates = "0.3,1,3,10",
+    shots: ShotsAsked = None,
+    repeats: Repeats = 5,
+    draw_seed: DrawSeed = 0,
+    loss: opt.Loss = "cross-entropy",
+    batch_size: opt.BatchSize = 100,
+    epochs: opt.Epochs = 40,
+    schedule: opt.Schedule = "cosine",
+    flip: opt.Flip = 0.0,
+    init_std: opt.InitStd = 0.0,
+    seed: opt.Seed = 42,
+    dtype: opt.Dtype = "float32",
+    shuffle: opt.Shuffle = "full",
+    train_size: opt.TrainSize = None,
+    val_size: opt.ValSize = None,
+    test_size: opt.TestSize = None,
+    split_seed: opt.SplitSeed = None,
+    licence: opt.Licence = "",
+    mute: opt.Mute = None,
+    data: opt.Data = None,
+    label: opt.Label = None,
+    split_by: opt.SplitBy = None,
+    group_by: opt.GroupBy = None,
+    resize: opt.Resize = None,
+    normalize: opt.Normalize = "none",
+    out: opt.Out = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Probe frozen features: a grid on each feature set, all choices on validation, the test rows opened once.
+
+    The feature sets hold the same rows with the same labels, which are divided the same. A probe cannot be resumed:
+    Ctrl-C stops it, and nothing is written.
+
+    Example: monolayer probe embeddings.safetensors --features layer6,layer12 --shots 1,5,10 --out runs/probe
+
+    Example: monolayer probe cls.npy mean.npy --label labels.npy --grid l2=log:1e-6:1e-1:6 --shuffle block
+    """
+    from monolayer.audit.finding import check_codes
+    from monolayer.diagnosing import diagnose_probe
+    from monolayer.folder import open_new_folder
+    from monolayer.report.of_probe import save_probe
+
+    check_codes(mute or ())
+    with ExitStack() as stack:
+        console = stack.enter_context(open_console())
+        folder = stack.enter_context(open_new_folder(out)) if out else None
+        splits = _load(context, console)
+        found = _probe(context, splits, console)
+        chosen = splits[found.sets[0].name]
+        found = diagnose_probe(found, chosen, muted=mute or ()).keep(licence=licence.strip())
+        if folder:
+            save_probe(found, chosen, folder)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    _show(found)
+    if out:
+        print_line(f"Everything is in {out}; the card is {out / 'protocol.md'}, the page {out / 'report.html'}")
+
+
+def _load(context: typer.Context, console: Console) -> dict[str, Splits]:
+    """The feature sets by their names, each divided the same."""
+    given = context.params
+    split, reading = opt.read_split(context), opt.read_reading(context)
+    reading.pop("features", None)
+    loaded = {}
+    for name, (path, features) in _name_sets(given["dataset"], given["features"]).items():
+        asked = reading if features is None else {**reading, "features": features}
+        loaded[name] = split.split(opt.load_dataset(path, given["data"], console, asked))
+    return loaded
+
+
+def _name_sets(paths: list[str], features: str | None) -> dict[str, tuple[str, str | None]]:
+    """Path and features of each set by its name: that of its features, of its file where there are several, or both.
+
+    Raises:
+        BadInput: if a path or a name of features is given twice, or one is empty.
+    """
+    names = [] if features is None else [name.strip() for name in features.split(",")]
+    if "" in names:
+        raise BadInput(f"--features {features!r} has an empty name; accepted are names such as layer6,layer12.")
+    for given in (paths, names):
+        twice = [name for name in given if given.count(name) > 1]
+        if twice:
+            raise BadInput(f"{twice[0]} is given twice; name each feature set once.")
+    stems = [Path(path).stem for path in paths]
+    short = stems if len(set(stems)) == len(stems) else paths
+    named: dict[str, tuple[str, str | None]] = {}
+    for path, stem in zip(paths, short, strict=True):
+        for name in names or [""]:
+            parts = [stem] * (len(paths) > 1) + [name or stem] * (len(names) > 1 or len(paths) == 1)
+            named["/".join(parts)] = (path, name or None)
+    return named
+
+
+def _probe(context: typer.Context, splits: dict[str, Splits], console: Console) -> Probe:
+    from monolayer.probing import ProbeOptions, probe
+
+    given = context.params
+    axes = parse_axes(given["grid"] or [])
+    source = context.get_parameter_source("rates")
+    if "learning_rate" in axes and source is not None and source.name == "COMMANDLINE":
+        raise BadInput("--rates are for a probe without learning rates, and --grid learning-rate gives them; give one.")
+    options = ProbeOptions(tuple(_read_numbers("rates", given["rates"], float)), given["draw_seed"], console)
+    shots = [] if given["shots"] is None else _read_numbers("shots", given["shots"], int)
+    base = opt.read_recipe(context)
+    found = probe(splits, base, shots=shots, repeats=given["repeats"], options=options, **axes)
+    console.close()
+    return found
+
+
+def _read_numbers(name: str, text: str, kind: type[int] | type[float]) -> list[Any]:
+    try:
+        return [kind(word) for word in text.split(",")]
+    except ValueError:
+        wanted = "whole numbers such as 1,5,10" if kind is int else "numbers such as 0.3,1,3"
+        raise BadInput(f"--{name} is {text!r}; accepted are {wanted}.") from None
+
+
+def _show(found: Probe) -> None:
+    from monolayer.report.protocol import describe_probe, make_few_shot_table, make_sets_table
+
+    facts = found.to_dict()
+    title = f"{len(found.sets)} feature set{'s'[: len(found.sets) != 1]}, {found.seconds:.1f} s"
+    _print(title, make_sets_table(facts))
+    if found.few_shot:
+        _print(f"Few shots of {found.sets[0].name}", make_few_shot_table(facts))
+    for sentence in describe_probe(facts):
+        print_line(sentence.replace("**", ""))
+    show_findings(found.winner.findings)
+
+
+def _print(title: str, table: Table) -> None:
+    print_table(title, table.columns, [[str(cell) for cell in row] for row in table.rows])

@@ -1,0 +1,1 @@
+"""Data of one's own: one file a kind of source, each a line in ``READERS`` (see ``reading.py``)."""

@@ -1,0 +1,101 @@
+"""A folder of images, a folder a class; or such folders below train, val and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from monolayer.data.images import SUFFIXES
+from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
+from monolayer.data.readers.options import DataOptions
+from monolayer.data.readers.raw import PARTS, Raw, Watch, find_part
+from monolayer.errors import BadData
+
+
+@dataclass(frozen=True)
+class _File:
+    """An image file and its class."""
+
+    picture: Picture
+    label: str
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether a folder holds folders that hold images."""
+    return any(find_class_images(folder) for folder in list_folders(path)) or any(
+        find_class_images(inner)
+        for folder in list_folders(path)
+        if find_part(folder.name)
+        for inner in list_folders(folder)
+    )
+
+
+def list_folders(path: Path) -> list[Path]:
+    """Folders in a folder, sorted; hidden ones are left out."""
+    return sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+
+
+def find_class_images(folder: Path) -> list[Path]:
+    """Image files of a class, sorted; hidden ones are left out."""
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+    )
+
+
+def read_image_folder(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
+    """Images as uint8 rows, classes by the names of their folders, in their order.
+
+    Raises:
+        BadData: if a folder is empty, an image cannot be read, or images are of several sizes.
+    """
+    files = _list_parts(path)
+    names = tuple(sorted({file.label for part in files.values() for file in part}))
+    if len(names) < 2:
+        raise BadData(f"{path}: holds {len(names)} class; accepted are 2 folders of images or more, one a class.")
+    sizes, readable = Sizes(options), {}
+    for part, found in files.items():
+        read = sizes.add((file.picture for file in found), watch)
+        readable[part] = [file for file, is_readable in zip(found, read, strict=True) if is_readable]
+    shape, tally = sizes.agree(str(path)), Tally(watch.progress, sizes.n)
+    found_rows = {}
+    for part, kept in readable.items():
+        decoder = Decoder(len(kept), shape, options, watch)
+        read = decoder.add((file.picture for file in kept), tally)
+        labels = [names.index(file.label) for file, is_read in zip(kept, read, strict=True) if is_read]
+        if labels:
+            found_rows[part] = Raw(decoder.rows, np.array(labels), class_names=names, image_shape=shape)
+    return found_rows
+
+
+def _list_parts(path: Path) -> dict[str, list[_File]]:
+    """Files by part: of folders called train, val and test, else all are training files."""
+    folders: dict[str, Path] = {}
+    for folder in list_folders(path):
+        if part := find_part(folder.name):
+            if part in folders:
+                both = f"{folders[part].name} and {folder.name}"
+                raise BadData(f"{path}: has folders {both}; accepted is one of {part} rows.")
+            folders[part] = folder
+    # A folder called train that holds images itself is a class like any other.
+    is_divided = "train" in folders and not find_class_images(folders["train"])
+    roots = {part: folders[part] for part in PARTS if part in folders} if is_divided else {"train": path}
+    return {part: _list_files(root) for part, root in roots.items()}
+
+
+def _list_files(root: Path) -> list[_File]:
+    """The files below a folder of class folders."""
+    found = [
+        _File(Picture(str(file), file), folder.name)
+        for folder in list_folders(root)
+        for file in find_class_images(folder)
+    ]
+    if not found:
+        raise BadData(f"{root}: holds no folders of images; accepted is a folder a class with {', '.join(SUFFIXES)}.")
+    empty = [folder for folder in list_folders(root) if not find_class_images(folder)]
+    if empty:
+        raise BadData(f"{empty[0]}: holds no images; accepted are files ending in {', '.join(SUFFIXES)}.")
+    return found

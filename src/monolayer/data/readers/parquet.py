@@ -1,0 +1,266 @@
+"""Parquet as Hugging Face publishes it: a file, or a folder of shards named train-*, validation-* and test-*.
+
+A column of images (their bytes, in a struct or not), a column of lists (embeddings), or plain columns of numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
+from monolayer.data.readers.options import DataOptions
+from monolayer.data.readers.raw import Raw, Watch, find_part
+from monolayer.data.readers.table import choose_label
+from monolayer.data.sources.formats.parquet import is_available
+from monolayer.errors import BadData
+
+Array = npt.NDArray[Any]
+ROWS_AT_ONCE = 1000
+# Pandas keeps its index so; it is no feature.
+INDEX = re.compile(r"__index_level_\d+__")
+
+
+@dataclass
+class _Shards:
+    """The files of one part.
+
+    Args:
+        files: in order.
+        options: how to read them.
+        watch: who is told what.
+        label: the column of labels.
+        columns: those of the features.
+        class_names: where the schema has them.
+    """
+
+    files: Sequence[Path]
+    options: DataOptions
+    watch: Watch
+    label: str = ""
+    columns: list[str] = field(default_factory=list)
+    class_names: tuple[str, ...] | None = None
+
+    @property
+    def beside(self) -> list[str]:
+        """Columns that are no features."""
+        named = (self.label, self.options.split_by, self.options.group_by)
+        return [name for name in dict.fromkeys(named) if name]
+
+    def iterate(self, columns: list[str]) -> Iterator[tuple[Any, str, int]]:
+        """(batch, file, its first row) of these columns, file after file."""
+        from pyarrow import parquet
+
+        for file in self.files:
+            with parquet.ParquetFile(file) as opened:
+                first = 0
+                for batch in opened.iter_batches(ROWS_AT_ONCE, columns=columns):
+                    yield batch, str(file), first
+                    first += len(batch)
+
+
+def read_parquet(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
+    """Rows by part, of a file or of the shards in a folder.
+
+    Raises:
+        BadData: if pyarrow is missing, a column is, or an image cannot be read.
+    """
+    if not is_available():
+        raise BadData(f"{path}: reading Parquet needs pyarrow: pip install 'monolayer[parquet]'.")
+    from pyarrow import ArrowException
+
+    files = {"train": [path]} if path.is_file() else _sort_shards(path)
+    try:
+        parts = {part: _open(shards, options, watch) for part, shards in files.items()}
+        if _is_image(next(iter(parts.values()))):
+            return _read_images(parts, path)
+        return {part: _read_numbers(shards) for part, shards in parts.items()}
+    except (ArrowException, OSError) as error:
+        raise BadData(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0].rstrip('.')}).") from None
+
+
+def _sort_shards(folder: Path) -> dict[str, list[Path]]:
+    """Files by the part that their name begins with; files of no part are training rows."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.glob("*.parquet")):
+        part = find_part(re.split(r"[-_.]", file.stem)[0]) or "train"
+        found.setdefault(part, []).append(file)
+    return found
+
+
+def _open(files: Sequence[Path], options: DataOptions, watch: Watch) -> _Shards:
+    """Look at the schemas: which columns are what, the same in every file."""
+    from pyarrow import parquet
+
+    shards = _Shards(files, options, watch)
+    for file in files:
+        with parquet.ParquetFile(file) as opened:
+            schema = opened.schema_arrow
+        shards.label = choose_label(schema.names, options, file)
+        columns = _choose_features(schema, shards, file)
+        if shards.columns and columns != shards.columns:
+            raise BadData(f"{file}: its columns are not those of {files[0]}; accepted are files of one kind.")
+        shards.columns = columns
+        shards.class_names = _find_class_names(schema, shards.label) or shards.class_names
+    return shards
+
+
+def _choose_features(schema: Any, shards: _Shards, file: Path) -> list[str]:
+    from pyarrow import types
+
+    if (asked := shards.options.features) is not None:
+        if asked not in schema.names:
+            raise BadData(f"{file}: has no column {asked!r}; it has {', '.join(schema.names)}.")
+        return [asked]
+    left = [one for one in schema if one.name not in shards.beside and not INDEX.fullmatch(one.name)]
+    for is_kind in (_holds_images, _is_list):
+        found = [one.name for one in left if is_kind(one.type)]
+        if len(found) > 1:
+            raise BadData(f"{file}: columns {', '.join(found)} may each be the features; name one (--features).")
+        if found:
+            return found
+    numbers = [
+        f.name for f in left if types.is_integer(f.type) or types.is_floating(f.type) or types.is_boolean(f.type)
+    ]
+    if not numbers:
+        raise BadData(f"{file}: has no column of images, lists or numbers; it has {', '.join(schema.names)}.")
+    if ignored := [f.name for f in left if f.name not in numbers]:
+        shards.watch.progress.say(f"{file}: no numbers, and left out: {', '.join(ignored)}")
+    return numbers
+
+
+def _holds_images(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return bool(kind.get_field_index("bytes") >= 0)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def _is_list(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _is_image(shards: _Shards) -> bool:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(shards.files[0]) as opened:
+        return _holds_images(opened.schema_arrow.field(shards.columns[0]).type)
+
+
+def _read_images(parts: dict[str, _Shards], path: Path) -> dict[str, Raw]:
+    """Images of all parts, of one size; the column is read twice, for the headers first, and never held as a whole."""
+    one = next(iter(parts.values()))
+    options, watch = one.options, one.watch
+    sizes = Sizes(options)
+    n_rows = {part: len(sizes.add(_iterate_pictures(shards), watch)) for part, shards in parts.items()}
+    shape, tally, found = sizes.agree(str(path)), Tally(watch.progress, sum(n_rows.values())), {}
+    for part, shards in parts.items():
+        decoder = Decoder(n_rows[part], shape, options, watch)
+        kept = decoder.add(_iterate_pictures(shards), tally)
+        found[part] = replace(_make_raw(decoder.rows, shards, np.flatnonzero(kept)), image_shape=shape)
+    return found
+
+
+def _iterate_pictures(shards: _Shards) -> Iterator[Picture]:
+    for batch, file, first in shards.iterate(shards.columns):
+        for i, value in enumerate(batch.column(0).to_pylist()):
+            content = value.get("bytes") if isinstance(value, dict) else value
+            yield Picture(f"{file}: row {first + i}", content if isinstance(content, bytes) else b"")
+
+
+def _read_numbers(shards: _Shards) -> Raw:
+    """Columns of numbers, or one of lists, as rows; only the array is held."""
+    from pyarrow import parquet
+
+    n = sum(parquet.read_metadata(file).num_rows for file in shards.files)
+    X, start = None, 0
+    for batch, file, _ in shards.iterate(shards.columns):
+        block = _convert(batch, shards.columns, file)
+        if X is None:
+            X = np.empty((n, *block.shape[1:]), block.dtype)
+        if block.shape[1:] != X.shape[1:]:
+            raise BadData(f"{file}: column {shards.columns[0]!r} has lists of several lengths; accepted is one.")
+        X[start : start + len(block)] = block
+        start += len(block)
+        shards.watch.progress.advance("reading Parquet", start, n, "rows")
+    if X is None:
+        raise BadData(f"{shards.files[0]}: holds no rows.")
+    return _make_raw(X, shards)
+
+
+def _convert(batch: Any, names: list[str], file: str) -> Array:
+    """A batch's features, (m, D) or (m, height, width): uint8 and float16 as they are, other numbers as float32."""
+    for name in names:
+        if batch.column(name).null_count:
+            raise BadData(f"{file}: column {name!r} has holes; accepted are columns without missing values.")
+    if _is_list(batch.column(0).type):
+        return _flatten_lists(batch.column(0), names[0], file)
+    columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
+    if any(column.dtype.kind not in "biuf" for column in columns):
+        raise BadData(f"{file}: column {names[0]!r} holds {batch.column(0).type}; accepted are numbers.")
+    return np.stack([column.astype(np.float32) for column in columns], axis=1)
+
+
+def _flatten_lists(column: Any, name: str, file: str) -> Array:
+    """Lists of one length, or lists of such lists, as an array of their numbers."""
+    shape = [len(column)]
+    while _is_list(column.type):
+        inside = column.flatten()
+        length = len(inside) // max(1, len(column))
+        lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+        if column.null_count or not length or (lengths != length).any():
+            raise BadData(f"{file}: column {name!r} has lists of several lengths; accepted is one.")
+        shape.append(length)
+        column = inside
+    numbers = column.to_numpy(zero_copy_only=False)
+    if column.null_count or numbers.dtype.kind not in "biuf":
+        what = "holes" if column.null_count else f"lists of {column.type}"
+        raise BadData(f"{file}: column {name!r} has {what}; accepted are lists of numbers.")
+    block: Array = numbers if numbers.dtype in (np.uint8, np.float16) else numbers.astype(np.float32)
+    return block.reshape(shape)
+
+
+def _make_raw(X: Array, shards: _Shards, kept: Array | None = None) -> Raw:
+    """The features with what stands beside them, of the rows that were kept."""
+    columns: dict[str, list[Array]] = {name: [] for name in shards.beside}
+    for batch, file, _ in shards.iterate(shards.beside):
+        for name, found in columns.items():
+            found.append(_take_column(batch, name, file))
+    values = {name: np.concatenate(found) for name, found in columns.items()}
+    if kept is not None:
+        values = {name: column[kept] for name, column in values.items()}
+    parts, groups = values.get(shards.options.split_by or ""), values.get(shards.options.group_by or "")
+    return Raw(X, values[shards.label], class_names=shards.class_names, parts=parts, groups=groups)
+
+
+def _take_column(batch: Any, name: str, file: str) -> Array:
+    column = batch.column(name)
+    if column.null_count:
+        raise BadData(f"{file}: column {name!r} has holes; accepted is a value in every row.")
+    try:
+        values = np.asarray(column.to_pylist())
+    except ValueError:  # lists of several lengths
+        values = np.asarray(None)
+    if values.dtype.kind not in "biufUS" or values.ndim != 1:
+        raise BadData(f"{file}: column {name!r} holds {column.type}; accepted are whole numbers and texts.")
+    return values
+
+
+def _find_class_names(schema: Any, label: str) -> tuple[str, ...] | None:
+    """The names in Hugging Face's metadata of the schema."""
+    try:
+        content = json.loads((schema.metadata or {})[b"huggingface"])
+        names = content["info"]["features"][label]["names"]
+    except (KeyError, ValueError, TypeError):
+        return None
+    return tuple(map(str, names))

@@ -1,0 +1,137 @@
+"""What few rows give: test accuracy against the rows a class, every draw a point, with mean and spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import NullLocator, PercentFormatter
+
+from monolayer.errors import BadInput
+from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from monolayer.probing import Probe
+
+LEAST_RATIO = 1.25  # between two numbers on the axis that both have a label
+MARGIN = 1.25  # of the axis beyond its ends, as a factor
+
+
+@dataclass(frozen=True, eq=False)
+class FewShotCurve(Chart):
+    """Accuracy of few-shot probes against the number of shots, beside that of all rows.
+
+    Args:
+        shots: (m,), rows a class, above 0.
+        accuracies: (m, r), fractions, one a repeat.
+        all_rows: accuracy with all training rows, or None.
+        interval: of that, low and high.
+        n_all: how many rows these are.
+
+    Raises:
+        BadInput: if there is no number of shots, one is not above 0, or the accuracies are not (m, r).
+    """
+
+    shots: Array
+    accuracies: Array
+    all_rows: float | None = None
+    interval: tuple[float, float] | None = None
+    n_all: int | None = None
+
+    def __post_init__(self) -> None:
+        shots = convert_to_column(self.shots, "shots")
+        object.__setattr__(self, "shots", shots)
+        object.__setattr__(self, "accuracies", np.asarray(self.accuracies, dtype=np.float64))
+        if not len(shots) or not (shots > 0).all():
+            raise BadInput("A few-shot curve needs one number of shots or more, each above 0.")
+        if self.accuracies.ndim != 2 or len(self.accuracies) != len(shots) or not self.accuracies.size:
+            raise BadInput(f"accuracies must have shape ({len(shots)}, repeats), not {self.accuracies.shape}.")
+
+    @classmethod
+    def of(cls, probe: Probe) -> FewShotCurve:
+        """The few-shot probes of a probe.
+
+        Raises:
+            BadInput: if it had none.
+        """
+        return make_few_shot_curve(probe.to_dict())
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        return WIDTH, 3.4
+
+    @property
+    def spread(self) -> Array:
+        """Standard deviation over the repeats (ddof 1), (m,); 0 of a single one."""
+        if self.accuracies.shape[1] == 1:
+            return np.zeros(len(self.shots))
+        return np.asarray(self.accuracies.std(axis=1, ddof=1))
+
+    def frame(self) -> Frame:
+        """Columns shots, mean, sd, n and one a repeat: a row for each number of shots."""
+        n_repeats = self.accuracies.shape[1]
+        return {
+            "shots": [int(n) for n in self.shots],
+            "mean": self.accuracies.mean(axis=1).tolist(),
+            "sd": self.spread.tolist() if n_repeats > 1 else [None] * len(self.shots),
+            "n": [n_repeats] * len(self.shots),
+            **{f"repeat_{i}": self.accuracies[:, i].tolist() for i in range(n_repeats)},
+        }
+
+    def draw(self, figure: Canvas) -> None:
+        """Draw on an empty figure or subfigure."""
+        ax = figure.subplots()
+        self._draw_all_rows(ax)
+        n_repeats = self.accuracies.shape[1]
+        if n_repeats > 1:
+            each = np.repeat(self.shots, n_repeats)
+            ax.plot(each, self.accuracies.ravel(), "o", ms=4, color=TRAIN, alpha=0.55, ls="", label="each draw")
+        label = "mean ± standard deviation" if n_repeats > 1 else "few rows"
+        style: dict[str, Any] = {"color": VAL, "lw": 1.6, "capsize": 4, "label": label}
+        ax.errorbar(self.shots, self.accuracies.mean(axis=1), self.spread if n_repeats > 1 else None, fmt="o-", **style)
+        self._draw_axis(ax)
+        figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, handlelength=1.6)
+
+    def _draw_all_rows(self, ax: Axes) -> None:
+        if self.all_rows is None:
+            return
+        rows = "all rows" if self.n_all is None else f"all {self.n_all:,} rows"
+        ax.axhline(self.all_rows, color=get_ink(), lw=1.2, ls="--", label=f"{rows}, 95 % interval")
+        if self.interval:
+            ax.axhspan(*self.interval, color=get_ink(), alpha=0.12, lw=0)
+
+    def _draw_axis(self, ax: Axes) -> None:
+        ticks: list[float] = []
+        for n in self.shots.tolist():
+            if not ticks or n >= LEAST_RATIO * ticks[-1]:
+                ticks.append(n)
+        ax.set_xscale("log")
+        ax.set_xlim(self.shots.min() / MARGIN, self.shots.max() * MARGIN)
+        ax.set_xticks(ticks, [f"{n:,.0f}" for n in ticks])
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.set(xlabel="training rows a class", ylabel="test accuracy")
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+        ax.grid(axis="y")
+
+
+def make_few_shot_curve(found: dict[str, Any]) -> FewShotCurve:
+    """The curve of a probe as :meth:`monolayer.Probe.to_dict` has it.
+
+    Raises:
+        BadInput: if it had no few-shot part.
+    """
+    if not found["few_shot"]:
+        raise BadInput("This probe had no shots, so there is no few-shot curve; probe with shots=(1, 5, 10).")
+    winner = found["winner"]
+    return FewShotCurve(
+        np.array([few["shots"] for few in found["few_shot"]]),
+        np.array([[repeat["test"]["accuracy"] for repeat in few["repeats"]] for few in found["few_shot"]]),
+        winner["test"]["accuracy"],
+        tuple(winner["test"]["accuracy_interval"]),
+        winner["train"]["n"],
+    )

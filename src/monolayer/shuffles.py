@@ -1,0 +1,83 @@
+"""Shuffles: the order in which an epoch meets the rows, written as ``full`` or ``block:ROWS:BLOCKS``.
+
+``full`` is one permutation of all rows. It asks for rows anywhere in the file at every step, which is no matter while
+the features are in memory, and hopeless when they are not.
+
+``block:ROWS:BLOCKS`` is for those: the rows are cut into blocks of ROWS that lie side by side; an epoch takes the
+blocks in a new random order, BLOCKS of them at a time into memory, and meets the rows of these in a new random order.
+The file is read once an epoch, in pieces of ROWS rows. What differs from a full shuffle: the rows of one buffer come
+from BLOCKS places of the file, not from everywhere. In a file in no order that is no difference; in one sorted by class
+it is one as soon as a buffer has few classes, so ROWS should be small and BLOCKS many; docs/howto/embeddings.md has
+measurements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.errors import BadInput
+
+Array = npt.NDArray[Any]
+FULL = "full"
+USAGE = f"{FULL}, block or block:ROWS:BLOCKS (such as block:64:1024)"
+# 64 rows of 1,024 float16 features are 128 KiB, as much as the system reads ahead; 1,024 such blocks are 128 MiB.
+DEFAULT_BLOCK = (64, 1024)
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """How rows are shuffled; ``str`` gives it back as it is written.
+
+    Args:
+        rows: in a block; 0 for a full shuffle.
+        blocks: in memory at a time.
+    """
+
+    rows: int = 0
+    blocks: int = 0
+
+    def __str__(self) -> str:
+        return f"block:{self.rows}:{self.blocks}" if self.rows else FULL
+
+    @property
+    def buffer(self) -> int | None:
+        """Rows in memory at a time; None for all."""
+        return self.rows * self.blocks or None
+
+    def draw(self, rng: np.random.Generator, n: int) -> Array:
+        """The order of an epoch of n rows, (n,) int64 positions."""
+        if not self.buffer:
+            return rng.permutation(n)
+        starts = rng.permutation(-(-n // self.rows)) * self.rows
+        # The file's last block may be short: it is met last, so that where buffers end depends on n alone.
+        last = int(starts.argmax())
+        starts[[last, -1]] = starts[[-1, last]]
+        parts = []
+        for i in range(0, len(starts), self.blocks):
+            rows = (starts[i : i + self.blocks, None] + np.arange(self.rows)).ravel()
+            parts.append(rng.permutation(rows[rows < n]))
+        return np.concatenate(parts)
+
+    def cut(self, n: int) -> list[slice]:
+        """The parts of such an order that are in memory at a time."""
+        size = self.buffer or n
+        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def parse_shuffle(text: str) -> Shuffle:
+    """The shuffle written as ``text``.
+
+    Raises:
+        BadInput: if it is none.
+    """
+    name, *words = text.strip().split(":")
+    if name == FULL and not words:
+        return Shuffle()
+    numbers = DEFAULT_BLOCK if not words else tuple(int(word) if word.isdecimal() else 0 for word in words)
+    if name != "block" or len(numbers) != len(DEFAULT_BLOCK) or min(numbers) < 1:
+        raise BadInput(f"Unknown shuffle {text!r}; accepted are {USAGE}.")
+    return Shuffle(*numbers)

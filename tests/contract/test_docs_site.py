@@ -1,0 +1,95 @@
+"""The site builds without a warning, holds what it promises, and asks for nothing from elsewhere."""
+
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from html import unescape
+
+import pytest
+import typer
+from sphinx.util.inventory import InventoryFile
+
+import monolayer
+from monolayer.audit.finding import CODES
+from monolayer.cli.main import app
+from tests.contract.pages import DOCS, PAGES
+
+WIDEST = 86  # characters that a page of furo has room for
+COMMANDS = typer.main.get_command(app).commands
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    flags = ["-W", "--keep-going", "-n", "-q", "-d", str(folder / "doctrees")]
+    words = [sys.executable, "-m", "sphinx", *flags, str(DOCS), str(folder / "html")]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / "html"
+
+
+@pytest.fixture(scope="module")
+def inventory(site):
+    """Names that the site's reference explains, by kind."""
+    found = InventoryFile.loads((site / "objects.inv").read_bytes(), uri="").data
+    return {name for kind, names in found.items() if kind.startswith("py:") for name in names}
+
+
+def read(path):
+    """A page's text, as one reads it."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", path.read_text())))
+
+
+def test_every_page_is_built(site):
+    for page in PAGES:
+        assert (site / page.relative_to(DOCS)).with_suffix(".html").exists()
+
+
+def test_every_public_name_is_in_the_reference(inventory):
+    found = pkgutil.walk_packages(monolayer.__path__, "monolayer.")
+    rooms = [importlib.import_module(room.name) for room in found if room.ispkg]
+    names = {f"{room.__name__}.{name}" for room in (monolayer, *rooms) for name in getattr(room, "__all__", ())}
+    assert {"monolayer.train", "monolayer.figures.Curves"} <= names
+    assert names <= inventory, names - inventory
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_with_its_options(site, name):
+    html = (site / "reference" / "commands.html").read_text()
+    section = re.search(rf'<section id="monolayer-{name}">(.*?)</section>', html, re.DOTALL)[1]
+    for parameter in COMMANDS[name].params:
+        words = parameter.opts if parameter.param_type_name == "option" else []
+        assert all(f">{word}<" in section for word in words), words
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_finding_has_its_page(site, code):
+    assert f"{code}: {CODES[code]}" in read(site / "findings" / f"{code}.html")
+    assert f'href="{code}.html"' in (site / "findings" / "README.html").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_code_fits_its_column(page):
+    """Outputs may be folded on a page: they are compared without regard to it."""
+    blocks = re.findall(r"^```\w+\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    assert [line for block in blocks for line in block.splitlines() if len(line) > WIDEST] == []
+
+
+def test_nothing_comes_from_elsewhere(site):
+    """No script, style, font or picture from another host: the site reads the same without a network."""
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        assert not re.findall(r'<(?:script|img|iframe|source)\b[^>]*\ssrc="(?:https?:)?//[^"]*"', text), page
+        links = re.findall(r"<link\b[^>]*>", text)
+        assert not [link for link in links if re.search(r'href="(?:https?:)?//', link)], page
+    for style in site.rglob("*.css"):
+        assert not re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", style.read_text()), style
+
+
+def test_formulas_are_mathml(site):
+    text = (site / "mathematics.html").read_text()
+    assert text.count("<math") > 40
+    assert "$" not in re.sub(r"<(pre|script).*?</\1>", "", text, flags=re.DOTALL)

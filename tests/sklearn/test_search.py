@@ -1,0 +1,180 @@
+"""FusedSearchCV beside GridSearchCV, and each member beside the estimator that is fitted alone."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit, StratifiedKFold
+
+from monolayer.errors import BadInput
+from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, search
+from tests.made import make_dataset
+
+DATA = make_dataset(150, 12, 3)
+X, Y = DATA.X.astype(np.float64), DATA.y
+GRID = {"l2": [0.0, 0.05], "learning_rate": [0.01, 0.1]}
+WHOLE = OneLayerClassifier(epochs=4, batch_size=500)  # one batch holds all rows
+
+
+def train_members(estimator, grid, cv, y=Y, **fit_params):
+    """What each member of a search has learnt, by numbers of candidate and fold."""
+    kept = []
+    original = search.FusedSearchCV._train
+
+    def spy(self, *rest):
+        kept.extend(original(self, *rest))
+        return kept
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search.FusedSearchCV, "_train", spy)
+        FusedSearchCV(estimator, grid, cv=cv, refit=False).fit(X, y, **fit_params)
+    return {one.member.place: one for one in kept}
+
+
+SEARCHES = {
+    "plain": (WHOLE, GRID, {}),
+    "two losses": (WHOLE, {"loss": ["cross_entropy", "multiple_bce"], "learning_rate": [0.1, 0.5]}, {}),
+    "auto": (WHOLE.__class__(epochs=4, batch_size=500), {"l2": [0.0, 1.0], "standardize": [True, False]}, {}),
+    "weights": (WHOLE, {"class_weight": [None, "balanced", {0: 2.0}], "learning_rate": [0.1]}, {}),
+    "schedules": (WHOLE, [{"schedule": ["cosine", "step:1:0.5"]}, {"epochs": [1, 3], "seed": [1, 2]}], {}),
+    "several scores": (WHOLE, GRID, {"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss"}),
+    "train scores": (WHOLE, GRID, {"return_train_score": True}),
+    "no refit": (WHOLE, GRID, {"refit": False}),
+    "own choice": (WHOLE, GRID, {"refit": lambda results: 2}),
+    "groups": (WHOLE, GRID, {"cv": GroupKFold(3)}),
+    "shuffles": (WHOLE, GRID, {"cv": ShuffleSplit(3, test_size=0.3, random_state=0)}),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_where_a_batch_holds_all_rows_it_finds_what_grid_search_finds(name):
+    estimator, grid, options = SEARCHES[name]
+    options = {"cv": 3, **options}
+    fit_params = {"groups": np.arange(150) // 5} if name == "groups" else {}
+    ours = FusedSearchCV(estimator, grid, **options).fit(X, Y, **fit_params)
+    theirs = GridSearchCV(estimator, grid, **options).fit(X, Y, **fit_params)
+    assert ours.cv_results_.keys() == theirs.cv_results_.keys()
+    assert {n for n in vars(theirs) if n.endswith("_")} == {n for n in vars(ours) if n.endswith("_")}
+    for key, values in theirs.cv_results_.items():
+        if "score" in key and "time" not in key:
+            np.testing.assert_allclose(ours.cv_results_[key], values, atol=1e-8, err_msg=key)
+        elif key.startswith("param"):
+            assert list(ours.cv_results_[key]) == list(values)
+    if options.get("refit", True):
+        assert ours.best_params_ == theirs.best_params_
+        assert type(ours.best_estimator_) is OneLayerClassifier
+        np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X))
+    assert (np.asarray(ours.cv_results_["mean_fit_time"]) > 0).all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 16, 64])
+@pytest.mark.parametrize("few_rows", [1, 10_000])
+def test_each_member_is_the_estimator_fitted_with_the_fold_as_its_weights(batch_size, few_rows, monkeypatch):
+    """In a bank of its fold's members alone, and beside those of other folds."""
+    monkeypatch.setattr("monolayer.sklearn.fused.FEW_ROWS", few_rows)
+    estimator = OneLayerClassifier(epochs=2, batch_size=batch_size)
+    grid = {"l2": [0.0, 0.05], "learning_rate": [0.01, "auto"], "seed": [1, 2]}
+    folds = list(StratifiedKFold(3).split(X, Y))
+    weight = np.linspace(0.5, 2, 150)
+    learnt = train_members(estimator, grid, folds, sample_weight=weight)
+    assert len(learnt) == 8 * 3
+    for (_, split), one in learnt.items():
+        mask = np.zeros(150)
+        mask[folds[split][0]] = weight[folds[split][0]]
+        fields = one.member.recipe.to_dict()
+        alone = clone(estimator).set_params(l2=fields["l2"], learning_rate=fields["learning_rate"], seed=fields["seed"])
+        alone.fit(X, Y, sample_weight=mask)
+        np.testing.assert_allclose(one.network.weights, alone.network_.weights, atol=1e-10)
+        np.testing.assert_allclose(one.network.std, alone.network_.std, rtol=1e-9)
+
+
+def test_held_out_rows_have_no_influence_on_a_fold():
+    folds = list(StratifiedKFold(3).split(X, Y))
+    before = train_members(OneLayerClassifier(epochs=2), GRID, folds)
+    held = folds[1][1]
+    X[held] += 500
+    labels = Y.copy()
+    labels[held] = np.roll(labels[held], 1)
+    try:
+        after = train_members(OneLayerClassifier(epochs=2), GRID, folds, labels)
+    finally:
+        X[held] -= 500
+    for place, one in before.items():
+        difference = np.abs(one.network.weights - after[place].network.weights).max()
+        assert (difference < 1e-9) == (place[1] == 1)
+
+
+def test_a_fold_without_a_class_still_counts_it():
+    folds = [(np.flatnonzero(Y != 2), np.flatnonzero(Y == 2)), (np.arange(100), np.arange(100, 150))]
+    found = FusedSearchCV(OneLayerClassifier(epochs=2), GRID, cv=folds).fit(X, Y)
+    assert found.classes_.tolist() == [0, 1, 2]
+    assert (found.cv_results_["split0_test_score"] < 0.2).all()
+
+
+def test_rows_that_a_fold_has_twice_weigh_twice():
+    rng = np.random.default_rng(0)
+    folds = [(rng.integers(0, 150, 150), np.arange(150)) for _ in range(2)]
+    ours = FusedSearchCV(WHOLE, GRID, cv=folds).fit(X, Y)
+    theirs = GridSearchCV(WHOLE, GRID, cv=folds).fit(X, Y)
+    np.testing.assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], atol=1e-8)
+
+
+def test_a_candidate_that_cannot_be_trained_scores_nothing_or_raises():
+    grid = {"l2": [0.0, -1.0]}
+    with (
+        pytest.warns(sklearn.exceptions.FitFailedWarning, match=r"l2 is -1\.0; accepted"),
+        pytest.warns(UserWarning, match="One or more of the test scores are non-finite"),
+    ):
+        found = FusedSearchCV(WHOLE, grid, cv=3).fit(X, Y)
+    assert np.isnan(found.cv_results_["mean_test_score"][1])
+    assert found.best_params_ == {"l2": 0.0}
+    with pytest.raises(BadInput, match=r"l2 is -1\.0; accepted"):
+        FusedSearchCV(WHOLE, grid, cv=3, error_score="raise").fit(X, Y)
+
+
+def test_metadata_is_routed():
+    weight = (np.arange(150) % 4 > 0).astype(float)
+    with sklearn.config_context(enable_metadata_routing=True):
+        estimator = (
+            OneLayerClassifier(epochs=2).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        )
+        found = FusedSearchCV(estimator, GRID, cv=GroupKFold(3))
+        found.fit(X, Y, sample_weight=weight, groups=np.arange(150) // 5)
+    assert found.n_splits_ == 3
+
+
+def test_the_search_can_be_pickled_and_cloned():
+    found = FusedSearchCV(OneLayerClassifier(epochs=2), GRID, cv=3).fit(X, Y)
+    again = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(again.predict(X), found.predict(X))
+    assert clone(found).get_params(deep=False).keys() == found.get_params(deep=False).keys()
+
+
+def test_banks_are_of_one_fold_where_that_is_enough_of_them(monkeypatch):
+    sizes = []
+    original = search.group_members
+
+    def spy(members):
+        banks = original(members)
+        sizes.append([(len(bank), len({member.place[1] for member in bank})) for bank in banks])
+        return banks
+
+    monkeypatch.setattr(search, "group_members", spy)
+    FusedSearchCV(OneLayerClassifier(epochs=1), {"l2": np.linspace(0, 1, 3)}, cv=4, refit=False).fit(X, Y)
+    FusedSearchCV(OneLayerClassifier(epochs=1), {"l2": np.linspace(0, 1, 60)}, cv=4, refit=False).fit(X, Y)
+    assert sizes == [[(12, 4)], [(60, 1)] * 4]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (SGDClassifier(), "estimator is a SGDClassifier; FusedSearchCV accepts a OneLayerClassifier"),
+        (OneLayerClassifier(early_stopping=True), "early_stopping is not accepted in a FusedSearchCV"),
+    ],
+)
+def test_what_it_cannot_search_is_said(estimator, message):
+    with pytest.raises(BadInput, match=message):
+        FusedSearchCV(estimator, GRID, cv=3, error_score="raise").fit(X, Y)

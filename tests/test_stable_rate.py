@@ -1,0 +1,72 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monolayer.data.dataset import Dataset
+from monolayer.data.scaler import Scaler, compute_moments
+from monolayer.data.splits import Rows
+from monolayer.losses import get_loss
+from monolayer.recipe import Recipe
+from monolayer.stable_rate import compute_stable_rate
+
+
+def make_rows(seed, n, D, correlation, scale):
+    rng = np.random.default_rng(seed)
+    common = rng.standard_normal((n, 1))
+    X = scale * (np.sqrt(correlation) * common + np.sqrt(1 - correlation) * rng.standard_normal((n, D)))
+    dataset = Dataset(X, rng.integers(0, 3, n), ("a", "b", "c"))
+    return Rows(dataset, np.arange(n))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    n=st.integers(5, 80),
+    D=st.integers(1, 20),
+    correlation=st.sampled_from([0.0, 0.5, 0.99]),
+    scale=st.sampled_from([0.01, 1.0, 100.0]),
+    standardize=st.booleans(),
+    loss=st.sampled_from(["cross_entropy", "multiple_bce"]),
+    l2=st.sampled_from([0.0, 0.1, 10.0]),
+)
+def test_descent_on_all_rows_at_this_rate_never_raises_the_cost(seed, n, D, correlation, scale, standardize, loss, l2):
+    rows, weight = make_rows(seed, n, D, correlation, scale), np.ones(n)
+    scaler = compute_moments(rows, weight[None])[0].make_scaler()
+    if not standardize:
+        scaler = Scaler(np.zeros(D), np.ones(D))
+    rate = compute_stable_rate(rows, weight, scaler, Recipe(loss, l2=l2, batch_size=100), 3)
+    Z, y = (rows.dataset.X - scaler.mean) / scaler.std, rows.y
+    W, b = 0.1 * np.random.default_rng(1).standard_normal((3, D)), np.zeros(3)
+    costs = []
+    for _ in range(20):
+        scores = Z @ W.T + b  # large where nothing is standardised, so the losses that do not overflow
+        costs.append(get_loss(loss).compute_loss(scores, y).mean() + l2 * (W**2).sum())
+        residual = get_loss(loss).compute_residual(scores, y) / n
+        dW, db = residual.T @ Z + 2 * l2 * W, residual.sum(axis=0)
+        W, b = W - rate * dW, b - rate * db
+    assert all(later <= earlier * (1 + 1e-12) for earlier, later in pairwise(costs))
+
+
+def test_smaller_batches_and_correlated_features_bear_less():
+    scaler = Scaler(np.zeros(10), np.ones(10))
+
+    def rate(correlation, batch_size):
+        rows = make_rows(0, 500, 10, correlation, 1.0)
+        return compute_stable_rate(rows, np.ones(500), scaler, Recipe(batch_size=batch_size), 3)
+
+    assert rate(0.0, 1) < rate(0.0, 100) < rate(0.0, 1000)
+    assert rate(0.9, 100) < rate(0.0, 100) / 3
+
+
+def test_rows_of_no_weight_and_whole_weights_count_as_they_should():
+    rows, times = make_rows(0, 40, 4, 0.5, 1.0), np.arange(40) % 3
+    scaler = Scaler(np.zeros(4), np.ones(4))
+    repeated = Rows(rows.dataset, np.repeat(np.arange(40), times))
+    rates = [
+        compute_stable_rate(rows, times.astype(float), scaler, Recipe(), 3),
+        compute_stable_rate(repeated, np.ones(len(repeated)), scaler, Recipe(), 3),
+    ]
+    assert rates[0] == pytest.approx(rates[1], rel=1e-9)
