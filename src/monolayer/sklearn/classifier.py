@@ -37,8 +37,9 @@ Array = npt.NDArray[Any]
 class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """One layer, scores = W x + b, trained by mini-batch gradient descent with softmax cross-entropy or K sigmoids.
 
-    The parameters are the fields of :class:`monolayer.Recipe`, and some that are scikit-learn's habits. Features in
-    float64, float32, float16 and uint8 stay what they are, memory-mapped or not: they are never copied as a whole.
+    The parameters are the fields of :class:`monolayer.Recipe`, and some that are scikit-learn's habits. C-contiguous
+    arrays of float64, float32, float16 and uint8 stay what they are, memory-mapped or not: they are never copied as a
+    whole.
 
     Args:
         loss: ``cross_entropy``, or ``multiple_bce``: a sigmoid a class (one sigmoid for two classes), which can also
