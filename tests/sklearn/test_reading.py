@@ -44,7 +44,7 @@ def test_other_numbers_become_float64(dtype):
 def test_a_value_that_is_not_finite_is_found_wherever_it_is(value, dtype, row):
     X, y = make_rows(5000, 2, dtype=dtype)
     X[row, 1] = value
-    with pytest.raises(ValueError, match="Input X contains (NaN|infinity)"):
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
         read_rows(OneLayerClassifier(), X, y, reset=True)
 
 
