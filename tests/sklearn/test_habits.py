@@ -23,7 +23,7 @@ from tests.sklearn.made import make_rows
 INSECTS = np.array(["ant", "bee", "cow"])
 
 
-def check_table(frames, table, labels):
+def check_table(table, labels):
     X, _ = make_rows()
     names = list(table.columns)
     classifier = OneLayerClassifier(epochs=5).fit(table, labels, X_val=table, y_val=labels)
@@ -43,15 +43,17 @@ def check_table(frames, table, labels):
 def test_tables_of_pandas_keep_their_names():
     X, y = make_rows()
     table = pd.DataFrame(X, columns=[f"feature {i}" for i in range(6)])
-    check_table(pd, table, pd.Series(INSECTS[y]))
-    check_table(pd, table, pd.Series(INSECTS[y], dtype="category"))
+    check_table(table, pd.Series(INSECTS[y]))
+    check_table(table, pd.Series(INSECTS[y], dtype="category"))
 
 
 def test_tables_of_polars_keep_their_names():
     polars = pytest.importorskip("polars")
     X, y = make_rows()
     table = polars.DataFrame(dict(zip([f"feature {i}" for i in range(6)], X.T, strict=True)))
-    check_table(polars, table, polars.Series(INSECTS[y]))
+    if not hasattr(StandardScaler().fit(table), "feature_names_in_"):
+        pytest.skip("this scikit-learn reads no names off tables of this polars")
+    check_table(table, polars.Series(INSECTS[y]))
 
 
 def test_a_pipelines_tables_pass_through():
