@@ -70,3 +70,59 @@ def test_rows_of_no_weight_and_whole_weights_count_as_they_should():
         compute_stable_rate(repeated, np.ones(len(repeated)), scaler, Recipe(), 3),
     ]
     assert rates[0] == pytest.approx(rates[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "multiple_bce"])
+def test_it_is_one_over_the_curvature_and_what_batches_add(loss):
+    rows, scaler = make_rows(0, 500, 8, 0.5, 1.0), Scaler(np.zeros(8), np.ones(8))
+    Z = np.hstack([rows.dataset.X, np.ones((500, 1))])
+    curvature = {"cross_entropy": 1 / 2, "multiple_bce": 1 / 4 / 3}[loss]
+    largest, length = np.linalg.eigvalsh(Z.T @ Z / 500)[-1], (Z**2).sum(axis=1).mean()
+    rates = {
+        size: compute_stable_rate(rows, np.ones(500), scaler, Recipe(loss, l2=0.1, batch_size=size), 3)
+        for size in (1, 500, 10_000)
+    }
+    assert rates[500] == pytest.approx(1 / (curvature * largest + 0.2), rel=1e-6)
+    assert rates[500] == rates[10_000]  # one batch of all rows has no noise
+    assert rates[1] == pytest.approx(1 / (curvature * (largest + length) + 0.2), rel=1e-6)
+
+
+def test_four_times_as_much_would_go_up():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 1)) @ np.ones((1, 50)) + 0.1 * rng.standard_normal((200, 50))
+    rows = Rows(Dataset(X, (X[:, :1] > 0).astype(np.uint8), ("a",)), np.arange(200))
+    recipe = Recipe("multiple_bce", l2=0.5, batch_size=200)
+    rate = compute_stable_rate(rows, np.ones(200), Scaler(np.zeros(50), np.ones(50)), recipe, 1)
+
+    def go_up(factor):
+        W, costs = np.full((1, 50), 0.01), []
+        for _ in range(50):
+            scores = X @ W.T
+            costs.append(get_loss("multiple_bce").compute_loss(scores, rows.y).mean() + 0.5 * (W**2).sum())
+            W = W - factor * rate * (get_loss("multiple_bce").compute_residual(scores, rows.y).T @ X / 200 + W)
+        return any(later > earlier for earlier, later in pairwise(costs))
+
+    assert [go_up(factor) for factor in (1, 4)] == [False, True]
+
+
+def test_rows_of_weight_0_and_a_common_factor_change_nothing():
+    rows, weight = make_rows(0, 90, 5, 0.5, 1.0), (np.arange(90) % 3 > 0).astype(float)
+    scaler, recipe = Scaler(np.zeros(5), np.ones(5)), Recipe(batch_size=9)
+    rate = compute_stable_rate(rows, weight, scaler, recipe, 3)
+    assert compute_stable_rate(rows, 7 * weight, scaler, recipe, 3) == pytest.approx(rate, rel=1e-12)
+    alone = Rows(rows.dataset, np.flatnonzero(weight))  # of a batch of 9 rows 6 are there
+    few = compute_stable_rate(alone, np.ones(60), scaler, recipe.replace(batch_size=6), 3)
+    assert few == pytest.approx(rate, rel=1e-12)
+    rows.dataset.X[weight == 0] = 1e9
+    assert compute_stable_rate(rows, weight, scaler, recipe, 3) == rate
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32"])
+def test_of_many_rows_some_are_enough(dtype, monkeypatch):
+    plain = make_rows(0, 3000, 20, 0.3, 30.0)
+    X = np.clip(128 + plain.dataset.X, 0, 255).astype(dtype)
+    rows, weight = Rows(Dataset(X, plain.dataset.y, ("a", "b", "c")), plain.index), np.ones(3000)
+    scaler = compute_moments(rows, weight[None])[0].make_scaler()
+    some = compute_stable_rate(rows, weight, scaler, Recipe(), 3)
+    monkeypatch.setattr("monolayer.stable_rate.MAX_ROWS", 10**6)
+    assert some == pytest.approx(compute_stable_rate(rows, weight, scaler, Recipe(), 3), rel=0.05)

@@ -19,6 +19,8 @@ from monolayer.losses import get_loss
 
 Array = npt.NDArray[Any]
 BLOCK = 1024
+# Values that are centred at a time, 3 MB in float64: on 3,072 features a third of the time that 1,024 rows take.
+CENTRED = 400_000
 FILE = "network.safetensors"  # in a run's folder
 
 
@@ -69,13 +71,14 @@ class OneLayer:
         if X.dtype.kind not in "uif":
             raise BadInput(f"X is {X.dtype.name}; accepted are integers and floats.")
         scores = np.empty((len(X), len(self.bias)), self.weights.dtype)
-        for start in range(0, len(X), BLOCK):
-            block = X[start : start + BLOCK]
+        size = max(1, min(BLOCK, CENTRED // X.shape[1]))
+        for start in range(0, len(X), size):
+            block = X[start : start + size]
             # Centred in float64 a block at a time: right for any features, and never a copy of the whole.
             z = ((self._normalise(block) - self.mean) / self.std).astype(self.weights.dtype)
-            scores[start : start + BLOCK] = z @ self.weights.T + self.bias
+            scores[start : start + size] = z @ self.weights.T + self.bias
             # Only then: a feature that is no number makes every score of its row none, and this check is K wide, not D.
-            if not np.isfinite(scores[start : start + BLOCK]).all():
+            if not np.isfinite(scores[start : start + size]).all():
                 _check_finite(block, start)
         return scores
 

@@ -2,9 +2,10 @@
 
 Gradient descent on a mean of losses is stable below 2 / L, L being the largest curvature. For one layer that is
 c * lambda + 2 * l2: lambda is the largest eigenvalue of the second moments of the standardised features (and of the
-constant that goes with the bias), c bounds the loss's curvature by its scores. Batches of B rows add the noise of their
-choice, which raises L by c * (mean squared length of a row) / B (expected smoothness: Gower et al. 2019, "SGD: general
-analysis and improved rates"). The rate given is 1 / L.
+constant that goes with the bias), c bounds the loss's curvature by its scores. Batches of B of n rows add the noise of
+their choice, which raises L by c * (mean squared length of a row) * (n - B) / (B * (n - 1)): nothing where one batch
+holds all rows (expected smoothness: Gower et al. 2019, "SGD: general analysis and improved rates", with the mean in
+place of the largest length). The rate given is 1 / L.
 """
 
 from __future__ import annotations
@@ -43,9 +44,12 @@ def compute_stable_rate(rows: Rows, sample_weight: Array, scaler: Scaler, recipe
     Z[:, :-1] /= scaler.std
     weight = sample_weight[chosen] / sample_weight[chosen].sum()
     length = float(weight @ np.einsum("nd,nd->n", Z, Z))
+    # What is there of a batch that is cut from all rows.
+    n, size = len(present), max(1.0, min(1.0, recipe.batch_size / len(rows)) * len(present))
+    noise = length * (n - size) / (size * max(1, n - 1))
     # Softmax's Hessian is diag(p) - p p', at most 1/2; a sigmoid's p (1 - p), at most 1/4, of which the loss has 1/K.
     curvature = 0.5 if recipe.loss == "cross_entropy" else 0.25 / n_classes
-    return 1 / (curvature * (_find_largest(Z, weight) + length / recipe.batch_size) + 2 * recipe.l2)
+    return 1 / (curvature * (_find_largest(Z, weight) + noise) + 2 * recipe.l2)
 
 
 def _find_largest(Z: Array, weight: Array) -> float:

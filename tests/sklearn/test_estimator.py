@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
@@ -21,6 +22,7 @@ from monolayer.errors import BadInput
 from monolayer.sklearn import OneLayerClassifier
 from monolayer.sklearn.reading import make_splits
 from tests.made import make_dataset
+from tests.sklearn.made import make_rows
 
 DATA = make_dataset(240, 12, 3)
 X, Y = DATA.X.astype(np.float32), DATA.y
@@ -249,3 +251,109 @@ def test_partial_fit_asks_for_its_classes():
     fitted = OneLayerClassifier(**QUICK).partial_fit(X, Y, classes=[0, 1, 2])
     with pytest.raises(BadInput, match="accepted are those of the first call"):
         fitted.partial_fit(X, Y, classes=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "message"),
+    [
+        ("several", "one", "3 scores, and a label each"),
+        ("one", "several", "3 scores, and several labels each"),
+        ("several", "four", "4 scores, and several labels each"),
+    ],
+)
+def test_a_stream_goes_on_with_labels_of_its_kind(first, then, message):
+    given = {"one": Y, "several": np.eye(3, dtype=int)[Y], "four": np.eye(4, dtype=int)[Y]}
+    classes = [0, 1, 2] if first == "one" else None
+    fitted = OneLayerClassifier(loss="multiple_bce").partial_fit(X, given[first], classes=classes)
+    with pytest.raises(BadInput, match=message):
+        fitted.partial_fit(X, given[then])
+
+
+def test_a_warm_start_refuses_other_features_and_another_number_of_scores():
+    warm = OneLayerClassifier(**QUICK, warm_start=True).fit(X, Y > 0)
+    with pytest.raises(BadInput, match="These rows have 2 features"):
+        warm.fit(X[:, :2], Y > 0)
+    with pytest.raises(BadInput, match="12 features, 1 scores"):
+        warm.set_params(loss="multiple_bce").fit(X, Y > 0)
+
+
+def test_other_rows_change_the_scaler_of_a_warm_start_and_not_what_was_learnt():
+    warm = OneLayerClassifier(**QUICK, warm_start=True, dtype="float64").fit(X, Y)
+    before = warm.decision_function(X)
+    warm.set_params(learning_rate=1e-300).fit(3 * X + 1, Y)
+    np.testing.assert_allclose(warm.decision_function(X), before, atol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "multiple_bce"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_are_the_scores_read_by_the_loss_also_where_they_vanish(loss, classes):
+    fitted = OneLayerClassifier(loss=loss, **QUICK).fit(X, np.minimum(Y, classes - 1))
+    scores, p = fitted.decision_function(X), fitted.predict_proba(X)
+    if classes == 2:
+        expected = np.stack([expit(-scores), expit(scores)], axis=1)
+    elif loss == "cross_entropy":
+        expected = softmax(scores, axis=1)
+    else:
+        expected = expit(scores) / expit(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(p, expected, rtol=1e-4)
+    far = fitted.predict_log_proba(1000 * X)  # below what float32 holds, and their logarithms are not
+    assert np.isfinite(far).all()
+    assert far.min() < -200
+    np.testing.assert_allclose(fitted.predict_proba(1000 * X).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_probabilities_follow_the_network_and_not_a_parameter_set_later():
+    fitted = OneLayerClassifier(**QUICK).fit(X, Y)
+    before = fitted.predict_proba(X)
+    np.testing.assert_array_equal(fitted.set_params(loss="multiple_bce").predict_proba(X), before)
+
+
+def test_softmax_reaches_the_optimum_of_logistic_regression():
+    features, labels = load_iris(return_X_y=True)
+    l2 = 0.01
+    ours = OneLayerClassifier(l2=l2, batch_size=150, epochs=3000, init_std=0.0).fit(features, labels)
+    Z = StandardScaler().fit_transform(features)
+    theirs = LogisticRegression(C=1 / (2 * l2 * 150), tol=1e-10, max_iter=10_000).fit(Z, labels)
+    np.testing.assert_allclose(ours.network_.weights, theirs.coef_, atol=1e-5)
+    np.testing.assert_allclose(ours.predict_proba(features), theirs.predict_proba(Z), atol=1e-5)
+
+
+@pytest.mark.parametrize("learning_rate", [0.05, "auto"])
+def test_weighted_epochs_of_partial_fit_are_weighted_fit_and_go_on_after_it(learning_rate):
+    weight = np.random.default_rng(0).gamma(1.0, size=240)
+    params = {"learning_rate": learning_rate, "epochs": 5, "schedule": "step:2:0.3", "l2": 0.01, "dtype": "float64"}
+    fitted = OneLayerClassifier(**params, class_weight={0: 2.0}).fit(X, Y, weight)
+    stepped = OneLayerClassifier(**params, class_weight={0: 2.0})
+    for _ in range(5):
+        stepped.partial_fit(X, Y, classes=[0, 1, 2], sample_weight=weight)
+    np.testing.assert_allclose(stepped.network_.weights, fitted.network_.weights, rtol=0, atol=1e-12)
+    for one in (fitted, stepped):
+        one.partial_fit(X, Y, sample_weight=weight)
+    np.testing.assert_allclose(stepped.network_.weights, fitted.network_.weights, rtol=0, atol=1e-12)
+    assert fitted.n_iter_ == fitted.best_epoch_ == 6
+
+
+def test_whole_weights_are_rows_repeated_where_one_batch_holds_all():
+    times = np.random.default_rng(0).integers(0, 4, 240)
+    params = {"learning_rate": 0.1, "epochs": 20, "batch_size": 10_000, "dtype": "float64"}
+    weighted = OneLayerClassifier(**params).fit(X, Y, times)
+    repeated = OneLayerClassifier(**params).fit(np.repeat(X, times, axis=0), np.repeat(Y, times))
+    np.testing.assert_allclose(weighted.network_.weights, repeated.network_.weights, rtol=0, atol=1e-11)
+
+
+def test_random_state_draws_the_seed_and_none_leaves_it():
+    def fit(**params):
+        return OneLayerClassifier(**QUICK, **params).fit(X, Y).coef_
+
+    np.testing.assert_array_equal(fit(random_state=5), fit(random_state=np.random.RandomState(5)))
+    np.testing.assert_array_equal(fit(), fit(seed=42))
+    assert not np.array_equal(fit(random_state=5), fit(random_state=6))
+
+
+def test_a_rate_that_is_too_high_is_found_without_a_warning():
+    overlapping, y = make_rows()
+    high = OneLayerClassifier(learning_rate=1e6, train_every=1).fit(overlapping, y)
+    assert [finding.code for finding in high.findings_ if finding.outcome == "issue"] == ["ML001"]
+    lost = OneLayerClassifier(learning_rate=1e30, l2=1.0).fit(X, Y)
+    assert lost.predict(X).shape == Y.shape
+    assert np.isnan(lost.predict_proba(X)).any()

@@ -32,26 +32,30 @@ class FitTasks:
     Args:
         estimator: whose fit it is; its ``fit`` is decorated ``with_callbacks``.
         n_tasks: how many tasks there will be.
-        data: X, y and metadata, as the hooks take them.
+        X: features, as they were given to it.
+        y: labels, likewise.
+        sample_weight: likewise, or None.
 
     Attributes:
         is_watched: whether there are any callbacks.
     """
 
-    def __init__(self, estimator: Any, n_tasks: int, **data: Any) -> None:
-        self._estimator, self._data, self._context = estimator, data, None
+    def __init__(self, estimator: Any, n_tasks: int, X: Any, y: Any, sample_weight: Any) -> None:
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._estimator, self._data, self._context = estimator, {"X": X, "y": y, "metadata": metadata}, None
         self.is_watched = bool(getattr(estimator, "_skl_callbacks", None))
         if hasattr(estimator, "_init_callback_context"):  # also where nobody watches: it may be a part of another's fit
             self._context = estimator._init_callback_context(max_subtasks=n_tasks)
-            self._context.call_on_fit_task_begin(estimator=estimator, **data)
+            self._context.call_on_fit_task_begin(estimator=estimator, **self._data)
 
-    def run(self, name: str, task: Callable[[], None], describe: Callable[[], dict[str, Any]]) -> bool:
+    def run(self, name: str, task: Callable[[], None], describe: Callable[[], dict[str, Any]] | None = None) -> bool:
         """Do one task; True if a callback asks to stop.
 
         Args:
             name: what the task is.
             task: does it.
-            describe: the fitted attributes that predicting needs, where the task has come to.
+            describe: gives the fitted attributes that predicting needs, where the task has come to; None where nothing
+                predicts yet.
         """
         if not self.is_watched or self._context is None:
             task()

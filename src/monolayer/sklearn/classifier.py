@@ -37,8 +37,9 @@ Array = npt.NDArray[Any]
 class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """One layer, scores = W x + b, trained by mini-batch gradient descent with softmax cross-entropy or K sigmoids.
 
-    The parameters are the fields of :class:`monolayer.Recipe`, and some that are scikit-learn's habits. Features in
-    float64, float32, float16 and uint8 stay what they are, memory-mapped or not: they are never copied as a whole.
+    The parameters are the fields of :class:`monolayer.Recipe`, and some that are scikit-learn's habits. C-contiguous
+    arrays of float64, float32, float16 and uint8 stay what they are, memory-mapped or not: they are never copied as a
+    whole.
 
     Args:
         loss: ``cross_entropy``, or ``multiple_bce``: a sigmoid a class (one sigmoid for two classes), which can also
@@ -147,6 +148,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         Raises:
             ValueError: if the rows or parameters are not as they should be; the text says which.
         """
+        given = X, y, sample_weight
         X, y = reading.read_rows(self, X, y, reset=True)
         weights = reading.read_weights(sample_weight, X)
         targets = reading.read_targets(y, self.loss, present=weights > 0)
@@ -155,7 +157,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         best = self._choose_best(problem)
         options = TrainOptions(reading.check_count("train_every", self.train_every, 0))
         training = BankTraining(self._make_bank(recipe, problem), problem.splits, options)
-        tasks = FitTasks(self, recipe.epochs, X=X, y=y, metadata={"sample_weight": sample_weight})
+        tasks = FitTasks(self, recipe.epochs, *given)
         self._train(training, problem, tasks, best)
         self._keep(training, problem, best)
         tasks.end()

@@ -15,6 +15,7 @@ from monolayer.data.dataset import Dataset
 from monolayer.data.scaler import Moments, Scaler, compute_moments
 from monolayer.data.splits import Splits
 from monolayer.engine.fold import Fold
+from monolayer.engine.threads import hold_blas
 from monolayer.errors import BadInput
 from monolayer.recipe import FIELDS, Recipe
 from monolayer.sklearn import reading
@@ -55,7 +56,8 @@ def read_problem(
 ) -> Problem:
     """The problem of these rows, as this estimator's parameters pose it."""
     splits = reading.make_splits(reading.make_dataset(X, targets, estimator.image_shape), val)
-    moments = compute_moments(splits.train, sample_weight[None])[0]
+    with hold_blas():
+        moments = compute_moments(splits.train, sample_weight[None])[0]
     return weigh(estimator.class_weight, Problem(splits, targets, moments, sample_weight))
 
 

@@ -14,6 +14,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import indexable
 
+from monolayer.engine.threads import hold_blas
 from monolayer.errors import BadInput
 from monolayer.network import BLOCK
 from monolayer.sklearn import reading
@@ -73,13 +74,14 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
         weights = reading.read_weights(routed.estimator.fit.get("sample_weight"), features)
         numbers = np.arange(len(features))[:, None]
         splits = self._cut(numbers, labels, routed.splitter.split)
-        tasks = FitTasks(self, 1, X=X, y=y, metadata={"sample_weight": routed.estimator.fit.get("sample_weight")})
-        outcomes = self._train(Reader(features, labels, spread_weights(weights, splits)), len(splits), tasks)
-        stand_in = make_stand_in(self.estimator, Passed(X, features, iter(outcomes)))
-        # One job, whatever is the default here: stand-ins answer in the order in which they are asked.
-        inner = GridSearchCV(**{**self.get_params(deep=False), "n_jobs": 1, "cv": splits, "estimator": stand_in})
+        tasks = FitTasks(self, 1, X, y, routed.estimator.fit.get("sample_weight"))
         only_split = routed.splitter.split.keys() - routed.estimator.fit.keys() - routed.scorer.score.keys()
-        inner.fit(numbers, labels, **{name: value for name, value in params.items() if name not in only_split})
+        with hold_blas():  # products this narrow: its threads wait for each other longer than they compute
+            outcomes = self._train(Reader(features, labels, spread_weights(weights, splits)), len(splits), tasks)
+            # One job, whatever is the default here: stand-ins answer in the order in which they are asked.
+            changes = {"n_jobs": 1, "cv": splits, "estimator": make_stand_in(self.estimator, X, features, outcomes)}
+            inner = GridSearchCV(**{**self.get_params(deep=False), **changes})
+            inner.fit(numbers, labels, **{name: value for name, value in params.items() if name not in only_split})
         self._take_results(inner, outcomes)
         tasks.end()
         return self
@@ -101,7 +103,7 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
             except ValueError as error:
                 outcomes[number, split] = error
         trainings = [(bank, open_training(bank)) for bank in group_members(members)]
-        tasks.run("bank", lambda: run_jobs([Job(training, training.epochs) for _, training in trainings]), dict)
+        tasks.run("bank", lambda: run_jobs([Job(training, training.epochs) for _, training in trainings]))
         for bank, training in trainings:
             outcomes |= {one.member.place: one for one in collect(bank, training)}
         return [outcomes[place] for place in sorted(outcomes)]
@@ -115,8 +117,6 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
         by_candidate = np.reshape(seconds, (-1, self.n_splits_))
         self.cv_results_["mean_fit_time"][:] = by_candidate.mean(axis=1)
         self.cv_results_["std_fit_time"][:] = by_candidate.std(axis=1)
-        if hasattr(self, "best_estimator_"):
-            self.best_estimator_.__class__ = type(self.estimator)
         if self.scoring is None:  # the inner one's knows the stand-in
             self.scorer_ = check_scoring(self.estimator)
 
@@ -126,11 +126,13 @@ class Passed:
     """What stand-ins answer from.
 
     Args:
+        kind: class of the estimator that they stand for.
         X: features as the caller gave them.
         features: (n, D), as they were read.
         outcomes: what each candidate has learnt on each fold, in the order in which GridSearchCV asks.
     """
 
+    kind: type[OneLayerClassifier]
     X: Any
     features: Array
     outcomes: Iterator[Outcome]
@@ -142,12 +144,14 @@ class StandIn:
     passed: Passed
 
     def fit(self, numbers: Any, y: Any, sample_weight: Any = None, **validation: Any) -> Any:
-        """Be the next member; after the last one comes the best candidate's fit on all rows, which is a real one."""
-        outcome = next(self.passed.outcomes, None)
+        """Be the next member; after the last one comes the best candidate, which is one no more: it fits all rows."""
+        passed = self.passed
+        outcome = next(passed.outcomes, None)
         if isinstance(outcome, ValueError):
             raise outcome
         if outcome is None:
-            return super().fit(self.passed.X, y, sample_weight, **validation)  # type: ignore[misc]
+            self.__class__ = passed.kind
+            return self.fit(passed.X, y, sample_weight, **validation)
         member = outcome.member
         return self._adopt(outcome.network, member.problem, member.recipe, member.recipe.epochs)  # type: ignore[attr-defined]
 
@@ -158,13 +162,13 @@ class StandIn:
             return np.concatenate([network.compute_scores(block) for block in blocks])
 
 
-def make_stand_in(estimator: OneLayerClassifier, passed: Passed) -> Any:
+def make_stand_in(estimator: OneLayerClassifier, X: Any, features: Array, outcomes: Sequence[Outcome]) -> Any:
     """The estimator, unfitted, as one that answers from what was trained.
 
     It is of a class of its own, which GridSearchCV's copies of it share: what they answer from is never copied. The
     class has the estimator's name, which messages show.
     """
-    stand_in = clone(estimator)
+    stand_in, passed = clone(estimator), Passed(type(estimator), X, features, iter(outcomes))
     stand_in.__class__ = type(type(estimator).__name__, (StandIn, type(estimator)), {"passed": passed})
     return stand_in
 
