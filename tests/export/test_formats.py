@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx.reference import ReferenceEvaluator
 from safetensors import safe_open
 
 import monolayer as ml
@@ -201,7 +202,7 @@ def test_every_loss_has_its_reading_in_onnx():
         network = make_network(loss=loss)
         X = make_rows(network, 5)
         model = onnx.load_from_string(onnx_file.pack(network))
-        (p,) = onnx.reference.ReferenceEvaluator(model).run(["probabilities"], {"X": X})
+        (p,) = ReferenceEvaluator(model).run(["probabilities"], {"X": X})
         np.testing.assert_allclose(p, network.compute_probabilities(X), atol=1e-6)
 
 
