@@ -48,7 +48,7 @@ layers: .venv/ready-dev
 	$(BIN)/lint-imports
 
 pytest: .venv/ready-dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto
 
 # -W: a warning is an error; -n: a name that leads nowhere is a warning.
 docs: .venv/ready-dev

@@ -62,7 +62,7 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
     file = tmp_path / "scheduler.json"
     words = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
     with start(*words, log=tmp_path / "scheduler.log"):
-        wait_for(file.is_file, "a scheduler")
+        wait_for(lambda: file.is_file() and file.stat().st_size > 0, "a scheduler")  # it is there before it is written
         yield json.loads(file.read_text())["address"]
 
 
