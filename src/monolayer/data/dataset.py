@@ -35,7 +35,8 @@ class Dataset:
         source: where the content came from, in words.
         test: the dataset's own test file, where it ships with one.
         known_sha256: what :attr:`sha256` is, where it is known.
-        pixel_max: the value of a fully lit pixel, where rows are images.
+        pixel_max: the value of a fully lit pixel, where rows are images; None: not known, so image files cannot be asked
+            about.
         val: rows that are set apart for validation, where it ships with them.
         split_seed: with which rows are divided where no other is named; None: by file order.
         reading: where it was read and how, if it is data of one's own: ``path``, and options of :func:`monolayer.load`.
@@ -54,7 +55,7 @@ class Dataset:
     source: str = "memory"
     test: Dataset | None = None
     known_sha256: str = ""
-    pixel_max: float = 255.0
+    pixel_max: float | None = 255.0
     normalize: str = "none"
     val: Dataset | None = None
     groups: Array | None = None

@@ -69,7 +69,7 @@ def read_image_folder(path: Path, options: DataOptions, watch: Watch) -> dict[st
         if rows:
             watch.on_files(part, [file.picture.where for file in rows])
             labels = [places[file.label] for file in rows]
-            found_rows[part] = Raw(decoder.rows, np.array(labels), class_names=names, image_shape=shape)
+            found_rows[part] = Raw(decoder.rows, np.array(labels), class_names=names, image_shape=shape, pixel_max=255)
     return found_rows
 
 

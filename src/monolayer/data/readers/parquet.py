@@ -169,7 +169,7 @@ def _read_images(parts: dict[str, _Shards], path: Path) -> dict[str, Raw]:
     for part, shards in parts.items():
         decoder = Decoder(n_rows[part], shape, options, watch)
         kept = decoder.add(_iterate_pictures(shards), tally)
-        found[part] = replace(_make_raw(decoder.rows, shards, np.flatnonzero(kept)), image_shape=shape)
+        found[part] = replace(_make_raw(decoder.rows, shards, np.flatnonzero(kept)), image_shape=shape, pixel_max=255)
     return found
 
 

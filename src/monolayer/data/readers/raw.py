@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.dataset import Dataset
+from monolayer.data.dataset import FEATURE_DTYPES, Dataset
+from monolayer.data.mapped import count_rows, give_back
 from monolayer.data.readers.options import DataOptions
 from monolayer.errors import BadData, BadInput
 from monolayer.progress import SILENCE, Progress
@@ -21,6 +22,8 @@ PARTS = {"train": ("train", "training"), "val": ("val", "validation", "valid", "
 CHANNELS = (1, 3)
 # Files of one's own are often sorted by class: their last rows would be one class, so rows are drawn at random.
 SPLIT_SEED = 0
+# Images whose brightest value is no more than half of a unit's highest may be of another unit: digits go up to 16.
+BRIGHT = 0.5
 
 
 def refuse(where: str, reason: str) -> None:
@@ -58,6 +61,7 @@ class Raw:
         image_shape: (channels, height, width) where X is (n, D) and rows are images.
         parts: (n,) which part each row belongs to, where a column says so.
         groups: (n,) values that stay together.
+        pixel_max: the value of a fully lit pixel, where the reader knows it.
     """
 
     X: Array
@@ -66,6 +70,7 @@ class Raw:
     image_shape: tuple[int, int, int] | None = None
     parts: Array | None = None
     groups: Array | None = None
+    pixel_max: float | None = None
 
 
 def find_part(name: str) -> str | None:
@@ -80,12 +85,12 @@ class _Common:
     Args:
         values: the labels, in their order.
         names: of the classes.
-        pixel_max: the value of a fully lit pixel.
+        pixel_max: the value of a fully lit pixel; None: not known.
     """
 
     values: tuple[Any, ...]
     names: tuple[str, ...]
-    pixel_max: float
+    pixel_max: float | None
 
 
 def make_dataset(parts: Mapping[str, Raw], path: Path, options: DataOptions) -> Dataset:
@@ -113,6 +118,8 @@ def _check_rows(raw: Raw, part: str, path: Path) -> None:
             raise BadData(f"{path}: {what} are a single value; accepted is a row an example.")
     if not len(raw.X):
         raise BadData(f"{path}: has no {part} rows.")
+    if raw.X.dtype.kind not in "biuf":
+        raise BadData(f"{path}: features are {raw.X.dtype.name}; accepted are {', '.join(FEATURE_DTYPES)}.")
     for what, column in (("labels", raw.labels), ("values of --split-by", raw.parts), ("groups", raw.groups)):
         if column is not None and len(column) != len(raw.X):
             raise BadData(f"{path}: has {len(raw.X):,} rows of features and {len(column):,} {what}.")
@@ -191,12 +198,24 @@ def _decode(texts: Array, path: Path) -> Array:
         raise BadData(f"{path}: holds a text that is not UTF-8 ({error.reason}).") from None
 
 
-def _find_pixel_max(raw: Raw) -> float:
-    """The value of a fully lit pixel: 255 for bytes, else by the training images: 1, 255, or the largest."""
-    if raw.image_shape is None or raw.X.dtype == np.uint8:
-        return 255.0
-    largest = float(np.nanmax(raw.X, initial=0))
-    return next((top for top in (1.0, 255.0) if largest <= top), largest)
+def _find_pixel_max(raw: Raw) -> float | None:
+    """The value of a fully lit pixel where the training images leave no doubt: 255 of bytes, 1 of floats; else None."""
+    if raw.image_shape is None or raw.pixel_max is not None:
+        return raw.pixel_max or 255.0
+    low, high = _find_range(raw.X)
+    if raw.X.dtype == np.uint8:
+        return 255.0 if high > BRIGHT * 255 else None
+    return 1.0 if raw.X.dtype.kind == "f" and low >= 0 and BRIGHT < high <= 1 else None
+
+
+def _find_range(X: Array) -> tuple[float, float]:
+    """The smallest and largest value of rows (n, D); no number where one is none."""
+    low, high = np.inf, -np.inf
+    for start in range(0, len(X), count_rows(X)):
+        block = X[start : start + count_rows(X)]
+        low, high = float(np.minimum(low, block.min())), float(np.maximum(high, block.max()))
+        give_back(X)
+    return low, high
 
 
 def _make_part(raw: Raw, common: _Common, path: Path, options: DataOptions) -> Dataset:
