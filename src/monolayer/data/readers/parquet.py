@@ -1,4 +1,4 @@
-"""Parquet as Hugging Face publishes it: a file, or a folder of shards named train-*, validation-* and test-*.
+"""Parquet as Hugging Face publishes it: a file, or a folder of shards named train-*, NAME_test and so on.
 
 A column of images (their bytes, in a struct or not), a column of lists (embeddings), or plain columns of numbers.
 """
@@ -89,12 +89,28 @@ def read_parquet(path: Path, options: DataOptions, watch: Watch) -> dict[str, Ra
 
 
 def _sort_shards(folder: Path) -> dict[str, list[Path]]:
-    """Files by the part that their name begins with; files of no part are training rows."""
+    """Files by the part that a word of their name says; where none says any, all are training rows."""
     found: dict[str, list[Path]] = {}
     for file in sorted(folder.glob("*.parquet")):
-        part = find_part(re.split(r"[-_.]", file.stem)[0]) or "train"
-        found.setdefault(part, []).append(file)
-    return found
+        found.setdefault(_find_part_of(file), []).append(file)
+    unnamed = found.pop("", [])
+    if unnamed and found:
+        named = ", ".join(files[0].name for files in found.values())
+        others = ", ".join(file.name for file in unnamed[:3])
+        raise BadData(
+            f"{folder}: {named} name a part and {others} none; accepted are train, val or test in the name of every "
+            "file or of none."
+        )
+    return found or {"train": unnamed}
+
+
+def _find_part_of(file: Path) -> str:
+    """The part that a file's name says; empty where it says none."""
+    words = re.split(r"[-_.]", file.stem)
+    parts = [part for word in words if (part := find_part(word))]
+    if len(set(parts)) > 1 and not find_part(words[0]):
+        raise BadData(f"{file}: names two parts, {parts[0]} and {parts[1]}; accepted is one of train, val and test.")
+    return parts[0] if parts else ""
 
 
 def _open(files: Sequence[Path], options: DataOptions, watch: Watch) -> _Shards:
