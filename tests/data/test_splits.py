@@ -190,3 +190,19 @@ def test_rows_of_several_labels_are_drawn_by_the_labels_that_they_have_together(
     splits = dataset.split(test=20, seed=0)
     assert splits.open_test("to look").y.sum(axis=0).tolist() == [10, 10]
     assert 60 in splits.train.index
+
+
+@settings(max_examples=25, deadline=None)
+@given(share=st.floats(0.05, 0.9), n_groups=st.integers(40, 200), seed=st.integers(0, 9))
+def test_groups_are_cut_near_to_what_was_asked(share, n_groups, seed):
+    n = 600
+    dataset = make_grouped(n, n_groups, seed)
+    largest = np.bincount(dataset.groups).max()
+    cut = dataset.split(test=share, seed=seed).n_test
+    assert abs(cut - share * n) <= max(largest, 0.04 * n)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.45, 450), (0.3, 300), (0.15, 150), (0.2, 200)])
+def test_groups_of_one_row_are_cut_like_rows(share, expected):
+    dataset = replace(make_dataset(1000), groups=np.arange(1000))
+    assert dataset.split(test=share, seed=0).n_test == pytest.approx(expected, rel=0.03)

@@ -22,6 +22,8 @@ Array = npt.NDArray[Any]
 DEFAULT_TEST_SHARE = 0.2
 # The assignment holds out 1,000 of 50,000 images; a small dataset gives up a sixth of its rows.
 DEFAULT_VAL_SIZE, DEFAULT_VAL_SHARE = 1000, 6
+# Groups are dealt into lots, and some of these are cut off: at most so many, as each takes time; so near to the share.
+MOST_LOTS, SHARE_MISS = 20, 0.02
 MAX_SEED = 2**32  # scikit-learn's limit
 
 
@@ -195,13 +197,24 @@ def _cut_groups(dataset: Dataset, left: Array, size: int, seed: int | None, what
             f"{size} {what} rows ask for {n_folds} lots of groups, and there are {n_groups} groups; {accepted}."
         )
     kinds = _find_kinds(dataset, left)
-    if np.bincount(kinds).max() < n_folds:
+    most = int(np.bincount(kinds).max())
+    if most < n_folds:
         kinds = np.zeros_like(kinds)  # no class has a row for each lot: there is nothing to draw in proportion to
+        most = len(left)
+    n_folds, n_cut = _choose_lots(size / len(left), n_folds, min(n_groups, most))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than lots: as near as may be
         drawn = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(left, kinds, groups)
-        rest, cut = next(iter(drawn))
-    return left[rest], left[cut]
+        cut = np.sort(np.concatenate([places for _, places in itertools.islice(drawn, n_cut)]))
+    return np.delete(left, cut), left[cut]
+
+
+def _choose_lots(share: float, n_least: int, n_most: int) -> tuple[int, int]:
+    """(lots, how many of them are cut off): the fewest that come near the share, else those that come nearest."""
+    lots = [(n, min(n - 1, max(1, round(n * share)))) for n in range(2, max(n_least, min(n_most, MOST_LOTS)) + 1)]
+    misses = [abs(cut / n - share) for n, cut in lots]
+    near = [pair for pair, miss in zip(lots, misses, strict=True) if miss <= SHARE_MISS * share]
+    return near[0] if near else lots[int(np.argmin(misses))]
 
 
 def _find_kinds(dataset: Dataset, left: Array) -> Array:
