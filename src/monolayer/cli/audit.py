@@ -226,8 +226,8 @@ def _weigh_run(folder: Path, found: Audit) -> dict[str, Any]:
     leaked = np.isin(test.index, _list_leaked(found, evaluation))
     if leaked.all():
         raise BadInput(
-            f"{folder}: each of its {len(test):,} test rows stands among the training rows too, so there is no accuracy "
-            "without them; audit without --run lists the pairs."
+            f"{folder}: each of its {len(test):,} test rows stands among the training rows too, so there is no "
+            "accuracy without them; audit without --run lists the pairs."
         )
     shift = compute_shift(test.correct, leaked)
     return {

@@ -47,8 +47,8 @@ def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float |
     """
     if pixel_max is None:
         raise BadInput(
-            f"{path}: the unit of the training images is not known (they were arrays whose values run neither from 0 to "
-            "255 as uint8 nor from 0 to 1), so no image file can be brought to it; accepted are arrays of such values."
+            f"{path}: the unit of the training images is not known (they were arrays whose values run neither from 0 "
+            "to 255 as uint8 nor from 0 to 1), so no image file can be brought to it; accepted are arrays like them."
         )
     channels, height, width = image_shape
     try:
@@ -71,7 +71,8 @@ def stretch(rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Images of an unknown unit, (n, D), from 0 to 1, to be looked at: their largest value is 1, and 0 stays dark."""
     finite = rows[np.isfinite(rows)].astype(np.float32)
     low, high = finite.min(initial=0), finite.max(initial=0)
-    return (rows.astype(np.float32) - low) / ((high - low) or np.float32(1))
+    stretched: npt.NDArray[np.float32] = (rows.astype(np.float32) - low) / ((high - low) or np.float32(1))
+    return stretched
 
 
 def open_upright(file: Path | IO[bytes], channels: int | None) -> Image.Image:

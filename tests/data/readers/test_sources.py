@@ -233,7 +233,7 @@ def test_dark_image_files_are_of_bytes_all_the_same(tmp_path):
 
 def test_arrays_of_texts_or_dates_are_no_features(tmp_path):
     for array in (np.full((30, 8, 8), "a"), np.zeros((30, 8, 8), "datetime64[s]")):
-        with pytest.raises(BadData, match="features are .*; accepted are uint8, float16, float32, float64"):
+        with pytest.raises(BadData, match=r"features are .*; accepted are uint8, float16, float32, float64"):
             ml.load(write_npz(tmp_path, X=array, y=Y))
 
 

@@ -174,18 +174,31 @@ def _check_labels(labels: Array, path: Path) -> Array:
     if labels.ndim != 1:
         raise BadData(f"{path}: labels must have shape (n,), not {labels.shape}.")
     labels = _decode(labels, path)
-    if labels.dtype.kind == "f":
-        if not np.isfinite(labels).all():
-            raise BadData(f"{path}: row {int(np.flatnonzero(~np.isfinite(labels))[0])} has no label.")
-        if not (labels == np.round(labels)).all():
-            raise BadData(f"{path}: labels are real numbers such as {labels[labels != np.round(labels)][0]:g}.")
-        return labels.astype(np.int64)
-    if labels.dtype.kind not in "biuU":
+    if labels.dtype.kind in "iuf":
+        return _check_whole(labels, path)
+    if labels.dtype.kind not in "bU":
         raise BadData(f"{path}: labels are {labels.dtype.name}; accepted are whole numbers and texts.")
     empty = np.flatnonzero(labels == "") if labels.dtype.kind == "U" else np.zeros(0)
     if len(empty):
         raise BadData(f"{path}: row {int(empty[0])} has no label.")
     return labels
+
+
+def _check_whole(labels: Array, path: Path) -> Array:
+    """Labels that are numbers as int64, which holds each of them."""
+    if not np.isfinite(labels).all():
+        raise BadData(f"{path}: row {int(np.flatnonzero(~np.isfinite(labels))[0])} has no label.")
+    real = labels != np.round(labels)
+    if real.any():
+        raise BadData(
+            f"{path}: labels are real numbers such as {labels[real][0]:g}; accepted are whole numbers and texts."
+        )
+    # From 2**53 on floats skip whole numbers; at 2**63 int64 ends.
+    too_large = (labels >= 2**63) if labels.dtype.kind == "u" else (labels.dtype.kind == "f") & (abs(labels) >= 2**53)
+    if too_large.any():
+        most = "2**63" if labels.dtype.kind == "u" else "2**53, as which floats are exact,"
+        raise BadData(f"{path}: has a label {int(labels[too_large][0])}; accepted are numbers below {most} and texts.")
+    return labels.astype(np.int64)
 
 
 def _decode(texts: Array, path: Path) -> Array:

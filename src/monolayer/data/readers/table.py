@@ -21,6 +21,8 @@ from monolayer.data.readers.raw import Raw, Watch
 from monolayer.errors import BadData
 
 Array = npt.NDArray[Any]
+WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0+)?")
+REAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?|[Nn][Aa][Nn]")
 LABELS = ("label", "labels", "y", "target", "class")
 
 
@@ -70,13 +72,16 @@ def choose_label(columns: list[str], options: DataOptions, path: Path) -> str:
 
 
 def convert_labels(texts: Array) -> Array:
-    """Labels that are all whole numbers as such, so that 10 comes after 9, and 1.0 is 1; others as texts."""
-    for kind in (np.int64, np.float64):
-        try:
-            return texts.astype(kind)
-        except (ValueError, OverflowError):
-            pass
-    return texts
+    """Labels that are all whole numbers as such, so that 10 comes after 9, and 1.0 is 1; others as texts.
+
+    No two that are written as different names become one: 007 is not 7, and 1_0 is not 10. Real numbers and holes
+    become floats, as which they are refused.
+    """
+    kinds, inverse = np.unique(texts, return_inverse=True)
+    if all(map(WHOLE.fullmatch, kinds.tolist())):
+        numbers = [int(text.partition(".")[0]) for text in kinds.tolist()]
+        return np.array(numbers, np.int64)[inverse] if max(map(abs, numbers)) < 2**63 else texts
+    return kinds.astype(np.float64)[inverse] if all(map(REAL.fullmatch, kinds.tolist())) else texts
 
 
 def _list(columns: list[str]) -> str:
