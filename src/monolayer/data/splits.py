@@ -282,7 +282,7 @@ def _count_rows(name: str, size: float | None, n: int) -> int | None:
     """A size as a number of rows of n."""
     if size is None:
         return None
-    is_number = isinstance(size, int | float | np.integer | np.floating) and size >= 0
+    is_number = isinstance(size, int | float | np.integer | np.floating) and 0 <= size < np.inf
     if not is_number or (size >= 1 and size != int(size)):
         raise BadInput(f"{name} is {size!r}; accepted is a whole number of 0 or above, or a share of the rows below 1.")
     return int(size) if size >= 1 or size == 0 else max(1, round(size * n))

@@ -1,5 +1,9 @@
 """What careless sources would lose without a word: it is kept apart, or refused with one sentence."""
 
+import os
+import struct
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,8 +11,9 @@ import pytest
 from PIL import Image
 
 import monolayer as ml
+from monolayer.data.images import read_image
 from monolayer.data.readers.table import convert_labels
-from monolayer.errors import BadData
+from monolayer.errors import BadData, BadInput
 
 X = np.arange(24, dtype=np.float32).reshape(6, 4)
 Y = np.arange(6) % 2
@@ -91,3 +96,73 @@ def test_floats_and_integers_that_cannot_be_told_apart_are_no_labels(tmp_path):
 def test_parts_whose_labels_are_of_different_integers_have_the_names_of_integers(tmp_path):
     path = write_npz(tmp_path, train_X=X, train_y=Y.astype(np.uint64), test_X=X, test_y=Y)
     assert ml.load(path).class_names == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("bad operand type for abs(): 'str'"), struct.error("unpack requires 4 bytes")]
+)
+def test_damaged_exif_data_are_said_in_one_sentence(tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    folder = write_classes(tmp_path / "d", "cat", "dog")
+    monkeypatch.setattr("monolayer.data.images.ImageOps.exif_transpose", fail)
+    with pytest.raises(BadData, match=r"1\.png: cannot be read as an image \((bad operand|unpack)"):
+        ml.load(folder)
+    with pytest.raises(BadData, match=r"1\.png: cannot be read as an image \((bad operand|unpack)"):
+        read_image(folder / "cat" / "1.png", (1, 4, 4))
+
+
+def test_a_column_beside_the_rows_may_be_n_by_1_and_no_other_shape(tmp_path):
+    parts = np.array([["train"]] * 4 + [["test"]] * 2)
+    path = write_npz(tmp_path, X=X, y=Y, part=parts, who=np.arange(6)[:, None])
+    dataset = ml.load(path, split_by="part", group_by="who")
+    assert (len(dataset.X), len(dataset.test.X), dataset.groups.tolist()) == (4, 2, [0, 1, 2, 3])
+    for array, message in (
+        (np.array("train"), "are a single value"),
+        (parts.reshape(6, 1, 1), r"must have shape \(n,\)"),
+    ):
+        for option in ("split_by", "group_by"):
+            with pytest.raises(BadData, match=message):
+                ml.load(write_npz(tmp_path, X=X, y=Y, part=array), **{option: "part"})
+
+
+def test_a_parquet_file_with_a_column_twice_or_a_name_of_no_text_is_refused(tmp_path):
+    table = pa.table([X[:, 0], X[:, 1], Y], names=["a", "a", "label"])
+    pq.write_table(table, tmp_path / "d.parquet")
+    with pytest.raises(BadData, match="has column 'a' more than once"):
+        ml.load(tmp_path / "d.parquet")
+    pq.write_table(table.rename_columns(["zzzz", "b", "label"]), tmp_path / "d.parquet", store_schema=False)
+    content = (tmp_path / "d.parquet").read_bytes()
+    (tmp_path / "d.parquet").write_bytes(content.replace(b"zzzz", b"\xff\xfe\xff\xfe"))
+    with pytest.raises(BadData, match="cannot be read as Parquet"):
+        ml.load(tmp_path / "d.parquet")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+def test_a_class_whose_name_is_no_text_is_refused(tmp_path):
+    folder = write_classes(tmp_path / "d", "cat", "dog")
+    os.rename(os.fsencode(folder / "cat"), os.fsencode(folder) + b"/caf\xe9")
+    with pytest.raises(BadData, match=r"the name of its folder caf\\udce9 is no UTF-8"):
+        ml.load(folder)
+
+
+@pytest.mark.parametrize("side", [99999, 10**10])
+def test_a_size_that_no_memory_holds_is_refused_with_what_it_would_take(tmp_path, monkeypatch, side):
+    folder = write_classes(tmp_path / "d", "cat", "dog")
+    if side == 99999:
+        monkeypatch.setattr("monolayer.data.readers.decoding.np.empty", raise_memory_error)
+    with pytest.raises(BadInput, match=r"2 images of \d+x\d+ pixels in 1 channels take [\d,]+ GiB of memory"):
+        ml.load(folder, resize=(side, side))
+
+
+def raise_memory_error(*_):
+    raise MemoryError
+
+
+def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path):
+    write_npz(tmp_path, X=X).rename(tmp_path / "X.npy")
+    np.save(tmp_path / "y.npy", Y)
+    for path in (tmp_path, tmp_path / "X.npy"):
+        with pytest.raises(BadData, match=r"X\.npy: is no array but an archive of several; name it \.npz"):
+            ml.load(path)

@@ -106,9 +106,13 @@ def open_npy(path: Path) -> Array:
         BadData: if it is none, or holds Python objects.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGES as error:
         raise BadData(f"{path}: cannot be read as an array ({_explain(error)}).") from None
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise BadData(f"{path}: is no array but an archive of several; name it .npz.")
+    return array
 
 
 def _explain(error: BaseException) -> str:

@@ -110,6 +110,12 @@ def _list_files(root: Path) -> list[_File]:
         for folder in list_folders(root)
         for file in find_class_images(folder)
     ]
+    for folder in list_folders(root):
+        shown = folder.name.encode("utf-8", "backslashreplace").decode()
+        if shown != folder.name:
+            raise BadData(
+                f"{root}: the name of its folder {shown} is no UTF-8; accepted are names that are, one a class."
+            )
     if not found:
         raise BadData(f"{root}: holds no folders of images; accepted is a folder a class with {', '.join(SUFFIXES)}.")
     empty = [folder for folder in list_folders(root) if not find_class_images(folder)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def read_parquet(path: Path, options: DataOptions, watch: Watch) -> dict[str, Ra
         if _is_image(next(iter(parts.values()))):
             return _read_images(parts, path)
         return {part: _read_numbers(shards) for part, shards in parts.items()}
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise BadData(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0].rstrip('.')}).") from None
 
 
@@ -121,6 +122,8 @@ def _open(files: Sequence[Path], options: DataOptions, watch: Watch) -> _Shards:
     for file in files:
         with parquet.ParquetFile(file) as opened:
             schema = opened.schema_arrow
+        if twice := [name for name, n in Counter(schema.names).items() if n > 1]:
+            raise BadData(f"{file}: has column {twice[0]!r} more than once; accepted are columns of different names.")
         shards.label = choose_label(schema.names, options, file)
         columns = _choose_features(schema, shards, file)
         if shards.columns and columns != shards.columns:

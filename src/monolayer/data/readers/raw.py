@@ -113,22 +113,38 @@ def make_dataset(parts: Mapping[str, Raw], path: Path, options: DataOptions) -> 
 
 def _check_rows(raw: Raw, part: str, path: Path) -> None:
     """Raise BadData if there are no rows, or features and what stands beside them are not equally many."""
-    for what, array in (("features", raw.X), ("labels", raw.labels)):
-        if not np.ndim(array):
+    columns = (("labels", raw.labels), ("values of --split-by", raw.parts), ("groups", raw.groups))
+    for what, array in (("features", raw.X), *columns):
+        if array is not None and not np.ndim(array):
             raise BadData(f"{path}: {what} are a single value; accepted is a row an example.")
     if not len(raw.X):
         raise BadData(f"{path}: has no {part} rows.")
     if raw.X.dtype.kind not in "biuf":
         raise BadData(f"{path}: features are {raw.X.dtype.name}; accepted are {', '.join(FEATURE_DTYPES)}.")
-    for what, column in (("labels", raw.labels), ("values of --split-by", raw.parts), ("groups", raw.groups)):
+    for what, column in columns:
         if column is not None and len(column) != len(raw.X):
-            raise BadData(f"{path}: has {len(raw.X):,} rows of features and {len(column):,} {what}.")
+            raise BadData(
+                f"{path}: has {len(raw.X):,} rows of features and {len(column):,} {what}; accepted is one a row."
+            )
 
 
 def _flatten(raw: Raw, path: Path) -> Raw:
     """Rows (n, D), and labels (n,) of numbers or texts."""
     X, shape = (raw.X, raw.image_shape) if raw.X.ndim == 2 else flatten_images(raw.X, path)
-    return replace(raw, X=X, image_shape=shape, labels=_check_labels(raw.labels, path))
+    parts, groups = (
+        None if column is None else _flatten_column(column, what, path)
+        for what, column in (("values of --split-by", raw.parts), ("groups", raw.groups))
+    )
+    return replace(raw, X=X, image_shape=shape, labels=_check_labels(raw.labels, path), parts=parts, groups=groups)
+
+
+def _flatten_column(column: Array, what: str, path: Path) -> Array:
+    """A column (n,) of one that may be (n, 1), as Keras has them."""
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
+    if column.ndim != 1:
+        raise BadData(f"{path}: {what} must have shape (n,), not {column.shape}.")
+    return column
 
 
 def _divide(parts: Mapping[str, Raw], path: Path) -> dict[str, Raw]:
@@ -169,11 +185,7 @@ def _collect_classes(parts: Mapping[str, Raw], path: Path) -> tuple[tuple[Any, .
 
 def _check_labels(labels: Array, path: Path) -> Array:
     """Labels (n,), whole numbers, booleans or texts."""
-    if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras has them
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise BadData(f"{path}: labels must have shape (n,), not {labels.shape}.")
-    labels = _decode(labels, path)
+    labels = _decode(_flatten_column(labels, "labels", path), path)
     if labels.dtype.kind in "iuf":
         return _check_whole(labels, path)
     if labels.dtype.kind not in "bU":
