@@ -234,6 +234,23 @@ def _part_with_lonely(left: Array, kinds: Array) -> tuple[Array, Array, Array]:
     return left[~is_lonely], left[is_lonely], kinds[~is_lonely]
 
 
+def _check_proportion(dataset: Dataset, left: Array, n_drawn: int, size: int, what: str) -> None:
+    """Raise BadInput if not every class that can be drawn gets a row on either side."""
+    counts = np.bincount(_find_kinds(dataset, left))
+    counts, kinds = counts[counts > 0], np.flatnonzero(counts)
+    n_kinds = int((counts > 1).sum())
+    if n_drawn and n_kinds <= size <= n_drawn - n_kinds:
+        return
+    fewest = int(counts.argmin())
+    name = "a set of labels" if dataset.is_multi_label else f"class {dataset.class_names[kinds[fewest]]!r}"
+    option = f"--{'val' if what == 'validation' else what}-size"
+    accepted = f"{n_kinds:,} to {n_drawn - n_kinds:,} rows ({option})" if n_drawn else "2 rows a class or more"
+    raise BadInput(
+        f"{size} {what} rows cannot be drawn in proportion to the classes: each of {n_kinds or len(counts):,} needs a "
+        f"row there and one to train on, and {name} has {counts[fewest]:,} of {len(left):,}; accepted are {accepted}."
+    )
+
+
 def _rises(places: Array) -> bool:
     return bool((np.diff(places) > 0).all())
 
@@ -329,9 +346,6 @@ def _cut(dataset: Dataset, left: Array, size: int, seed: int | None, what: str) 
     from sklearn.model_selection import train_test_split  # here: it takes a second that splits by file order never need
 
     drawn, alone, kinds = _part_with_lonely(left, _find_kinds(dataset, left))
-    try:
-        rest, cut = train_test_split(drawn, test_size=size, random_state=seed, stratify=kinds)
-    except ValueError as error:
-        reason = str(error).rstrip(".")
-        raise BadInput(f"{size} {what} rows cannot be drawn in proportion to the classes: {reason}.") from None
+    _check_proportion(dataset, left, len(drawn), size, what)
+    rest, cut = train_test_split(drawn, test_size=size, random_state=seed, stratify=kinds)
     return np.sort(np.concatenate([rest, alone]) if len(alone) else rest), np.sort(cut)

@@ -166,3 +166,30 @@ def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "X.npy"):
         with pytest.raises(BadData, match=r"X\.npy: is no array but an archive of several; name it \.npz"):
             ml.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0,0,1\n1,2,0\n", "the first line must hold names, and holds values such as '0'; accepted is a table whose"),
+        ("a;b;label\n1;2;0\n", r"a semicolon separates the names of its columns; accepted is a comma in a \.csv file"),
+        ("a\tb\tlabel\n1\t2\t0\n", "a tab separates the names"),
+    ],
+)
+def test_a_table_without_names_or_commas_is_told_so(tmp_path, text, message):
+    with pytest.raises(BadData, match=message):
+        ml.load(write_table(tmp_path, text))
+
+
+def test_labels_are_not_offered_as_features(tmp_path):
+    with pytest.raises(BadData, match=r"name one \(--features\) of layer1\.$"):
+        ml.load(write_npz(tmp_path, layer1=X, labels=Y, class_names=np.array(["a", "b"])))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("./nope.npz", True), ("nope.npz", True), ("nope/photos", True), ("mnist", False)]
+)
+def test_a_path_that_is_not_there_is_said_to_be_missing(name, said):
+    with pytest.raises(BadInput, match="is not a dataset") as caught:
+        ml.load(name)
+    assert ("there is no such file or folder" in str(caught.value)) == said

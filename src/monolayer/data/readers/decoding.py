@@ -129,10 +129,10 @@ class Decoder:
         try:
             self._X = np.empty((n, prod(shape)), np.uint8)
         except (MemoryError, ValueError):  # of sizes that no address can count NumPy says the latter
-            channels, height, width = shape
+            (channels, height, width), size = shape, n * prod(shape) / 2**30
             raise BadInput(
-                f"{n:,} images of {height}x{width} pixels in {channels} channels take {n * prod(shape) / 2**30:,.0f} GiB "
-                "of memory, which is not to be had; accepted is a smaller --resize HEIGHTxWIDTH."
+                f"{n:,} images of {height}x{width} pixels in {channels} channels take {size:,.0f} GiB of "
+                "memory, which is not to be had; accepted is a smaller --resize HEIGHTxWIDTH."
             ) from None
         self._n = 0
 

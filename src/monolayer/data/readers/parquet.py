@@ -203,6 +203,7 @@ def _read_numbers(shards: _Shards) -> Raw:
     """Columns of numbers, or one of lists, as rows; only the array is held."""
     from pyarrow import parquet
 
+    shards.watch.on_columns(shards.columns)
     n = sum(parquet.read_metadata(file).num_rows for file in shards.files)
     X, start = None, 0
     for batch, file, _ in shards.iterate(shards.columns):

@@ -43,11 +43,13 @@ class Watch:
         progress: how far it is.
         on_unreadable: of an image that cannot be read, where it is and why; where it returns, the image is left out.
         on_files: the part and the files of its rows, row by row, where rows are files of their own.
+        on_columns: the names of the features, where they are columns.
     """
 
     progress: Progress = SILENCE
     on_unreadable: Callable[[str, str], None] = refuse
     on_files: Callable[[str, list[str]], None] = lambda part, files: None
+    on_columns: Callable[[list[str]], None] = lambda names: None
 
 
 @dataclass(frozen=True, eq=False)
