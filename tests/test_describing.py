@@ -58,7 +58,7 @@ def test_what_is_wrong_is_found(tmp_path):
     by_code = {finding.code: finding.evidence for finding in found.findings}
     assert "in 1 of 60 train rows (7), in 1 of 5 features (3)." in by_code["ML016"]
     assert "0 with another label (train 9 is train 8)." in by_code["ML015"]
-    assert "1 of 5 features have one value in every training row: 2." in by_code["ML014"]
+    assert "1 of 5 features have one value in every training row: feature 2." in by_code["ML014"]
 
 
 @pytest.mark.parametrize(("other", "label", "outcome"), [(0, 1, "issue"), (1, None, "issue"), (0, None, "tip")])
@@ -166,3 +166,15 @@ def test_what_cannot_be_read_at_all_is_refused(tmp_path):
     (tmp_path / "nothing").mkdir()
     with pytest.raises(BadData, match="is an empty folder"):
         describe_data(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_constant_features_are_named_as_their_columns(tmp_path, suffix):
+    columns = {"width": [1.0, 2.0, 3.0], "label": [0, 1, 0], "height": [7.0, 7.0, 7.0]}
+    path = tmp_path / f"d.{suffix}"
+    if suffix == "csv":
+        lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+        path.write_text("\n".join(lines), encoding="utf-8")
+    else:
+        pq.write_table(pa.table(columns), path)
+    assert "row: column 'height'." in get_evidence(describe_data(path))["ML014"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +112,16 @@ def describe_data(name: str | Path, *, progress: Progress = SILENCE, **options: 
     """
     unreadable: dict[str, str] = {}
     files: dict[str, list[str]] = {}
-    dataset, kind, is_encoded = _read(name, options, _note(Path(name), unreadable, files, progress))
+    columns: list[list[str]] = []  # of each part, the same
+    watch = replace(_note(Path(name), unreadable, files, progress), on_columns=columns.append)
+    dataset, kind, is_encoded = _read(name, options, watch)
     parts = list_parts(dataset)
     scans = {part: _scan(rows) for part, rows in parts.items()}
     low, high = scans["train"].low, scans["train"].high
     n_files = sum(len(part.X) for part in parts.values()) + len(unreadable) if is_encoded else 0
     findings = [
         check_finite({part: scan.wrong for part, scan in scans.items()}),
-        check_constant(low, high),
+        check_constant(low, high, columns[0] if columns else ()),
         check_rows(parts, files),
         check_readable(unreadable, n_files),
         check_groups({part: rows.groups for part, rows in parts.items()}),

@@ -146,3 +146,42 @@ def test_test_rows_that_were_drawn_are_weighed_by_what_the_run_was_trained_on(co
     leaked = [row for row in tested if (row + 50) % 100 not in tested]
     assert 0 < len(leaked) < len(tested) == weighed["n"]
     assert weighed["n_leaked"] == len(leaked)
+
+
+def save_twice(path, **more):
+    """A file with half of the training rows in pairs of two labels."""
+    rng = np.random.default_rng(0)
+    y = np.arange(100) % 2
+    X = (rng.random((100, 3)) + y[:, None]).astype(np.float32)
+    X[51:76] = X[:25]
+    np.savez(path, X=X, y=y, **more)
+
+
+def test_drawn_test_rows_are_weighed_where_the_source_has_validation_rows_only(command, tmp_path):
+    save_twice(tmp_path / "d.npz", val_X=np.zeros((4, 3), np.float32), val_y=np.arange(4) % 2)
+    words = ("--epochs", "1", "--batch-size", "10")
+    command("train", tmp_path / "d.npz", *words, "--out", tmp_path / "a")
+    weighed = command("audit", tmp_path / "d.npz", "--run", tmp_path / "a", "--json").json["run"]
+    assert weighed["n_leaked"] > 0
+
+
+def test_what_was_searched_and_found_is_said_in_a_line(command, tmp_path):
+    save_twice(tmp_path / "d.npz")
+    line = "Searched 100 training rows against each other, since there are no test rows: 25 pairs, 25 with labels that"
+    assert command("audit", tmp_path / "d.npz").out.startswith(line)
+    test = {"test_X": np.zeros((4, 3), np.float32), "test_y": np.arange(4) % 2}
+    save_twice(tmp_path / "e.npz", **test)
+    line = "Searched 4 test rows against 100 training rows: no duplicates."
+    assert command("audit", tmp_path / "e.npz").out.startswith(line)
+    line = "no duplicates; 100 training rows against each other: 25 pairs"
+    assert line in command("audit", tmp_path / "e.npz", "--within").out
+
+
+def test_a_run_whose_test_rows_are_all_leaked_has_no_accuracy_without_them(command, tmp_path):
+    X, y = np.arange(8, dtype=np.float32).reshape(4, 2), np.arange(4) % 2
+    np.savez(tmp_path / "d.npz", X=X, y=y, test_X=X, test_y=y)
+    words = ("--epochs", "1", "--batch-size", "2", "--val-size", "0")
+    command("train", tmp_path / "d.npz", *words, "--out", tmp_path / "a")
+    result = command("audit", tmp_path / "d.npz", "--run", tmp_path / "a")
+    assert result.code == 2
+    assert "each of its 4 test rows stands among the training rows too" in result.err

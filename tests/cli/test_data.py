@@ -40,7 +40,7 @@ def test_json_is_one_object(command):
 def test_bad_input_gets_one_sentence_and_leaves_nothing(command, tmp_path):
     result = command("data", "describe", tmp_path / "nothing", "--out", tmp_path / "looked")
     assert (result.code, result.out) == (2, "")
-    assert "is not a dataset; accepted are cifar10, digits and paths" in result.err
+    assert "is not a dataset: there is no such file or folder; accepted are cifar10, digits and paths" in result.err
     assert not (tmp_path / "looked").exists()
 
 

@@ -48,6 +48,19 @@ def test_a_folder_of_images_gets_classes_and_probabilities(command, network, ima
         assert p["probabilities"][p["class"]] == p["probability"] == max(p["probabilities"].values())
 
 
+def test_image_files_are_refused_where_the_unit_of_the_training_images_is_not_known(command, images, tmp_path):
+    digits = load_digits()
+    np.savez(tmp_path / "d.npz", X=digits.images[:200].astype(np.float32), y=digits.target[:200])
+    words = ("--epochs", "1", "--batch-size", "20", "--out", tmp_path / "run")
+    assert command("train", tmp_path / "d.npz", *words).code == 0
+    assert command("report", tmp_path / "run").code == 0
+    result = command("predict", tmp_path / "run", images)
+    assert (result.code, result.out) == (2, "")
+    assert "the unit of the training images is not known" in result.err
+    np.save(tmp_path / "x.npy", digits.images[:3].reshape(3, -1))
+    assert command("predict", tmp_path / "run", tmp_path / "x.npy").code == 0
+
+
 def test_sixteen_bits_are_read_like_eight(command, network, tmp_path):
     eight = np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8)
     Image.fromarray(eight).save(tmp_path / "eight.png")

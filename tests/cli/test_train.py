@@ -79,6 +79,8 @@ def test_epoch_lines_go_to_stderr_with_validation_beside_training(command):
         (["--schedule", "steps"], "Unknown schedule 'steps'; accepted are"),
         (["--learning-rate", "-1"], "learning_rate is -1.0; accepted is a number above 0."),
         (["--batch-size", "2000"], "batch_size is 2000; accepted are 1 to 1238, the training rows."),
+        (["--val-size", "nan"], "val_size is nan; accepted is a whole number of 0 or above"),
+        (["--val-size", "inf"], "val_size is inf; accepted is a whole number of 0 or above"),
         (["--val-size", "1438"], "1438 validation rows leave no training rows"),
         (
             ["--val-size", "-1"],

@@ -51,3 +51,8 @@ def test_a_row_may_have_several_labels_or_none():
     several = Dataset(X, np.array([[0, 1], [1, 1], [0, 0]], np.uint8), ("a", "b"))
     assert (several.is_multi_label, several.n_classes) == (True, 2)
     assert not Dataset(X, Y, ("a", "b")).is_multi_label
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(BadData, match="class_names hold 'a' more than once; accepted are names that differ"):
+        Dataset(np.zeros((3, 2), np.uint8), np.arange(3), ("a", "b", "a"))

@@ -190,3 +190,38 @@ def test_rows_of_several_labels_are_drawn_by_the_labels_that_they_have_together(
     splits = dataset.split(test=20, seed=0)
     assert splits.open_test("to look").y.sum(axis=0).tolist() == [10, 10]
     assert 60 in splits.train.index
+
+
+@settings(max_examples=25, deadline=None)
+@given(share=st.floats(0.05, 0.9), n_groups=st.integers(40, 200), seed=st.integers(0, 9))
+def test_groups_are_cut_near_to_what_was_asked(share, n_groups, seed):
+    n = 600
+    dataset = make_grouped(n, n_groups, seed)
+    largest = np.bincount(dataset.groups).max()
+    cut = dataset.split(test=share, seed=seed).n_test
+    assert abs(cut - share * n) <= max(largest, 0.06 * n)
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "size", "message"),
+    [
+        (8, 5, r"each of 8 needs a row there and one to train on, and class 'a' has 2 of 16; accepted are 8 to 8 rows"),
+        (8, 9, r"accepted are 8 to 8 rows \(--val-size\)"),
+        (4, 13, r"accepted are 4 to 12 rows \(--val-size\)"),
+    ],
+)
+def test_too_few_rows_a_class_are_said_by_class_and_option(n_classes, size, message):
+    dataset = replace(make_dataset(16, n_classes), test=make_dataset(8, n_classes))
+    with pytest.raises(BadInput, match=message):
+        dataset.split(size, seed=0)
+
+
+def test_classes_of_one_row_each_leave_nothing_to_draw():
+    with pytest.raises(BadInput, match=r"class 'a' has 1 of 8; accepted are 2 rows a class or more\."):
+        make_dataset(8, 8).split(test=4, seed=0)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.45, 450), (0.3, 300), (0.15, 150), (0.2, 200)])
+def test_groups_of_one_row_are_cut_like_rows(share, expected):
+    dataset = replace(make_dataset(1000), groups=np.arange(1000))
+    assert dataset.split(test=share, seed=0).n_test == pytest.approx(expected, rel=0.03)

@@ -33,6 +33,13 @@ def test_images_keep_their_proportions(shape, box):
     assert (right - left, high - low) == pytest.approx(box)
 
 
+def test_images_of_an_unknown_unit_are_shown_from_dark_to_bright():
+    dataset = make_dataset(20, 12, image_shape=(3, 2, 2))
+    X = np.linspace(-3, 5, 240, dtype=np.float32).reshape(20, 12)
+    shown = ContactSheet.of(replace(dataset, X=X, pixel_max=None, test=None), n_images=20).images
+    assert (shown.min(), shown.max()) == (0, 1)
+
+
 def test_photographs_are_drawn_in_no_more_pixels_than_show():
     shape = (3, 300, 200)
     X = np.zeros((4, *shape), np.uint8)

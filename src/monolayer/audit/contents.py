@@ -27,17 +27,20 @@ def list_some(words: Sequence[object]) -> str:
     return shown if len(words) <= MOST_NAMED else f"{shown} and {len(words) - MOST_NAMED:,} more"
 
 
-def check_constant(low: Array, high: Array) -> Finding:
+def check_constant(low: Array, high: Array, names: Sequence[str] = ()) -> Finding:
     """ML014: whether a feature has the same value in every training row.
 
     Args:
         low: the smallest value of each feature, (D,).
         high: the largest.
+        names: the features', where they are columns; else they are counted from 0.
     """
     same = np.flatnonzero(low == high)
     if not len(same):
         return report(CONSTANT, "passed", f"Each of {len(low):,} features varies.")
-    seen = f"{len(same):,} of {len(low):,} features have one value in every training row: {list_some(same.tolist())}."
+    is_named = len(names) == len(low)
+    listed = list_some([f"column {names[place]!r}" if is_named else f"feature {place}" for place in same.tolist()])
+    seen = f"{len(same):,} of {len(low):,} features have one value in every training row: {listed}."
     return report(CONSTANT, "tip", seen, "They tell no class from another; leave them out, or look why they are there.")
 
 

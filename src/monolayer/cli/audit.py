@@ -31,7 +31,9 @@ def audit(
     train: Annotated[str | None, typer.Option(help="A claimed training accuracy in per cent, such as 45.18.")] = None,
     val: Annotated[str | None, typer.Option(help="A claimed validation accuracy and its rows: 79.00:1000.")] = None,
     test: Annotated[str | None, typer.Option(help="A claimed test accuracy and its rows: 51.87:10000.")] = None,
-    within: Annotated[bool, typer.Option("--within", help="Look for duplicates within the training file too.")] = False,
+    within: Annotated[
+        bool, typer.Option("--within", help="Look for duplicates within the training file too, as without test rows.")
+    ] = False,
     run: Annotated[
         Path | None, typer.Option(help="A run's folder: say its test accuracy without the leaked rows too.")
     ] = None,
@@ -66,16 +68,19 @@ def audit(
     findings = list(mute_findings(_judge_claims(train, claims), mute or ())) if train and claims else []
     duplicates: list[dict[str, Any]] = []
     weighed: dict[str, Any] = {}
+    searched = ""
     if dataset is not None:
         found, weighed = _search_and_save(
             dataset, _Request(data, within, run, out, opt.read_reading(context)), mute or ()
         )
         findings += found.findings
-        duplicates = _list_pairs(found)
+        duplicates, searched = _list_pairs(found), _describe_search(found, is_within=within)
     if as_json:
         extra = {"run": weighed} if weighed else {}
         print_json({"findings": [finding.to_dict() for finding in findings], "duplicates": duplicates, **extra})
         return
+    if searched:
+        print_line(searched)
     for finding in findings:
         print_line(f"{finding.code} [{finding.outcome}] {finding.title}: {finding.evidence} {finding.advice}")
     if weighed:
@@ -158,13 +163,36 @@ def _search(name: str, request: _Request, muted: Sequence[str], console: Console
     from monolayer.report.of_audit import Audit
 
     dataset = opt.load_dataset(name, request.data, console, request.reading)
-    is_divided = dataset.test is not None or dataset.val is not None
+    # A run draws its test rows from the training file where there is no test file, so they are searched there.
+    is_inside = request.within or dataset.test is None
     across = find_duplicates(dataset, dataset.test, progress=console) if dataset.test else []
     across_val = find_duplicates(dataset, dataset.val, progress=console) if dataset.val else []
-    inside = find_duplicates(dataset, progress=console) if request.within or not is_divided else []
+    inside = find_duplicates(dataset, progress=console) if is_inside else []
     findings = check_duplicates(across, len(dataset.test.X)) if dataset.test else []
     findings += check_duplicates(across_val, len(dataset.val.X), "validation") if dataset.val else []
     return Audit(dataset, across, inside, mute(findings, muted), across_val=across_val)
+
+
+def _describe_search(found: Audit, *, is_within: bool) -> str:
+    """Which rows were compared with which, and what was found."""
+    dataset = found.dataset
+    n, why = len(dataset.X), "" if dataset.test is not None else ", since there are no test rows"
+    searched = [
+        f"{len(part.X):,} {name} rows against {n:,} training rows: {_count_pairs(pairs)}"
+        for name, part, pairs in (("test", dataset.test, found.across), ("validation", dataset.val, found.across_val))
+        if part is not None
+    ]
+    if is_within or dataset.test is None:
+        searched.append(f"{n:,} training rows against each other{why}: {_count_pairs(found.inside)}")
+    return f"Searched {'; '.join(searched)}."
+
+
+def _count_pairs(pairs: Sequence[Duplicate]) -> str:
+    if not pairs:
+        return "no duplicates"
+    n_labels = sum(len(set(pair.labels)) > 1 for pair in pairs)
+    differing = f", {n_labels:,} with labels that differ" if n_labels else ""
+    return f"{len(pairs):,} pair{'s'[: len(pairs) != 1]}{differing}"
 
 
 def _describe(place: dict[str, Any], pair: Duplicate) -> dict[str, Any]:
@@ -196,6 +224,11 @@ def _weigh_run(folder: Path, found: Audit) -> dict[str, Any]:
     if test is None:
         raise BadInput(f"{folder} holds no answers to test rows; open them with monolayer report --open-test.")
     leaked = np.isin(test.index, _list_leaked(found, evaluation))
+    if leaked.all():
+        raise BadInput(
+            f"{folder}: each of its {len(test):,} test rows stands among the training rows too, so there is no "
+            "accuracy without them; audit without --run lists the pairs."
+        )
     shift = compute_shift(test.correct, leaked)
     return {
         "n": len(test),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -184,7 +185,7 @@ def read_split(context: typer.Context) -> SplitOptions:
 
 
 def _make_whole(size: float | None) -> float | None:
-    return int(size) if size is not None and size == int(size) else size
+    return int(size) if size is not None and isfinite(size) and size == int(size) else size
 
 
 def read_recipe(context: typer.Context) -> Recipe:

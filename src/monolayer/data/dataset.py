@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,8 @@ class Dataset:
         source: where the content came from, in words.
         test: the dataset's own test file, where it ships with one.
         known_sha256: what :attr:`sha256` is, where it is known.
-        pixel_max: the value of a fully lit pixel, where rows are images.
+        pixel_max: the value of a fully lit pixel, where rows are images; None: not known, so the network
+            cannot be asked about image files.
         val: rows that are set apart for validation, where it ships with them.
         split_seed: with which rows are divided where no other is named; None: by file order.
         reading: where it was read and how, if it is data of one's own: ``path``, and options of :func:`monolayer.load`.
@@ -54,7 +56,7 @@ class Dataset:
     source: str = "memory"
     test: Dataset | None = None
     known_sha256: str = ""
-    pixel_max: float = 255.0
+    pixel_max: float | None = 255.0
     normalize: str = "none"
     val: Dataset | None = None
     groups: Array | None = None
@@ -66,6 +68,7 @@ class Dataset:
         object.__setattr__(self, "X", np.asanyarray(self.X))
         object.__setattr__(self, "y", np.asanyarray(self.y))
         _check_features(self.X, self.name)
+        _check_names(self.class_names, self.name)
         _check_labels(self.X, self.y, len(self.class_names), self.name)
         if self.image_shape is not None and int(np.prod(self.image_shape)) != self.X.shape[1]:
             raise BadData(
@@ -147,6 +150,14 @@ def _check_features(X: Array, name: str) -> None:
         raise BadData(f"{name}: X must have shape (n, D) with at least one row and one feature, not {X.shape}.")
     if X.dtype.name not in FEATURE_DTYPES:
         raise BadData(f"{name}: X is {X.dtype.name}; accepted are {', '.join(FEATURE_DTYPES)} (X.astype).")
+
+
+def _check_names(names: tuple[str, ...], name: str) -> None:
+    twice = [one for one, n in Counter(names).items() if n > 1]
+    if twice:
+        raise BadData(
+            f"{name}: class_names hold {twice[0]!r} more than once; accepted are names that differ, one a class."
+        )
 
 
 def _check_labels(X: Array, y: Array, n_classes: int, name: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +14,17 @@ from PIL import Image, ImageOps
 from monolayer.errors import BadData, BadInput
 
 # What Pillow raises for files that are damaged, cut short, or no images at all.
-DECODING_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+DECODING_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff")
 
 
@@ -32,17 +44,23 @@ def find_images(path: Path) -> list[Path]:
     return found
 
 
-def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float = 255) -> npt.NDArray[Any]:
+def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float | None = 255) -> npt.NDArray[Any]:
     """One image as features (D,), float32, channel-major, 0 to pixel_max, resized to ``image_shape``.
 
     Args:
         path: the file.
         image_shape: (channels, height, width); 1 channel means grey, 3 red, green and blue.
-        pixel_max: the value of a fully lit pixel in the training data.
+        pixel_max: the value of a fully lit pixel in the training data; None: not known.
 
     Raises:
+        BadInput: if the unit of the training data is not known.
         BadData: if the file cannot be read as an image.
     """
+    if pixel_max is None:
+        raise BadInput(
+            f"{path}: the unit of the training images is not known (they were arrays whose values run neither from 0 "
+            "to 255 as uint8 nor from 0 to 1), so no image file can be brought to it; accepted are arrays like them."
+        )
     channels, height, width = image_shape
     try:
         upright = open_upright(path, channels)
@@ -52,6 +70,20 @@ def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float =
         upright = upright.resize((width, height), Image.Resampling.LANCZOS)
     pixels = np.asarray(upright, np.float32).reshape(height, width, channels)
     return pixels.transpose(2, 0, 1).reshape(-1) * np.float32(pixel_max / 255)
+
+
+def parse_pixel_max(metadata: Mapping[str, str]) -> float | None:
+    """The value of a fully lit pixel as a network's metadata tell it: 255 where they say nothing; None: not known."""
+    text = metadata.get("pixel_max", "255")
+    return None if text == str(None) else float(text)
+
+
+def stretch(rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Images of an unknown unit, (n, D), from 0 to 1, to be looked at: their largest value is 1, and 0 stays dark."""
+    finite = rows[np.isfinite(rows)].astype(np.float32)
+    low, high = finite.min(initial=0), finite.max(initial=0)
+    stretched: npt.NDArray[np.float32] = (rows.astype(np.float32) - low) / ((high - low) or np.float32(1))
+    return stretched
 
 
 def open_upright(file: Path | IO[bytes], channels: int | None) -> Image.Image:

@@ -60,7 +60,9 @@ def read_options(options: dict[str, Any]) -> DataOptions:
 def _read_own(name: str | Path, path: Path | str | None, options: DataOptions, progress: Progress) -> Dataset:
     place = Path(name).expanduser()
     if not str(name) or not place.exists():
-        raise BadInput(f"{str(name)!r} is not a dataset; accepted are {', '.join(NAMES)} and paths of {ACCEPTED}.")
+        is_path = len(place.parts) > 1 or place.suffix or place.is_absolute()
+        why = ": there is no such file or folder" if is_path or isinstance(name, Path) else ""
+        raise BadInput(f"{str(name)!r} is not a dataset{why}; accepted are {', '.join(NAMES)} and paths of {ACCEPTED}.")
     if path is not None:
         raise BadInput(f"{name} is a path already; --data is for datasets that are fetched.")
     return replace(

@@ -145,4 +145,7 @@ def _find_not_finite(rows: Rows) -> tuple[int, int] | None:
 
 def _describe_not_finite(rows: Rows, name: str, feature: int, row: int | None) -> str:
     where = "" if row is None else f" (row {row})"
-    return f"{rows.dataset.name}: feature {feature} of the {name} rows holds a value that is not finite{where}."
+    return (
+        f"{rows.dataset.name}: feature {feature} of the {name} rows holds a value that is not finite{where}; accepted "
+        "are finite numbers: leave out the row or the feature, or fill it in."
+    )

@@ -22,6 +22,8 @@ Array = npt.NDArray[Any]
 DEFAULT_TEST_SHARE = 0.2
 # The assignment holds out 1,000 of 50,000 images; a small dataset gives up a sixth of its rows.
 DEFAULT_VAL_SIZE, DEFAULT_VAL_SHARE = 1000, 6
+# Groups are dealt into lots, and some of these are cut off: at most so many, as each takes time; so near to the share.
+MOST_LOTS, SHARE_MISS = 20, 0.02
 MAX_SEED = 2**32  # scikit-learn's limit
 
 
@@ -195,13 +197,24 @@ def _cut_groups(dataset: Dataset, left: Array, size: int, seed: int | None, what
             f"{size} {what} rows ask for {n_folds} lots of groups, and there are {n_groups} groups; {accepted}."
         )
     kinds = _find_kinds(dataset, left)
-    if np.bincount(kinds).max() < n_folds:
+    most = int(np.bincount(kinds).max())
+    if most < n_folds:
         kinds = np.zeros_like(kinds)  # no class has a row for each lot: there is nothing to draw in proportion to
+        most = len(left)
+    n_folds, n_cut = _choose_lots(size / len(left), n_folds, min(n_groups, most))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than lots: as near as may be
         drawn = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(left, kinds, groups)
-        rest, cut = next(iter(drawn))
-    return left[rest], left[cut]
+        cut = np.sort(np.concatenate([places for _, places in itertools.islice(drawn, n_cut)]))
+    return np.delete(left, cut), left[cut]
+
+
+def _choose_lots(share: float, n_least: int, n_most: int) -> tuple[int, int]:
+    """(lots, how many of them are cut off): the fewest that come near the share, else those that come nearest."""
+    lots = [(n, min(n - 1, max(1, round(n * share)))) for n in range(2, max(n_least, min(n_most, MOST_LOTS)) + 1)]
+    misses = [abs(cut / n - share) for n, cut in lots]
+    near = [pair for pair, miss in zip(lots, misses, strict=True) if miss <= SHARE_MISS * share]
+    return near[0] if near else lots[int(np.argmin(misses))]
 
 
 def _find_kinds(dataset: Dataset, left: Array) -> Array:
@@ -219,6 +232,23 @@ def _part_with_lonely(left: Array, kinds: Array) -> tuple[Array, Array, Array]:
         return left, left[:0], kinds
     is_lonely = np.isin(kinds, lonely)
     return left[~is_lonely], left[is_lonely], kinds[~is_lonely]
+
+
+def _check_proportion(dataset: Dataset, left: Array, n_drawn: int, size: int, what: str) -> None:
+    """Raise BadInput if not every class that can be drawn gets a row on either side."""
+    counts = np.bincount(_find_kinds(dataset, left))
+    counts, kinds = counts[counts > 0], np.flatnonzero(counts)
+    n_kinds = int((counts > 1).sum())
+    if n_drawn and n_kinds <= size <= n_drawn - n_kinds:
+        return
+    fewest = int(counts.argmin())
+    name = "a set of labels" if dataset.is_multi_label else f"class {dataset.class_names[kinds[fewest]]!r}"
+    option = f"--{'val' if what == 'validation' else what}-size"
+    accepted = f"{n_kinds:,} to {n_drawn - n_kinds:,} rows ({option})" if n_drawn else "2 rows a class or more"
+    raise BadInput(
+        f"{size} {what} rows cannot be drawn in proportion to the classes: each of {n_kinds or len(counts):,} needs a "
+        f"row there and one to train on, and {name} has {counts[fewest]:,} of {len(left):,}; accepted are {accepted}."
+    )
 
 
 def _rises(places: Array) -> bool:
@@ -269,7 +299,7 @@ def _count_rows(name: str, size: float | None, n: int) -> int | None:
     """A size as a number of rows of n."""
     if size is None:
         return None
-    is_number = isinstance(size, int | float | np.integer | np.floating) and size >= 0
+    is_number = isinstance(size, int | float | np.integer | np.floating) and 0 <= size < np.inf
     if not is_number or (size >= 1 and size != int(size)):
         raise BadInput(f"{name} is {size!r}; accepted is a whole number of 0 or above, or a share of the rows below 1.")
     return int(size) if size >= 1 or size == 0 else max(1, round(size * n))
@@ -316,9 +346,6 @@ def _cut(dataset: Dataset, left: Array, size: int, seed: int | None, what: str) 
     from sklearn.model_selection import train_test_split  # here: it takes a second that splits by file order never need
 
     drawn, alone, kinds = _part_with_lonely(left, _find_kinds(dataset, left))
-    try:
-        rest, cut = train_test_split(drawn, test_size=size, random_state=seed, stratify=kinds)
-    except ValueError as error:
-        reason = str(error).rstrip(".")
-        raise BadInput(f"{size} {what} rows cannot be drawn in proportion to the classes: {reason}.") from None
+    _check_proportion(dataset, left, len(drawn), size, what)
+    rest, cut = train_test_split(drawn, test_size=size, random_state=seed, stratify=kinds)
     return np.sort(np.concatenate([rest, alone]) if len(alone) else rest), np.sort(cut)

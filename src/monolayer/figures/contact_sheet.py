@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from monolayer.data.images import stretch
 from monolayer.errors import BadInput
 from monolayer.figures.base import Array, Canvas, Chart, Frame
 from monolayer.figures.style import SMALL_SIZE, scale_text
@@ -70,7 +71,10 @@ class ContactSheet(Chart):
             chosen.append(rows[np.unique(np.linspace(0, len(rows) - 1, min(n_images, len(rows))).astype(int))])
         rows = np.concatenate(chosen)
         names = dataset.class_names[:n_classes]
-        return cls(dataset.X[rows], dataset.y[rows], rows, names, dataset.image_shape, dataset.pixel_max)
+        images, pixel_max = dataset.X[rows], dataset.pixel_max
+        if pixel_max is None:
+            images, pixel_max = stretch(images), 1.0
+        return cls(images, dataset.y[rows], rows, names, dataset.image_shape, pixel_max)
 
     @property
     def size(self) -> tuple[float, float]:

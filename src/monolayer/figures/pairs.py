@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monolayer.data.images import stretch
 from monolayer.errors import BadInput
 from monolayer.figures.base import Array, Canvas, Chart, Frame
 from monolayer.figures.style import SMALL_SIZE, scale_text
@@ -118,13 +119,17 @@ def collect_pairs(
     if first.image_shape is None:
         raise BadInput(f"{first.name}: rows are no images, so pairs of them cannot be drawn.")
     others = first if second is None else second
+    left, right = first.X[[pair.first for pair in pairs]], others.X[[pair.second for pair in pairs]]
+    pixel_max = first.pixel_max
+    if pixel_max is None:
+        (left, right), pixel_max = np.split(stretch(np.concatenate([left, right])), 2), 1.0
     return DuplicatePairs(
-        first=first.X[[pair.first for pair in pairs]],
-        second=others.X[[pair.second for pair in pairs]],
+        first=left,
+        second=right,
         pairs=tuple(pairs),
         class_names=first.class_names,
         image_shape=first.image_shape,
-        pixel_max=first.pixel_max,
+        pixel_max=pixel_max,
         splits=splits or ("train", "train" if second is None else "test"),
     )
 

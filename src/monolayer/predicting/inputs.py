@@ -17,7 +17,6 @@ from monolayer.errors import BadData, BadInput
 from monolayer.network import OneLayer
 
 Array = npt.NDArray[Any]
-PIXEL_MAX = "255"  # of networks that do not say
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +72,13 @@ def read_image(network: OneLayer, file: Path) -> Array:
     """One image file as features (D,), float32, in the unit of the training data.
 
     Raises:
-        BadInput: if the network was not trained on images.
+        BadInput: if the network was not trained on images, or on images of an unknown unit.
         BadData: if it cannot be read as an image.
     """
     if network.image_shape is None:
         raise BadInput(f"{file}: this network was not trained on images, so it cannot classify image files.")
     try:
-        return images.read_image(file, network.image_shape, float(network.metadata.get("pixel_max", PIXEL_MAX)))
+        return images.read_image(file, network.image_shape, images.parse_pixel_max(network.metadata))
     except BadData as error:
         if file.suffix.lower() in images.SUFFIXES:
             raise
@@ -90,10 +89,11 @@ def find_doubt(network: OneLayer, rows: Rows) -> str:
     """A sentence where features look as if they were scaled otherwise than the training data; else empty."""
     if network.metadata.get("features_dtype") != "uint8" or rows.X.dtype.kind != "f" or rows.X.max() > 1:
         return ""
-    highest = float(network.metadata.get("pixel_max", PIXEL_MAX))
+    highest = images.parse_pixel_max(network.metadata)
+    whole = "whole numbers" if highest is None else f"whole numbers up to {highest:g}"
     return (
-        f"{rows.places[0]['file']} holds no number above 1, but the network was trained on whole numbers up to "
-        f"{highest:g}; it takes features as they were in training, not scaled."
+        f"{rows.places[0]['file']} holds no number above 1, but the network was trained on {whole}; it takes "
+        "features as they were in training, not scaled."
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.data.images import parse_pixel_max
 from monolayer.evaluate.answers import Answers
 from monolayer.evaluate.calibration import (
     READINGS_OF_LOSS,
@@ -105,7 +106,7 @@ def _describe_input(network: OneLayer) -> dict[str, Any]:
         "n_features": network.weights.shape[1],
         "dtype": words.get("features_dtype"),
         "image_shape": list(network.image_shape) if network.image_shape else None,
-        "pixel_max": float(words["pixel_max"]) if network.image_shape and "pixel_max" in words else None,
+        "pixel_max": parse_pixel_max(words) if network.image_shape and "pixel_max" in words else None,
     }
 
 

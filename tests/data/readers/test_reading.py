@@ -265,7 +265,7 @@ WRONG = {
     "real labels": (save(X=X, y=Y + 0.5), {}, r"labels are real numbers such as 0\.5"),
     "labels with a hole": (save(X=X, y=np.where(Y == 1, np.nan, Y)), {}, "row 1 has no label"),
     "objects": (save(X=X.astype(object), y=Y), {}, "X cannot be read .it holds Python objects"),
-    "complex": (save(X=X * 1j, y=Y), {}, "X is complex128; accepted are uint8, float16, float32, float64"),
+    "complex": (save(X=X * 1j, y=Y), {}, "features are complex128; accepted are uint8, float16, float32, float64"),
     "ragged": (save(X=X.reshape(60, 2, 2, 3, 1), y=Y), {}, r"features have shape \(60, 2, 2, 3, 1\); accepted are"),
     "no split column": (save(X=X, y=Y), {"split_by": "part"}, "has no array 'part', which --split-by names"),
     "wrong part": (save(X=X, y=Y, part=WORDS), {"split_by": "part"}, "the split column holds 'ant'; accepted"),

@@ -194,11 +194,47 @@ def test_groups_may_be_an_array_a_part(tmp_path):
     assert (len(dataset.groups), len(dataset.test.groups)) == (20, 10)
 
 
-@pytest.mark.parametrize(("top", "expected"), [(1, 1.0), (200, 255.0), (4095, 4095.0)])
-def test_a_fully_lit_pixel_is_the_training_images_and_the_same_for_all_parts(tmp_path, top, expected):
-    images = np.linspace(0, top, 60, dtype=np.float32).reshape(5, 3, 4)
-    path = write_npz(tmp_path, train_X=images, train_y=Y[:5], test_X=images / 2, test_y=Y[:5])
+@pytest.mark.parametrize(
+    ("low", "top", "kind", "expected"),
+    [
+        (0, 1, "float32", 1.0),
+        (0, 0.4, "float32", None),
+        (-1, 1, "float32", None),
+        (-2.5, 3.1, "float64", None),
+        (0, 200, "float32", None),
+        (0, np.inf, "float32", None),
+        (0, 255, "uint8", 255.0),
+        (0, 16, "uint8", None),
+    ],
+)
+def test_a_fully_lit_pixel_is_known_where_it_is_evident_and_the_same_for_all_parts(tmp_path, low, top, kind, expected):
+    images = np.linspace(low, min(top, 1e9), 60).astype(kind).reshape(5, 3, 4)
+    images[-1, -1, -1] = top
+    path = write_npz(tmp_path, train_X=images, train_y=Y[:5], test_X=images[::-1], test_y=Y[:5])
     assert ml.load(path).pixel_max == ml.load(path).test.pixel_max == expected
+
+
+def test_the_brightest_pixel_of_a_mapped_file_is_found_without_keeping_its_pages(tmp_path, monkeypatch):
+    given_back = []
+    monkeypatch.setattr("monolayer.data.readers.raw.give_back", given_back.append)
+    monkeypatch.setattr("monolayer.data.readers.raw.count_rows", lambda X: 2)
+    np.save(tmp_path / "X.npy", PIXELS.transpose(0, 3, 1, 2))
+    np.save(tmp_path / "y.npy", Y[:6])
+    assert ml.load(tmp_path / "X.npy").pixel_max == 255
+    assert len(given_back) == 3
+
+
+def test_dark_image_files_are_of_bytes_all_the_same(tmp_path):
+    folder = write_images(tmp_path / "d")
+    for file in folder.rglob("*.png"):
+        Image.fromarray(PIXELS[0] // 20).save(file)
+    assert ml.load(folder).pixel_max == 255
+
+
+def test_arrays_of_texts_or_dates_are_no_features(tmp_path):
+    for array in (np.full((30, 8, 8), "a"), np.zeros((30, 8, 8), "datetime64[s]")):
+        with pytest.raises(BadData, match=r"features are .*; accepted are uint8, float16, float32, float64"):
+            ml.load(write_npz(tmp_path, X=array, y=Y))
 
 
 # Tables

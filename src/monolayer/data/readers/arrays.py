@@ -106,9 +106,13 @@ def open_npy(path: Path) -> Array:
         BadData: if it is none, or holds Python objects.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGES as error:
         raise BadData(f"{path}: cannot be read as an array ({_explain(error)}).") from None
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise BadData(f"{path}: is no array but an archive of several; name it .npz.")
+    return array
 
 
 def _explain(error: BaseException) -> str:
@@ -172,10 +176,7 @@ def read_named(source: Named, options: DataOptions) -> dict[str, Raw]:
     features = _sort(source.names, (options.features,) if options.features else FEATURES)
     labels = _sort(source.names, (options.label,) if options.label else LABELS)
     if not features:
-        wanted = (
-            f"named {options.features!r}; it has" if options.features else f"such as {NAMES}; name one (--features) of"
-        )
-        raise BadData(f"{source.path}: has no features {wanted} {', '.join(source.names) or 'nothing'}.")
+        raise BadData(f"{source.path}: has no features {_describe_choice(source, options, labels.values())}.")
     parts = {}
     for part, name in features.items():
         label = labels.get(part) or (labels.get("train") if len(features) == 1 else None)
@@ -184,6 +185,14 @@ def read_named(source: Named, options: DataOptions) -> dict[str, Raw]:
             raise BadData(f"{source.path}: has no labels {wanted} for {name}; it has {', '.join(source.names)}.")
         parts[part] = _open_beside(Raw(source.open(name), np.asarray(source.open(label))), part, source, options)
     return _name_classes(parts, source)
+
+
+def _describe_choice(source: Named, options: DataOptions, labels: Iterable[str]) -> str:
+    """What features were looked for, and which there may be."""
+    if options.features:
+        return f"named {options.features!r}; it has {', '.join(source.names) or 'nothing'}"
+    others = [name for name in source.names if name not in {*labels, *CLASS_NAMES}]
+    return f"such as {NAMES}; " + (f"name one (--features) of {', '.join(others)}" if others else "it has nothing else")
 
 
 def _open_beside(raw: Raw, part: str, source: Named, options: DataOptions) -> Raw:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from monolayer.data.images import DECODING_ERRORS, has_colour, open_upright
 from monolayer.data.readers.options import DataOptions
 from monolayer.data.readers.raw import Watch
-from monolayer.errors import BadData
+from monolayer.errors import BadData, BadInput
 from monolayer.progress import Progress
 
 Array = npt.NDArray[Any]
@@ -125,7 +126,14 @@ class Decoder:
 
     def __init__(self, n: int, shape: tuple[int, int, int], options: DataOptions, watch: Watch) -> None:
         self._shape, self._is_resizing, self._watch = shape, options.resize is not None, watch
-        self._X = np.empty((n, int(np.prod(shape))), np.uint8)
+        try:
+            self._X = np.empty((n, prod(shape)), np.uint8)
+        except (MemoryError, ValueError):  # of sizes that no address can count NumPy says the latter
+            (channels, height, width), size = shape, n * prod(shape) / 2**30
+            raise BadInput(
+                f"{n:,} images of {height}x{width} pixels in {channels} channels take {size:,.0f} GiB of "
+                "memory, which is not to be had; accepted is a smaller --resize HEIGHTxWIDTH."
+            ) from None
         self._n = 0
 
     def add(self, pictures: Iterable[Picture], tally: Tally) -> list[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def read_image_folder(path: Path, options: DataOptions, watch: Watch) -> dict[st
         if rows:
             watch.on_files(part, [file.picture.where for file in rows])
             labels = [places[file.label] for file in rows]
-            found_rows[part] = Raw(decoder.rows, np.array(labels), class_names=names, image_shape=shape)
+            found_rows[part] = Raw(decoder.rows, np.array(labels), class_names=names, image_shape=shape, pixel_max=255)
     return found_rows
 
 
@@ -84,8 +85,22 @@ def _list_parts(path: Path) -> dict[str, list[_File]]:
             folders[part] = folder
     # A folder called train that holds images itself is a class like any other.
     is_divided = "train" in folders and not find_class_images(folders["train"])
+    if is_divided:
+        _check_beside(path, folders)
     roots = {part: folders[part] for part in PARTS if part in folders} if is_divided else {"train": path}
     return {part: _list_files(root) for part, root in roots.items()}
+
+
+def _check_beside(path: Path, parts: Mapping[str, Path]) -> None:
+    """Raise BadData if there are images beside the parts, which would be left out."""
+    others = [folder for folder in list_folders(path) if folder not in parts.values()]
+    left = [folder.name for folder in others if find_class_images(folder) or is_image_folder(folder)]
+    if left:
+        beside = " and ".join(folder.name for folder in parts.values())
+        names = "; ".join(f"{part} ({', '.join(names[1:])})" for part, names in PARTS.items())
+        raise BadData(
+            f"{path}: {', '.join(left)} beside {beside} hold images and are no parts; accepted names are {names}."
+        )
 
 
 def _list_files(root: Path) -> list[_File]:
@@ -95,6 +110,12 @@ def _list_files(root: Path) -> list[_File]:
         for folder in list_folders(root)
         for file in find_class_images(folder)
     ]
+    for folder in list_folders(root):
+        shown = folder.name.encode("utf-8", "backslashreplace").decode()
+        if shown != folder.name:
+            raise BadData(
+                f"{root}: the name of its folder {shown} is no UTF-8; accepted are names that are, one a class."
+            )
     if not found:
         raise BadData(f"{root}: holds no folders of images; accepted is a folder a class with {', '.join(SUFFIXES)}.")
     empty = [folder for folder in list_folders(root) if not find_class_images(folder)]

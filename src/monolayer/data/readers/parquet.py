@@ -1,4 +1,4 @@
-"""Parquet as Hugging Face publishes it: a file, or a folder of shards named train-*, validation-* and test-*.
+"""Parquet as Hugging Face publishes it: a file, or a folder of shards named train-*, NAME_test and so on.
 
 A column of images (their bytes, in a struct or not), a column of lists (embeddings), or plain columns of numbers.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,17 +85,33 @@ def read_parquet(path: Path, options: DataOptions, watch: Watch) -> dict[str, Ra
         if _is_image(next(iter(parts.values()))):
             return _read_images(parts, path)
         return {part: _read_numbers(shards) for part, shards in parts.items()}
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise BadData(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0].rstrip('.')}).") from None
 
 
 def _sort_shards(folder: Path) -> dict[str, list[Path]]:
-    """Files by the part that their name begins with; files of no part are training rows."""
+    """Files by the part that a word of their name says; where none says any, all are training rows."""
     found: dict[str, list[Path]] = {}
     for file in sorted(folder.glob("*.parquet")):
-        part = find_part(re.split(r"[-_.]", file.stem)[0]) or "train"
-        found.setdefault(part, []).append(file)
-    return found
+        found.setdefault(_find_part_of(file), []).append(file)
+    unnamed = found.pop("", [])
+    if unnamed and found:
+        named = ", ".join(files[0].name for files in found.values())
+        others = ", ".join(file.name for file in unnamed[:3])
+        raise BadData(
+            f"{folder}: {named} name a part and {others} none; accepted are train, val or test in the name of every "
+            "file or of none."
+        )
+    return found or {"train": unnamed}
+
+
+def _find_part_of(file: Path) -> str:
+    """The part that a file's name says; empty where it says none."""
+    words = re.split(r"[-_.]", file.stem)
+    parts = [part for word in words if (part := find_part(word))]
+    if len(set(parts)) > 1 and not find_part(words[0]):
+        raise BadData(f"{file}: names two parts, {parts[0]} and {parts[1]}; accepted is one of train, val and test.")
+    return parts[0] if parts else ""
 
 
 def _open(files: Sequence[Path], options: DataOptions, watch: Watch) -> _Shards:
@@ -105,6 +122,8 @@ def _open(files: Sequence[Path], options: DataOptions, watch: Watch) -> _Shards:
     for file in files:
         with parquet.ParquetFile(file) as opened:
             schema = opened.schema_arrow
+        if twice := [name for name, n in Counter(schema.names).items() if n > 1]:
+            raise BadData(f"{file}: has column {twice[0]!r} more than once; accepted are columns of different names.")
         shards.label = choose_label(schema.names, options, file)
         columns = _choose_features(schema, shards, file)
         if shards.columns and columns != shards.columns:
@@ -169,7 +188,7 @@ def _read_images(parts: dict[str, _Shards], path: Path) -> dict[str, Raw]:
     for part, shards in parts.items():
         decoder = Decoder(n_rows[part], shape, options, watch)
         kept = decoder.add(_iterate_pictures(shards), tally)
-        found[part] = replace(_make_raw(decoder.rows, shards, np.flatnonzero(kept)), image_shape=shape)
+        found[part] = replace(_make_raw(decoder.rows, shards, np.flatnonzero(kept)), image_shape=shape, pixel_max=255)
     return found
 
 
@@ -184,6 +203,7 @@ def _read_numbers(shards: _Shards) -> Raw:
     """Columns of numbers, or one of lists, as rows; only the array is held."""
     from pyarrow import parquet
 
+    shards.watch.on_columns(shards.columns)
     n = sum(parquet.read_metadata(file).num_rows for file in shards.files)
     X, start = None, 0
     for batch, file, _ in shards.iterate(shards.columns):

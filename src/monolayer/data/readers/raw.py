@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.dataset import Dataset
+from monolayer.data.dataset import FEATURE_DTYPES, Dataset
+from monolayer.data.mapped import count_rows, give_back
 from monolayer.data.readers.options import DataOptions
 from monolayer.errors import BadData, BadInput
 from monolayer.progress import SILENCE, Progress
@@ -21,6 +22,8 @@ PARTS = {"train": ("train", "training"), "val": ("val", "validation", "valid", "
 CHANNELS = (1, 3)
 # Files of one's own are often sorted by class: their last rows would be one class, so rows are drawn at random.
 SPLIT_SEED = 0
+# Images whose brightest value is no more than half of a unit's highest may be of another unit: digits go up to 16.
+BRIGHT = 0.5
 
 
 def refuse(where: str, reason: str) -> None:
@@ -40,11 +43,13 @@ class Watch:
         progress: how far it is.
         on_unreadable: of an image that cannot be read, where it is and why; where it returns, the image is left out.
         on_files: the part and the files of its rows, row by row, where rows are files of their own.
+        on_columns: the names of the features, where they are columns.
     """
 
     progress: Progress = SILENCE
     on_unreadable: Callable[[str, str], None] = refuse
     on_files: Callable[[str, list[str]], None] = lambda part, files: None
+    on_columns: Callable[[list[str]], None] = lambda names: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +63,7 @@ class Raw:
         image_shape: (channels, height, width) where X is (n, D) and rows are images.
         parts: (n,) which part each row belongs to, where a column says so.
         groups: (n,) values that stay together.
+        pixel_max: the value of a fully lit pixel, where the reader knows it.
     """
 
     X: Array
@@ -66,6 +72,7 @@ class Raw:
     image_shape: tuple[int, int, int] | None = None
     parts: Array | None = None
     groups: Array | None = None
+    pixel_max: float | None = None
 
 
 def find_part(name: str) -> str | None:
@@ -80,12 +87,12 @@ class _Common:
     Args:
         values: the labels, in their order.
         names: of the classes.
-        pixel_max: the value of a fully lit pixel.
+        pixel_max: the value of a fully lit pixel; None: not known.
     """
 
     values: tuple[Any, ...]
     names: tuple[str, ...]
-    pixel_max: float
+    pixel_max: float | None
 
 
 def make_dataset(parts: Mapping[str, Raw], path: Path, options: DataOptions) -> Dataset:
@@ -108,20 +115,38 @@ def make_dataset(parts: Mapping[str, Raw], path: Path, options: DataOptions) -> 
 
 def _check_rows(raw: Raw, part: str, path: Path) -> None:
     """Raise BadData if there are no rows, or features and what stands beside them are not equally many."""
-    for what, array in (("features", raw.X), ("labels", raw.labels)):
-        if not np.ndim(array):
+    columns = (("labels", raw.labels), ("values of --split-by", raw.parts), ("groups", raw.groups))
+    for what, array in (("features", raw.X), *columns):
+        if array is not None and not np.ndim(array):
             raise BadData(f"{path}: {what} are a single value; accepted is a row an example.")
     if not len(raw.X):
         raise BadData(f"{path}: has no {part} rows.")
-    for what, column in (("labels", raw.labels), ("values of --split-by", raw.parts), ("groups", raw.groups)):
+    if raw.X.dtype.kind not in "biuf":
+        raise BadData(f"{path}: features are {raw.X.dtype.name}; accepted are {', '.join(FEATURE_DTYPES)}.")
+    for what, column in columns:
         if column is not None and len(column) != len(raw.X):
-            raise BadData(f"{path}: has {len(raw.X):,} rows of features and {len(column):,} {what}.")
+            raise BadData(
+                f"{path}: has {len(raw.X):,} rows of features and {len(column):,} {what}; accepted is one a row."
+            )
 
 
 def _flatten(raw: Raw, path: Path) -> Raw:
     """Rows (n, D), and labels (n,) of numbers or texts."""
     X, shape = (raw.X, raw.image_shape) if raw.X.ndim == 2 else flatten_images(raw.X, path)
-    return replace(raw, X=X, image_shape=shape, labels=_check_labels(raw.labels, path))
+    parts, groups = (
+        None if column is None else _flatten_column(column, what, path)
+        for what, column in (("values of --split-by", raw.parts), ("groups", raw.groups))
+    )
+    return replace(raw, X=X, image_shape=shape, labels=_check_labels(raw.labels, path), parts=parts, groups=groups)
+
+
+def _flatten_column(column: Array, what: str, path: Path) -> Array:
+    """A column (n,) of one that may be (n, 1), as Keras has them."""
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
+    if column.ndim != 1:
+        raise BadData(f"{path}: {what} must have shape (n,), not {column.shape}.")
+    return column
 
 
 def _divide(parts: Mapping[str, Raw], path: Path) -> dict[str, Raw]:
@@ -162,23 +187,32 @@ def _collect_classes(parts: Mapping[str, Raw], path: Path) -> tuple[tuple[Any, .
 
 def _check_labels(labels: Array, path: Path) -> Array:
     """Labels (n,), whole numbers, booleans or texts."""
-    if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras has them
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise BadData(f"{path}: labels must have shape (n,), not {labels.shape}.")
-    labels = _decode(labels, path)
-    if labels.dtype.kind == "f":
-        if not np.isfinite(labels).all():
-            raise BadData(f"{path}: row {int(np.flatnonzero(~np.isfinite(labels))[0])} has no label.")
-        if not (labels == np.round(labels)).all():
-            raise BadData(f"{path}: labels are real numbers such as {labels[labels != np.round(labels)][0]:g}.")
-        return labels.astype(np.int64)
-    if labels.dtype.kind not in "biuU":
+    labels = _decode(_flatten_column(labels, "labels", path), path)
+    if labels.dtype.kind in "iuf":
+        return _check_whole(labels, path)
+    if labels.dtype.kind not in "bU":
         raise BadData(f"{path}: labels are {labels.dtype.name}; accepted are whole numbers and texts.")
     empty = np.flatnonzero(labels == "") if labels.dtype.kind == "U" else np.zeros(0)
     if len(empty):
         raise BadData(f"{path}: row {int(empty[0])} has no label.")
     return labels
+
+
+def _check_whole(labels: Array, path: Path) -> Array:
+    """Labels that are numbers as int64, which holds each of them."""
+    if not np.isfinite(labels).all():
+        raise BadData(f"{path}: row {int(np.flatnonzero(~np.isfinite(labels))[0])} has no label.")
+    real = labels != np.round(labels)
+    if real.any():
+        raise BadData(
+            f"{path}: labels are real numbers such as {labels[real][0]:g}; accepted are whole numbers and texts."
+        )
+    # From 2**53 on floats skip whole numbers; at 2**63 int64 ends.
+    too_large = (labels >= 2**63) if labels.dtype.kind == "u" else (labels.dtype.kind == "f") & (abs(labels) >= 2**53)
+    if too_large.any():
+        most = "2**63" if labels.dtype.kind == "u" else "2**53, as which floats are exact,"
+        raise BadData(f"{path}: has a label {int(labels[too_large][0])}; accepted are numbers below {most} and texts.")
+    return labels.astype(np.int64)
 
 
 def _decode(texts: Array, path: Path) -> Array:
@@ -191,12 +225,24 @@ def _decode(texts: Array, path: Path) -> Array:
         raise BadData(f"{path}: holds a text that is not UTF-8 ({error.reason}).") from None
 
 
-def _find_pixel_max(raw: Raw) -> float:
-    """The value of a fully lit pixel: 255 for bytes, else by the training images: 1, 255, or the largest."""
-    if raw.image_shape is None or raw.X.dtype == np.uint8:
-        return 255.0
-    largest = float(np.nanmax(raw.X, initial=0))
-    return next((top for top in (1.0, 255.0) if largest <= top), largest)
+def _find_pixel_max(raw: Raw) -> float | None:
+    """The value of a fully lit pixel where the training images leave no doubt: 255 of bytes, 1 of floats; else None."""
+    if raw.image_shape is None or raw.pixel_max is not None:
+        return raw.pixel_max or 255.0
+    low, high = _find_range(raw.X)
+    if raw.X.dtype == np.uint8:
+        return 255.0 if high > BRIGHT * 255 else None
+    return 1.0 if raw.X.dtype.kind == "f" and low >= 0 and BRIGHT < high <= 1 else None
+
+
+def _find_range(X: Array) -> tuple[float, float]:
+    """The smallest and largest value of rows (n, D); no number where one is none."""
+    low, high = np.inf, -np.inf
+    for start in range(0, len(X), count_rows(X)):
+        block = X[start : start + count_rows(X)]
+        low, high = float(np.minimum(low, block.min())), float(np.maximum(high, block.max()))
+        give_back(X)
+    return low, high
 
 
 def _make_part(raw: Raw, common: _Common, path: Path, options: DataOptions) -> Dataset:

@@ -21,6 +21,9 @@ from monolayer.data.readers.raw import Raw, Watch
 from monolayer.errors import BadData
 
 Array = npt.NDArray[Any]
+WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0+)?")
+REAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?|[Nn][Aa][Nn]")
+DELIMITERS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
 LABELS = ("label", "labels", "y", "target", "class")
 
 
@@ -38,6 +41,7 @@ def read_table(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]
     beside = {label, options.split_by, options.group_by, ""}
     if all(name in beside for name in columns):
         raise BadData(f"{path}: has no columns of features beside {', '.join(columns)}.")
+    watch.on_columns([name for name in columns if name not in beside])
     content = _load(path, _Layout(delimiter, columns, n_lines, frozenset(beside)))
     runs = [content[name] for name in content.dtype.names or () if content.dtype[name].subdtype]
     texts = {columns[int(name)]: content[name].astype(str) for name in content.dtype.names or () if name.isdigit()}
@@ -70,13 +74,16 @@ def choose_label(columns: list[str], options: DataOptions, path: Path) -> str:
 
 
 def convert_labels(texts: Array) -> Array:
-    """Labels that are all whole numbers as such, so that 10 comes after 9, and 1.0 is 1; others as texts."""
-    for kind in (np.int64, np.float64):
-        try:
-            return texts.astype(kind)
-        except (ValueError, OverflowError):
-            pass
-    return texts
+    """Labels that are all whole numbers as such, so that 10 comes after 9, and 1.0 is 1; others as texts.
+
+    No two that are written as different names become one: 007 is not 7, and 1_0 is not 10. Real numbers and holes
+    become floats, as which they are refused.
+    """
+    kinds, inverse = np.unique(texts, return_inverse=True)
+    if all(map(WHOLE.fullmatch, kinds.tolist())):
+        numbers = [int(text.partition(".")[0]) for text in kinds.tolist()]
+        return np.array(numbers, np.int64)[inverse] if max(map(abs, numbers)) < 2**63 else texts
+    return kinds.astype(np.float64)[inverse] if all(map(REAL.fullmatch, kinds.tolist())) else texts
 
 
 def _list(columns: list[str]) -> str:
@@ -119,9 +126,23 @@ def _read_header(path: Path, delimiter: str) -> tuple[list[str], int]:
         raise BadData(f"{path}: cannot be read as a table ({error}).") from None
     twice = [name for name in columns if columns.count(name) > 1]
     if not columns or twice:
-        what = f"names column {twice[0]!r} twice" if twice else "is empty"
+        what = f"the first line names column {twice[0]!r} twice" if twice else "is empty"
+        if twice and REAL.fullmatch(twice[0]):
+            what = f"the first line must hold names, and holds values such as {twice[0]!r}"
         raise BadData(f"{path}: {what}; accepted is a table whose first line names its columns.")
+    if len(columns) == 1:
+        _check_delimiter(columns[0], delimiter, path)
     return columns, n_lines
+
+
+def _check_delimiter(line: str, delimiter: str, path: Path) -> None:
+    """Raise BadData if what should be several names is one, since something else stands between them."""
+    found = next((one for one in DELIMITERS if one != delimiter and one in line), None)
+    if found:
+        raise BadData(
+            f"{path}: {DELIMITERS[found]} separates the names of its columns; accepted is {DELIMITERS[delimiter]} in a "
+            f"{path.suffix} file."
+        )
 
 
 def _load(path: Path, layout: _Layout) -> Array:
