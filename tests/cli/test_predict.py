@@ -87,12 +87,16 @@ def test_what_is_no_image_is_refused(command, network, images, make, message):
 def test_a_folder_without_images_is_refused(command, network, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "holds no image; accepted are files ending in .png" in command("predict", network, tmp_path / "empty").err
+    network = OneLayer(np.eye(2), np.zeros(2), np.zeros(2), np.ones(2), "cross_entropy", ("a", "b"))
+    network.save(tmp_path / "plain.safetensors")
+    result = command("predict", tmp_path / "plain.safetensors", tmp_path / "empty")
+    assert "holds no file of features; accepted are Parquet files, and .npy files." in result.err
 
 
 def test_what_is_no_network_is_refused(command, images):
     result = command("predict", images, images)
     assert result.code == 2
-    assert "cannot be read as a network" in result.err
+    assert "there is no such run or network" in result.err
 
 
 @pytest.fixture
@@ -182,8 +186,8 @@ def test_a_csv_with_labels_names_what_is_ignored(command, network, rows, tmp_pat
         (["rows.npy", "--out", "a.npy", "--top", "2"], ".npy holds the probability of every class"),
         (["rows.npy", "--top", "11"], "--top is 11; accepted are 1 to 10"),
         (["rows.npy", "--strict"], "--strict goes with a stream"),
-        (["rows.npy", "--ignore", "label"], "so none can be ignored"),
-        (["narrow.npy"], "has shape (2, 63); the network takes (n, 64), or (n, 1, 8, 8)."),
+        (["rows.npy", "--ignore", "label"], "--ignore means nothing to rows.npy; it goes with .csv, .tsv."),
+        (["narrow.npy"], "has shape (n, 63); the network takes (n, 64), or (n, 1, 8, 8)."),
         (["huge.npy"], "row 1: lies so far outside the training data that its scores are no numbers any more."),
         (["-", "--json"], "A stream is the only input"),
         (["-", "rows.npy"], "A stream is the only input"),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from monolayer.errors import BadData, BadInput
+from monolayer.errors import BadData
 
 # What Pillow raises for files that are damaged, cut short, or no images at all.
 DECODING_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -17,19 +17,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".
 
 
 def find_images(path: Path) -> list[Path]:
-    """The image files below a folder, sorted; or the one file.
-
-    Raises:
-        BadInput: if there is no such path, or the folder holds no image.
-    """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise BadInput(f"{path}: there is no such file or folder.")
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    if not found:
-        raise BadInput(f"{path}: holds no image; accepted are files ending in {', '.join(SUFFIXES)}.")
-    return found
+    """The image files below a folder, sorted; hidden ones, and those in hidden folders, are left out."""
+    found = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
 
 
 def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float = 255) -> npt.NDArray[Any]:

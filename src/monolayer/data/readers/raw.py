@@ -58,6 +58,7 @@ class Raw:
         image_shape: (channels, height, width) where X is (n, D) and rows are images.
         parts: (n,) which part each row belongs to, where a column says so.
         groups: (n,) values that stay together.
+        columns: names of the D features, where they are columns of a table.
     """
 
     X: Array
@@ -66,6 +67,7 @@ class Raw:
     image_shape: tuple[int, int, int] | None = None
     parts: Array | None = None
     groups: Array | None = None
+    columns: tuple[str, ...] = ()
 
 
 def find_part(name: str) -> str | None:
@@ -211,6 +213,7 @@ def _make_part(raw: Raw, common: _Common, path: Path, options: DataOptions) -> D
         normalize=options.normalize,
         groups=raw.groups,
         split_seed=SPLIT_SEED,
+        columns=raw.columns,
     )
 
 
