@@ -161,7 +161,8 @@ def _show(network: OneLayer, answered: Answered, top: int) -> None:
         places = [rows.places[i] for i in shown]
         for item in describe_answers(network, places, probabilities[shown], top):
             best = [cell for name, p in item["probabilities"].items() for cell in (name, f"{p:.3f}")]
-            lines.append([item["file"], str(item.get("row", "")), *best])
+            file = item["file"].encode(errors="backslashreplace").decode()  # as wide as it is shown
+            lines.append([file, str(item.get("row", "")), *best])
     reading = READINGS.get(network.loss, "probability (its own sigmoid)")
     columns = ["file", "row", "class", reading, *[f"{what} {k}" for k in range(2, top + 1) for what in ("class", "p")]]
     has_rows = any(line[1] for line in lines)
