@@ -63,7 +63,7 @@ def test_what_is_no_network_is_refused(tmp_path):
     missing, broken, foreign = (tmp_path / name for name in ("none", "broken", "foreign"))
     broken.write_bytes(b"\x80\x04 no safetensors")
     save_file({"weights": np.zeros((2, 2))}, foreign)
-    with pytest.raises(BadData, match="none: cannot be read as a network"):
+    with pytest.raises(BadData, match="none: there is no such run or network"):
         OneLayer.load(missing)
     for path in (broken, foreign):
         with pytest.raises(BadData, match="is not a network saved by monolayer"):
@@ -75,7 +75,7 @@ def test_a_folder_is_loaded_like_its_file(network, tmp_path):
     np.testing.assert_array_equal(OneLayer.load(tmp_path).weights, network.weights)
     np.testing.assert_array_equal(OneLayer.load(str(tmp_path)).bias, network.bias)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadData, match=r"network\.safetensors: cannot be read as a network"):
+    with pytest.raises(BadData, match=r"network\.safetensors: there is no such run or network"):
         OneLayer.load(tmp_path / "empty")
 
 

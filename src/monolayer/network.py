@@ -146,7 +146,9 @@ class OneLayer:
         Raises:
             BadData: if there is no such file, or it is not one of ours.
         """
-        path = Path(path) / FILE if Path(path).is_dir() else path
+        path = Path(path) / FILE if Path(path).is_dir() else Path(path)
+        if not path.exists():
+            raise BadData(f"{path}: there is no such run or network.")
         try:
             with safe_open(path, framework="numpy") as file:
                 header = file.metadata() or {}

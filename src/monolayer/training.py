@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -195,6 +196,13 @@ def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, 
     )
 
 
+def _describe_reading(dataset: Dataset) -> dict[str, str]:
+    """How data of one's own was read, so that predictions can be read alike; where it lies is nobody's business."""
+    options = {name: value for name, value in dataset.reading.items() if name != "path"}
+    found = {"reading": options, "columns": dataset.columns}
+    return {name: json.dumps(value) for name, value in found.items() if value}
+
+
 def _make_run(
     training: BankTraining, member: int, history: tuple[EpochRow, ...], measured: Measured, splits: Splits
 ) -> Run:
@@ -206,6 +214,7 @@ def _make_run(
         "pixel_max": str(dataset.pixel_max),
         "features_dtype": dataset.X.dtype.name,
         "splits": splits.fingerprint,
+        **_describe_reading(dataset),
     }
     losses = [row.train_loss for row in history if row.train_loss is not None]
     ignorant = compute_ignorance(recipe.loss, dataset.n_classes)

@@ -61,4 +61,4 @@ def test_wrong_words_get_one_sentence_and_write_nothing(command, network, monkey
 def test_what_is_no_network_is_refused(command, tmp_path):
     result = command("export", tmp_path, "--to", "json", "--out", tmp_path / "a.json")
     assert result.code == 2
-    assert "cannot be read as a network" in result.err
+    assert "there is no such run or network" in result.err

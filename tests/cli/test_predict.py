@@ -100,12 +100,16 @@ def test_what_is_no_image_is_refused(command, network, images, make, message):
 def test_a_folder_without_images_is_refused(command, network, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "holds no image; accepted are files ending in .png" in command("predict", network, tmp_path / "empty").err
+    network = OneLayer(np.eye(2), np.zeros(2), np.zeros(2), np.ones(2), "cross_entropy", ("a", "b"))
+    network.save(tmp_path / "plain.safetensors")
+    result = command("predict", tmp_path / "plain.safetensors", tmp_path / "empty")
+    assert "holds no file of features; accepted are Parquet files, and .npy files." in result.err
 
 
 def test_what_is_no_network_is_refused(command, images):
     result = command("predict", images, images)
     assert result.code == 2
-    assert "cannot be read as a network" in result.err
+    assert "there is no such run or network" in result.err
 
 
 @pytest.fixture
@@ -195,8 +199,8 @@ def test_a_csv_with_labels_names_what_is_ignored(command, network, rows, tmp_pat
         (["rows.npy", "--out", "a.npy", "--top", "2"], ".npy holds the probability of every class"),
         (["rows.npy", "--top", "11"], "--top is 11; accepted are 1 to 10"),
         (["rows.npy", "--strict"], "--strict goes with a stream"),
-        (["rows.npy", "--ignore", "label"], "so none can be ignored"),
-        (["narrow.npy"], "has shape (2, 63); the network takes (n, 64), or (n, 1, 8, 8)."),
+        (["rows.npy", "--ignore", "label"], "--ignore means nothing to rows.npy; it goes with .csv, .tsv."),
+        (["narrow.npy"], "has shape (n, 63); the network takes (n, 64), or (n, 1, 8, 8)."),
         (["huge.npy"], "row 1: lies so far outside the training data that its scores are no numbers any more."),
         (["-", "--json"], "A stream is the only input"),
         (["-", "rows.npy"], "A stream is the only input"),
@@ -280,3 +284,54 @@ def test_an_answer_comes_before_the_next_line_and_a_reader_may_leave(network, ro
         process.stdin.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+def test_what_is_wrong_with_a_stream_is_not_told_of_its_answers(command, network, tmp_path):
+    result = command("predict", network, tmp_path / "missing.jsonl", "--out", tmp_path / "o.jsonl")
+    assert result.code == 2
+    assert result.err == f"monolayer: {tmp_path / 'missing.jsonl'}: No such file or directory.\n"
+    assert not (tmp_path / "o.jsonl").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux alone")
+def test_a_name_that_is_not_utf_8_is_written_in_letters(command, network, rows, tmp_path):
+    name = os.fsdecode(b"caf\xe9.npy")
+    np.save(tmp_path / name, rows[:2])
+    for out in ("a.csv", "a.jsonl"):
+        assert command("predict", network, tmp_path / name, "--out", tmp_path / out).code == 0
+        assert "caf\\udce9.npy" in (tmp_path / out).read_text(encoding="utf-8")
+    for words in ([], ["--json"]):
+        result = command("predict", network, tmp_path / name, *words)
+        assert (result.code, result.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nope", "rows.npy"], "nope: there is no such run or network."),
+        (["NETWORK", "garbage.npz"], "garbage.npz: cannot be read as an .npz file (it is none, or is cut off)."),
+        (["NETWORK", "rows.npy", "--features", "X"], "--features means nothing to rows.npy; it goes with .npz, "),
+        (["NETWORK", "-", "--features", "X"], "--json, --ignore and --features do not go with it."),
+    ],
+)
+def test_what_is_not_there_or_means_nothing_is_named(command, network, rows, tmp_path, monkeypatch, words, message):
+    (tmp_path / "garbage.npz").write_text("garbage")
+    monkeypatch.chdir(tmp_path)
+    result = command("predict", *(network if word == "NETWORK" else word for word in words))
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+
+
+def test_a_table_in_another_order_gets_the_same_answers(command, rows, tmp_path):
+    names, digits = [f"pixel {i}" for i in range(64)], load_digits().target
+    for name, order in (("a.csv", range(64)), ("b.csv", range(63, -1, -1))):
+        lines = [
+            [*(names[i] for i in order), "label"],
+            *([*row[order], k] for row, k in zip(rows, digits, strict=True)),
+        ]
+        (tmp_path / name).write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
+    run = tmp_path / "run"
+    assert command("train", tmp_path / "a.csv", "--epochs", 1, "--out", run).code == 0
+    a, b = (command("predict", run, tmp_path / name, "--json").json["predictions"] for name in ("a.csv", "b.csv"))
+    assert [one["probabilities"] for one in a] == [one["probabilities"] for one in b]
+    assert a[0]["file"] != b[0]["file"]

@@ -1,10 +1,12 @@
 import tracemalloc
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pyarrow import parquet
 from safetensors.numpy import save_file
 
 from monolayer.data.features import READERS, Expected, iterate_features
@@ -26,15 +28,18 @@ def write(path, X):
             np.savez_compressed(path, X=X, y=np.zeros(len(X)))
         case ".safetensors":
             save_file({"features": np.ascontiguousarray(X), "y": np.zeros(3)}, path)
-        case ".csv":
-            path.write_text("".join(",".join(map(repr, row)) + "\n" for row in X.tolist()))
+        case ".csv" | ".tsv":
+            comma = "," if path.suffix == ".csv" else "\t"
+            path.write_text("".join(comma.join(map(repr, row)) + "\n" for row in X.tolist()))
+        case ".parquet":
+            parquet.write_table(pa.table({name: X[:, i] for i, name in enumerate("abcd")}), path)
     return path
 
 
 @pytest.mark.parametrize("suffix", READERS)
 @pytest.mark.parametrize("n", [1, 1024, 2500])
 def test_every_kind_of_file_gives_the_rows_in_order(tmp_path, suffix, n):
-    X = np.random.default_rng(n).standard_normal((n, 4))
+    X = np.random.default_rng(n).standard_normal((n, 4)).astype(np.float32)
     np.testing.assert_array_equal(read(write(tmp_path / f"a{suffix}", X)), X)
 
 
@@ -89,7 +94,7 @@ def test_a_csv_may_have_names_and_columns_that_are_ignored(tmp_path, text, ignor
         ("1,2,3,4\n1,2,nan,4\n", (), r"row 1, feature 2 is nan; accepted are finite numbers"),
         ("", (), "holds no row"),
         ("a,b,c,d\n", (), "holds no row"),
-        ("\x00\ud8ff", (), "is no CSV file in UTF-8"),
+        ("\x00\ud8ff", (), "is no table in UTF-8"),
     ],
 )
 def test_a_csv_that_is_wrong_is_refused_by_its_line(tmp_path, text, ignored, message):
@@ -102,7 +107,7 @@ def test_a_csv_that_is_wrong_is_refused_by_its_line(tmp_path, text, ignored, mes
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.zeros((2, 5)), r"shape \(2, 5\); the network takes \(n, 4\), or \(n, 1, 2, 2\)"),
+        (np.zeros((2, 5)), r"shape \(n, 5\); the network takes \(n, 4\), or \(n, 1, 2, 2\)"),
         (np.zeros(4), r"has shape|holds no row"),
         (np.zeros((2, 4), bool), "holds bool; accepted are integers and floats"),
         (np.array([[0, 0, np.inf, 0]]), "row 0, feature 2 is inf"),
@@ -119,21 +124,22 @@ def test_what_is_no_array_is_refused_and_no_pickle_is_run(tmp_path):
     np.savez(tmp_path / "pickled.npz", X=np.array([[print] * 4]))
     np.savez(tmp_path / "other.npz", rows=np.zeros((2, 4)))
     save_file({"weights": np.zeros((2, 4))}, tmp_path / "other.safetensors")
-    for name in ("text.npy", "text.npz", "text.safetensors"):
+    for name in ("text.npy", "text.npz", "text.safetensors", "text.parquet"):
         (tmp_path / name).write_text("no array")
     (tmp_path / "whole.npz").write_bytes(b"PK\x03\x04 cut short")
     np.savez(tmp_path / "archive.npy.npz", X=np.zeros((2, 4)))
     (tmp_path / "archive.npy.npz").rename(tmp_path / "archive.npy")
     expected = {
-        "pickled.npy": "no .npy array of numbers", "pickled.npz": "no .npz archive of", "text.npy": "no .npy array",
-        "other.npz": "holds rows; accepted is an array named X or", "other.safetensors": "holds weights; accepted",
-        "text.npz": "no .npz archive", "text.safetensors": "no safetensors file", "whole.npz": "no .npz archive",
-        "archive.npy": "name it .npz", "nowhere.npy": "cannot be read",
+        "pickled.npy": r"as an array \(it holds Python objects", "pickled.npz": r"X cannot be read \(it holds Python",
+        "text.npy": r"as an array \(it holds Python objects, or is no", "other.npz": "no features .* of rows",
+        "other.safetensors": "no features such as .* of weights", "text.npz": r"as an .npz file \(it is none",
+        "text.safetensors": "cannot be read as safetensors", "whole.npz": "as an .npz file", "archive.npy": "it .npz",
+        "nowhere.npy": "cannot be read", "text.parquet": "cannot be read as Parquet",
     }  # fmt: skip
     for name, message in expected.items():
         with pytest.raises(BadData, match=message):
             read(tmp_path / name)
     with pytest.raises(BadInput, match=r"is no file of features; accepted are files ending in \.npy"):
-        read(tmp_path / "a.parquet")
-    with pytest.raises(BadInput, match=r"none can be ignored"):
+        read(tmp_path / "a.arrow")
+    with pytest.raises(BadInput, match=r"no column can be ignored"):
         read(tmp_path / "a.npy", Expected(4, ignored=("label",)))

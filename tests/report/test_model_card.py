@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,6 +59,23 @@ def test_the_card_says_what_the_folder_says(folder):
     result = front["model-index"][0]["results"][0]
     assert result["dataset"] == {"name": "made", "type": "made", "split": "test"}
     assert result["metrics"] == [{"type": "accuracy", "value": pytest.approx(evaluation["test"]["accuracy"], abs=1e-4)}]
+
+
+@pytest.mark.parametrize(
+    ("source", "reading", "shown"),
+    [
+        ("data/eels.npz", {"path": "/home/someone/data/eels.npz", "label": "kind"}, "eels.npz"),
+        ("the copy in /home/someone/cifar.tar.gz", {}, "the copy in cifar.tar.gz"),
+        ("home page (https://example.org/cifar)", {}, "home page (https://example.org/cifar)"),
+    ],
+)
+def test_a_card_does_not_say_where_the_data_lie(tmp_path, source, reading, shown):
+    folder = save(tmp_path / "a", replace(make_dataset(), source=source, reading=reading))
+    assert load_evaluation(folder)["dataset"]["reading"] == reading
+    _, text, facts = read(folder)
+    assert facts["data"]["source"] == shown
+    assert f"from {shown}" in text
+    assert "someone" not in text + json.dumps(facts)
 
 
 def test_calibration_and_classes_are_those_of_the_answers(folder):

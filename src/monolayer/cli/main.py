@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -52,6 +53,8 @@ def _options(
 
 def main() -> None:
     """Run the command; exit with 0 done, 2 bad input, 130 interrupted (typer's own), 1 anything else we foresaw."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files need not be UTF-8
     try:
         app()
     except BadInput as error:

@@ -38,7 +38,8 @@ READINGS = {"cross_entropy": "softmax probability"}
 Inputs = Annotated[
     list[Path],
     typer.Argument(
-        help="Images, folders of them, features (.npy, .npz, .csv, .safetensors) or a stream (.jsonl; - is stdin).",
+        help="Images, folders of them, features (.npy, .npz, .csv, .tsv, .parquet, .safetensors, a folder of .npy), or "
+        "a stream (.jsonl; - is stdin).",
         metavar="INPUT",
     ),
 ]
@@ -48,7 +49,14 @@ Out = Annotated[
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option(help="A column of a .csv that is no feature, such as label; give the option once a column."),
+    typer.Option(
+        help="A column of a .csv that is no feature, such as label, where the network does not know its columns by "
+        "name; give the option once a column."
+    ),
+]
+Features = Annotated[
+    str | None,
+    typer.Option(help="The array, tensor or column of features.", show_default="the one that the network learned from"),
 ]
 
 
@@ -58,13 +66,15 @@ def predict(
     out: Out = None,
     top: Annotated[int | None, typer.Option(help="List so many classes, best first.", show_default="all")] = None,
     ignore: Ignore = None,
+    features: Features = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop a stream at its first bad line.")] = False,
     as_json: opt.AsJson = False,
 ) -> None:
     """Say which class each input is, and with what probability.
 
-    Features are given as they were in training; the network scales them itself. A file of features is read in blocks,
-    and --out keeps memory small however long it is.
+    Features are given as they were in training; the network scales them itself. The columns of a table are found by
+    the names that they had in training, in any order and among others. A file of features is read in blocks, and
+    --out keeps memory small however long it is.
 
     A stream is answered line by line: {"features": [...]} or {"image": "path"} (from the working folder), with an "id"
     if you like, becomes one JSON line on stdout, at once. A bad line is answered with its number and an "error"; then
@@ -83,9 +93,10 @@ def predict(
     check_network(loaded)
     check_top(top, len(loaded.class_names))
     if any(str(path) == STDIN or path.suffix.lower() == STREAM for path in inputs):
-        if as_json or ignore or len(inputs) > 1:
+        if as_json or ignore or features or len(inputs) > 1:
             raise BadInput(
-                "A stream is the only input and is answered in JSON lines; --json and --ignore do not go with it."
+                "A stream is the only input and is answered in JSON lines; --json, --ignore and --features do not go "
+                "with it."
             )
         _answer_stream(loaded, inputs[0], top, out, is_strict=strict)
         return
@@ -93,7 +104,7 @@ def predict(
         raise BadInput(
             "--strict goes with a stream, a .jsonl file or - for stdin; in other input nothing bad is passed over."
         )
-    answered = _answer(loaded, inputs, ignore or ())
+    answered = _answer(loaded, inputs, tuple(ignore or ()), features)
     if out:
         counts = _write(loaded, answered, out, top)
         if as_json:
@@ -106,14 +117,14 @@ def predict(
         _show(loaded, answered, top or 1)
 
 
-def _answer(network: OneLayer, paths: Sequence[Path], ignored: Sequence[str]) -> Answered:
+def _answer(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...], features: str | None) -> Answered:
     """Every row with its probabilities, block by block; what looks scaled wrongly is said once a file."""
-    from monolayer.predicting.inputs import find_doubt, find_files, iterate_rows
+    from monolayer.predicting.inputs import Chosen, find_doubt, find_files, iterate_rows
     from monolayer.predicting.predictions import compute_answers
 
     doubted = ""
     with open_console() as console:
-        for rows in iterate_rows(network, find_files(paths), ignored):
+        for rows in iterate_rows(network, find_files(paths, network), Chosen(ignored, features)):
             if rows.places[0].get("row") == 0 and (doubt := find_doubt(network, rows)) and doubt != doubted:
                 console.warn(doubt)
                 doubted = doubt
@@ -150,7 +161,8 @@ def _show(network: OneLayer, answered: Answered, top: int) -> None:
         places = [rows.places[i] for i in shown]
         for item in describe_answers(network, places, probabilities[shown], top):
             best = [cell for name, p in item["probabilities"].items() for cell in (name, f"{p:.3f}")]
-            lines.append([item["file"], str(item.get("row", "")), *best])
+            file = item["file"].encode(errors="backslashreplace").decode()  # as wide as it is shown
+            lines.append([file, str(item.get("row", "")), *best])
     reading = READINGS.get(network.loss, "probability (its own sigmoid)")
     columns = ["file", "row", "class", reading, *[f"{what} {k}" for k in range(2, top + 1) for what in ("class", "p")]]
     has_rows = any(line[1] for line in lines)
@@ -168,9 +180,10 @@ def _format_counts(counts: Counter[str]) -> str:
 def _answer_stream(network: OneLayer, source: Path, top: int | None, out: Path | None, *, is_strict: bool) -> None:
     """Answer line by line, onto stdout or into a file that appears when all is answered."""
     with ExitStack() as stack:
+        # The source first: what is wrong with it must not be told of the file of answers.
+        file = sys.stdin.buffer if str(source) == STDIN else stack.enter_context(source.open("rb"))
         put = stack.enter_context(_open_lines(out)) if out else print_json_line
         stack.enter_context(let_reader_leave())
-        file = sys.stdin.buffer if str(source) == STDIN else stack.enter_context(source.open("rb"))
         n_bad = _answer_lines(network, file, top, put, is_strict=is_strict)
     if n_bad:
         raise BadInput(f"{source}: {n_bad:,} bad line{'s'[: n_bad != 1]}; every other line is answered.")

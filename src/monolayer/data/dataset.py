@@ -41,6 +41,7 @@ class Dataset:
         val: rows that are set apart for validation, where it ships with them.
         split_seed: with which rows are divided where no other is named; None: by file order.
         reading: where it was read and how, if it is data of one's own: ``path``, and options of :func:`monolayer.load`.
+        columns: names of the D features, where they are columns of a table.
         groups: (n,) values; rows of one value stay together when rows are divided at random.
         normalize: ``l2``: every row is divided by its length wherever it is used, before anything else; ``none``.
 
@@ -62,6 +63,7 @@ class Dataset:
     groups: Array | None = None
     split_seed: int | None = None
     reading: dict[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))

@@ -1,4 +1,4 @@
-"""Features of one's own without labels, from array files, a block of rows at a time.
+"""Features of one's own without labels, from the kinds of files that training reads, a block of rows at a time.
 
 To add a kind of file: write a function that yields its blocks and put a line into ``READERS``.
 """
@@ -14,14 +14,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
 
+from monolayer.data.images import find_factor
+from monolayer.data.readers.arrays import Named, choose_features, open_named
+from monolayer.data.readers.decoding import Decoder, Picture, Tally
+from monolayer.data.readers.options import DataOptions
+from monolayer.data.readers.parquet import iterate_parquet
+from monolayer.data.readers.raw import Watch, flatten_images
+from monolayer.data.readers.table import list_names
 from monolayer.errors import BadData, BadInput
+from monolayer.progress import SILENCE
 
 Array = npt.NDArray[Any]
 MAX_ROWS, MAX_NUMBERS = 1024, 2**22  # of a block: 32 MiB in float64
 LEAST_COUNTED = 3  # columns: 0, 1 may well be a row
-TENSORS = ("X", "features")  # what the features may be called in a file that holds several arrays
+TABLES = (".csv", ".tsv")
+NAMING = (".npz", ".safetensors", ".parquet")  # files that hold several things that may be the features
 
 
 @dataclass(frozen=True)
@@ -31,12 +39,18 @@ class Expected:
     Args:
         n_features: D.
         image_shape: (channels, height, width) where a row is an image, else None.
-        ignored: names of the columns of a CSV file that are no features.
+        ignored: names of the columns of a table that are no features.
+        columns: names of the features, where the network was trained on columns of a table; else columns count.
+        asked: name of the array, tensor or column that holds the features; None: the usual names.
+        pixel_max: the value of a fully lit pixel in the training data; None: not known.
     """
 
     n_features: int
     image_shape: tuple[int, int, int] | None = None
     ignored: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    asked: str | None = None
+    pixel_max: float | None = 255.0
 
     @property
     def n_rows(self) -> int:
@@ -45,23 +59,25 @@ class Expected:
 
 
 def iterate_features(path: Path, expected: Expected) -> Iterator[Array]:
-    """The rows of an array file in blocks, (at most 1024, D) each, checked, so that the whole need not be in memory.
+    """The rows of a file, or of a folder of ``.npy`` files, in blocks, (about 1,000 at most, D), each checked.
 
-    ``.npy`` is memory-mapped, of ``.safetensors`` and ``.csv`` a block is read at a time; an ``.npz`` is the exception,
-    since its arrays may be compressed. An array may be (n, D), or (n, channels, height, width) for a network of images.
+    ``.npy`` and ``.safetensors`` are memory-mapped, of tables and Parquet a block is read at a time, so that the whole
+    need not be in memory; an ``.npz`` is the exception, since its arrays may be compressed. For a network of images,
+    arrays may be images in any order of axes that training takes, and Parquet may hold encoded images.
 
     Raises:
-        BadInput: if the file's suffix is none of ours, or columns are ignored in a file that has none by name.
+        BadInput: if the file's suffix is none of ours, or columns are ignored in a file that is no table.
         BadData: if it cannot be read, or holds other features than expected, or a number that is not finite.
     """
     suffix = path.suffix.lower()
-    if suffix not in READERS:
+    if not is_features(path):
         raise BadInput(f"{path}: is no file of features; accepted are files ending in {', '.join(READERS)}.")
-    if expected.ignored and suffix != ".csv":
-        raise BadInput(f"{path}: has no columns by name, so none can be ignored; that goes with .csv.")
+    if expected.ignored and suffix not in TABLES:
+        raise BadInput(f"{path}: is no table, so no column can be ignored; that goes with {' and '.join(TABLES)}.")
+    iterate = _iterate_arrays if path.is_dir() else READERS[suffix]
     start = 0
     try:
-        for block in READERS[suffix](path, expected):
+        for block in iterate(path, expected):
             _check_finite(block, path, start)
             yield block
             start += len(block)
@@ -71,46 +87,34 @@ def iterate_features(path: Path, expected: Expected) -> Iterator[Array]:
         raise BadData(f"{path}: holds no row.")
 
 
-def _iterate_npy(path: Path, expected: Expected) -> Iterator[Array]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise BadData(f"{path}: is no .npy array of numbers ({error}).") from None
-    if not isinstance(array, np.ndarray):
-        raise BadData(f"{path}: is no .npy file but an archive of several; name it .npz.")
-    yield from _cut(_shape(array, path, expected), expected.n_rows)
+def is_features(path: Path) -> bool:
+    """Whether a path is a file of features by its suffix, or a folder, whose ``.npy`` files are meant."""
+    return path.is_dir() or path.suffix.lower() in READERS
 
 
-def _iterate_npz(path: Path, expected: Expected) -> Iterator[Array]:
-    import zipfile
-    import zlib
-
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            array = archive[_choose_tensor(list(archive.files), path)]
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadData(f"{path}: is no .npz archive of numbers ({error}).") from None
-    yield from _cut(_shape(array, path, expected), expected.n_rows)
+def _iterate_arrays(path: Path, expected: Expected) -> Iterator[Array]:
+    with open_named(path) as source:
+        name = (
+            path.stem if path.suffix.lower() == ".npy" and not path.is_dir() else _choose_array(source, expected.asked)
+        )
+        X = source.open(name)
+        if not X.ndim:
+            raise BadData(f"{path}: {name} is a single value; accepted is a row an example.")
+        for start in range(0, len(X), expected.n_rows):
+            yield _shape(X[start : start + expected.n_rows], path, expected)
 
 
-def _iterate_safetensors(path: Path, expected: Expected) -> Iterator[Array]:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            rows = file.get_slice(_choose_tensor(list(file.keys()), path))
-            shape: list[int] = rows.get_shape()
-            n = shape[0] if shape else 0
-            for start in range(0, n, expected.n_rows):
-                yield _shape(rows[start : min(start + expected.n_rows, n)], path, expected)
-    except (SafetensorError, TypeError) as error:
-        raise BadData(f"{path}: is no safetensors file of numbers that NumPy has ({error}).") from None
+def _choose_array(source: Named, asked: str | None) -> str:
+    names = list(choose_features(source, asked).values())
+    if len(names) > 1:
+        raise BadInput(f"{source.path}: holds features of several parts, {', '.join(names)}; name one with --features.")
+    return names[0]
 
 
-def _iterate_csv(path: Path, expected: Expected) -> Iterator[Array]:
+def _iterate_table(path: Path, expected: Expected) -> Iterator[Array]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
             rows = ((reader.line_num, row) for row in reader if row)
             first = next(rows, None)
             if first is None:
@@ -122,44 +126,65 @@ def _iterate_csv(path: Path, expected: Expected) -> Iterator[Array]:
             while lines := list(islice(rows, expected.n_rows)):
                 yield _parse(lines, columns, n_columns, path)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadData(f"{path}: is no CSV file in UTF-8 ({error}).") from None
+        raise BadData(f"{path}: is no table in UTF-8 ({error}).") from None
+
+
+def _iterate_parquet(path: Path, expected: Expected) -> Iterator[Array]:
+    left = iterate_parquet(path, expected.columns, expected.asked)
+    for first in left:
+        if isinstance(first, Picture):
+            some = [first, *(one for one in islice(left, expected.n_rows - 1) if isinstance(one, Picture))]
+            yield _decode(some, path, expected)
+        else:
+            yield _shape(first, path, expected)
+
+
+def _decode(pictures: list[Picture], path: Path, expected: Expected) -> Array:
+    """Encoded images as features, (n, D), brought to the size of the training data."""
+    if expected.image_shape is None:
+        raise BadInput(f"{path}: holds images, and this network was not trained on images.")
+    factor = find_factor(path, expected.pixel_max)
+    options = DataOptions(resize=expected.image_shape[1:])
+    decoder = Decoder(len(pictures), expected.image_shape, options, Watch())
+    decoder.add(pictures, Tally(SILENCE, len(pictures)))
+    return decoder.rows if factor == 1 else decoder.rows * factor
 
 
 READERS: dict[str, Callable[[Path, Expected], Iterator[Array]]] = {
-    ".npy": _iterate_npy,
-    ".npz": _iterate_npz,
-    ".csv": _iterate_csv,
-    ".safetensors": _iterate_safetensors,
+    ".npy": _iterate_arrays,
+    ".npz": _iterate_arrays,
+    ".csv": _iterate_table,
+    ".tsv": _iterate_table,
+    ".parquet": _iterate_parquet,
+    ".safetensors": _iterate_arrays,
 }
 
 
-def _cut(array: Array, n_rows: int) -> Iterator[Array]:
-    for start in range(0, len(array), n_rows):
-        yield array[start : start + n_rows]
+def _shape(X: Array, path: Path, expected: Expected) -> Array:
+    """Rows (n, D); images as they may be to train are seen, or brought, into channel-major rows."""
+    if X.dtype.kind not in "uif":
+        raise BadData(f"{path}: holds {X.dtype.name}; accepted are integers and floats.")
+    shape = expected.image_shape
+    if shape and X.ndim > 2 and X.shape[1:] != shape:
+        rows, found = flatten_images(X, path)
+        X = rows if found == shape else X
+    elif X.shape[1:] == shape:
+        X = X.reshape(len(X), -1)
+    if X.ndim != 2 or X.shape[1] != expected.n_features:
+        images = f", or {_name_shape(shape)}" if shape else ""
+        takes = f"{_name_shape((expected.n_features,))}{images}"
+        raise BadData(f"{path}: has shape {_name_shape(X.shape[1:])}; the network takes {takes}.")
+    return X
 
 
-def _shape(array: Array, path: Path, expected: Expected) -> Array:
-    """The array as (n, D); an array of images is seen as one of rows, without a copy."""
-    if array.dtype.kind not in "uif":
-        raise BadData(f"{path}: holds {array.dtype.name}; accepted are integers and floats.")
-    if array.ndim == 4 and array.shape[1:] == expected.image_shape:
-        return array.reshape(len(array), -1)
-    if array.ndim != 2 or array.shape[1] != expected.n_features:
-        images = f", or (n, {', '.join(map(str, expected.image_shape))})" if expected.image_shape else ""
-        raise BadData(f"{path}: has shape {array.shape}; the network takes (n, {expected.n_features}){images}.")
-    return array
-
-
-def _choose_tensor(names: Sequence[str], path: Path) -> str:
-    for name in TENSORS:
-        if name in names:
-            return name
-    found = ", ".join(sorted(names)) or "nothing"
-    raise BadData(f"{path}: holds {found}; accepted is an array named {' or '.join(TENSORS)}.")
+def _name_shape(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(['n', *map(str, shape)])})"
 
 
 def _choose_columns(first: list[str], path: Path, expected: Expected) -> tuple[list[int], bool]:
     """Which columns are features, and whether the first row names them."""
+    if expected.columns:
+        return _find_columns(first, path, expected), True
     is_header = _is_header(first, expected.ignored)
     names = [name.strip() for name in first] if is_header else []
     for name in expected.ignored:
@@ -174,6 +199,22 @@ def _choose_columns(first: list[str], path: Path, expected: Expected) -> tuple[l
             "are none, such as labels, are named with --ignore."
         )
     return columns, is_header
+
+
+def _find_columns(first: list[str], path: Path, expected: Expected) -> list[int]:
+    """The places of the columns that the network was trained on, in its order; all others fall out by themselves."""
+    places = {name: place for place, name in enumerate(first)}
+    for name in expected.ignored:
+        if name in expected.columns or name not in places:
+            why = "the network takes it" if name in expected.columns else "there is none of that name"
+            raise BadInput(f"{path}: column {name!r} cannot be ignored, since {why}.")
+    for name in expected.columns:
+        if name not in places:
+            has = list_names(first)
+            raise BadData(f"{path}: has no column {name!r}, which the network takes; its first line has {has}.")
+    if len(places) < len(first) and (twice := [n for n in expected.columns if first.count(n) > 1]):
+        raise BadData(f"{path}: names column {twice[0]!r} twice; accepted is a column a name.")
+    return [places[name] for name in expected.columns]
 
 
 def _is_header(first: list[str], ignored: Sequence[str]) -> bool:
@@ -192,8 +233,11 @@ def _parse(lines: list[tuple[int, list[str]]], columns: list[int], n_columns: in
     for number, row in lines:
         if len(row) != n_columns:
             raise BadData(f"{path}, line {number}: has {len(row)} columns, the first line {n_columns}.")
+    cells = [[row[i] for i in columns] for _, row in lines]
     try:
-        return np.array([[row[i] for i in columns] for _, row in lines], dtype=np.float64)
+        if not all(_is_plain("".join(row)) for row in cells):
+            raise ValueError
+        return np.array(cells, dtype=np.float64)
     except ValueError:
         number, cell = next((n, row[i]) for n, row in lines for i in columns if not _is_number(row[i]))
         raise BadData(f"{path}, line {number}: {cell[:40]!r} is no number.") from None
@@ -204,7 +248,12 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return _is_plain(text)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether numbers are written as files have them: Python alone would read 1_0 as 10, as NumPy's reader does not."""
+    return text.isascii() and "_" not in text
 
 
 def _check_finite(block: Array, path: Path, start: int) -> None:

@@ -29,19 +29,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".
 
 
 def find_images(path: Path) -> list[Path]:
-    """The image files below a folder, sorted; or the one file.
-
-    Raises:
-        BadInput: if there is no such path, or the folder holds no image.
-    """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise BadInput(f"{path}: there is no such file or folder.")
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    if not found:
-        raise BadInput(f"{path}: holds no image; accepted are files ending in {', '.join(SUFFIXES)}.")
-    return found
+    """The image files below a folder, sorted; hidden ones, and those in hidden folders, are left out."""
+    found = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
 
 
 def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float | None = 255) -> npt.NDArray[Any]:
@@ -56,11 +46,7 @@ def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float |
         BadInput: if the unit of the training data is not known.
         BadData: if the file cannot be read as an image.
     """
-    if pixel_max is None:
-        raise BadInput(
-            f"{path}: the unit of the training images is not known (they were arrays whose values run neither from 0 "
-            "to 255 as uint8 nor from 0 to 1), so no image file can be brought to it; accepted are arrays like them."
-        )
+    factor = find_factor(path, pixel_max)
     channels, height, width = image_shape
     try:
         upright = open_upright(path, channels)
@@ -69,7 +55,21 @@ def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float |
     if upright.size != (width, height):
         upright = upright.resize((width, height), Image.Resampling.LANCZOS)
     pixels = np.asarray(upright, np.float32).reshape(height, width, channels)
-    return pixels.transpose(2, 0, 1).reshape(-1) * np.float32(pixel_max / 255)
+    return pixels.transpose(2, 0, 1).reshape(-1) * factor
+
+
+def find_factor(path: Path, pixel_max: float | None) -> np.float32:
+    """What the bytes of an image file are multiplied by to come to the unit of the training data.
+
+    Raises:
+        BadInput: if that is not known.
+    """
+    if pixel_max is None:
+        raise BadInput(
+            f"{path}: the unit of the training images is not known (they were arrays whose values run neither from 0 "
+            "to 255 as uint8 nor from 0 to 1), so no image file can be brought to it; accepted are arrays like them."
+        )
+    return np.float32(pixel_max / 255)
 
 
 def parse_pixel_max(metadata: Mapping[str, str]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data import images
-from monolayer.data.features import READERS, Expected, iterate_features
+from monolayer.data.features import NAMING, READERS, TABLES, Expected, is_features, iterate_features
 from monolayer.errors import BadData, BadInput
 from monolayer.network import OneLayer
 
@@ -32,31 +33,76 @@ class Rows:
     X: Array
 
 
-def find_files(paths: Iterable[Path]) -> list[Path]:
-    """The files that are meant: each file itself, and the images below each folder, sorted.
+@dataclass(frozen=True)
+class Chosen:
+    """What is read of files of features.
+
+    Args:
+        ignored: names of the columns of tables that are no features.
+        features: the array, tensor or column that holds them; None: the one that the network was trained on.
+    """
+
+    ignored: tuple[str, ...] = ()
+    features: str | None = None
+
+    def check(self, files: Sequence[Path]) -> None:
+        """Raise BadInput if a file has nothing that could be meant."""
+        for option, is_given, suffixes in (
+            ("--ignore", bool(self.ignored), TABLES),
+            ("--features", self.features is not None, NAMING),
+        ):
+            wrong = [file for file in files if file.suffix.lower() not in suffixes and not file.is_dir()]
+            if is_given and wrong:
+                raise BadInput(f"{option} means nothing to {wrong[0]}; it goes with {', '.join(suffixes)}.")
+
+
+def find_files(paths: Iterable[Path], network: OneLayer) -> list[Path]:
+    """The files that are meant: each file itself, and of each folder what the network can take.
+
+    That is, for a network of images, the images below it, sorted; else its Parquet files, or itself if it holds
+    ``.npy`` files.
 
     Raises:
-        BadInput: if there is no such path, or a folder holds no image.
+        BadInput: if there is no such path, or a folder holds nothing of that kind.
     """
-    return [file for path in paths for file in images.find_images(path)]
+    return [file for path in paths for file in _find_in(path, network)]
 
 
-def iterate_rows(network: OneLayer, files: Sequence[Path], ignored: Sequence[str] = ()) -> Iterator[Rows]:
+def _find_in(path: Path, network: OneLayer) -> list[Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise BadInput(f"{path}: there is no such file or folder.")
+        return [path]
+    inside = [file for file in sorted(path.glob("*")) if file.is_file() and not file.name.startswith(".")]
+    arrays = [path] if any(file.suffix == ".npy" for file in inside) else []
+    features, pictures = [file for file in inside if file.suffix == ".parquet"] or arrays, images.find_images(path)
+    found = (pictures or features) if network.image_shape else (features or pictures)
+    if not found:
+        accepted = f"files ending in {', '.join(images.SUFFIXES)}, " if network.image_shape else ""
+        nothing = "no image" if network.image_shape else "no file of features"
+        raise BadInput(f"{path}: holds {nothing}; accepted are {accepted}Parquet files, and .npy files.")
+    return found
+
+
+def iterate_rows(network: OneLayer, files: Sequence[Path], chosen: Chosen | None = None) -> Iterator[Rows]:
     """The rows of files of features, and of images, in the order of the files.
 
     Args:
         network: which is to be asked.
-        files: a suffix of :data:`monolayer.data.features.READERS` is a file of features, everything else an image.
-        ignored: names of the columns of CSV files that are no features.
+        files: a folder, and what ends as :data:`monolayer.data.features.READERS` says, holds features; everything else
+            is an image.
+        chosen: what is read of files of features.
 
     Raises:
         BadInput: if the network was not trained on images and a file is one.
         BadData: if a file cannot be read, or holds other features than the network takes.
     """
-    expected = Expected(network.weights.shape[1], network.image_shape, tuple(ignored))
+    chosen = chosen or Chosen()
+    chosen.check(files)
+    expected = make_expected(network, chosen)
     pictures: list[Path] = []
     for file in files:
-        if file.suffix.lower() in READERS:
+        if is_features(file):
             yield from _read_images(network, pictures, expected.n_rows)
             pictures = []
             start = 0
@@ -68,6 +114,19 @@ def iterate_rows(network: OneLayer, files: Sequence[Path], ignored: Sequence[str
     yield from _read_images(network, pictures, expected.n_rows)
 
 
+def make_expected(network: OneLayer, chosen: Chosen) -> Expected:
+    """What the network takes, as far as its metadata says; those of earlier versions say less."""
+    words = network.metadata
+    return Expected(
+        network.weights.shape[1],
+        network.image_shape,
+        chosen.ignored,
+        columns=() if chosen.features else tuple(json.loads(words.get("columns", "[]"))),
+        asked=chosen.features or json.loads(words.get("reading", "{}")).get("features"),
+        pixel_max=images.parse_pixel_max(words),
+    )
+
+
 def read_image(network: OneLayer, file: Path) -> Array:
     """One image file as features (D,), float32, in the unit of the training data.
 
@@ -76,6 +135,8 @@ def read_image(network: OneLayer, file: Path) -> Array:
         BadData: if it cannot be read as an image.
     """
     if network.image_shape is None:
+        if file.suffix.lower() not in images.SUFFIXES:
+            raise BadInput(f"{file}: is no file of features; accepted are files ending in {', '.join(READERS)}.")
         raise BadInput(f"{file}: this network was not trained on images, so it cannot classify image files.")
     try:
         return images.read_image(file, network.image_shape, images.parse_pixel_max(network.metadata))

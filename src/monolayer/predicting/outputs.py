@@ -62,7 +62,7 @@ class CsvWriter:
     def _write_lines(self, lines: Sequence[Sequence[Any]]) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(lines)
-        self._file.write(text.getvalue().encode())
+        self._file.write(text.getvalue().encode(errors="backslashreplace"))
 
 
 def write_json_line(file: IO[bytes], item: dict[str, Any]) -> None:

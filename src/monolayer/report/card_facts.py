@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.images import parse_pixel_max
+from monolayer.data.sources.local import COPY
 from monolayer.evaluate.answers import Answers
 from monolayer.evaluate.calibration import (
     READINGS_OF_LOSS,
@@ -53,7 +54,7 @@ def collect_card_facts(folder: Path) -> dict[str, Any]:
         "loss": network.loss,
         "classes": list(network.class_names),
         "input": _describe_input(network),
-        "data": evaluation["dataset"],
+        "data": _hide_place(evaluation["dataset"]),
         "splits": evaluation["splits"],
         "recipe": recipe.to_dict(),
         "epochs_done": evaluation["epochs_done"],
@@ -98,6 +99,17 @@ def measure_probabilities(said: Answers, temperature: float = 1.0) -> dict[str, 
 
 def _list(interval: Interval) -> dict[str, Any]:
     return {"estimate": interval.estimate, "interval": [interval.low, interval.high]}
+
+
+def _hide_place(data: dict[str, Any]) -> dict[str, Any]:
+    """The data without the folders that they lie in: a card is published, and the hash says which data they are."""
+    reading = dict(data.get("reading") or {})
+    path, source = reading.pop("path", None), data["source"]
+    if path is not None:
+        source = Path(path).name
+    elif source.startswith(COPY):
+        source = f"{COPY}{Path(source.removeprefix(COPY)).name or '.'}"
+    return {**data, "source": source, "reading": reading}
 
 
 def _describe_input(network: OneLayer) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path):
     write_npz(tmp_path, X=X).rename(tmp_path / "X.npy")
     np.save(tmp_path / "y.npy", Y)
     for path in (tmp_path, tmp_path / "X.npy"):
-        with pytest.raises(BadData, match=r"X\.npy: is no array but an archive of several; name it \.npz"):
+        with pytest.raises(BadData, match=r"X\.npy: is no .npy file but an archive of several; name it \.npz"):
             ml.load(path)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -43,15 +45,37 @@ class Named:
 
 def read_npz(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
     """An ``.npz`` file; no pickle in it is executed, and arrays that are not asked for are not read."""
-    with path.open("rb") as opened, _open_npz(opened, path) as file:
+    with open_named(path) as source:
+        return read_named(source, options)
 
-        def read(name: str) -> Array:
-            try:
-                return file[name]
-            except DAMAGES as error:
-                raise BadData(f"{path}: {name} cannot be read ({_explain(error)}).") from None
 
-        return read_named(Named(path, tuple(file.files), read), options)
+@contextmanager
+def open_named(path: Path) -> Iterator[Named]:
+    """The arrays of a file, or of a folder of ``.npy`` files, by name; a single ``.npy`` is called as its file.
+
+    Raises:
+        BadData: if the file is damaged, here or when an array is opened.
+    """
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        files = {file.stem: file for file in sorted(path.glob("*.npy"))}
+        yield Named(path, tuple(files), lambda name: open_npy(files[name]))
+    elif suffix == ".npz":
+        with path.open("rb") as opened, _open_npz(opened, path) as archive:
+            yield Named(path, tuple(archive.files), partial(_read_member, archive, path))
+    elif suffix == ".safetensors":
+        header, start = _read_header(path)
+        names = tuple(name for name in header if name != "__metadata__")
+        yield Named(path, names, lambda name: _map_tensor(path, name, header[name], start))
+    else:
+        yield Named(path, (path.stem,), lambda name: open_npy(path))
+
+
+def _read_member(archive: np.lib.npyio.NpzFile, path: Path, name: str) -> Array:
+    try:
+        return archive[name]
+    except DAMAGES as error:
+        raise BadData(f"{path}: {name} cannot be read ({_explain(error)}).") from None
 
 
 def _open_npz(opened: IO[bytes], path: Path) -> np.lib.npyio.NpzFile:
@@ -67,8 +91,8 @@ def _open_npz(opened: IO[bytes], path: Path) -> np.lib.npyio.NpzFile:
 
 def read_npy_folder(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
     """A folder of ``.npy`` files, such as X.npy and y.npy; memory-mapped."""
-    files = {file.stem: file for file in sorted(path.glob("*.npy"))}
-    return read_named(Named(path, tuple(files), lambda name: open_npy(files[name])), options)
+    with open_named(path) as source:
+        return read_named(source, options)
 
 
 def read_npy(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
@@ -106,12 +130,12 @@ def open_npy(path: Path) -> Array:
         BadData: if it is none, or holds Python objects.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGES as error:
         raise BadData(f"{path}: cannot be read as an array ({_explain(error)}).") from None
     if not isinstance(array, np.ndarray):
         array.close()
-        raise BadData(f"{path}: is no array but an archive of several; name it .npz.")
+        raise BadData(f"{path}: is no .npy file but an archive of several; name it .npz.")
     return array
 
 
@@ -123,9 +147,9 @@ def _explain(error: BaseException) -> str:
 
 def read_safetensors(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
     """Tensors in a safetensors file, memory-mapped where they lie."""
-    header, start = _read_header(path)
-    names = tuple(name for name in header if name != "__metadata__")
-    found = read_named(Named(path, names, lambda name: _map_tensor(path, name, header[name], start)), options)
+    header, _ = _read_header(path)
+    with open_named(path) as source:
+        found = read_named(source, options)
     written = (header.get("__metadata__") or {}).get("class_names")
     if written is None:
         return found
@@ -167,16 +191,26 @@ def _map_tensor(path: Path, name: str, entry: Any, start: int) -> Array:
     return np.memmap(path, dtype, "r", offset=start + first, shape=shape)
 
 
+def choose_features(source: Named, asked: str | None, label: str | None = None) -> dict[str, str]:
+    """The names of the features by part: those that were asked for, else by the usual names.
+
+    Raises:
+        BadData: if there are none; the text says which there may be.
+    """
+    features = _sort(source.names, (asked,) if asked else FEATURES)
+    if not features:
+        raise BadData(f"{source.path}: has no features {_describe_choice(source, asked, label)}.")
+    return features
+
+
 def read_named(source: Named, options: DataOptions) -> dict[str, Raw]:
     """Rows by part: features and labels are found by the usual names, or those that were asked for.
 
     Raises:
         BadData: if there are none; the text says which names there are.
     """
-    features = _sort(source.names, (options.features,) if options.features else FEATURES)
+    features = choose_features(source, options.features, options.label)
     labels = _sort(source.names, (options.label,) if options.label else LABELS)
-    if not features:
-        raise BadData(f"{source.path}: has no features {_describe_choice(source, options, labels.values())}.")
     parts = {}
     for part, name in features.items():
         label = labels.get(part) or (labels.get("train") if len(features) == 1 else None)
@@ -187,11 +221,12 @@ def read_named(source: Named, options: DataOptions) -> dict[str, Raw]:
     return _name_classes(parts, source)
 
 
-def _describe_choice(source: Named, options: DataOptions, labels: Iterable[str]) -> str:
+def _describe_choice(source: Named, asked: str | None, label: str | None) -> str:
     """What features were looked for, and which there may be."""
-    if options.features:
-        return f"named {options.features!r}; it has {', '.join(source.names) or 'nothing'}"
-    others = [name for name in source.names if name not in {*labels, *CLASS_NAMES}]
+    if asked:
+        return f"named {asked!r}; it has {', '.join(source.names) or 'nothing'}"
+    no_features = {*_sort(source.names, (label,) if label else LABELS).values(), *CLASS_NAMES}
+    others = [name for name in source.names if name not in no_features]
     return f"such as {NAMES}; " + (f"name one (--features) of {', '.join(others)}" if others else "it has nothing else")
 
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
 from monolayer.data.readers.options import DataOptions
 from monolayer.data.readers.raw import Raw, Watch, find_part
-from monolayer.data.readers.table import choose_label
+from monolayer.data.readers.table import choose_label, list_names
 from monolayer.data.sources.formats.parquet import is_available
 from monolayer.errors import BadData
 
@@ -75,16 +76,52 @@ def read_parquet(path: Path, options: DataOptions, watch: Watch) -> dict[str, Ra
     Raises:
         BadData: if pyarrow is missing, a column is, or an image cannot be read.
     """
-    if not is_available():
-        raise BadData(f"{path}: reading Parquet needs pyarrow: pip install 'monolayer[parquet]'.")
-    from pyarrow import ArrowException
-
     files = {"train": [path]} if path.is_file() else _sort_shards(path)
-    try:
+    with _tell_damage(path):
         parts = {part: _open(shards, options, watch) for part, shards in files.items()}
         if _is_image(next(iter(parts.values()))):
             return _read_images(parts, path)
         return {part: _read_numbers(shards) for part, shards in parts.items()}
+
+
+def iterate_parquet(path: Path, columns: Sequence[str], asked: str | None) -> Iterator[Array | Picture]:
+    """The features of a file without labels: blocks of numbers, or pictures, one after another, not decoded yet.
+
+    Args:
+        path: the file.
+        columns: of numbers, which are the features, in this order; empty: they are looked for as to train.
+        asked: the column of features to look for.
+
+    Raises:
+        BadData: if pyarrow is missing, a column is, or the file is damaged.
+    """
+    with _tell_damage(path):
+        from pyarrow import parquet
+
+        schema = parquet.read_schema(path)
+        shards = _Shards([path], DataOptions(features=asked), Watch())
+        for name in columns:
+            if schema.names.count(name) != 1:
+                raise BadData(
+                    f"{path}: has no column {name!r}, which the network takes; it has {list_names(schema.names)}."
+                )
+        shards.columns = list(columns) or _choose_features(schema, shards, path)
+        if _is_image(shards):
+            yield from _iterate_pictures(shards)
+        else:
+            for batch, file, _ in shards.iterate(shards.columns):
+                yield _convert(batch, shards.columns, file)
+
+
+@contextmanager
+def _tell_damage(path: Path) -> Iterator[None]:
+    """What pyarrow says of a damaged file as BadData, and that it is missing."""
+    if not is_available():
+        raise BadData(f"{path}: reading Parquet needs pyarrow: pip install 'monolayer[parquet]'.")
+    from pyarrow import ArrowException
+
+    try:
+        yield
     except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise BadData(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0].rstrip('.')}).") from None
 
@@ -217,7 +254,8 @@ def _read_numbers(shards: _Shards) -> Raw:
         shards.watch.progress.advance("reading Parquet", start, n, "rows")
     if X is None:
         raise BadData(f"{shards.files[0]}: holds no rows.")
-    return _make_raw(X, shards)
+    columns = () if _is_list(batch.column(0).type) else tuple(shards.columns)
+    return replace(_make_raw(X, shards), columns=columns)
 
 
 def _convert(batch: Any, names: list[str], file: str) -> Array:

@@ -64,6 +64,7 @@ class Raw:
         parts: (n,) which part each row belongs to, where a column says so.
         groups: (n,) values that stay together.
         pixel_max: the value of a fully lit pixel, where the reader knows it.
+        columns: names of the D features, where they are columns of a table.
     """
 
     X: Array
@@ -73,6 +74,7 @@ class Raw:
     parts: Array | None = None
     groups: Array | None = None
     pixel_max: float | None = None
+    columns: tuple[str, ...] = ()
 
 
 def find_part(name: str) -> str | None:
@@ -257,6 +259,7 @@ def _make_part(raw: Raw, common: _Common, path: Path, options: DataOptions) -> D
         normalize=options.normalize,
         groups=raw.groups,
         split_seed=SPLIT_SEED,
+        columns=raw.columns,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -45,7 +46,8 @@ def read_table(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]
     content = _load(path, _Layout(delimiter, columns, n_lines, frozenset(beside)))
     runs = [content[name] for name in content.dtype.names or () if content.dtype[name].subdtype]
     texts = {columns[int(name)]: content[name].astype(str) for name in content.dtype.names or () if name.isdigit()}
-    raw = Raw(np.concatenate(runs, axis=1), convert_labels(texts[label]))
+    features = tuple(name for name in columns if name not in beside)
+    raw = Raw(np.concatenate(runs, axis=1), convert_labels(texts[label]), columns=features)
     parts, groups = texts.get(options.split_by or label), texts.get(options.group_by or label)
     return {
         "train": replace(raw, parts=parts if options.split_by else None, groups=groups if options.group_by else None)
@@ -64,12 +66,14 @@ def choose_label(columns: list[str], options: DataOptions, path: Path) -> str:
         (options.group_by, "--group-by"),
     ):
         if name is not None and name not in columns:
-            raise BadData(f"{path}: has no column {name!r}, which {option} names; it has {_list(columns)}.")
+            raise BadData(f"{path}: has no column {name!r}, which {option} names; it has {list_names(columns)}.")
     if options.label is not None:
         return options.label
     found = next((name for wanted in LABELS for name in columns if name.lower() == wanted), None)
     if found is None:
-        raise BadData(f"{path}: has no column of labels ({', '.join(LABELS)}); name it (--label) of {_list(columns)}.")
+        raise BadData(
+            f"{path}: has no column of labels ({', '.join(LABELS)}); name it (--label) of {list_names(columns)}."
+        )
     return found
 
 
@@ -86,7 +90,8 @@ def convert_labels(texts: Array) -> Array:
     return kinds.astype(np.float64)[inverse] if all(map(REAL.fullmatch, kinds.tolist())) else texts
 
 
-def _list(columns: list[str]) -> str:
+def list_names(columns: Sequence[str]) -> str:
+    """The first 12 names, and how many more there are."""
     shown = ", ".join(columns[:12])
     return shown if len(columns) <= 12 else f"{shown} and {len(columns) - 12} more"
 

