@@ -250,6 +250,24 @@ def test_candidates_that_cannot_be_trained_score_as_in_grid_search():
         FusedSearchCV(WHOLE, {"l2": [-1.0]}, cv=3).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"image_shape": [None, 5]},
+        {"loss": ["cross_entropy", ["a"]]},
+        {"train_every": [0, -1]},
+        {"shuffle": ["full", 3]},
+    ],
+    ids=" ".join,
+)
+def test_whatever_a_candidate_raises_is_an_error_score(grid):
+    X, y = make_rows(N)
+    for kind in (FusedSearchCV, GridSearchCV):
+        with pytest.warns(FitFailedWarning), pytest.warns(UserWarning, match="non-finite"):
+            scores = kind(WHOLE, grid, cv=3).fit(X, y).cv_results_["mean_test_score"]
+        assert np.isfinite(scores).tolist() == [True, False]
+
+
 def test_a_fold_without_a_weight_fails_alone():
     X, y = make_rows(N)
     weights = (np.arange(N) < 45).astype(float)

@@ -97,6 +97,7 @@ def make_recipe(estimator: Any, problem: Problem, rate: float | None = None) -> 
     Raises:
         BadInput: if a parameter is not as it should be, or does not go with the rows.
     """
+    reading.check_count("train_every", estimator.train_every, 0)
     fields = {name: getattr(estimator, name) for name in FIELDS}
     rows = problem.splits.train
     if fields["dtype"] == "auto":

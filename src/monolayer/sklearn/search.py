@@ -24,7 +24,7 @@ from monolayer.sklearn.fused import Learnt, Place, Reader, collect, group_member
 from monolayer.turns import Job, run_jobs
 
 Array = npt.NDArray[Any]
-Outcome = Learnt | ValueError  # or why it could not be trained
+Outcome = Learnt | Exception  # or why it could not be trained
 
 
 class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
@@ -100,7 +100,7 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
             estimator = clone(self.estimator).set_params(**clone(candidate, safe=False))
             try:
                 members.append(reader.make_member(estimator, (number, split)))
-            except ValueError as error:
+            except Exception as error:  # noqa: BLE001 - all that error_score covers
                 outcomes[number, split] = error
         trainings = [(bank, open_training(bank)) for bank in group_members(members)]
         tasks.run("bank", lambda: run_jobs([Job(training, training.epochs) for _, training in trainings]))
@@ -147,7 +147,7 @@ class StandIn:
         """Be the next member; after the last one comes the best candidate, which is one no more: it fits all rows."""
         passed = self.passed
         outcome = next(passed.outcomes, None)
-        if isinstance(outcome, ValueError):
+        if isinstance(outcome, Exception):
             raise outcome
         if outcome is None:
             self.__class__ = passed.kind
