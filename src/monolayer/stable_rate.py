@@ -32,6 +32,14 @@ STEPS = 50
 def compute_stable_rate(rows: Rows, sample_weight: Array, scaler: Scaler, recipe: Recipe, n_classes: int) -> float:
     """1 / L for this recipe's loss, l2 and batch size; its own learning rate is not looked at.
 
+    Args: as :func:`compute_curvature` has them.
+    """
+    return 1 / (compute_curvature(rows, sample_weight, scaler, recipe, n_classes) + 2 * recipe.l2)
+
+
+def compute_curvature(rows: Rows, sample_weight: Array, scaler: Scaler, recipe: Recipe, n_classes: int) -> float:
+    """L without what l2 adds to it.
+
     Args:
         rows: n training rows.
         sample_weight: (n,), 0 or above.
@@ -54,7 +62,7 @@ def compute_stable_rate(rows: Rows, sample_weight: Array, scaler: Scaler, recipe
     noise = length * (n - size) / (size * max(1, n - 1))
     # Softmax's Hessian is diag(p) - p p', at most 1/2; a sigmoid's p (1 - p), at most 1/4, of which the loss has 1/K.
     curvature = 0.5 if recipe.loss == "cross_entropy" else 0.25 / n_classes
-    return 1 / (curvature * (_find_largest(Z, weight) + noise) + 2 * recipe.l2)
+    return curvature * (_find_largest(Z, weight) + noise)
 
 
 def _sample(weights: Array) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit, StratifiedKFold
 
 from monolayer.errors import BadInput
-from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, search
+from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, fused, search
 from tests.made import make_dataset
 
 DATA = make_dataset(150, 12, 3)
@@ -153,19 +153,45 @@ def test_the_search_can_be_pickled_and_cloned():
     assert clone(found).get_params(deep=False).keys() == found.get_params(deep=False).keys()
 
 
-def test_banks_are_of_one_fold_where_that_is_enough_of_them(monkeypatch):
-    sizes = []
+def list_banks(monkeypatch, grid, y=Y, **params):
+    """(members, folds, losses) of each bank of a search."""
+    banks = []
     original = search.group_members
+    monkeypatch.setattr(search, "group_members", lambda members: banks.extend(original(members)) or banks)
+    FusedSearchCV(OneLayerClassifier(epochs=1, **params), grid, cv=4, refit=False).fit(X, y)
+    return [
+        (len(bank), len({member.place[1] for member in bank}), len({member.recipe.loss for member in bank}))
+        for bank in banks
+    ]
 
-    def spy(members):
-        banks = original(members)
-        sizes.append([(len(bank), len({member.place[1] for member in bank})) for bank in banks])
-        return banks
 
-    monkeypatch.setattr(search, "group_members", spy)
-    FusedSearchCV(OneLayerClassifier(epochs=1), {"l2": np.linspace(0, 1, 3)}, cv=4, refit=False).fit(X, Y)
-    FusedSearchCV(OneLayerClassifier(epochs=1), {"l2": np.linspace(0, 1, 60)}, cv=4, refit=False).fit(X, Y)
-    assert sizes == [[(12, 4)], [(60, 1)] * 4]
+def test_banks_are_of_several_folds_where_one_is_not_enough(monkeypatch):
+    assert list_banks(monkeypatch, {"l2": np.linspace(0, 1, 3)}) == [(12, 4, 1)]
+
+
+def test_banks_are_of_one_fold_where_that_is_enough_of_them(monkeypatch):
+    assert list_banks(monkeypatch, {"l2": np.linspace(0, 1, 60)}) == [(60, 1, 1)] * 4
+
+
+@pytest.mark.parametrize("few_rows", [1, 10_000])
+def test_losses_and_scalers_share_banks(monkeypatch, few_rows):
+    monkeypatch.setattr("monolayer.sklearn.fused.FEW_ROWS", few_rows)
+    grid = {"loss": ["cross_entropy", "multiple_bce"], "l2": [0.0, 0.1], "standardize": [True, False]}
+    expected = [(8, 1, 2)] * 4 if few_rows == 1 else [(32, 4, 2)]
+    assert list_banks(monkeypatch, grid, learning_rate=0.01) == expected
+
+
+def test_of_two_classes_losses_have_banks_of_their_own(monkeypatch):
+    assert list_banks(monkeypatch, {"loss": ["cross_entropy", "multiple_bce"]}, Y > 0) == [(4, 4, 1)] * 2
+
+
+def test_the_curvature_is_found_once_for_candidates_that_differ_in_l2(monkeypatch):
+    found = []
+    original = fused.find_curvature
+    monkeypatch.setattr(fused, "find_curvature", lambda *given: found.append(given) or original(*given))
+    grid = {"l2": [0.0, 0.1, 1.0], "loss": ["cross_entropy", "multiple_bce"], "batch_size": [16, 64]}
+    FusedSearchCV(OneLayerClassifier(epochs=1), grid, cv=3, refit=False).fit(X, Y)
+    assert len(found) == 3 * 2 * 2
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from monolayer.errors import BadInput
 from monolayer.recipe import FIELDS, Recipe
 from monolayer.sklearn import reading
 from monolayer.sklearn.reading import Targets
-from monolayer.stable_rate import compute_stable_rate
+from monolayer.stable_rate import compute_curvature
 from monolayer.training import check_recipe
 
 Array = npt.NDArray[Any]
@@ -86,13 +88,21 @@ def make_fold(estimator: Any, problem: Problem) -> Fold:
     return Fold(problem.weights, moments.make_scaler() if estimator.standardize else unscaled)
 
 
-def make_recipe(estimator: Any, problem: Problem, rate: float | None = None) -> Recipe:
+def find_curvature(problem: Problem, fold: Fold, recipe: Recipe) -> float:
+    """What these rows give to the largest curvature of the recipe's cost."""
+    return compute_curvature(problem.splits.train, problem.weights, fold.scaler, recipe, problem.n_scores)
+
+
+def make_recipe(
+    estimator: Any, problem: Problem, rate: float | None = None, find: Callable[[Recipe], float] | None = None
+) -> Recipe:
     """The recipe that the parameters ask for on these rows.
 
     Args:
         estimator: whose parameters they are.
         problem: its rows.
         rate: what ``auto`` was found to be before.
+        find: gives the curvature, where it may be known already; else :func:`find_curvature`.
 
     Raises:
         BadInput: if a parameter is not as it should be, or does not go with the rows.
@@ -109,9 +119,8 @@ def make_recipe(estimator: Any, problem: Problem, rate: float | None = None) -> 
         raise BadInput(f"learning_rate is {estimator.learning_rate!r}; accepted are a number above 0 and 'auto'.")
     recipe = Recipe.from_dict({**fields, "learning_rate": 1.0} if is_auto else fields)
     if is_auto:
-        scaler = make_fold(estimator, problem).scaler
-        rate = rate or compute_stable_rate(rows, problem.weights, scaler, recipe, problem.n_scores)
-        recipe = recipe.replace(learning_rate=rate)
+        find = find or partial(find_curvature, problem, make_fold(estimator, problem))
+        recipe = recipe.replace(learning_rate=rate or 1 / (find(recipe) + 2 * recipe.l2))
     recipe = recipe.replace(batch_size=min(recipe.batch_size, len(rows)))
     check_recipe(recipe, problem.splits)
     return recipe
