@@ -67,10 +67,11 @@ class Reader:
         X: features (n, D).
         y: labels (n,) or (n, K).
         weights: sample weights of each fold's training rows, (F, n); 0 for the others.
+        share: the part of all rows that a fold trains on.
     """
 
-    def __init__(self, X: Array, y: Array, weights: Array) -> None:
-        self._X, self._y, self._weights = X, y, weights
+    def __init__(self, X: Array, y: Array, weights: Array, share: float) -> None:
+        self._X, self._y, self._weights, self._fold_share = X, y, weights, share
         self._shared: dict[Any, Any] = {}
 
     def make_member(self, estimator: OneLayerClassifier, place: Place) -> Member:
@@ -93,7 +94,7 @@ class Reader:
             key = ("curvature", *scaled, recipe.loss, recipe.batch_size)
             return float(self._share(key, lambda: find_curvature(problem, fold, recipe)))
 
-        return Member(place, make_recipe(estimator, problem, find=find), fold, problem)
+        return Member(place, make_recipe(estimator, problem, find=find, share=self._fold_share), fold, problem)
 
     def _read_targets(self, loss: str) -> reading.Targets:
         targets = reading.read_targets(self._y, loss, present=np.asarray(self._weights.any(axis=0)))

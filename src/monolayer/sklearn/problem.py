@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -93,8 +94,25 @@ def find_curvature(problem: Problem, fold: Fold, recipe: Recipe) -> float:
     return compute_curvature(problem.splits.train, problem.weights, fold.scaler, recipe, problem.n_scores)
 
 
+def enlarge_batch(batch_size: int, share: float) -> int:
+    """How large to cut the batches of all rows for a fold of a share of them to make as many steps an epoch as alone.
+
+    About batch_size / share: the whole number that comes nearest, batches without a row of the fold being no steps.
+    """
+    largest = math.ceil(batch_size / share)
+
+    def miss(size: int) -> float:
+        return abs((1 - max(0.0, 1 - share) ** size) / size - share / batch_size)
+
+    return min(range(max(1, largest - 2), largest + 1), key=miss)
+
+
 def make_recipe(
-    estimator: Any, problem: Problem, rate: float | None = None, find: Callable[[Recipe], float] | None = None
+    estimator: Any,
+    problem: Problem,
+    rate: float | None = None,
+    find: Callable[[Recipe], float] | None = None,
+    share: float = 1.0,
 ) -> Recipe:
     """The recipe that the parameters ask for on these rows.
 
@@ -103,6 +121,7 @@ def make_recipe(
         problem: its rows.
         rate: what ``auto`` was found to be before.
         find: gives the curvature, where it may be known already; else :func:`find_curvature`.
+        share: the part of the rows that a fold has, see :func:`enlarge_batch`.
 
     Raises:
         BadInput: if a parameter is not as it should be, or does not go with the rows.
@@ -118,9 +137,9 @@ def make_recipe(
     if is_auto and estimator.learning_rate != "auto":
         raise BadInput(f"learning_rate is {estimator.learning_rate!r}; accepted are a number above 0 and 'auto'.")
     recipe = Recipe.from_dict({**fields, "learning_rate": 1.0} if is_auto else fields)
+    recipe = recipe.replace(batch_size=min(enlarge_batch(recipe.batch_size, share), len(rows)))
     if is_auto:
         find = find or partial(find_curvature, problem, make_fold(estimator, problem))
         recipe = recipe.replace(learning_rate=rate or 1 / (find(recipe) + 2 * recipe.l2))
-    recipe = recipe.replace(batch_size=min(recipe.batch_size, len(rows)))
     check_recipe(recipe, problem.splits)
     return recipe
