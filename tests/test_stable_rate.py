@@ -126,3 +126,52 @@ def test_of_many_rows_some_are_enough(dtype, monkeypatch):
     some = compute_stable_rate(rows, weight, scaler, Recipe(), 3)
     monkeypatch.setattr("monolayer.stable_rate.MAX_ROWS", 10**6)
     assert some == pytest.approx(compute_stable_rate(rows, weight, scaler, Recipe(), 3), rel=0.05)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    n=st.integers(201, 2000),
+    D=st.integers(1, 20),
+    n_heavy=st.integers(1, 10),
+    heavy=st.sampled_from([1.0, 100.0, 1e5]),
+    batch_size=st.sampled_from([1, 50, 10_000]),
+)
+def test_heavy_rows_among_more_than_are_looked_at_are_seen(seed, n, D, n_heavy, heavy, batch_size):
+    rng = np.random.default_rng(seed)
+    rows, weight = make_rows(seed, n, D, 0.3, 1.0), rng.uniform(0, 2, n)
+    chosen = rng.choice(n, n_heavy, replace=False)
+    weight[chosen] = heavy
+    rows.dataset.X[chosen] *= 10
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("monolayer.stable_rate.MAX_ROWS", 200)
+        rate = compute_stable_rate(rows, weight, Scaler(np.zeros(D), np.ones(D)), Recipe(batch_size=batch_size), 3)
+    assert 0.5 / bound(rows, weight, batch_size) < rate < 2 / bound(rows, weight, batch_size)  # 2: where descent ends
+
+
+def bound(rows, weight, batch_size):
+    """The largest curvature of cross-entropy over all rows, and what batches of so many add to it."""
+    Z = np.hstack([rows.dataset.X, np.ones((len(rows), 1))])
+    n, size = len(rows), min(batch_size, len(rows))
+    largest = np.linalg.eigvalsh(Z.T @ (weight[:, None] * Z) / weight.sum())[-1]
+    length = (weight**2 * (Z**2).sum(axis=1)).mean() / weight.mean() ** 2  # gradients have a factor weight / mean
+    return 0.5 * (largest + length * (n - size) / (size * (n - 1)))
+
+
+@pytest.mark.parametrize("batch_size", [1, 30, 500])
+def test_batches_of_unequal_weights_add_the_mean_of_their_squares(batch_size):
+    rows, weight = make_rows(0, 500, 8, 0.5, 1.0), np.random.default_rng(0).lognormal(0, 2, 500)
+    rate = compute_stable_rate(rows, weight, Scaler(np.zeros(8), np.ones(8)), Recipe(batch_size=batch_size), 3)
+    assert rate == pytest.approx(1 / bound(rows, weight, batch_size), rel=1e-6)
+
+
+def test_rows_are_normalised_where_the_dataset_says_so():
+    rows = make_rows(0, 90, 5, 0.5, 30.0)
+    scaler, X = Scaler(np.zeros(5), np.ones(5)), rows.dataset.X
+    rates = [
+        compute_stable_rate(
+            Rows(Dataset(given, rows.y, ("a", "b", "c"), normalize=how), rows.index), np.ones(90), scaler, Recipe(), 3
+        )
+        for given, how in ((X, "l2"), (X / np.linalg.norm(X, axis=1, keepdims=True), "none"))
+    ]
+    assert rates[0] == pytest.approx(rates[1], rel=1e-5)

@@ -60,6 +60,29 @@ def test_lots_of_rows_merge_to_what_they_are_together():
     assert merged.make_scaler().std[1] == 1
 
 
+@pytest.mark.parametrize("value", [1e3, 1e6, 1e20, 1e200])
+def test_a_row_that_a_fold_leaves_out_changes_nothing_there_however_large(value):
+    X = 1e-3 * np.random.default_rng(0).standard_normal((1000, 2))
+    rows = Dataset(X, np.arange(1000) % 2, ("a", "b")).split(test=1).train
+    weights = np.stack([np.arange(999) != 3, np.arange(999) != 5]).astype(float)
+    expected = compute_moments(rows, weights)
+    X[3] = value
+    found = compute_moments(rows, weights[:1])[0], *(() if value > 1e100 else compute_moments(rows, weights)[:1])
+    for moments in found:
+        np.testing.assert_allclose(moments.variance, expected[0].variance, rtol=1e-13)
+        np.testing.assert_allclose(moments.mean, expected[0].mean, rtol=1e-13)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e6, 1e12, 1e300])
+def test_a_common_factor_of_the_weights_does_not_switch_standardising_off(factor):
+    X = 5 + 1e-3 * np.random.default_rng(0).standard_normal((1000, 2))
+    X[:, 1] = 0.1
+    rows = Dataset(X, np.arange(1000) % 2, ("a", "b")).split(test=1).train
+    plain, heavy = (compute_moments(rows, np.full((1, 999), weight))[0] for weight in (1.0, factor))
+    for moments in (heavy, heavy.merge(heavy)):
+        np.testing.assert_allclose(moments.make_scaler().std, plain.make_scaler().std, rtol=1e-9)
+
+
 def test_a_feature_that_does_not_vary_on_one_fold_is_divided_by_one_there():
     X = np.zeros((1000, 2), np.float32)
     X[::7, 0] = 3.3

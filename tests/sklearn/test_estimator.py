@@ -155,6 +155,33 @@ def test_rows_that_come_later_change_the_scaler_and_not_what_the_network_says():
     assert fitted.score(X_TEST, Y_TEST) > 0.7
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_stream_of_single_rows_learns_at_the_rate_that_they_bear(first, monkeypatch):
+    monkeypatch.setattr("monolayer.sklearn.classifier.ENOUGH_ROWS", 50)
+    rows = np.random.default_rng(0).standard_normal((80, 20))
+    labels = (rows[:, 0] > 0).astype(int)
+    stream = OneLayerClassifier().partial_fit(rows[:first], labels[:first], classes=[0, 1])
+    rates = [stream.partial_fit(rows[i : i + 1], labels[i : i + 1]).learning_rate_ for i in range(first, 80)]
+    fitted = OneLayerClassifier(batch_size=1, epochs=1).fit(rows, labels)
+    assert 0.7 < rates[-1] / fitted.learning_rate_ < 1.4
+    assert len(set(rates[-28:])) == 1 < len(set(rates[-40:]))  # it is settled
+    assert stream.score(rows, labels) > 0.75
+
+
+def test_a_stream_that_diverges_is_found_out():
+    stream = OneLayerClassifier(learning_rate=1e6).partial_fit(X[:50], Y[:50], classes=[0, 1, 2])
+    assert [finding.code for finding in stream.findings_] == ["ML001", "ML013"]
+    calm = OneLayerClassifier().partial_fit(X[:50], Y[:50], classes=[0, 1, 2])
+    assert [finding.code for finding in calm.findings_] == ["ML013"]
+
+
+@pytest.mark.parametrize(("first", "then"), [("float64", "float32"), ("float32", "float64")])
+def test_a_stream_keeps_the_arithmetic_of_its_first_rows(first, then):
+    stream = OneLayerClassifier().partial_fit(X.astype(first), Y, classes=[0, 1, 2])
+    assert stream.partial_fit(X.astype(then), Y).network_.weights.dtype == first
+    assert stream.set_params(dtype=then).partial_fit(X, Y).network_.weights.dtype == then
+
+
 def test_a_warm_start_goes_on():
     warm = OneLayerClassifier(**QUICK, warm_start=True).fit(X, Y)
     first = warm.network_
@@ -229,6 +256,9 @@ WRONG = {
         "learning_rate is 'fast'; accepted are a number above 0 and 'auto'",
     ),
     "flip": ({"flip": 0.5}, (X, Y), {}, "flip is 0.5, but the rows of data are no images"),
+    "no image": ({"image_shape": 5}, (X, Y), {}, r"image_shape is 5; accepted are \(channels, height, width\)"),
+    "no length": ({"image_shape": (1, 3, "4")}, (X, Y), {}, r"image_shape is \(1, 3, '4'\); accepted are"),
+    "train_every": ({"train_every": -1}, (X, Y), {}, "train_every is -1; accepted is a whole number of 0 or above"),
     "weights": ({}, (X, Y), {"sample_weight": np.zeros(240)}, "(?i)sample.weights? .*(0 for every row|non-zero)"),
     "l2": ({"l2": -1}, (X, Y), {}, "l2 is -1.0; accepted is a number of 0 or above"),
     "nan": ({}, (np.where(X > 200, np.nan, X), Y), {}, "Input X contains NaN"),

@@ -17,6 +17,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 
 from monolayer.errors import BadInput
+from monolayer.recipe import Recipe
 from monolayer.sklearn import FusedSearchCV, OneLayerClassifier
 from tests.sklearn.made import make_rows, make_several_labels
 
@@ -204,7 +205,9 @@ def test_each_member_is_a_fit_with_the_other_rows_at_weight_0(grid, n_classes, w
     for place, (member, numbers) in enumerate(zip(kept.estimators, kept.rows, strict=True)):
         train, test = splits[place % 3]
         np.testing.assert_array_equal(numbers, test[:, None])
-        alone = OneLayerClassifier(**member.get_params())
+        recipe = Recipe.from_json(member.network_.metadata["recipe"])
+        assert recipe.batch_size == {7: 11, 16: 24, 30: 45, 100: N}[member.batch_size]  # a fold has two thirds of it
+        alone = OneLayerClassifier(**{**member.get_params(), "batch_size": recipe.batch_size})
         alone.fit(X / 30, y, weights * np.isin(np.arange(N), train))
         tolerance = 2e-5 if alone.network_.weights.dtype == np.float32 else 1e-11
         np.testing.assert_allclose(member.network_.weights, alone.network_.weights, rtol=0, atol=tolerance)
@@ -248,6 +251,24 @@ def test_candidates_that_cannot_be_trained_score_as_in_grid_search():
     assert low.cv_results_["mean_test_score"][1] == -9
     with pytest.raises(ValueError, match=r"All the 3 fits failed(.|\n)*l2 is -1\.0"):
         FusedSearchCV(WHOLE, {"l2": [-1.0]}, cv=3).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"image_shape": [None, 5]},
+        {"loss": ["cross_entropy", ["a"]]},
+        {"train_every": [0, -1]},
+        {"shuffle": ["full", 3]},
+    ],
+    ids=" ".join,
+)
+def test_whatever_a_candidate_raises_is_an_error_score(grid):
+    X, y = make_rows(N)
+    for kind in (FusedSearchCV, GridSearchCV):
+        with pytest.warns(FitFailedWarning), pytest.warns(UserWarning, match="non-finite"):
+            scores = kind(WHOLE, grid, cv=3).fit(X, y).cv_results_["mean_test_score"]
+        assert np.isfinite(scores).tolist() == [True, False]
 
 
 def test_a_fold_without_a_weight_fails_alone():

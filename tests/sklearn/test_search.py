@@ -5,12 +5,17 @@ import pickle
 import numpy as np
 import pytest
 import sklearn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.linear_model import SGDClassifier
-from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, StratifiedKFold
 
 from monolayer.errors import BadInput
-from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, search
+from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, fused, search
+from monolayer.sklearn.fused import Learnt
+from monolayer.sklearn.problem import enlarge_batch
 from tests.made import make_dataset
 
 DATA = make_dataset(150, 12, 3)
@@ -31,7 +36,7 @@ def train_members(estimator, grid, cv, y=Y, **fit_params):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search.FusedSearchCV, "_train", spy)
         FusedSearchCV(estimator, grid, cv=cv, refit=False).fit(X, y, **fit_params)
-    return {one.member.place: one for one in kept}
+    return {one.member.place: one for one in kept if isinstance(one, Learnt)}
 
 
 SEARCHES = {
@@ -85,10 +90,47 @@ def test_each_member_is_the_estimator_fitted_with_the_fold_as_its_weights(batch_
         mask = np.zeros(150)
         mask[folds[split][0]] = weight[folds[split][0]]
         fields = one.member.recipe.to_dict()
-        alone = clone(estimator).set_params(l2=fields["l2"], learning_rate=fields["learning_rate"], seed=fields["seed"])
+        assert fields["batch_size"] == {1: 1, 16: 24, 64: 96}[batch_size]  # of which a fold has two thirds
+        varied = ("l2", "learning_rate", "seed", "batch_size")
+        alone = clone(estimator).set_params(**{name: fields[name] for name in varied})
         alone.fit(X, Y, sample_weight=mask)
         np.testing.assert_allclose(one.network.weights, alone.network_.weights, atol=1e-10)
         np.testing.assert_allclose(one.network.std, alone.network_.std, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("n_folds", "batch_size"), [(2, 10), (2, 64), (5, 4), (5, 20), (3, 1), (2, 1)])
+def test_scores_are_those_of_grid_search_as_of_another_order_of_the_rows(n_folds, batch_size):
+    """A fold makes as many steps an epoch; with as many as all rows make, these losses are up to 0.3 lower."""
+    features, labels = load_digits(return_X_y=True)
+    features, labels, cv = features[:500], labels[:500], KFold(n_folds)
+    estimator = OneLayerClassifier(epochs=4, learning_rate=0.002 * batch_size, batch_size=batch_size)
+    losses = np.array(
+        [
+            kind(estimator, {"seed": [0, 1, 2]}, cv=cv, scoring="neg_log_loss", refit=False)
+            .fit(features, labels)
+            .cv_results_["mean_test_score"]
+            for kind in (FusedSearchCV, GridSearchCV)
+        ]
+    )
+    np.testing.assert_allclose(*losses.mean(axis=1), atol=0.01)
+
+
+def test_folds_of_unlike_sizes_share_a_batch_size_by_their_mean():
+    folds = [(np.arange(30), np.arange(100, 150)), (np.arange(60), np.arange(100, 150))]
+    learnt = train_members(OneLayerClassifier(epochs=1, batch_size=10), {"l2": [0.0]}, folds)
+    assert [one.member.recipe.batch_size for one in learnt.values()] == [33, 33]
+
+
+@settings(deadline=None)
+@given(batch_size=st.integers(1, 50), n_folds=st.integers(2, 10))
+def test_a_fold_makes_as_many_steps_as_its_rows_alone(batch_size, n_folds):
+    n, share = 5000, 1 - 1 / n_folds
+    size = enlarge_batch(batch_size, share)
+    has = np.random.default_rng(0).random(n) < share
+    steps = sum(has[start : start + size].any() for start in range(0, n, size))
+    allowed = (1 / 20 if batch_size >= 10 else 1 / 6) + 0.03  # 0.03: of how rows happen to fall, and the last batch
+    assert abs(steps / (n * share / batch_size) - 1) <= allowed
+    assert enlarge_batch(batch_size, 1.0) == batch_size
 
 
 def test_held_out_rows_have_no_influence_on_a_fold():
@@ -109,9 +151,15 @@ def test_held_out_rows_have_no_influence_on_a_fold():
 
 def test_a_fold_without_a_class_still_counts_it():
     folds = [(np.flatnonzero(Y != 2), np.flatnonzero(Y == 2)), (np.arange(100), np.arange(100, 150))]
-    found = FusedSearchCV(OneLayerClassifier(epochs=2), GRID, cv=folds).fit(X, Y)
+    found = FusedSearchCV(OneLayerClassifier(epochs=20), GRID, cv=folds).fit(X, Y)
     assert found.classes_.tolist() == [0, 1, 2]
     assert (found.cv_results_["split0_test_score"] < 0.2).all()
+    folds[0] = (np.flatnonzero(Y[:100] != 2), np.arange(100, 150))
+    losses = FusedSearchCV(WHOLE, GRID, cv=folds, scoring="neg_log_loss", refit=False).fit(X, Y).cv_results_
+    assert np.isfinite(losses["mean_test_score"]).all()
+    with pytest.warns(UserWarning, match="Scoring failed"), pytest.warns(UserWarning, match="non-finite"):
+        theirs = GridSearchCV(WHOLE, GRID, cv=folds, scoring="neg_log_loss", refit=False).fit(X, Y).cv_results_
+    assert np.isnan(theirs["split0_test_score"]).all()
 
 
 def test_rows_that_a_fold_has_twice_weigh_twice():
@@ -153,19 +201,45 @@ def test_the_search_can_be_pickled_and_cloned():
     assert clone(found).get_params(deep=False).keys() == found.get_params(deep=False).keys()
 
 
-def test_banks_are_of_one_fold_where_that_is_enough_of_them(monkeypatch):
-    sizes = []
+def list_banks(monkeypatch, grid, y=Y, **params):
+    """(members, folds, losses) of each bank of a search."""
+    banks = []
     original = search.group_members
+    monkeypatch.setattr(search, "group_members", lambda members: banks.extend(original(members)) or banks)
+    FusedSearchCV(OneLayerClassifier(epochs=1, **params), grid, cv=4, refit=False).fit(X, y)
+    return [
+        (len(bank), len({member.place[1] for member in bank}), len({member.recipe.loss for member in bank}))
+        for bank in banks
+    ]
 
-    def spy(members):
-        banks = original(members)
-        sizes.append([(len(bank), len({member.place[1] for member in bank})) for bank in banks])
-        return banks
 
-    monkeypatch.setattr(search, "group_members", spy)
-    FusedSearchCV(OneLayerClassifier(epochs=1), {"l2": np.linspace(0, 1, 3)}, cv=4, refit=False).fit(X, Y)
-    FusedSearchCV(OneLayerClassifier(epochs=1), {"l2": np.linspace(0, 1, 60)}, cv=4, refit=False).fit(X, Y)
-    assert sizes == [[(12, 4)], [(60, 1)] * 4]
+def test_banks_are_of_several_folds_where_one_is_not_enough(monkeypatch):
+    assert list_banks(monkeypatch, {"l2": np.linspace(0, 1, 3)}) == [(12, 4, 1)]
+
+
+def test_banks_are_of_one_fold_where_that_is_enough_of_them(monkeypatch):
+    assert list_banks(monkeypatch, {"l2": np.linspace(0, 1, 60)}) == [(60, 1, 1)] * 4
+
+
+@pytest.mark.parametrize("few_rows", [1, 10_000])
+def test_losses_and_scalers_share_banks(monkeypatch, few_rows):
+    monkeypatch.setattr("monolayer.sklearn.fused.FEW_ROWS", few_rows)
+    grid = {"loss": ["cross_entropy", "multiple_bce"], "l2": [0.0, 0.1], "standardize": [True, False]}
+    expected = [(8, 1, 2)] * 4 if few_rows == 1 else [(32, 4, 2)]
+    assert list_banks(monkeypatch, grid, learning_rate=0.01) == expected
+
+
+def test_of_two_classes_losses_have_banks_of_their_own(monkeypatch):
+    assert list_banks(monkeypatch, {"loss": ["cross_entropy", "multiple_bce"]}, Y > 0) == [(4, 4, 1)] * 2
+
+
+def test_the_curvature_is_found_once_for_candidates_that_differ_in_l2(monkeypatch):
+    found = []
+    original = fused.find_curvature
+    monkeypatch.setattr(fused, "find_curvature", lambda *given: found.append(given) or original(*given))
+    grid = {"l2": [0.0, 0.1, 1.0], "loss": ["cross_entropy", "multiple_bce"], "batch_size": [16, 64]}
+    FusedSearchCV(OneLayerClassifier(epochs=1), grid, cv=3, refit=False).fit(X, Y)
+    assert len(found) == 3 * 2 * 2
 
 
 @pytest.mark.parametrize(

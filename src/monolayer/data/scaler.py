@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,6 @@ from monolayer.errors import BadData
 Array = npt.NDArray[Any]
 # 512 rows of float64 are 12 MiB for CIFAR-10: small enough to stay in cache, and nothing is held as a whole.
 BLOCK = 512
-# Where a feature does not vary for some weighting, the difference of two sums leaves their rounding: below this share.
-CANCELLED = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,16 +38,18 @@ class Moments:
         n: number of rows, or the sum of their weights.
         mean: (D,) float64.
         variance: (D,) float64, divided by n.
+        n_rows: number of rows whose weight is above 0.
     """
 
     n: float
     mean: Array
     variance: Array
+    n_rows: int
 
     def make_scaler(self) -> Scaler:
         """The scaler of these rows."""
-        # A float that does not vary has a variance of what n additions round off (scikit-learn's bound), not of 0.
-        std, rounding = np.sqrt(self.variance), self.n * np.finfo(np.float64).eps * np.abs(self.mean)
+        # A float that does not vary has a variance of what n_rows additions round off (scikit-learn's bound), not of 0.
+        std, rounding = np.sqrt(self.variance), self.n_rows * np.finfo(np.float64).eps * np.abs(self.mean)
         return Scaler(self.mean, np.where(std > rounding, std, 1.0))
 
     def merge(self, other: Moments) -> Moments:
@@ -56,7 +57,8 @@ class Moments:
         n, difference = self.n + other.n, other.mean - self.mean
         share = other.n / n
         within = (1 - share) * self.variance + share * other.variance
-        return Moments(n, self.mean + share * difference, within + share * (1 - share) * difference**2)
+        variance = within + share * (1 - share) * difference**2
+        return Moments(n, self.mean + share * difference, variance, self.n_rows + other.n_rows)
 
 
 def fit_scaler(rows: Rows) -> Scaler:
@@ -77,7 +79,7 @@ def fit_scaler(rows: Rows) -> Scaler:
     for block in rows.iterate_blocks(BLOCK):
         deviation = block - mean
         squares += np.einsum("nd,nd->d", deviation, deviation)
-    return Moments(n, mean, squares / n).make_scaler()
+    return Moments(n, mean, squares / n, n).make_scaler()
 
 
 def fit_checked_scaler(splits: Splits) -> Scaler:
@@ -107,22 +109,23 @@ def compute_moments(rows: Rows, sample_weights: Array) -> list[Moments]:
     """
     totals = sample_weights.sum(axis=1)
     weights = sample_weights / totals[:, None]
-    means = _sum_weighted(rows, weights, 0.0, 1)
+    means, variances = np.zeros((2, len(weights), rows.dataset.X.shape[1]))
+    for part, block in _iterate_weighted(rows, weights):
+        means += part @ block
     _check_finite(means.sum(axis=0), rows)
-    # Around one centre that is within some deviations of every mean, so what is taken away below is no large part.
-    centre = means.mean(axis=0)
-    second, shifts = _sum_weighted(rows, weights, centre, 2), means - centre
-    variances = second - shifts**2
-    variances[variances <= CANCELLED * (second + np.abs(means * shifts))] = 0
-    return [Moments(*found) for found in zip(totals.tolist(), means, variances, strict=True)]
+    for part, block in _iterate_weighted(rows, weights):
+        for place, weight in enumerate(part):
+            # Around this weighting's own mean, without the rows that it has not: their squares may be anything.
+            present = np.flatnonzero(weight)
+            variances[place] += weight[present] @ (block[present] - means[place]) ** 2
+    n_rows = np.count_nonzero(weights, axis=1).tolist()
+    return [Moments(*found) for found in zip(totals.tolist(), means, variances, n_rows, strict=True)]
 
 
-def _sum_weighted(rows: Rows, weights: Array, centre: Array | float, power: int) -> Array:
-    """Sum over rows of weight * (x - centre)**power, (F, D)."""
-    total = np.zeros((len(weights), rows.dataset.X.shape[1]))
+def _iterate_weighted(rows: Rows, weights: Array) -> Iterator[tuple[Array, Array]]:
+    """Blocks of rows with their weights, (F, size) and (size, D)."""
     for i, block in enumerate(rows.iterate_blocks(BLOCK)):
-        total += weights[:, i * BLOCK : (i + 1) * BLOCK] @ (block - centre) ** power
-    return total
+        yield weights[:, i * BLOCK : (i + 1) * BLOCK], block
 
 
 def _check_finite(mean: Array, rows: Rows) -> None:

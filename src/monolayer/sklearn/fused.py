@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from monolayer.recipe import Recipe
 from monolayer.shuffles import FULL
 from monolayer.sklearn import reading
 from monolayer.sklearn.classifier import OneLayerClassifier
-from monolayer.sklearn.problem import Problem, make_fold, make_recipe, weigh
+from monolayer.sklearn.problem import Problem, find_curvature, make_fold, make_recipe, weigh
 from monolayer.training import make_network
 
 Array = npt.NDArray[Any]
@@ -67,10 +67,11 @@ class Reader:
         X: features (n, D).
         y: labels (n,) or (n, K).
         weights: sample weights of each fold's training rows, (F, n); 0 for the others.
+        share: the part of all rows that a fold trains on.
     """
 
-    def __init__(self, X: Array, y: Array, weights: Array) -> None:
-        self._X, self._y, self._weights = X, y, weights
+    def __init__(self, X: Array, y: Array, weights: Array, share: float) -> None:
+        self._X, self._y, self._weights, self._fold_share = X, y, weights, share
         self._shared: dict[Any, Any] = {}
 
     def make_member(self, estimator: OneLayerClassifier, place: Place) -> Member:
@@ -84,13 +85,21 @@ class Reader:
         if not self._weights[place[1]].any():
             raise BadInput("The fold has no training row whose sample_weight is above 0.")
         targets = self._share(("targets", estimator.loss), lambda: self._read_targets(estimator.loss))
-        weighting = (place[1], estimator.loss, repr(estimator.class_weight), repr(estimator.image_shape))
+        weighting = (place[1], id(targets), repr(estimator.class_weight), repr(estimator.image_shape))
         problem = self._share(weighting, lambda: self._read_problem(estimator, targets, place[1]))
-        fold = self._share((*weighting, estimator.standardize), lambda: make_fold(estimator, problem))
-        return Member(place, make_recipe(estimator, problem), fold, problem)
+        scaled = (*weighting, estimator.standardize)
+        fold = self._share(scaled, lambda: make_fold(estimator, problem))
+
+        def find(recipe: Recipe) -> float:
+            key = ("curvature", *scaled, recipe.loss, recipe.batch_size)
+            return float(self._share(key, lambda: find_curvature(problem, fold, recipe)))
+
+        return Member(place, make_recipe(estimator, problem, find=find, share=self._fold_share), fold, problem)
 
     def _read_targets(self, loss: str) -> reading.Targets:
-        return reading.read_targets(self._y, loss, present=np.asarray(self._weights.any(axis=0)))
+        targets = reading.read_targets(self._y, loss, present=np.asarray(self._weights.any(axis=0)))
+        # Losses read the same labels the same, but for two classes: one sigmoid, or two scores.
+        return cast("reading.Targets", self._share(("read", targets.y.shape), lambda: targets))
 
     def _read_problem(self, estimator: OneLayerClassifier, targets: reading.Targets, split: int) -> Problem:
         splits = self._share(
@@ -129,7 +138,7 @@ def group_members(members: Sequence[Member]) -> list[list[Member]]:
 
 def _divide(group: list[Member]) -> list[list[Member]]:
     K = group[0].problem.n_scores
-    by_fold = [list(part) for _, part in groupby(group, key=lambda member: id(member.fold))]
+    by_fold = [list(part) for _, part in groupby(group, key=lambda member: member.place[1])]
     is_enough = K * max(map(len, by_fold)) >= FEW_ROWS and group[0].recipe.shuffle == FULL
     lots = by_fold if is_enough else [group]
     size = count_max_members(group[0].recipe, K)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,7 @@ from monolayer.errors import BadInput
 from monolayer.recipe import FIELDS, Recipe
 from monolayer.sklearn import reading
 from monolayer.sklearn.reading import Targets
-from monolayer.stable_rate import compute_stable_rate
+from monolayer.stable_rate import compute_curvature
 from monolayer.training import check_recipe
 
 Array = npt.NDArray[Any]
@@ -86,17 +89,44 @@ def make_fold(estimator: Any, problem: Problem) -> Fold:
     return Fold(problem.weights, moments.make_scaler() if estimator.standardize else unscaled)
 
 
-def make_recipe(estimator: Any, problem: Problem, rate: float | None = None) -> Recipe:
+def find_curvature(problem: Problem, fold: Fold, recipe: Recipe) -> float:
+    """What these rows give to the largest curvature of the recipe's cost."""
+    return compute_curvature(problem.splits.train, problem.weights, fold.scaler, recipe, problem.n_scores)
+
+
+def enlarge_batch(batch_size: int, share: float) -> int:
+    """How large to cut the batches of all rows for a fold of a share of them to make as many steps an epoch as alone.
+
+    About batch_size / share: the whole number that comes nearest, batches without a row of the fold being no steps.
+    """
+    largest = math.ceil(batch_size / share)
+
+    def miss(size: int) -> float:
+        return abs((1 - max(0.0, 1 - share) ** size) / size - share / batch_size)
+
+    return min(range(max(1, largest - 2), largest + 1), key=miss)
+
+
+def make_recipe(
+    estimator: Any,
+    problem: Problem,
+    rate: float | None = None,
+    find: Callable[[Recipe], float] | None = None,
+    share: float = 1.0,
+) -> Recipe:
     """The recipe that the parameters ask for on these rows.
 
     Args:
         estimator: whose parameters they are.
         problem: its rows.
         rate: what ``auto`` was found to be before.
+        find: gives the curvature, where it may be known already; else :func:`find_curvature`.
+        share: the part of the rows that a fold has, see :func:`enlarge_batch`.
 
     Raises:
         BadInput: if a parameter is not as it should be, or does not go with the rows.
     """
+    reading.check_count("train_every", estimator.train_every, 0)
     fields = {name: getattr(estimator, name) for name in FIELDS}
     rows = problem.splits.train
     if fields["dtype"] == "auto":
@@ -107,10 +137,9 @@ def make_recipe(estimator: Any, problem: Problem, rate: float | None = None) -> 
     if is_auto and estimator.learning_rate != "auto":
         raise BadInput(f"learning_rate is {estimator.learning_rate!r}; accepted are a number above 0 and 'auto'.")
     recipe = Recipe.from_dict({**fields, "learning_rate": 1.0} if is_auto else fields)
+    recipe = recipe.replace(batch_size=min(enlarge_batch(recipe.batch_size, share), len(rows)))
     if is_auto:
-        scaler = make_fold(estimator, problem).scaler
-        rate = rate or compute_stable_rate(rows, problem.weights, scaler, recipe, problem.n_scores)
-        recipe = recipe.replace(learning_rate=rate)
-    recipe = recipe.replace(batch_size=min(recipe.batch_size, len(rows)))
+        find = find or partial(find_curvature, problem, make_fold(estimator, problem))
+        recipe = recipe.replace(learning_rate=rate or 1 / (find(recipe) + 2 * recipe.l2))
     check_recipe(recipe, problem.splits)
     return recipe

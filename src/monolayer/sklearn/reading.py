@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -190,10 +190,24 @@ def check_count(name: str, value: Any, least: int) -> int:
 
 
 def make_dataset(X: Array, targets: Targets, image_shape: tuple[int, int, int] | None) -> Dataset:
-    """The rows as a dataset; nothing is copied, and nothing hashed unless it is asked for."""
+    """The rows as a dataset; nothing is copied, and nothing hashed unless it is asked for.
+
+    Raises:
+        BadInput: if ``image_shape`` is no shape of images, or not that of these rows.
+    """
     names = targets.classes[-1:] if targets.n_scores == 1 else targets.classes
-    shape: Any = None if image_shape is None else tuple(image_shape)
-    return Dataset(X, targets.y, tuple(map(str, names)), image_shape=shape)
+    return Dataset(X, targets.y, tuple(map(str, names)), image_shape=_check_image_shape(image_shape))
+
+
+def _check_image_shape(image_shape: Any) -> tuple[int, int, int] | None:
+    if image_shape is None:
+        return None
+    sizes = tuple(image_shape) if isinstance(image_shape, Sequence | np.ndarray) else ()
+    if len(sizes) != 3 or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
+        raise BadInput(
+            f"image_shape is {image_shape!r}; accepted are (channels, height, width), numbers of 1 or above."
+        )
+    return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
 def make_splits(train: Dataset, val: Dataset | None = None) -> Splits:
