@@ -1,6 +1,7 @@
 import io
 import json
 import shutil
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from monolayer.audit.contents import check_rows
 from monolayer.data.load import load
 from monolayer.describing import describe_data
 from monolayer.errors import BadData
@@ -178,3 +180,18 @@ def test_constant_features_are_named_as_their_columns(tmp_path, suffix):
     else:
         pq.write_table(pa.table(columns), path)
     assert "row: column 'height'." in get_evidence(describe_data(path))["ML014"]
+
+
+def test_looking_for_rows_that_stand_twice_takes_some_bytes_a_row(tmp_path):
+    X = np.arange(20_000, dtype=np.float32)[:, None]
+    X[10_000:10_010] = X[0]
+    dataset = load(save(tmp_path, X=X, y=np.arange(20_000) % 3))
+    tracemalloc.start()
+    try:
+        finding = check_rows({"train": dataset})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "Of 20,000 rows 10 are the same as an earlier one" in finding.evidence
+    assert "train 10000 is train 0" in finding.evidence
+    assert peak < 120 * len(X)

@@ -9,7 +9,16 @@ import pytest
 from safetensors.numpy import load
 
 from monolayer.errors import BadInput
-from monolayer.files import DAY_S, DISK_TROUBLE, name_draft, pack_tensors, sweep_drafts, tell_trouble, write_whole
+from monolayer.files import (
+    DAY_S,
+    DISK_TROUBLE,
+    DRAFT,
+    name_draft,
+    pack_tensors,
+    sweep_drafts,
+    tell_trouble,
+    write_whole,
+)
 
 
 def make_error(number, kind=OSError):
@@ -103,21 +112,24 @@ class HalfWritten:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/dev/full is Linux's")
-def test_a_disk_that_is_really_full_is_one_sentence_and_leaves_the_old_file(tmp_path):
+def test_a_disk_that_is_really_full_is_one_sentence_and_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    (tmp_path / "file.part").symlink_to("/dev/full")
+    monkeypatch.setattr("monolayer.files.name_draft", lambda path: tmp_path / "draft")
+    (tmp_path / "draft").symlink_to("/dev/full")
     with pytest.raises(BadInput, match=r"file: cannot be written \(No space left on device\)\.$"), tell_trouble(path):
         write_whole(path, b"new" * 10_000)
     assert os.listdir(tmp_path) == ["file"]
     assert path.read_bytes() == b"old"
 
 
-def test_what_was_left_half_written_by_a_kill_is_in_nobodys_way(tmp_path):
-    (tmp_path / "file.part").write_bytes(b"half")
+def test_files_of_ones_own_beside_it_stay_and_what_a_kill_left_is_in_nobodys_way(tmp_path):
+    (tmp_path / "file.part").write_bytes(b"mine")
+    (tmp_path / f".file.0{DRAFT}").write_bytes(b"half")
     write_whole(tmp_path / "file", b"new")
-    assert os.listdir(tmp_path) == ["file"]
+    assert sorted(os.listdir(tmp_path)) == [f".file.0{DRAFT}", "file", "file.part"]
     assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "file.part").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("number", sorted(DISK_TROUBLE))

@@ -43,7 +43,7 @@ def write_whole(path: Path, content: bytes, *, is_lasting: bool = False) -> None
 @contextlib.contextmanager
 def open_whole(path: Path, *, is_lasting: bool = False) -> Iterator[IO[bytes]]:
     """A file to write to, which appears at ``path`` when the block ends well, and vanishes when not."""
-    partial = path.with_name(f"{path.name}.part")
+    partial = name_draft(path)
     try:
         with partial.open("wb") as file:
             yield file

@@ -106,7 +106,7 @@ def test_a_disk_that_fills_up_is_one_sentence_and_what_was_kept_goes_on(command,
     assert "Traceback" not in process.stderr
     assert process.stderr.splitlines()[-1].startswith(f"monolayer: {out}: cannot be written (File too large); ")
     assert process.stderr.rstrip().endswith(f"go on with --resume {out}.")
-    assert not list(out.rglob("*.part"))
+    assert not list(out.rglob("*.partial"))
     assert command("train", "--resume", out).code == 0
     assert command(*words, "--out", tmp_path / "whole").code == 0
     assert read(out) == read(tmp_path / "whole")

@@ -85,7 +85,7 @@ def test_png_is_white_and_the_same_every_time(chart, tmp_path):
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
         assert picture.width == pytest.approx(chart.size[0] * 150, abs=2)
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_paths_are_written_with_two_decimals(chart):

@@ -88,12 +88,10 @@ def check_rows(parts: Mapping[str, Dataset], files: Mapping[str, Sequence[str]] 
         parts: the dataset's, by name, training rows first.
         files: the names of a part's rows, where they are files.
     """
-    met: dict[bytes, _Place] = {}
+    digests = np.concatenate([_compute_digests(part.X) for part in parts.values()])
     pairs = _Pairs()
-    for digest, place in _iterate_places(parts, files or {}):
-        earlier = met.setdefault(digest, place)
-        if earlier is not place:
-            pairs.add(earlier, place)
+    for later, earlier in _find_repeats(digests):
+        pairs.add(_locate(earlier, parts, files or {}), _locate(later, parts, files or {}))
     n, n_rows = pairs.counts, sum(len(part.X) for part in parts.values())
     n_twice = n["inside"] + n["across"]
     if not n_twice:
@@ -108,19 +106,32 @@ def check_rows(parts: Mapping[str, Dataset], files: Mapping[str, Sequence[str]] 
     return report(TWICE, "issue" if is_issue else "tip", seen, advice)
 
 
-def _iterate_places(parts: Mapping[str, Dataset], files: Mapping[str, Sequence[str]]) -> Iterator[tuple[bytes, _Place]]:
-    """(digest, place) of every row."""
-    for name, part in parts.items():
-        groups = [None] * len(part.X) if part.groups is None else np.asarray(part.groups).tolist()
-        for row, (digest, label) in enumerate(zip(_iterate_digests(part.X), part.y.tolist(), strict=True)):
-            yield digest, _Place(name, row, label, groups[row], files[name][row] if name in files else "")
-
-
-def _iterate_digests(X: Array) -> Iterator[bytes]:
-    for start in range(0, len(X), count_rows(X)):
-        for row in X[start : start + count_rows(X)]:
-            yield hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+def _compute_digests(X: Array) -> Array:
+    """A digest of each row's bytes, (n,) of 16 bytes: they and their order are all that a search holds."""
+    digests, stride = np.empty(len(X), "V16"), count_rows(X)
+    for start in range(0, len(X), stride):
+        for row, content in enumerate(X[start : start + stride], start):
+            digests[row] = np.void(hashlib.blake2b(content.tobytes(), digest_size=16).digest())
         give_back(X)
+    return digests
+
+
+def _find_repeats(digests: Array) -> Iterator[tuple[int, int]]:
+    """(place, place of the earliest equal one) of every digest that was there before, in order."""
+    _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
+    earliest = first[inverse]
+    repeats = np.flatnonzero(earliest != np.arange(len(digests)))
+    yield from zip(repeats.tolist(), earliest[repeats].tolist(), strict=True)
+
+
+def _locate(place: int, parts: Mapping[str, Dataset], files: Mapping[str, Sequence[str]]) -> _Place:
+    """What stands at a place, counted through all parts."""
+    starts = np.cumsum([0, *(len(part.X) for part in parts.values())])
+    at = int(np.searchsorted(starts, place, side="right")) - 1
+    name, place = list(parts)[at], place - int(starts[at])
+    part = parts[name]
+    group = None if part.groups is None else part.groups[place]
+    return _Place(name, place, part.y[place].tolist(), group, files[name][place] if name in files else "")
 
 
 @dataclass
