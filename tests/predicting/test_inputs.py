@@ -165,6 +165,14 @@ def test_a_cell_is_read_as_in_training(tmp_path, written):
         load(tmp_path / "odd.csv")
 
 
+def test_a_column_of_parquet_that_holds_no_numbers_is_named(tmp_path):
+    network, _ = learn(write_plain(tmp_path / "learned.parquet"))
+    columns = {name: ROWS[:, i].tolist() for i, name in enumerate(NAMES)} | {"420": ["tall"] * N}
+    parquet.write_table(pa.table(columns), tmp_path / "odd.parquet")
+    with pytest.raises(BadData, match="column '420' holds string; accepted are numbers"):
+        read(network, tmp_path / "odd.parquet")
+
+
 def test_what_is_hidden_in_a_folder_is_no_input(tmp_path):
     np.savez(tmp_path / "a.npz", images=GREY, y=y)
     network, _ = learn(tmp_path / "a.npz")

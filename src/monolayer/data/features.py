@@ -94,9 +94,8 @@ def is_features(path: Path) -> bool:
 
 def _iterate_arrays(path: Path, expected: Expected) -> Iterator[Array]:
     with open_named(path) as source:
-        name = (
-            path.stem if path.suffix.lower() == ".npy" and not path.is_dir() else _choose_array(source, expected.asked)
-        )
+        is_single = path.suffix.lower() == ".npy" and not path.is_dir()
+        name = path.stem if is_single else _choose_array(source, expected.asked)
         X = source.open(name)
         if not X.ndim:
             raise BadData(f"{path}: {name} is a single value; accepted is a row an example.")

@@ -266,8 +266,9 @@ def _convert(batch: Any, names: list[str], file: str) -> Array:
     if _is_list(batch.column(0).type):
         return _flatten_lists(batch.column(0), names[0], file)
     columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
-    if any(column.dtype.kind not in "biuf" for column in columns):
-        raise BadData(f"{file}: column {names[0]!r} holds {batch.column(0).type}; accepted are numbers.")
+    for name, column in zip(names, columns, strict=True):
+        if column.dtype.kind not in "biuf":
+            raise BadData(f"{file}: column {name!r} holds {batch.column(name).type}; accepted are numbers.")
     return np.stack([column.astype(np.float32) for column in columns], axis=1)
 
 
