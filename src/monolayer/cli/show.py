@@ -49,13 +49,9 @@ def _show_finding(finding: Finding) -> None:
 
 
 def show_certificate(certificate: Certificate) -> None:
-    """How far the run stopped from the optimum, in three sentences."""
-    c = certificate
-    print_line(
-        f"The lowest cost that this loss and l2 allow is {c.optimal_cost:.4f} (gradient norm {c.gradient_norm:.1e} "
-        f"after {c.passes} exact passes); the run stopped {c.distance:.4f} above it."
-    )
-    print_line(c.describe())
+    """How far the run stopped from the optimum, in sentences."""
+    print_line(certificate.describe_optimum())
+    print_line(certificate.describe())
 
 
 def describe_plan(plan: dict[str, Any]) -> str:
