@@ -12,7 +12,7 @@ from monolayer.audit.thresholds import ARRIVED, VANISHED
 from monolayer.data.scaler import Scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.exact import Optimum, Problem, solve_exactly
-from monolayer.evaluate.metrics import Metrics, make_finite
+from monolayer.evaluate.metrics import Metrics, format_loss, make_finite
 from monolayer.evaluate.significance import compute_mcnemar
 from monolayer.losses import compute_ignorance
 from monolayer.progress import SILENCE, Progress
@@ -119,13 +119,14 @@ class Certificate:
         if self.is_separable:
             return (
                 "Without l2, and with training rows that can all be told apart, the cost falls to 0 as the weights "
-                f"grow without end, and no network is the optimum; the run stopped {self.distance:.4f} above it."
+                "grow without end, and no network is the optimum; the run stopped "
+                f"{format_loss(self.distance)} above it."
             )
         if not self.has_converged:
             return f"Not solved in {self.passes} exact passes: the optimum lies below {self.optimal_cost:.4f} ({norm})."
         return (
             f"The lowest cost that this loss and l2 allow is {self.optimal_cost:.4f} ({norm} after {self.passes} exact "
-            f"passes); the run stopped {self.distance:.4f} above it."
+            f"passes); the run stopped {format_loss(self.distance)} above it."
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line, print_table
 from monolayer.cli.grid import parse_axes
 from monolayer.cli.show import show_findings
+from monolayer.cli.work import fit_batch_sizes
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _probe(context: typer.Context, splits: dict[str, Splits], console: Console) 
         raise BadInput("--rates are for a probe without learning rates, and --grid learning-rate gives them; give one.")
     options = ProbeOptions(tuple(_read_numbers("rates", given["rates"], float)), given["draw_seed"], console)
     shots = [] if given["shots"] is None else _read_numbers("shots", given["shots"], int)
-    base = opt.read_recipe(context)
+    base = fit_batch_sizes(context, [opt.read_recipe(context)], next(iter(splits.values())), console, axes)[0]
     found = probe(splits, base, shots=shots, repeats=given["repeats"], options=options, **axes)
     console.close()
     return found

@@ -10,7 +10,7 @@ from typing import Any
 from monolayer.data.splits import Splits
 from monolayer.errors import BadInput
 from monolayer.evaluate.answers import Answers
-from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy
+from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy, format_loss
 from monolayer.folder import (
     PREDICTIONS,
     REPORT,
@@ -232,4 +232,4 @@ def _describe_openings(openings: list[dict[str, str]]) -> str:
 
 
 def _format(value: float | None) -> str:
-    return "diverged" if value is None else f"{value:.4f}"
+    return "diverged" if value is None else format_loss(value)
