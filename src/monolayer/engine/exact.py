@@ -30,8 +30,10 @@ Array = npt.NDArray[Any]
 BLOCK = 500
 # Rows that the preconditioner looks at: it need not be exact, only close, and three times the dimensions are.
 SAMPLE_PER_FEATURE = 3
-# No direction is trusted to be flatter than this, of a feature's own variance 1.
-FLOOR = 1.0
+# No direction is trusted to be flatter than this, of a feature's own variance 1. Pixels of photographs want less: of
+# CIFAR-10 cross-entropy takes 17 passes with .03 and 35 with 1. Digits, whose rare pixels are large, want more: their
+# sigmoids with l2 .0001 take 31 passes with 1, 60 with .1 and 108 with .01.
+FLOOR = 0.1
 # Mean curvature is not taken to be less: rows that are all told apart well have next to none in float32.
 LEAST_CURVATURE = 1e-9
 # A proven gap of this share of the cost ends the descent.
