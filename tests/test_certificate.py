@@ -1,7 +1,11 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
+import monolayer.certificate
 from monolayer.certificate import Certificate, OnValidation, certify
+from monolayer.engine.exact import solve_exactly
 from monolayer.evaluate.metrics import Metrics
 from monolayer.recipe import Recipe
 from monolayer.training import train
@@ -46,6 +50,36 @@ def test_arrival_a_vanished_rate_and_a_descent_under_way_are_told_apart(cost, ra
     certificate = Certificate(cost, 1.0, 1e-6, 1e-8, 9, 2.0, rate_share, None)
     assert certificate.ending == ending
     assert certificate.left == pytest.approx(cost - 1)
+
+
+def test_a_solver_that_has_not_arrived_makes_no_claim_of_the_optimum():
+    certificate = Certificate(0.35, 0.257, 6.4e-2, 0.1, 201, 0.69, 1.0, None)
+    described = certificate.to_dict()
+    assert not described["converged"]
+    assert described["distance"] is described["left"] is described["val"] is None
+    assert described["description"] == (
+        "Not solved in 201 exact passes: the optimum lies below 0.2570 (gradient norm 6.4e-02). How far the run "
+        "stopped from the optimum is not known."
+    )
+
+
+def test_the_optimum_that_a_solver_has_not_reached_is_not_scored(monkeypatch):
+    splits = make_dataset().split(60)
+    run = train(splits, Recipe(epochs=2, batch_size=10, l2=0.01))
+    assert certify(run, splits).val is not None
+    monkeypatch.setattr(monolayer.certificate, "solve_exactly", partial(solve_exactly, max_passes=1))
+    certificate = certify(run, splits)
+    assert (certificate.has_converged, certificate.val, certificate.ending) == (False, None, "not known")
+
+
+def test_where_rows_can_be_told_apart_and_l2_is_0_the_optimum_is_at_infinity():
+    splits = make_dataset(100, 120).split(40)
+    certificate = certify(train(splits, Recipe(epochs=2, batch_size=10)), splits)
+    assert certificate.has_converged
+    assert certificate.optimal_cost == 0
+    assert certificate.val is None
+    assert certificate.left == certificate.cost / certificate.start_cost
+    assert "no network is the optimum" in certificate.describe_optimum()
 
 
 @pytest.mark.parametrize(

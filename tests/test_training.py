@@ -5,6 +5,7 @@ from monolayer.data.dataset import Dataset
 from monolayer.epochs import TrainOptions
 from monolayer.errors import BadData, BadInput
 from monolayer.recipe import Recipe
+from monolayer.sweeping import sweep
 from monolayer.training import evaluate_test, train, train_bank
 from tests.made import make_dataset
 from tests.reference import plain_loop
@@ -153,3 +154,14 @@ def test_starts_must_fit_their_recipes():
         train_bank(dataset.split(40), recipes, starts=networks[:1])
     with pytest.raises(BadInput, match="share their scaler"):
         train_bank(dataset.split(40), recipes, starts=networks)
+
+
+def test_the_default_batch_size_is_lowered_to_the_rows_and_one_that_was_chosen_is_refused():
+    splits = make_dataset().split(60, train=40)
+    assert train(splits, epochs=1).recipe.batch_size == 40
+    assert sweep(splits, Recipe(epochs=1), l2=[0, 1]).best.recipe.batch_size == 40
+    for chosen in (100, 41):
+        with pytest.raises(BadInput, match=f"batch_size is {chosen}; accepted are 1 to 40"):
+            train(splits, batch_size=chosen)
+        with pytest.raises(BadInput, match=f"batch_size is {chosen}; accepted are 1 to 40"):
+            sweep(splits, batch_size=[20, chosen])

@@ -12,13 +12,14 @@ from monolayer.audit.thresholds import ARRIVED, VANISHED
 from monolayer.data.scaler import Scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.exact import Optimum, Problem, solve_exactly
-from monolayer.evaluate.metrics import Metrics, make_finite
+from monolayer.evaluate.metrics import Metrics, format_loss, make_finite
 from monolayer.evaluate.significance import compute_mcnemar
 from monolayer.losses import compute_ignorance
 from monolayer.progress import SILENCE, Progress
 from monolayer.training import Run, answer
 
 SIGNIFICANT = 0.05
+UNSURE = 0.01  # a gap of more than this share of the cost, and the solver has not arrived
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ class Certificate:
 
     Args:
         cost: of the run, on its training rows.
-        optimal_cost: the lowest that its recipe's loss and l2 allow, as far as the solver came.
+        optimal_cost: the lowest that its recipe's loss and l2 allow; where the solver did not arrive, a bound above it.
         gradient_norm: of the cost at the solver's end, 0 at the optimum itself.
-        gap: estimate of what the solver's cost still lies above the minimum.
+        gap: what the solver's cost may still lie above the minimum, as :class:`monolayer.engine.exact.Optimum` says.
         passes: passes over the training rows that the solver took.
         start_cost: what a network costs that says nothing; what there is to gain is counted from it.
         rate_share: the learning rate of the last epoch beside that of the first.
-        val: the run and the optimum on the validation rows, or None where there are none.
+        val: the run and the optimum on the validation rows, or None without such rows or without an optimum.
+        is_separable: no network has the lowest cost, 0: all training rows can be told apart, and l2 is 0.
     """
 
     cost: float
@@ -70,6 +72,12 @@ class Certificate:
     start_cost: float
     rate_share: float
     val: OnValidation | None
+    is_separable: bool = False
+
+    @property
+    def has_converged(self) -> bool:
+        """Whether the solver arrived, so that the distance to the optimum is known."""
+        return self.is_separable or self.gap <= UNSURE * self.optimal_cost
 
     @property
     def distance(self) -> float:
@@ -83,9 +91,11 @@ class Certificate:
 
     @property
     def ending(self) -> str:
-        """How the descent ended: ``arrived``, ``rate vanished``, ``under way`` or ``diverged``."""
+        """How the descent ended: ``arrived``, ``rate vanished``, ``under way``, ``diverged``, or ``not known``."""
         if not math.isfinite(self.distance):
             return "diverged"
+        if not self.has_converged:
+            return "not known"
         if self.left <= ARRIVED:
             return "arrived"
         # A rate divided by ten twice is a hundredth, to rounding.
@@ -98,24 +108,44 @@ class Certificate:
             "arrived": f"The descent arrived: {self.left:.1%} of what there was to gain is left.",
             "rate vanished": f"The rate vanished before the descent arrived: {self.left:.1%} of what there was to gain "
             "is left.",
+            "not known": "How far the run stopped from the optimum is not known.",
             "under way": f"The descent was still under way: {self.left:.1%} of what there was to gain is left.",
         }
         return " ".join([endings[self.ending], *([self.val.describe()] if self.val else [])])
 
+    def describe_optimum(self) -> str:
+        """The lowest cost that there is, as far as the solver came, in a sentence."""
+        norm = f"gradient norm {self.gradient_norm:.1e}"
+        if self.is_separable:
+            return (
+                "Without l2, and with training rows that can all be told apart, the cost falls to 0 as the weights "
+                "grow without end, and no network is the optimum; the run stopped "
+                f"{format_loss(self.distance)} above it."
+            )
+        if not self.has_converged:
+            return f"Not solved in {self.passes} exact passes: the optimum lies below {self.optimal_cost:.4f} ({norm})."
+        return (
+            f"The lowest cost that this loss and l2 allow is {self.optimal_cost:.4f} ({norm} after {self.passes} exact "
+            f"passes); the run stopped {format_loss(self.distance)} above it."
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """The certificate as JSON holds it."""
+        """The certificate as JSON holds it; what is not known where the solver did not arrive is None."""
+        is_known = self.has_converged
         return {
+            "converged": is_known,
+            "is_separable": self.is_separable,
             "cost": make_finite(self.cost),
             "optimal_cost": self.optimal_cost,
-            "distance": make_finite(self.distance),
+            "distance": make_finite(self.distance) if is_known else None,
             "gradient_norm": self.gradient_norm,
             "gap_estimate": self.gap,
             "passes": self.passes,
-            "left": make_finite(self.left),
+            "left": make_finite(self.left) if is_known else None,
             "ending": self.ending,
             "val": self.val.optimum.to_dict() if self.val else None,
             "p_value": self.val.p_value if self.val else None,
-            "description": self.describe(),
+            "description": f"{self.describe_optimum()} {self.describe()}",
         }
 
 
@@ -136,16 +166,19 @@ def certify(run: Run, splits: Splits, *, progress: Progress = SILENCE) -> Certif
         start = np.zeros_like(start[0]), np.zeros_like(start[1])
     optimum = solve_exactly(problem, start, progress=progress)
     rates = [row.learning_rate for row in run.history]
-    return Certificate(
+    certificate = Certificate(
         cost=run.evaluation["train"].cost,
-        optimal_cost=optimum.cost,
+        optimal_cost=0.0 if optimum.is_separable else optimum.cost,
         gradient_norm=optimum.gradient_norm,
         gap=optimum.gap,
         passes=optimum.passes,
         start_cost=compute_ignorance(recipe.loss, splits.dataset.n_classes),
         rate_share=rates[-1] / rates[0],
-        val=_compare(optimum, run, splits),
+        val=None,
+        is_separable=optimum.is_separable,
     )
+    is_there = certificate.has_converged and not optimum.is_separable
+    return replace(certificate, val=_compare(optimum, run, splits)) if is_there else certificate
 
 
 def _compare(optimum: Optimum, run: Run, splits: Splits) -> OnValidation | None:

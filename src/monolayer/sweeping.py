@@ -22,7 +22,7 @@ from monolayer.planning import Plan, choose_train_every, group_recipes
 from monolayer.progress import SILENCE
 from monolayer.recipe import Recipe
 from monolayer.selection import Selection, analyse_selection
-from monolayer.training import Run, check_recipe, make_runs
+from monolayer.training import Run, check_recipe, fit_batch_size, make_runs
 from monolayer.turns import Job, Runner, measure_all, run_jobs
 from monolayer.watching import Watch
 
@@ -107,13 +107,15 @@ def sweep(splits: Splits, base: Recipe | None = None, *, options: SweepOptions |
     """Train every combination of the axes' values; the test rows stay sealed.
 
     Recipes that can share their batches are trained as one bank. Training rows are evaluated four times, validation
-    rows after every epoch, unless ``options`` says otherwise.
+    rows after every epoch, unless ``options`` says otherwise. A batch size that nobody chose, the default, is lowered
+    to the number of training rows where they are fewer.
 
     Raises:
         BadInput: if an axis is no recipe field or empty, or a recipe does not fit the data, or nothing is held out.
     """
     values = {name: list_values(axis) for name, axis in axes.items()}
-    return train_recipes(splits, make_grid(base or Recipe(), values), values, options)
+    base = fit_batch_size(base or Recipe(), splits, is_asked="batch_size" in values)
+    return train_recipes(splits, make_grid(base, values), values, options)
 
 
 def list_values(axis: Any) -> tuple[Any, ...]:

@@ -78,10 +78,12 @@ class Run:
 def train(splits: Splits, recipe: Recipe | None = None, *, options: TrainOptions | None = None, **changes: Any) -> Run:
     """Train one network; ``changes`` replace fields of the recipe.
 
+    A batch size that nobody chose, the default, is lowered to the number of training rows where they are fewer.
+
     Raises:
         BadInput: if the recipe does not fit the data: a batch larger than the training rows, flips without images.
     """
-    recipe = (recipe or Recipe()).replace(**changes)
+    recipe = fit_batch_size((recipe or Recipe()).replace(**changes), splits, is_asked="batch_size" in changes)
     return train_bank(splits, [recipe], options)[0]
 
 
@@ -114,6 +116,13 @@ def train_bank(
     training = BankTraining(bank, splits, options)
     training.run()
     return make_runs(training, splits)
+
+
+def fit_batch_size(recipe: Recipe, splits: Splits, *, is_asked: bool = False) -> Recipe:
+    """The recipe with batches that these training rows fill, if its batch size is the default and was not asked for."""
+    n_rows = len(splits.train)
+    is_default = recipe.batch_size == Recipe().batch_size and not is_asked
+    return recipe.replace(batch_size=n_rows) if is_default and n_rows < recipe.batch_size else recipe
 
 
 def check_recipe(recipe: Recipe, splits: Splits) -> None:

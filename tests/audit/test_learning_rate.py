@@ -53,3 +53,10 @@ def test_a_descent_that_was_cut_off_is_a_tip():
     assert check_descending(constant, [2.2, *noisy[1:]], START).outcome == "passed"
     assert check_descending([*constant[:39], 1e-6], SMOOTH, START).outcome == "not applicable"
     assert check_descending(constant, [None] * 40, START).outcome == "skipped"
+
+
+def test_a_loss_beyond_all_measure_is_a_divergence_though_the_rows_come_out_right_in_the_end():
+    wild = check_rate(Recipe(), [1e30, 0.0], [1e30, 0.0], 2.3)
+    assert (wild.code, wild.outcome) == ("ML001", "issue")
+    assert "was 1e+30 after an epoch" in wild.evidence
+    assert check_rate(Recipe(), [100.0, 0.0], [100.0, 0.0], 2.3).outcome == "skipped"

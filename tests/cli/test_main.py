@@ -21,8 +21,25 @@ def test_version_and_help(command):
     assert "reproduce" in command("--help").out
 
 
-def test_an_unknown_option_is_bad_input(command):
-    assert command("train", "digits", "--momentum", "0.9").code == 2
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "digits", "--momentum", "0.9"], "No such option: --momentum"),
+        (["train", "digits", "--epochs", "x"], "--epochs is 'x'; accepted is a whole number."),
+        (["train", "digits", "--l2", "x"], "--l2 is 'x'; accepted is a number."),
+        (["probe"], "Missing argument"),
+        (["sweep", "digits", "--top", "0"], "--top is '0'; accepted is a whole number of 1 or above."),
+        (["nothing"], "No such command 'nothing'."),
+        (["train", "digits", "--out", ""], "--out: '' names no folder; accepted is a path."),
+        (["probe", "digits", "--rates=-1"], "--rates is '-1'; accepted are numbers above 0"),
+    ],
+)
+def test_what_cannot_be_read_is_bad_input_in_one_line(command, words, said):
+    result = command(*words)
+    assert result.code == 2
+    assert result.err.startswith(f"monolayer: {said}")
+    assert result.err.count("\n") == 1
+    assert result.out == ""
 
 
 def test_help_loads_none_of_the_heavy_libraries():

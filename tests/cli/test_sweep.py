@@ -138,3 +138,12 @@ def test_a_recipe_that_diverged_is_named_and_ranks_last_in_the_table(command):
 def test_halving_too_few_recipes_says_that_nothing_is_halved(command):
     told = command(*QUICK, "--grid", "l2=0,0.1", "--halving")
     assert "Halving needs 4 recipes and 4 epochs or more, so all go to their end." in told.err
+
+
+def test_batches_that_nobody_asked_for_have_no_more_than_the_rows(command):
+    few = ["sweep", "digits", "--train-size", "40", "--epochs", "2", "--json"]
+    result = command(*few, "--grid", "l2=0,1")
+    assert [run["recipe"]["batch_size"] for run in result.json["runs"]] == [40, 40]
+    assert "Batches have all 40 training rows" in result.err
+    for asked in (["--grid", "l2=0,1", "--batch-size", "100"], ["--grid", "batch-size=20,100"]):
+        assert "accepted are 1 to 40" in command(*few, *asked).err

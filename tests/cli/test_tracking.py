@@ -3,6 +3,7 @@
 import csv
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from mlflow import MlflowClient
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
+from monolayer.cli.tracking import read_tracking
 from monolayer.trackers import TensorBoardTracker
 
 pytestmark = [
@@ -129,3 +131,13 @@ def test_what_cannot_be_logged_to_is_one_sentence_before_anything_starts(command
 def test_a_dry_run_logs_nothing(command):
     assert command("sweep", "digits", "--grid", "l2=0,1", "--dry-run", "--track", "mlflow").code == 0
     assert os.listdir(".") == []
+
+
+def test_a_tracker_that_is_given_twice_is_refused_and_a_run_of_this_folder_has_its_name(command, tmp_path):
+    to = ["train", "digits", "--epochs", "1", "--track", f"tensorboard:{tmp_path / 'tb'}"]
+    result = command(*to, "--track", f"tensorboard:{tmp_path / 'tb'}/")
+    assert (result.code, result.err.split(" is given")[1]) == (2, " twice; name each tracker once.\n")
+    context = SimpleNamespace(
+        params={"track": ["tensorboard:x"], "out": Path(), "dataset": "digits"}, info_name="train"
+    )
+    assert read_tracking(context).name == Path().resolve().name

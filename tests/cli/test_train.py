@@ -188,3 +188,23 @@ def test_certify_says_how_far_the_run_stopped_from_the_optimum(command, tmp_path
     assert certificate["val"]["n"] == 200
     assert json.loads((tmp_path / "a" / "certificate.json").read_text()) == certificate
     assert "The lowest cost that this loss and l2 allow is" in command(*words).out
+
+
+def test_a_batch_size_that_nobody_asked_for_is_that_of_the_rows(command, tmp_path):
+    out = tmp_path / "run"
+    few = ["train", "digits", "--train-size", "40", "--epochs", "2", "--out", out]
+    result = command(*few)
+    assert result.code == 0
+    assert "Batches have all 40 training rows, which are fewer than 100." in result.err
+    assert load_recipe(out).batch_size == 40
+    asked = command("train", "digits", "--train-size", "40", "--batch-size", "100")
+    assert asked.code == 2
+    assert asked.err.endswith("batch_size is 100; accepted are 1 to 40, the training rows.\n")
+
+
+def test_a_run_that_diverged_says_so_however_few_its_epochs_in_numbers_that_fit(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = command("train", "digits", "--train-size", "40", "--learning-rate", "1e30", "--epochs", "2")
+    assert "ML001 [issue]" in result.out
+    assert re.search(r"│ validation │ +\d+ │ \de\+\d\d|│ validation │ +\d+ │ \d\.\de\+\d\d │", result.out)
+    assert re.search(r"Val loss: \d\.?\d?e\+\d\d,", result.err)

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from monolayer.data.load import load
 from monolayer.data.scaler import fit_scaler
 from monolayer.engine.exact import Problem, compute_cost_and_gradient, solve_exactly
 from monolayer.losses import get_loss
@@ -62,6 +65,33 @@ def test_the_answer_does_not_depend_on_the_start_and_no_step_lowers_it():
     for _ in range(20):
         W = near.weights + 0.05 * rng.standard_normal((3, 12))
         assert compute_cost_and_gradient(problem, loss, y, W, near.bias)[0] > near.cost
+
+
+def test_with_l2_the_cost_lies_no_further_above_the_minimum_than_the_gap():
+    problem, _, _ = make_problem(l2=1e-4)
+    best = solve_exactly(problem, start(), tolerance=1e-10)
+    for passes in (2, 5, 9):
+        found = solve_exactly(problem, start(), max_passes=passes)
+        assert 0 < found.cost - best.cost <= found.gap
+
+
+def test_sigmoids_of_digits_whose_rare_pixels_are_large_arrive_from_wherever_they_start():
+    splits = load("digits").split(300)
+    problem = Problem(splits.train, fit_scaler(splits.train), "multiple_bce", 0.0)
+    rng = np.random.default_rng(0)
+    costs = [
+        solve_exactly(problem, (scale * rng.standard_normal((10, 64)), np.zeros(10))).cost for scale in (0, 0.1, 0.3)
+    ]
+    assert max(costs) < 0.01
+    assert max(costs) < 1.03 * min(costs)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "multiple_bce"])
+def test_rows_that_are_told_apart_without_l2_have_no_minimum(loss):
+    problem, _, _ = make_problem(loss, 0.0, n=40, n_features=60)
+    assert solve_exactly(problem, start(60)).is_separable
+    assert not solve_exactly(replace(problem, l2=1e-4), start(60)).is_separable
+    assert not solve_exactly(make_problem(loss, 0.0)[0], start()).is_separable
 
 
 def test_passes_are_bounded_and_told():

@@ -16,6 +16,7 @@ from monolayer.audit.thresholds import (
     OSCILLATION,
     UPWARD,
     VANISHED,
+    WILD_RATIO,
 )
 from monolayer.recipe import Recipe
 
@@ -23,20 +24,26 @@ TOO_HIGH, VANISHED_EARLY, DESCENDING = "ML001", "ML005", "ML006"
 
 
 def check_diverged(recipe: Recipe, losses: Sequence[float], start: float) -> list[Finding]:
-    """ML001 if the run diverged: its loss is no number any more, or ended far above where it started; else nothing.
+    """ML001 if the run diverged; else nothing.
+
+    Its loss is no number any more, or ended far above where it started, or was beyond all measure after an epoch.
 
     Args:
         recipe: the run's recipe.
         losses: mean training loss after each evaluated epoch.
         start: the loss of a network that says nothing: log K, or log 2 for sigmoids.
     """
-    if not losses or (math.isfinite(losses[-1]) and losses[-1] <= DIVERGED_RATIO * start):
+    if not losses:
         return []
+    is_lost = not math.isfinite(losses[-1]) or losses[-1] > DIVERGED_RATIO * start
+    if not is_lost and max(losses) <= WILD_RATIO * start:
+        return []
+    seen = f"ended at {losses[-1]:.4g}" if is_lost else f"was {max(losses):.4g} after an epoch"
     return [
         report(
             TOO_HIGH,
             "issue",
-            f"The run diverged: training loss ended at {losses[-1]:.4g}; knowing nothing costs {start:.4g}.",
+            f"The run diverged: training loss {seen}; knowing nothing costs {start:.4g}.",
             f"Take a learning rate well below {recipe.learning_rate:g}, or scale the features.",
         )
     ]

@@ -2,6 +2,9 @@
 
 # A loss above that of knowing nothing can pass during the first noisy epochs; twice it does not come by accident.
 DIVERGED_RATIO = 2.0
+# An epoch that leaves a loss a thousand times that of knowing nothing threw the weights away, even if few training
+# rows, which can all be told apart, come out right in the end: scores in the thousands do that, and nothing else.
+WILD_RATIO = 1000.0
 
 # Whether a rate was too high, or vanished, is seen from this many evaluated epochs on.
 LEAST_EPOCHS = 8

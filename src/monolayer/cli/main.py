@@ -22,6 +22,7 @@ from monolayer.cli.report import report
 from monolayer.cli.reproduce import reproduce
 from monolayer.cli.sweep import sweep
 from monolayer.cli.train import train
+from monolayer.cli.usage import UsageError, describe_usage_error
 from monolayer.errors import BadInput, MonolayerError
 
 app = typer.Typer(
@@ -56,7 +57,14 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files need not be UTF-8
     try:
-        app()
+        # The parser's errors are told like ours, so it is not to print them itself.
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            print_error(describe_usage_error(error))
+        sys.exit(2)
     except BadInput as error:
         print_error(str(error))
         sys.exit(2)
@@ -67,6 +75,8 @@ def main() -> None:
         # A path that the user named and the system refuses is bad input; anything else, such as a full pipe, is not.
         print_error(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.")
         sys.exit(2 if error.filename else 1)
+    if isinstance(code, int):  # of typer.Exit
+        sys.exit(code)
 
 
 if __name__ == "__main__":

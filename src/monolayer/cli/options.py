@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from monolayer.progress import Progress
     from monolayer.recipe import Recipe
 
+
+def read_folder(text: str) -> Path:
+    """The folder of that path; an empty one, such as a variable of the shell without a value, names none."""
+    if not text:
+        raise typer.BadParameter("'' names no folder; accepted is a path.")
+    return Path(text)
+
+
 DatasetName = Annotated[
     str, typer.Argument(help="A dataset: cifar10, digits, or the path of data of your own.", metavar="DATASET")
 ]
@@ -46,7 +54,12 @@ Channels = Annotated[
 Normalize = Annotated[str, typer.Option(help="l2 divides each row by its length before anything else, or none.")]
 Resume = Annotated[
     Path | None,
-    typer.Option(help="Go on with what was stopped or killed in this folder.", show_default=False),
+    typer.Option(
+        help="Go on with what was stopped or killed in this folder.",
+        show_default=False,
+        parser=read_folder,
+        metavar="PATH",
+    ),
 ]
 Loss = Annotated[str, typer.Option(help="cross-entropy or multiple-bce.")]
 LearningRate = Annotated[float, typer.Option(help="Step size of mini-batch gradient descent.")]
@@ -84,7 +97,13 @@ Data = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="A new folder for everything this makes.", show_default="nothing is kept")
+    Path | None,
+    typer.Option(
+        help="A new folder for everything this makes.",
+        show_default="nothing is kept",
+        parser=read_folder,
+        metavar="PATH",
+    ),
 ]
 Grid = Annotated[
     list[str] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line, print_table
 from monolayer.cli.grid import parse_axes
 from monolayer.cli.show import show_findings
+from monolayer.cli.work import fit_batch_sizes
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
@@ -157,9 +159,12 @@ def _probe(context: typer.Context, splits: dict[str, Splits], console: Console) 
     source = context.get_parameter_source("rates")
     if "learning_rate" in axes and source is not None and source.name == "COMMANDLINE":
         raise BadInput("--rates are for a probe without learning rates, and --grid learning-rate gives them; give one.")
-    options = ProbeOptions(tuple(_read_numbers("rates", given["rates"], float)), given["draw_seed"], console)
+    rates = tuple(_read_numbers("rates", given["rates"], float))
+    if not all(math.isfinite(rate) and rate > 0 for rate in rates):
+        raise BadInput(f"--rates is {given['rates']!r}; accepted are numbers above 0, multiples of the stable rate.")
+    options = ProbeOptions(rates, given["draw_seed"], console)
     shots = [] if given["shots"] is None else _read_numbers("shots", given["shots"], int)
-    base = opt.read_recipe(context)
+    base = fit_batch_sizes(context, [opt.read_recipe(context)], next(iter(splits.values())), console, axes)[0]
     found = probe(splits, base, shots=shots, repeats=given["repeats"], options=options, **axes)
     console.close()
     return found

@@ -23,10 +23,11 @@ def _format(metrics: Metrics) -> str:
 
 def show_run(run: Run) -> None:
     """The measures of a run as a table, then what was noticed."""
-    from monolayer.evaluate.metrics import ROW_NAMES
+    from monolayer.evaluate.metrics import ROW_NAMES, format_loss
 
     rows = [
-        [ROW_NAMES[name], str(m.n), f"{m.loss:.4f}", f"{m.cost:.4f}", _format(m)] for name, m in run.evaluation.items()
+        [ROW_NAMES[name], str(m.n), format_loss(m.loss), format_loss(m.cost), _format(m)]
+        for name, m in run.evaluation.items()
     ]
     title = f"{len(run.history)} of {run.recipe.epochs} epochs in {run.seconds:.1f} s"
     print_table(title, ["rows", "n", "loss", "cost", "accuracy % [95 % interval]"], rows)
@@ -49,13 +50,9 @@ def _show_finding(finding: Finding) -> None:
 
 
 def show_certificate(certificate: Certificate) -> None:
-    """How far the run stopped from the optimum, in three sentences."""
-    c = certificate
-    print_line(
-        f"The lowest cost that this loss and l2 allow is {c.optimal_cost:.4f} (gradient norm {c.gradient_norm:.1e} "
-        f"after {c.passes} exact passes); the run stopped {c.distance:.4f} above it."
-    )
-    print_line(c.describe())
+    """How far the run stopped from the optimum, in sentences."""
+    print_line(certificate.describe_optimum())
+    print_line(certificate.describe())
 
 
 def describe_plan(plan: dict[str, Any]) -> str:

@@ -15,7 +15,15 @@ from monolayer.cli.grid import parse_axes
 from monolayer.cli.search import SearchRequest, read_search
 from monolayer.cli.show import describe_plan, show_plan, show_sweep
 from monolayer.cli.tracking import TrackRequest, read_tracking
-from monolayer.cli.work import DataRequest, open_work, read_command, read_data_request, settle, show_where
+from monolayer.cli.work import (
+    DataRequest,
+    fit_batch_sizes,
+    open_work,
+    read_command,
+    read_data_request,
+    settle,
+    show_where,
+)
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
@@ -93,6 +101,7 @@ def sweep(
         work = stack.enter_context(open_work(context, console))
         request = _Request.from_dict(work.request) if work and work.request else _read_request(context)
         splits = request.rows.load(data, console)
+        request = request.fit(context, splits, console)
         if work is not None:
             settle(work, request.to_dict(), splits)
         runner = stack.enter_context(_open_cluster(dask, console)) if dask else None
@@ -143,6 +152,14 @@ class _Request:
             track=TrackRequest.from_dict(content.get("track")),
             licence=content.get("licence", ""),  # folders of earlier versions do not say
         )
+
+    def fit(self, context: typer.Context, splits: Splits, console: Console) -> _Request:
+        """The request with batches that the rows fill, where no batch size was asked for."""
+        axes = self.list_axes()
+        if self.search:
+            base = fit_batch_sizes(context, [self.search.base], splits, console, axes)[0]
+            return replace(self, search=replace(self.search, base=base))
+        return replace(self, recipes=fit_batch_sizes(context, self.recipes, splits, console, axes))
 
     def list_axes(self) -> tuple[str, ...]:
         """The fields that vary."""
@@ -234,6 +251,7 @@ def _show_plan(context: typer.Context, data: Path | None, *, as_json: bool) -> N
     request = _read_request(context)
     with open_console() as console:
         splits = request.rows.load(data, console)
+        request = request.fit(context, splits, console)
         plan = plan_sweep(splits, request.recipes, request.make_options())
         content = {**plan.to_dict(), "seconds": plan.estimate_seconds()}
     if as_json:

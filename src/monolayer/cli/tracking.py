@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monolayer.errors import BadInput
+
 if TYPE_CHECKING:
     import typer
 
@@ -58,7 +60,7 @@ def read_tracking(context: typer.Context) -> TrackRequest:
     """The trackers that a command's options ask for.
 
     Raises:
-        BadInput: if one is none, its package is not installed, or its place cannot be used.
+        BadInput: if one is none or given twice, its package is not installed, or its place cannot be used.
     """
     given = context.params
     trackers = [_place(spec) for spec in given["track"] or ()]
@@ -67,8 +69,10 @@ def read_tracking(context: typer.Context) -> TrackRequest:
     from monolayer.trackers import open_tracker
 
     for spec in trackers:
+        if trackers.count(spec) > 1:
+            raise BadInput(f"--track {spec} is given twice; name each tracker once.")
         open_tracker(spec)
-    name = given["out"].name if given["out"] else f"{given['dataset']}-{context.info_name}"
+    name = given["out"].resolve().name if given["out"] else f"{given['dataset']}-{context.info_name}"
     return TrackRequest(trackers, name, secrets.token_hex(8))
 
 

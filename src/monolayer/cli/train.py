@@ -13,7 +13,15 @@ from monolayer.cli import options as opt
 from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json
 from monolayer.cli.show import show_certificate, show_run
 from monolayer.cli.tracking import TrackRequest, read_tracking
-from monolayer.cli.work import DataRequest, open_work, read_command, read_data_request, settle, show_where
+from monolayer.cli.work import (
+    DataRequest,
+    fit_batch_sizes,
+    open_work,
+    read_command,
+    read_data_request,
+    settle,
+    show_where,
+)
 
 if TYPE_CHECKING:
     from monolayer.certificate import Certificate
@@ -82,6 +90,7 @@ def train(
         work = stack.enter_context(open_work(context, console))
         request = _Request.from_dict(work.request) if work and work.request else _read_request(context)
         splits = request.rows.load(data, console)
+        request = request.fit(context, splits, console)
         if work is not None:
             settle(work, request.to_dict(), splits)
         book = stack.enter_context(request.track.open(console, request.rows))
@@ -106,6 +115,18 @@ class _Request:
     mute: list[str]
     track: TrackRequest = field(default_factory=TrackRequest)
     licence: str = ""
+
+    def fit(self, context: typer.Context, splits: Splits, console: Console) -> _Request:
+        """The request with batches that the rows fill, where no batch size was asked for.
+
+        Raises:
+            BadInput: if the recipe does not fit the rows.
+        """
+        from monolayer.training import check_recipe
+
+        recipe = fit_batch_sizes(context, [self.recipe], splits, console)[0]
+        check_recipe(recipe, splits)
+        return replace(self, recipe=recipe)
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from monolayer.errors import BadInput
 if TYPE_CHECKING:
     from monolayer.cli.console import Console
     from monolayer.data.splits import Splits
+    from monolayer.recipe import Recipe
     from monolayer.unfinished import Unfinished
 
 # What may be said beside --resume: how to show what comes out, and where the data and the workers are now.
@@ -115,6 +116,22 @@ def settle(work: Unfinished, request: dict[str, Any], splits: Splits) -> None:
         work.describe({"arguments": sys.argv, "fingerprint": splits.fingerprint, **request})
     elif work.request["fingerprint"] != splits.fingerprint:
         raise BadInput(f"The rows of {splits.dataset.name} are not those that the run began with; name them: --data.")
+
+
+def fit_batch_sizes(
+    context: typer.Context, recipes: Sequence[Recipe], splits: Splits, console: Console, axes: Iterable[str] = ()
+) -> list[Recipe]:
+    """The recipes with batches that the training rows fill, where no batch size was asked for; says what changes."""
+    from monolayer.training import fit_batch_size
+
+    source = context.get_parameter_source("batch_size")
+    is_asked = "batch_size" in axes or (source is not None and source.name == "COMMANDLINE")
+    fitted = [fit_batch_size(recipe, splits, is_asked=is_asked) for recipe in recipes]
+    if fitted != list(recipes):
+        console.say(
+            f"Batches have all {len(splits.train)} training rows, which are fewer than {recipes[0].batch_size}."
+        )
+    return fitted
 
 
 def read_command(work: Unfinished | None) -> list[str] | None:

@@ -14,6 +14,7 @@ from monolayer.losses import Loss, compute_cost
 Array = npt.NDArray[Any]
 
 
+LARGE = 1e6  # losses from here on are of runs that diverged, and four decimals of them say nothing
 ROW_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -34,7 +35,7 @@ class Metrics:
     n: int
 
     def __str__(self) -> str:
-        return f"accuracy {format_accuracy(self.accuracy, self.n)} %, loss {self.loss:.4f}, {self.n:,} rows"
+        return f"accuracy {format_accuracy(self.accuracy, self.n)} %, loss {format_loss(self.loss)}, {self.n:,} rows"
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -64,6 +65,11 @@ def format_accuracy(accuracy: float, n: int) -> str:
     """Accuracy in per cent with its 95 % Wilson interval, such as ``41.17 [40.21, 42.14]``."""
     low, high = compute_wilson_interval(accuracy, n)
     return f"{100 * accuracy:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+
+
+def format_loss(value: float) -> str:
+    """A loss or cost with four decimals; from a million on, where a run has diverged, such as ``1.7e+29``."""
+    return f"{value:.4f}" if abs(value) < LARGE else f"{value:.2g}"
 
 
 def make_finite(value: float | None) -> float | None:

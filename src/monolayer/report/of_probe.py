@@ -32,6 +32,7 @@ from monolayer.report.document import Block, Document, FigureRow, Paragraph, Sec
 from monolayer.report.findings import make_finding_notices, make_findings_section
 from monolayer.report.html import render_html
 from monolayer.report.markdown import render_markdown
+from monolayer.report.model_card import write_card
 from monolayer.report.of_run import describe_origin, draw_run, write_answers
 from monolayer.report.pictures import Picture, save_pictures
 from monolayer.report.protocol import (
@@ -71,7 +72,7 @@ def is_probe(folder: Path) -> bool:
 
 
 def write_probe_report(folder: Path) -> None:
-    """Make figures/ and report.html from what a probe's folder holds.
+    """Make figures/, report.html and the winner's model card from what a probe's folder holds.
 
     Raises:
         BadData: if its protocol is not one of ours.
@@ -80,6 +81,7 @@ def write_probe_report(folder: Path) -> None:
     of_probe, of_run = draw_probe(facts), draw_run(folder)
     save_pictures([*of_probe, *of_run], folder)
     write_text(folder / REPORT, render_html(_make_document(facts, of_probe, of_run)))
+    write_card(folder)
 
 
 def load_protocol(folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from monolayer.data.splits import Splits
 from monolayer.errors import BadInput
 from monolayer.evaluate.answers import Answers
-from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy
+from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy, format_loss
 from monolayer.folder import (
     PREDICTIONS,
     REPORT,
@@ -181,23 +181,30 @@ def _make_summary(evaluation: dict[str, Any]) -> Table:
 def _make_certificate_section(certificate: dict[str, Any], evaluation: dict[str, Any]) -> Section:
     """How far the run stopped from the optimum of its cost."""
     at_run, at_optimum = evaluation.get("val"), certificate["val"]
-    rows = (
-        ("cost of the run", _format(certificate["cost"])),
-        ("lowest cost that its loss and l2 allow", f"{certificate['optimal_cost']:.4f}"),
-        ("distance", _format(certificate["distance"])),
+    rows = [("cost of the run", _format(certificate["cost"]))]
+    if certificate.get("is_separable"):
+        rows.append(("lowest cost that its loss and l2 allow", "0, which no network has"))
+    elif certificate.get("converged", True):  # folders of earlier versions do not say
+        rows.append(("lowest cost that its loss and l2 allow", f"{certificate['optimal_cost']:.4f}"))
+    else:
+        rows.append(("lowest cost that the solver found, not the optimum's", f"{certificate['optimal_cost']:.4f}"))
+    if certificate.get("converged", True):
+        rows.append(("distance", _format(certificate["distance"])))
+    rows += [
         ("norm of the gradient where the solver ended", f"{certificate['gradient_norm']:.1e}"),
         ("how far below that the minimum may lie, estimated", f"{certificate['gap_estimate']:.1e}"),
-        ("validation accuracy % of the run", format_accuracy(at_run["accuracy"], at_run["n"]) if at_run else "–"),
-        (
-            "validation accuracy % of the optimum",
-            format_accuracy(at_optimum["accuracy"], at_optimum["n"]) if at_optimum else "–",
-        ),
-    )
+    ]
+    if at_run and at_optimum:
+        rows += [
+            ("validation accuracy % of the run", format_accuracy(at_run["accuracy"], at_run["n"])),
+            ("validation accuracy % of the optimum", format_accuracy(at_optimum["accuracy"], at_optimum["n"])),
+        ]
     text = (
-        "The cost of one layer is convex, so an exact solver finds its lowest value; a run stops above it. "
+        "The cost of one layer is convex, so an exact solver looks for its lowest value; a run stops above it. "
         f"**{certificate['description']}**"
     )
-    return Section("Distance to the optimum", (Paragraph(text), Table("The certificate.", ("what", "value"), rows)))
+    table = Table("The certificate.", ("what", "value"), tuple(rows))
+    return Section("Distance to the optimum", (Paragraph(text), table))
 
 
 def _make_provenance_section(evaluation: dict[str, Any]) -> Section:
@@ -225,4 +232,4 @@ def _describe_openings(openings: list[dict[str, str]]) -> str:
 
 
 def _format(value: float | None) -> str:
-    return "diverged" if value is None else f"{value:.4f}"
+    return "diverged" if value is None else format_loss(value)

@@ -35,9 +35,9 @@ def make_certificate_section(result: StudyResult) -> Section:
                 titles[key],
                 f"{c.cost:.4f}",
                 f"{c.optimal_cost:.4f}",
-                f"{c.distance:.4f}",
+                f"{c.distance:.4f}" if c.has_converged else "–",
                 f"{c.gap:.0e}",
-                f"{c.ending}: {c.left:.1%} left",
+                f"{c.ending}: {c.left:.1%} left" if c.has_converged else c.ending,
                 format_accuracy(c.val.optimum.accuracy, c.val.optimum.n) if c.val else "–",
                 f"{c.val.p_value:.2g}" if c.val else "–",
             )
