@@ -165,3 +165,12 @@ def test_the_default_batch_size_is_lowered_to_the_rows_and_one_that_was_chosen_i
             train(splits, batch_size=chosen)
         with pytest.raises(BadInput, match=f"batch_size is {chosen}; accepted are 1 to 40"):
             sweep(splits, batch_size=[20, chosen])
+
+
+def test_a_run_and_a_sweep_are_shown_in_a_line_without_their_arrays():
+    splits = make_dataset().split(60)
+    result = sweep(splits, Recipe(epochs=2, batch_size=10), l2=[0, 1])
+    accuracy = result.best.evaluation["val"].accuracy
+    run = f"<Run cross_entropy, learning_rate 0.001, 2 of 2 epochs, val accuracy {100 * accuracy:.2f} %>"
+    assert repr(result.best) == run
+    assert repr(result) == f"<Sweep of 2 recipes along l2; best {run}>"

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.audit.ranking import is_edge
 from monolayer.data.scaler import fit_scaler
 from monolayer.data.splits import MAX_SEED, Rows, Splits
 from monolayer.engine.bank import make_bank
@@ -157,6 +158,11 @@ class FewShot:
         """Training rows of a draw."""
         return len(self.repeats[0].draw.index)
 
+    @property
+    def at_edge(self) -> tuple[str, ...]:
+        """The fields whose chosen value is the lowest or highest tried, so that a better one may lie beyond."""
+        return tuple(name for name, tried in self.grid.items() if is_edge(name, getattr(self.recipe, name), tried))
+
     def summarise(self, rows: str) -> Spread | None:
         """Mean and spread of the accuracy on the rows ``train``, ``val`` or ``test``; None while these are sealed."""
         measured = [getattr(repeat, rows) for repeat in self.repeats]
@@ -183,6 +189,7 @@ class FewShot:
             "n_recipes": self.n_recipes,
             "grid": self.grid,
             "recipe": self.recipe.to_dict(),
+            "at_edge": list(self.at_edge),
             **{rows: spread.to_dict() if (spread := self.summarise(rows)) else None for rows in ("val", "test")},
             "repeats": [repeat.to_dict() for repeat in self.repeats],
         }

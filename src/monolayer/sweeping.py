@@ -47,6 +47,10 @@ class Sweep:
     findings: tuple[Finding, ...] = ()
     rungs: tuple[Rung, ...] = ()
 
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        return f"<Sweep of {len(self.runs)} recipes along {', '.join(self.axes)}; best {self.best!r}>"
+
     @property
     def best(self) -> Run:
         """The run with the highest validation accuracy."""

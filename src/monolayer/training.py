@@ -54,6 +54,12 @@ class Run:
     val_correct: Array | None = None
     has_left: bool = False
 
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        r, measured = self.recipe, {name: m.accuracy for name, m in self.evaluation.items() if name != "train"}
+        scores = "".join(f", {name} accuracy {100 * accuracy:.2f} %" for name, accuracy in measured.items())
+        return f"<Run {r.loss}, learning_rate {r.learning_rate:g}, {len(self.history)} of {r.epochs} epochs{scores}>"
+
     @property
     def has_diverged(self) -> bool:
         """Whether finding ML001 says so."""

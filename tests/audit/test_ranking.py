@@ -1,6 +1,6 @@
 import pytest
 
-from monolayer.audit.ranking import check_edges, check_noise
+from monolayer.audit.ranking import check_edges, check_noise, is_edge
 
 
 def recipes(*rates, l2=0.1):
@@ -49,3 +49,11 @@ def test_each_axis_has_its_own_finding():
 def test_recipes_that_cannot_be_told_apart_are_counted(n_runs, n_close, outcome):
     finding = check_noise(n_runs, n_close, 1000)
     assert (finding.code, finding.outcome) == ("ML007", outcome)
+
+
+def test_an_edge_is_an_end_of_what_was_tried_that_has_something_beyond_it():
+    assert is_edge("l2", 0.1, (0.0, 0.1))
+    assert is_edge("learning_rate", 0.1, (0.5, 0.1, 0.3))
+    assert not is_edge("learning_rate", 0.3, (0.5, 0.1, 0.3))
+    assert not is_edge("l2", 0.0, (0.0, 0.1))
+    assert not is_edge("l2", 0.1, (0.1,))

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from monolayer.errors import BadInput
 from monolayer.figures import Candidate, CandidateCurves, render_svg
+from monolayer.figures.style import SERIES
 
 EPOCH = np.arange(1, 5)
 
@@ -128,3 +129,16 @@ def test_columns_must_fit():
         make_candidate(val=[1.0], name="a")
     with pytest.raises(BadInput, match="candidate: train must hold numbers only"):
         make_candidate(train=["x"] * 4)
+
+
+def test_a_curve_under_a_better_one_is_wider_so_that_both_are_seen():
+    epochs = np.arange(1, 4)
+    rising, falling = np.array([0.1, 0.2, 0.3]), np.array([0.3, 0.2, 0.1])
+    curves = {"best": rising, "under it": rising, "apart": falling}
+    named = tuple(Candidate(epochs, values, None, 3, name=name) for name, values in curves.items())
+    figure = Figure()
+    CandidateCurves(named).draw(figure)
+    widths = {line.get_color(): line.get_linewidth() for line in figure.axes[0].lines if line.get_linewidth() > 2}
+    best, under, apart = (widths[colour] for colour in SERIES[:3])
+    assert best == apart
+    assert under > best + 1

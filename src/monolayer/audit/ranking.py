@@ -28,6 +28,14 @@ def check_edges(
     return [f for f in findings if f] or [report(AT_EDGE, "not applicable", "No axis of numbers was tried.")]
 
 
+def is_edge(name: str, value: Any, values: Sequence[Any]) -> bool:
+    """Whether a value is the lowest or the highest of several numbers tried, and there are others beyond it."""
+    ordered = sorted({v for v in values if isinstance(v, int | float) and not isinstance(v, bool)})
+    if name == "seed" or len(ordered) < 2 or len(ordered) < len(set(values)):
+        return False
+    return value in (ordered[0], ordered[-1]) and (name, value) not in NATURAL_ENDS
+
+
 def _check_axis(
     name: str, values: tuple[Any, ...], recipes: Sequence[dict[str, Any]], is_close: Sequence[bool | None]
 ) -> Finding | None:

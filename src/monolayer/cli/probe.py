@@ -219,7 +219,7 @@ def _show_few_shot(found: Probe) -> None:
             f"{few.n_rows:,}",
             str(few.summarise("test")),
             str(few.summarise("val")),
-            *(format_value(getattr(few.recipe, axis)) for axis in few.grid),
+            *(format_value(getattr(few.recipe, axis)) + " *" * (axis in few.at_edge) for axis in few.grid),
         ]
         for few in found.few_shot
     ]
@@ -227,3 +227,5 @@ def _show_few_shot(found: Probe) -> None:
     n = len(found.few_shot[0].repeats)
     draws = f"mean ± standard deviation of {n} draws" if n > 1 else "one draw"
     print_table(f"Few shots of {found.sets[0].name}: {draws}", ["shots", "rows", "test %", "val %", *axes], rows)
+    if any(few.at_edge for few in found.few_shot):
+        print_line("*: the edge of what was tried; a better value may lie beyond it: --grid, --rates.")

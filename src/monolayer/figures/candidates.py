@@ -27,6 +27,8 @@ GREY = SERIES[-1]
 NAME_WIDTH = 52  # characters of a line of the legend
 MARKERS_UP_TO = 12  # training values of a curve; more than so many are a line of their own
 MOST_WHOLE = 12  # candidates whose accuracies are shown whatever they are
+RIM = 0.8  # of a line's width, what a curve under a better one is wider
+APART = 0.01  # of the height: curves nearer than this everywhere are one to the eye
 FENCE = 1.5  # Tukey's: values beyond the quartiles by so many times their distance are left out of the picture
 
 
@@ -131,8 +133,11 @@ class CandidateCurves(Chart):
         """Draw on an empty figure or subfigure: the grey ones first, the best on top."""
         ax = figure.subplots()
         self._draw_grey(ax)
-        for place, candidate in reversed(list(enumerate(self._named()))):
-            _draw_named(ax, candidate, SERIES[place], zorder=4.0 - 0.1 * place)
+        named = self._named()
+        for place, candidate in reversed(list(enumerate(named))):
+            # One that lies under better ones is wider by a rim for each, so that its colour shows beside theirs.
+            n_above = sum(self._coincide(candidate, better) for better in named[:place])
+            _draw_named(ax, candidate, SERIES[place], 4.0 - 0.1 * place, 1 + RIM * n_above)
             if candidate.ends_early:
                 ax.plot(*candidate.follow("val")[-1], "o", ms=6, mew=0, color=SERIES[place], zorder=4.1)
         self._draw_ends(ax)
@@ -168,6 +173,12 @@ class CandidateCurves(Chart):
         low, high = self.choose_limits()
         values = (candidate.follow("val")[:, 1] for candidate in self.candidates)
         return sum(bool(((column < low) | (column > high)).any()) for column in values)
+
+    def _coincide(self, one: Candidate, other: Candidate) -> bool:
+        """Whether two validation curves cannot be seen apart."""
+        first, second = one.follow("val"), other.follow("val")
+        low, high = self.choose_limits()
+        return first.shape == second.shape and bool(np.abs(first - second).max(initial=0.0) < APART * (high - low))
 
     def _named(self) -> list[Candidate]:
         return [candidate for candidate in self.candidates if candidate.name]
@@ -215,10 +226,10 @@ def _name_grey(n: int, has_others: bool) -> str:
     return f"the other {n} candidates" if has_others else f"{n} candidates"
 
 
-def _draw_named(ax: Axes, candidate: Candidate, colour: str, zorder: float) -> None:
+def _draw_named(ax: Axes, candidate: Candidate, colour: str, zorder: float, widening: float) -> None:
     val, train = candidate.follow("val"), candidate.follow("train")
     is_dot = len(val) == 1  # a line through one point is nothing
-    ax.plot(*val.T, color=colour, lw=2.2, zorder=zorder, marker="o" if is_dot else "")
+    ax.plot(*val.T, color=colour, lw=2.2 * widening, zorder=zorder, marker="o" if is_dot else "", ms=6 * widening)
     marker = "o" if len(train) <= MARKERS_UP_TO else ""
     ax.plot(*train.T, color=colour, lw=1.3, ls=(0, (4, 1.5)), marker=marker, ms=3.5, zorder=zorder - 0.05)
 

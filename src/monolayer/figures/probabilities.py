@@ -64,7 +64,7 @@ class ProbabilityHistogram(Chart):
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
-        return WIDTH, 3.2 + (0.3 if self.title else 0.0)
+        return WIDTH, 3.5 + (0.3 if self.title else 0.0)
 
     def frame(self) -> Frame:
         """Columns bin_low, bin_high, n_correct, n_incorrect: 20 bins [low, high), the last one [0.95, 1]."""
@@ -86,6 +86,7 @@ class ProbabilityHistogram(Chart):
             ax.stairs(table[column], edges, color=colour, lw=1.5)
         ax.set(xlabel="probability of the true class", ylabel="examples", xlim=(0, 1), ylim=(0, self.n_max))
         ax.grid(axis="y")
-        ax.legend(loc="upper right")
+        # Above the axes: a good network's bars stand at the right, and a bad one's at the left.
+        figure.legend(loc="outside upper right", ncols=2)
         if self.title:
             ax.set_title(self.title, loc="left")

@@ -81,7 +81,7 @@ def make_few_shot_table(facts: Facts) -> Table:
             _format_spread(few["test"]),
             _format_spread(few["val"]),
             str(few["test"]["n"]),
-            *(format_value(few["recipe"][name]) for name in fields),
+            *(format_value(few["recipe"][name]) + " (edge)" * (name in few.get("at_edge", ())) for name in fields),
             str(few["recipe"]["epochs"]),
         )
         for few in facts["few_shot"]
