@@ -147,7 +147,8 @@ def probe(
 
     Args:
         splits: the same division of each feature set, by the names of the feature sets.
-        base: the fields that do not vary; by default weights start at 0 and the rate falls along a cosine.
+        base: the fields that do not vary; by default weights start at 0 and the rate falls along a cosine. Its learning
+            rate is not used: rates are the multiples, or the axes'.
         shots: training rows a class, for few-shot probes of the winner's features.
         repeats: draws of each number of shots.
         options: how to probe.

@@ -30,11 +30,14 @@ def test_features_are_read_where_they_lie(dtype, mapped, tmp_path):
     assert np.shares_memory(labels, y)
 
 
-@pytest.mark.parametrize("dtype", ["int64", "int8", "bool", "uint16"])
-def test_other_numbers_become_float64(dtype):
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("int64", "float64"), ("uint32", "float64"), ("int8", "float32"), ("bool", "float32"), ("uint16", "float32")],
+)
+def test_other_numbers_become_float32_where_that_is_exact_or_float64(dtype, expected):
     X, y = make_rows(50)
     read, _ = read_rows(OneLayerClassifier(), (X > 5).astype(dtype), y, reset=True)
-    assert read.dtype == np.float64
+    assert read.dtype == expected
     np.testing.assert_array_equal(read, X > 5)
 
 

@@ -41,7 +41,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     The parameters are the fields of :class:`monolayer.Recipe`, and some that are scikit-learn's habits. C-contiguous
     arrays of float64, float32, float16 and uint8 stay what they are, memory-mapped or not: they are never copied as a
-    whole.
+    whole. Arrays of bool and of integers of 8 and 16 bits become float32, which holds them exactly; all else float64.
 
     Args:
         loss: ``cross_entropy``, or ``multiple_bce``: a sigmoid a class (one sigmoid for two classes), which can also

@@ -18,10 +18,9 @@ from monolayer.data.splits import Rows, Splits
 from monolayer.errors import BadInput
 
 Array = npt.NDArray[Any]
-# Kept as they are; anything else becomes the first of them.
+# Kept as they are; anything else becomes float32 where that is exact, and float64.
 DTYPES = [np.float64, np.float32, np.float16, np.uint8]
 BLOCK = 4096
-_READ: dict[str, Any] = {"dtype": DTYPES, "order": "C", "ensure_all_finite": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +50,7 @@ def read_features(estimator: Any, X: Any) -> Array:
     Raises:
         ValueError: as scikit-learn words it, of shapes, types, and values that are not finite.
     """
-    return _check_finite(estimator, validate_data(estimator, X, reset=False, **_READ))
+    return _check_finite(estimator, validate_data(estimator, X, reset=False, **_choose_reading(X)))
 
 
 def read_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
@@ -66,8 +65,14 @@ def read_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Array, Ar
     Raises:
         ValueError: as scikit-learn words it.
     """
-    X, y = validate_data(estimator, X, y, reset=reset, multi_output=True, **_READ)
+    X, y = validate_data(estimator, X, y, reset=reset, multi_output=True, **_choose_reading(X))
     return _check_finite(estimator, X), y
+
+
+def _choose_reading(X: Any) -> dict[str, Any]:
+    dtype = getattr(X, "dtype", None)
+    is_small = isinstance(dtype, np.dtype) and np.can_cast(dtype, np.float32)
+    return {"dtype": DTYPES[1:] if is_small else DTYPES, "order": "C", "ensure_all_finite": False}
 
 
 def _check_finite(estimator: Any, X: Array) -> Array:
