@@ -78,7 +78,8 @@ def test_a_value_that_is_not_finite_is_refused_in_any_part_with_its_row_and_feat
     X = np.random.default_rng(0).random((40, 3), dtype=np.float32)
     X[row, 2] = value
     splits = Dataset(X, np.arange(40) % 2, ("a", "b"), name="made").split(val=10, test=10)
-    with pytest.raises(BadData, match=rf"made: feature 2 of the {name} rows .* not finite \(row {row}\)\."):
+    said = rf"made: feature 2 of the {name} rows .* not finite \(row {row}\); accepted are finite numbers"
+    with pytest.raises(BadData, match=said):
         fit_checked_scaler(splits)
     assert splits.openings == []
 
