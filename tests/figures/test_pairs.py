@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from monolayer.audit.leakage import Duplicate
+from monolayer.data.dataset import Dataset
 from monolayer.errors import BadInput
 from monolayer.figures import DuplicatePairs, render_svg
 from monolayer.figures.pairs import collect_pairs
@@ -45,3 +46,10 @@ def test_bad_shapes_are_refused():
         DuplicatePairs(dataset.X[:3], dataset.X[:3], tuple(PAIRS), dataset.class_names, (2, 4, 6))
     with pytest.raises(BadInput, match="no images"):
         collect_pairs(PAIRS, make_dataset(20, 48))
+
+
+def test_pairs_of_an_unknown_unit_are_drawn_from_dark_to_bright():
+    X = np.linspace(-3, 5, 48, dtype=np.float32).reshape(4, 12)
+    dataset = Dataset(X, np.arange(4) % 2, ("a", "b"), image_shape=(3, 2, 2), pixel_max=None)
+    pairs = collect_pairs([Duplicate(0, 3, 1.0, False, (0, 1))], dataset)
+    assert (pairs.first.min(), pairs.second.max(), pairs.pixel_max) == (0, 1, 1)
