@@ -31,7 +31,7 @@ def test_version_and_help(command):
         (["sweep", "digits", "--top", "0"], "--top is '0'; accepted is a whole number of 1 or above."),
         (["nothing"], "No such command 'nothing'."),
         (["train", "digits", "--out", ""], "--out: '' names no folder; accepted is a path."),
-        (["probe", "digits", "--rates=-1"], "--rates is '-1'; accepted are numbers above 0"),
+        (["probe", "digits", "--rates=-1"], "--rates is '-1'; accepted are multiples above 0"),
     ],
 )
 def test_what_cannot_be_read_is_bad_input_in_one_line(command, words, said):

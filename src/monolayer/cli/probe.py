@@ -161,7 +161,7 @@ def _probe(context: typer.Context, splits: dict[str, Splits], console: Console) 
         raise BadInput("--rates are for a probe without learning rates, and --grid learning-rate gives them; give one.")
     rates = tuple(_read_numbers("rates", given["rates"], float))
     if not all(math.isfinite(rate) and rate > 0 for rate in rates):
-        raise BadInput(f"--rates is {given['rates']!r}; accepted are numbers above 0, multiples of the stable rate.")
+        raise BadInput(f"--rates is {given['rates']!r}; accepted are multiples above 0 of the stable rate.")
     options = ProbeOptions(rates, given["draw_seed"], console)
     shots = [] if given["shots"] is None else _read_numbers("shots", given["shots"], int)
     base = fit_batch_sizes(context, [opt.read_recipe(context)], next(iter(splits.values())), console, axes)[0]
