@@ -7,7 +7,7 @@ their choice, which raises L by c * (mean squared length of a row) * (n - B) / (
 holds all rows (expected smoothness: Gower et al. 2019, "SGD: general analysis and improved rates", with the mean in
 place of the largest length). A row's gradient is multiplied by its weight w over the mean weight: the second moments
 are weighted by w, and the mean squared length, each row's being multiplied by w once more, is
-mean(w^2 |z|^2) / mean(w)^2. The rate given is 1 / L.
+mean(w^2 z'z) / mean(w)^2. The rate given is 1 / L.
 """
 
 from __future__ import annotations

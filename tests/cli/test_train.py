@@ -91,7 +91,7 @@ def test_epoch_lines_go_to_stderr_with_validation_beside_training(command):
         (["--flip", "2"], "flip is 2.0; accepted is a probability from 0 to 1."),
         (["--dtype", "int8"], "dtype is 'int8'; accepted is float32 or float64."),
         (["--data", "nowhere"], "digits comes with scikit-learn and is read from no path"),
-        (["--epochs", "many"], "Invalid value for '--epochs'"),
+        (["--epochs", "many"], "--epochs is 'many'; accepted is a whole number."),
     ],
 )
 def test_bad_input_gets_one_sentence_code_2_and_leaves_nothing(command, tmp_path, options, message):

@@ -31,10 +31,11 @@ def _say_accepted(reason: str) -> str:
 
 
 def _find_value(name: str) -> str:
-    """What the command line gives this option."""
+    """What the command line gives this option; the last counts where it stands twice."""
+    value = ""
     for word, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
         if word == name:
-            return following
-        if word.startswith(f"{name}="):
-            return word.partition("=")[2]
-    return ""
+            value = following
+        elif word.startswith(f"{name}="):
+            value = word.partition("=")[2]
+    return value

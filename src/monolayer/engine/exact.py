@@ -34,6 +34,9 @@ SAMPLE_PER_FEATURE = 3
 # CIFAR-10 cross-entropy takes 17 passes with .03 and 35 with 1. Digits, whose rare pixels are large, want more: their
 # sigmoids with l2 .0001 take 31 passes with 1, 60 with .1 and 108 with .01.
 FLOOR = 0.1
+# Where l2 is 0 the descent has to follow flat directions to their end: on CIFAR-10 cross-entropy arrives in 77 passes
+# with .003, and sigmoids had not in 71 with .1.
+FLAT_FLOOR = 0.003
 # Mean curvature is not taken to be less: rows that are all told apart well have next to none in float32.
 LEAST_CURVATURE = 1e-9
 # A proven gap of this share of the cost ends the descent.
@@ -225,7 +228,7 @@ def _correlate(problem: Problem) -> Array:
 def _factorise(correlation: Array, curvature: float, l2: float) -> Array:
     """Lower L with L L' = c (S + FLOOR I) + 2 l2 I."""
     metric = correlation * curvature
-    metric[np.diag_indices(len(metric))] += FLOOR * curvature + 2 * l2
+    metric[np.diag_indices(len(metric))] += (FLOOR if l2 else FLAT_FLOOR) * curvature + 2 * l2
     # Column by column, as LAPACK reads it: otherwise every triangular solve copies the whole.
     return np.asfortranarray(np.linalg.cholesky(metric))
 
