@@ -74,12 +74,15 @@ def test_rows_that_stand_twice_weigh_by_where_and_how_they_are_labelled(tmp_path
     assert get_outcomes(found)["ML015"] == outcome
 
 
-def test_images_that_cannot_be_read_are_listed_and_the_rest_described(tmp_path):
+def save_photos(folder, n):
     for name in ("cat", "dog"):
-        (tmp_path / "f" / name).mkdir(parents=True)
-        for i in range(12):
-            pixels = RNG.integers(0, 255, (4, 5, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "f" / name / f"{i:02}.png")
+        (folder / name).mkdir(parents=True)
+        for i in range(n):
+            Image.fromarray(RNG.integers(0, 255, (4, 5, 3)).astype(np.uint8)).save(folder / name / f"{i:02}.png")
+
+
+def test_images_that_cannot_be_read_are_listed_and_the_rest_described(tmp_path):
+    save_photos(tmp_path / "f", 12)
     bad = tmp_path / "f" / "dog" / "03.png"
     bad.write_bytes(bad.read_bytes()[:60])
     found = describe_data(tmp_path / "f")
@@ -107,14 +110,10 @@ def test_images_in_parquet_that_cannot_be_read_are_listed_by_their_row(tmp_path)
 
 
 def test_copies_are_told_by_the_names_of_their_files(tmp_path):
-    for name in ("cat", "dog"):
-        (tmp_path / "f" / name).mkdir(parents=True)
-        for i in range(3):
-            pixels = RNG.integers(0, 255, (4, 5, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "f" / name / f"{i}.png")
-    shutil.copy(tmp_path / "f" / "cat" / "1.png", tmp_path / "f" / "dog" / "copy.png")
+    save_photos(tmp_path / "f", 3)
+    shutil.copy(tmp_path / "f" / "cat" / "01.png", tmp_path / "f" / "dog" / "copy.png")
     evidence = get_evidence(describe_data(tmp_path / "f"))["ML015"]
-    assert "1 with another label (dog/copy.png is cat/1.png)." in evidence
+    assert "1 with another label (dog/copy.png is cat/01.png)." in evidence
 
 
 def test_values_that_are_not_finite_are_found_in_every_part(tmp_path):

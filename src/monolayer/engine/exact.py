@@ -2,7 +2,7 @@
 
 The cost of one layer is convex in W and b, so L-BFGS finds its minimum whatever it starts from. Pixels are strongly
 correlated, and on them as they are it needs hundreds of passes. Here it works in the variables U = W L and sqrt(c) b
-with L L' = c (S + FLOOR I) + 2 l2 I, where S is the correlation matrix of (a sample of) the features and c the mean
+with L L' = c (S + floor I) + 2 l2 I, where S is the correlation matrix of (a sample of) the features and c the mean
 curvature of the loss: in these the Hessian is close to the identity, and some dozens of passes arrive.
 
 Where l2 is 0 and all training rows can be told apart there is no minimum: the cost falls to 0 as W grows without end.
@@ -226,7 +226,7 @@ def _correlate(problem: Problem) -> Array:
 
 
 def _factorise(correlation: Array, curvature: float, l2: float) -> Array:
-    """Lower L with L L' = c (S + FLOOR I) + 2 l2 I."""
+    """Lower L with L L' = c (S + floor I) + 2 l2 I, the floor being lower where l2 is 0."""
     metric = correlation * curvature
     metric[np.diag_indices(len(metric))] += (FLOOR if l2 else FLAT_FLOOR) * curvature + 2 * l2
     # Column by column, as LAPACK reads it: otherwise every triangular solve copies the whole.
