@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from monolayer.data.splits import Rows, Splits
 from monolayer.engine.bank import Bank, make_batch_order
-from monolayer.engine.numpy_engine import NumpyEngine, open_numpy_engine
+from monolayer.engine.opening import Engine, open_engine
 from monolayer.engine.threads import count_cores
 from monolayer.evaluate.metrics import Metrics, Tally
 from monolayer.history import EpochRow, make_row
@@ -212,8 +212,8 @@ class BankTraining:
     def _pick(self, members: list[int]) -> Bank:
         return self.bank if len(members) == self.bank.n_members else self.bank.take(members)
 
-    def _open_engine(self, bank: Bank, n_threads: int) -> AbstractContextManager[NumpyEngine]:
-        return open_numpy_engine(bank, self.splits.dataset.image_shape, n_threads)
+    def _open_engine(self, bank: Bank, n_threads: int) -> AbstractContextManager[Engine]:
+        return open_engine(bank, self.splits.dataset, n_threads)
 
     def _run_stretch(self, until: int, n_threads: int, end: float) -> None:
         """Epochs with the same members, until some leave or there is another reason to end."""
@@ -232,7 +232,7 @@ class BankTraining:
                 if time.perf_counter() >= end:
                     return
 
-    def _run_epoch(self, engine: NumpyEngine, members: list[int]) -> None:
+    def _run_epoch(self, engine: Engine, members: list[int]) -> None:
         self.epoch += 1
         rates = np.array([recipe.compute_rate(self.epoch) for recipe in engine.bank.recipes])
         rows = self.splits.train
@@ -291,7 +291,7 @@ def _is_lost(metrics: dict[str, Metrics]) -> bool:
     return "val" in metrics and not math.isfinite(metrics["val"].loss)
 
 
-def _evaluate(engine: NumpyEngine, chosen: dict[str, Rows]) -> _Evaluation:
+def _evaluate(engine: Engine, chosen: dict[str, Rows]) -> _Evaluation:
     bank = engine.bank
     if not chosen:
         return _Evaluation([{} for _ in bank.recipes], {})
@@ -307,9 +307,8 @@ def _stack_weights(bank: Bank, name: str) -> Array | None:
     return np.stack([fold.sample_weight for fold in bank.folds]) if bank.folds and name == "train" else None
 
 
-def _tally(engine: NumpyEngine, rows: Rows, sample_weight: Array | None) -> Tally:
+def _tally(engine: Engine, rows: Rows, sample_weight: Array | None) -> Tally:
     tally = Tally(engine.bank.n_members, sample_weight)
-    groups = engine.bank.group_by_loss()
-    for scores, y in engine.iterate_scores(rows):
-        tally.add(groups, scores, y)
+    for losses, correct in engine.iterate_losses(rows):
+        tally.add(losses, correct)
     return tally

@@ -15,7 +15,8 @@ import numpy as np
 from monolayer.data.scaler import BLOCK, Scaler, fit_scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.bank import SHARED_FIELDS, make_bank
-from monolayer.engine.numpy_engine import EVALUATION_ROWS, open_numpy_engine
+from monolayer.engine.numpy_engine import EVALUATION_ROWS
+from monolayer.engine.opening import open_engine
 from monolayer.engine.threads import count_cores
 from monolayer.halving import Rung
 from monolayer.recipe import Recipe
@@ -185,7 +186,7 @@ class Plan:
         n = min(TIMED_BATCHES * stretch.recipe.batch_size, len(self.splits.train))
         rates = np.full(members, stretch.recipe.learning_rate)
         n_threads = count_cores() // min(count_cores(), len(self.banks))
-        with open_numpy_engine(bank, self.splits.dataset.image_shape, n_threads) as engine:
+        with open_engine(bank, self.splits.dataset, n_threads) as engine:
             for _ in range(2):
                 order = rng.permutation(len(self.splits.train))[:n]
                 mirrored = rng.random(n) < stretch.recipe.flip if stretch.recipe.flip else None

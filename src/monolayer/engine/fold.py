@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.scaler import Scaler
 from monolayer.errors import BadInput
+
+if TYPE_CHECKING:
+    from monolayer.engine.bank import Bank
 
 Array = npt.NDArray[Any]
 
@@ -71,6 +74,21 @@ class Meeting:
     batches: tuple[slice, ...]
     factors: Array | None
     counts: Array
+
+
+def plan_epoch(bank: Bank, order: Array, mirrored: Array | None) -> Meeting:
+    """The epoch, or a part of it, that comes of this order of the training rows."""
+    batch_size = bank.recipes[0].batch_size
+    if bank.folds:
+        return plan_meeting(bank.distinct_folds, order, mirrored, batch_size)
+    batches = cut_batches(len(order), batch_size)
+    counts = np.array([[batch.stop - batch.start] for batch in batches])
+    return Meeting(order, mirrored, tuple(batches), None, counts)
+
+
+def cut_batches(n: int, size: int) -> list[slice]:
+    """Places 0 to n in slices of a size, the last of which may be short."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def plan_meeting(folds: Sequence[Fold], order: Array, mirrored: Array | None, batch_size: int) -> Meeting:

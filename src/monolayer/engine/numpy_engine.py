@@ -42,9 +42,10 @@ import numpy.typing as npt
 from monolayer.data.mapped import is_large
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
-from monolayer.engine.fold import Meeting, plan_meeting
+from monolayer.engine.fold import Meeting, cut_batches, plan_epoch
 from monolayer.engine.partner import Partner
 from monolayer.engine.threads import hold_blas
+from monolayer.evaluate.metrics import find_correct
 from monolayer.shuffles import parse_shuffle
 
 Array = npt.NDArray[Any]
@@ -172,7 +173,9 @@ class NumpyEngine:
         With a block shuffle a buffer of rows at a time is in memory; batches do not reach from one into the next.
         """
         for part in self._shuffle.cut(len(order)):
-            self._run_part(rows, self._plan(order[part], None if mirrored is None else mirrored[part]), rates)
+            self._run_part(
+                rows, plan_epoch(self.bank, order[part], None if mirrored is None else mirrored[part]), rates
+            )
 
     def _run_part(self, rows: Rows, meeting: Meeting, rates: Array) -> None:
         source = self._open_source(rows, meeting)
@@ -209,14 +212,6 @@ class NumpyEngine:
         X, positions = rows.locate()
         return _Source(X, meeting.order if positions is None else positions[meeting.order], meeting.mirrored, scales)
 
-    def _plan(self, order: Array, mirrored: Array | None) -> Meeting:
-        batch_size = self.bank.recipes[0].batch_size
-        if self.bank.folds:
-            return plan_meeting(self.bank.distinct_folds, order, mirrored, batch_size)
-        batches = _cut_batches(len(order), batch_size)
-        counts = np.array([[batch.stop - batch.start] for batch in batches])
-        return Meeting(order, mirrored, tuple(batches), None, counts)
-
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K), a view that the next block overwrites; y (n,)."""
         y = rows.y
@@ -226,14 +221,21 @@ class NumpyEngine:
                 scores = self._add_scores(None)
             yield scores, labels
 
+    def iterate_losses(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        """(losses, correct) in blocks of rows: (M, n), and (M, n) bool."""
+        for scores, y in self.iterate_scores(rows):
+            with np.errstate(all="ignore"):
+                losses = np.concatenate([loss.compute_loss(scores[members], y) for loss, members in self._groups])
+            yield losses, find_correct(scores, y)
+
     def _iterate_sources(self, rows: Rows, y: Array) -> Iterator[tuple[_Source, slice, Array]]:
         """Where each batch to evaluate comes from: the rows as they lie, or a copy of those of a large file."""
         source = _Source(*rows.locate(), scales=rows.scales)
         if is_large(source.X):
-            blocks = zip(rows.iterate_blocks(EVALUATION_ROWS), _cut_batches(len(y), EVALUATION_ROWS), strict=True)
+            blocks = zip(rows.iterate_blocks(EVALUATION_ROWS), cut_batches(len(y), EVALUATION_ROWS), strict=True)
             yield from ((_Source(block, None), slice(0, len(block)), y[batch]) for block, batch in blocks)
         else:
-            yield from ((source, batch, y[batch]) for batch in _cut_batches(len(y), EVALUATION_ROWS))
+            yield from ((source, batch, y[batch]) for batch in cut_batches(len(y), EVALUATION_ROWS))
 
     def _each(self, task: Callable[[Slab], None]) -> None:
         """Do the task on every slab, the second one in the partner's thread if there is a partner."""
@@ -359,7 +361,3 @@ def _mirror(features: Array, mirrored: Array, width: int | None) -> None:
     """Mirror these rows left-right in place: every image line, of every channel, backwards."""
     lines = features.reshape(len(features), -1, width or 1)
     lines[mirrored] = lines[mirrored][:, :, ::-1]
-
-
-def _cut_batches(n: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.losses import Loss, compute_cost
+from monolayer.losses import compute_cost
 
 Array = npt.NDArray[Any]
 
@@ -96,17 +96,15 @@ class Tally:
         """Whether each network has each row right, (M, n) bool; of several labels a row, all of them."""
         return np.concatenate(self._blocks, axis=1)
 
-    def add(self, groups: list[tuple[Loss, slice]], scores: Array, y: Array) -> None:
-        """Take in a block: scores (M, n, K), y (n,) or (n, K); groups say which members use which loss."""
-        places = slice(self._n_added, self._n_added + len(y))
-        with np.errstate(all="ignore"):
-            for loss, members in groups:
-                losses = loss.compute_loss(scores[members], y)
-                if self._sample_weight is not None:
-                    losses = losses * self._sample_weight[members, places]
-                self.losses[members] += losses.sum(axis=-1, dtype=np.float64)
-        self._blocks.append(find_correct(scores, y))
-        self._n_added += len(y)
+    def add(self, losses: Array, correct: Array) -> None:
+        """Take in a block: the loss of each row, (M, n), and whether it is right, (M, n) bool."""
+        n = correct.shape[1]
+        if self._sample_weight is not None:
+            with np.errstate(all="ignore"):
+                losses = losses * self._sample_weight[:, self._n_added : self._n_added + n]
+        self.losses += losses.sum(axis=1, dtype=np.float64)
+        self._blocks.append(correct)
+        self._n_added += n
 
     def compute_metrics(self, l2: Array, squared_norms: Array) -> list[Metrics]:
         """The measures of each member, given its l2 and sum(W**2), both (M,)."""

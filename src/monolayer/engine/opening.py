@@ -1,0 +1,76 @@
+"""Which engine a bank is trained by, and opening it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.data.dataset import Dataset
+from monolayer.data.splits import Rows
+from monolayer.engine.bank import Bank
+from monolayer.engine.native import load_native
+from monolayer.engine.native_engine import LOSS_NUMBERS, open_native_engine
+from monolayer.engine.numpy_engine import open_numpy_engine
+from monolayer.errors import BadInput
+
+Array = npt.NDArray[Any]
+ENGINES = ("numpy", "native")
+NATIVE_FEATURES = tuple(map(np.dtype, (np.uint8, np.float16, np.float32, np.float64)))
+
+
+class Engine(Protocol):
+    """Runs a bank's epochs and scores rows with it."""
+
+    bank: Bank
+
+    def run_epoch(self, rows: Rows, order: Array, mirrored: Array | None, rates: Array) -> None:
+        """One pass over the rows in this order: every member takes a step a batch at its rate (M,)."""
+
+    def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        """(scores, y) in blocks of rows: scores (M, n, K); y (n,) or (n, K)."""
+
+    def iterate_losses(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        """(losses, correct) in blocks of rows: (M, n) each."""
+
+
+def open_engine(bank: Bank, dataset: Dataset, n_threads: int) -> AbstractContextManager[Engine]:
+    """The engine for this bank on these features, on so many threads; the bytes are the same for any number.
+
+    The native one, where it is there and MONOLAYER_ENGINE does not say otherwise. float64 recipes, and losses that it
+    does not know, are the NumPy engine's.
+
+    Raises:
+        BadInput: if MONOLAYER_ENGINE names no engine, or one that is not there.
+    """
+    open_it = open_native_engine if _serves(bank, dataset) and choose_engine() == "native" else open_numpy_engine
+    return open_it(bank, dataset.image_shape, n_threads)
+
+
+def choose_engine() -> str:
+    """The engine that banks are trained by, wherever it can: that of MONOLAYER_ENGINE, or the native one if it is there.
+
+    Raises:
+        BadInput: if MONOLAYER_ENGINE names no engine, or one that is not there.
+    """
+    wanted = os.environ.get("MONOLAYER_ENGINE", "")
+    if wanted not in ("", *ENGINES):
+        raise BadInput(f"MONOLAYER_ENGINE is {wanted!r}; accepted are {', '.join(ENGINES)}.")
+    if wanted == "numpy":
+        return wanted
+    try:
+        load_native()
+    except ImportError as error:
+        if wanted:
+            raise BadInput(f"The native engine was asked for and is not there ({error}); accepted is numpy.") from error
+        return "numpy"
+    return "native"
+
+
+def _serves(bank: Bank, dataset: Dataset) -> bool:
+    is_known = all(recipe.loss in LOSS_NUMBERS for recipe in bank.recipes)
+    return is_known and bank.weights.dtype == np.float32 and dataset.X.dtype in NATIVE_FEATURES

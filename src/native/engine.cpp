@@ -1,0 +1,262 @@
+#include "engine.hpp"
+
+#include <algorithm>
+
+namespace monolayer {
+namespace {
+
+// The columns are cut into slabs: a thread has some of them to itself, weights, gradient and features, and only scores
+// are exchanged, twice a step. However many threads there are the slabs are the same, and so are all sums. Four, of two
+// panels at least: with more the exchange would cost what the threads save.
+constexpr size_t MOST_SLABS = 4, PANELS_IN_A_SLAB = 2;
+// A larger batch is met in parts of so many rows and steps after the last, so that memory does not grow with it.
+constexpr size_t PART = 512;
+// Rows that a thread evaluates at once: of CIFAR-10's 3,072 columns they are 768 KiB of floats, for the second cache.
+constexpr size_t EVALUATED = 64;
+
+size_t pad(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+Shape give_room(Shape shape, size_t n_rows) {
+  shape.capacity = shape.n_shifts + n_rows;
+  shape.row_stride = pad(shape.n_shifts + pad(n_rows, ROW_ALIGN), ROW_ALIGN);
+  return shape;
+}
+
+Shape make_shape(const Setup& setup) {
+  Shape shape{};
+  shape.n_columns = setup.n_columns;
+  shape.n_panels = pad(setup.n_columns, PANEL) / PANEL;
+  shape.n_weights = setup.n_members * setup.n_classes;
+  shape.n_members = setup.n_members;
+  shape.n_classes = setup.n_classes;
+  shape.n_shifts = setup.n_shifts;
+  return give_room(shape, std::min(setup.batch_size, PART));
+}
+
+Range share(size_t n, size_t number, size_t n_shares) { return {n * number / n_shares, n * (number + 1) / n_shares}; }
+
+Buffer<float> copy(const double* from, size_t n_rows, size_t n_columns, size_t padded) {
+  Buffer<float> to(n_rows * padded);
+  for (size_t row = 0; row < n_rows; ++row)
+    for (size_t i = 0; i < n_columns; ++i) to[row * padded + i] = static_cast<float>(from[row * n_columns + i]);
+  return to;
+}
+
+}  // namespace
+
+Engine::Engine(const Setup& setup, const Kernels& kernels, size_t n_threads)
+    : kernels_(kernels),
+      team_(n_threads),
+      shape_(make_shape(setup)),
+      n_slabs_(std::clamp<size_t>(shape_.n_panels / PANELS_IN_A_SLAB, 1, MOST_SLABS)),
+      losses_(setup.losses),
+      fold_of_(setup.fold_of),
+      weights_(shape_.n_panels * shape_.n_weights * PANEL),
+      bias_(shape_.n_weights),
+      centre_(shape_.n_panels * PANEL),
+      inverse_(shape_.n_panels * PANEL),
+      rest_(shape_.n_panels * PANEL),
+      mean_(shape_.n_panels * PANEL),
+      inverse_double_(shape_.n_panels * PANEL),
+      features_(shape_.n_panels * shape_.capacity * PANEL),
+      parts_(n_slabs_ * shape_.n_weights * shape_.row_stride),
+      residual_(pad(shape_.n_weights, TILE) * shape_.row_stride),
+      gradient_(setup.batch_size > PART ? weights_.size() : 0) {
+  for (size_t c = 0; c < shape_.n_weights; ++c) {
+    bias_[c] = setup.bias[c];
+    for (size_t i = 0; i < shape_.n_columns; ++i)
+      weights_[(i / PANEL * shape_.n_weights + c) * PANEL + i % PANEL] = setup.weights[c * shape_.n_columns + i];
+  }
+  for (size_t i = 0; i < shape_.n_columns; ++i) {
+    mean_[i] = setup.mean[i];
+    inverse_double_[i] = 1 / setup.std[i];
+    centre_[i] = static_cast<float>(mean_[i]);
+    inverse_[i] = static_cast<float>(inverse_double_[i]);
+    rest_[i] = static_cast<float>((static_cast<double>(centre_[i]) - mean_[i]) * inverse_double_[i]);
+  }
+  const size_t padded = shape_.n_panels * PANEL;
+  if (setup.shifts) shifts_ = copy(setup.shifts, shape_.n_shifts, shape_.n_columns, padded);
+  if (setup.slopes) slopes_ = copy(setup.slopes, shape_.n_shifts, shape_.n_columns, padded);
+  write_shifts(shape_, features_.get());
+}
+
+void Engine::read_weights(float* weights, float* bias) const {
+  for (size_t c = 0; c < shape_.n_weights; ++c) {
+    bias[c] = bias_[c];
+    for (size_t i = 0; i < shape_.n_columns; ++i)
+      weights[c * shape_.n_columns + i] = weights_[(i / PANEL * shape_.n_weights + c) * PANEL + i % PANEL];
+  }
+}
+
+Folds Engine::folds() const { return {fold_of_.data(), shifts_.get(), slopes_.get()}; }
+
+Standard Engine::standard() const {
+  return {centre_.get(), inverse_.get(), rest_.get(), mean_.get(), inverse_double_.get()};
+}
+
+Range Engine::slab(size_t number) const { return share(shape_.n_panels, number, n_slabs_); }
+
+// The folds' shifts are the first rows of every batch: their scores are what a member adds for its own mean.
+void Engine::write_shifts(const Shape& shape, float* features) const {
+  for (size_t panel = 0; panel < shape.n_panels; ++panel)
+    for (size_t fold = 0; fold < shape.n_shifts; ++fold)
+      std::copy_n(shifts_.get() + (fold * shape.n_panels + panel) * PANEL, PANEL,
+                  features + (panel * shape.capacity + fold) * PANEL);
+}
+
+// ---- Training ------------------------------------------------------------------------------------------------------
+
+struct Engine::Part {
+  Range places;
+  size_t batch;
+  bool is_first, is_last;
+};
+
+// Per part: scores of the own slabs, meet, residuals of some of the rows, meet, gradient and step of the own slabs. On
+// with the next part's features and scores: between two meetings a thread needs nobody.
+class Engine::Pass {
+ public:
+  Pass(Engine& engine, const Epoch& epoch, const std::vector<Part>& parts, size_t number, size_t n_threads)
+      : engine_(engine),
+        shape_(engine.shape_),
+        epoch_(epoch),
+        parts_(parts),
+        number_(number),
+        n_threads_(n_threads),
+        slabs_(share(engine.n_slabs_, number, n_threads)),
+        scratch_(shape_.n_classes * ROW_ALIGN),
+        sums_(shape_.n_weights),
+        total_(shape_.n_weights) {}
+
+  void run() {
+    if (!parts_.empty()) go_forward(parts_[0]);
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      engine_.team_.meet();
+      differentiate(parts_[i]);
+      engine_.team_.meet();
+      go_back(parts_[i]);
+      if (i + 1 < parts_.size()) go_forward(parts_[i + 1]);
+    }
+  }
+
+ private:
+  void go_forward(const Part& part) {
+    for (size_t number = slabs_.first; number < slabs_.last; ++number) {
+      const Range panels = engine_.slab(number);
+      float* features = engine_.features_.get();
+      engine_.kernels_.pack(epoch_.source, engine_.standard(), shape_, panels, part.places, part.places.size(),
+                            features);
+      engine_.kernels_.forward(shape_, panels, shape_.n_shifts + part.places.size(), engine_.weights_.get(), features,
+                               engine_.parts_.get() + number * shape_.n_weights * shape_.row_stride);
+    }
+  }
+
+  void differentiate(const Part& part) {
+    const Scores scores{engine_.parts_.get(), engine_.n_slabs_, engine_.bias_.get()};
+    const size_t n = part.places.size(), lots = pad(n, ROW_ALIGN) / ROW_ALIGN;
+    const Range own = share(lots, number_, n_threads_);
+    engine_.kernels_.compute_residual(shape_, engine_.folds(), engine_.losses_.data(), scores, epoch_.labels,
+                                      make_step(part), {own.first * ROW_ALIGN, std::min(n, own.last * ROW_ALIGN)},
+                                      part.places.first, scratch_.get(), engine_.residual_.get());
+  }
+
+  void go_back(const Part& part) {
+    // The bias belongs to the first thread. A shift asks for the sums too, each thread makes them for itself then.
+    if (number_ == 0 || engine_.shifts_.get()) sum_residuals(part.places.size());
+    for (size_t number = slabs_.first; number < slabs_.last; ++number)
+      engine_.kernels_.backward(shape_, engine_.folds(), engine_.slab(number), part.places.size(), make_step(part),
+                                engine_.residual_.get(), sums_.get(), engine_.features_.get(), engine_.gradient_.get(),
+                                engine_.weights_.get());
+    if (number_ == 0) step_bias(part);
+  }
+
+  void sum_residuals(size_t n) {
+    for (size_t c = 0; c < shape_.n_weights; c += TILE) {
+      double sums[TILE] = {};
+      const float* residual = engine_.residual_.get() + c * shape_.row_stride;
+      for (size_t row = 0; row < n; ++row)
+        for (size_t i = 0; i < TILE; ++i) sums[i] += residual[row * TILE + i];
+      std::copy_n(sums, std::min(TILE, shape_.n_weights - c), sums_.get() + c);
+    }
+  }
+
+  void step_bias(const Part& part) {
+    for (size_t c = 0; c < shape_.n_weights; ++c) {
+      total_[c] = (part.is_first ? 0 : total_[c]) + sums_[c];
+      if (part.is_last) engine_.bias_[c] -= static_cast<float>(total_[c]);
+    }
+  }
+
+  Step make_step(const Part& part) const {
+    const size_t at = part.batch * shape_.n_members;
+    return {epoch_.steps + at, epoch_.shrink + at, epoch_.factors, epoch_.source.n, part.is_first, part.is_last};
+  }
+
+  Engine& engine_;
+  const Shape& shape_;
+  const Epoch& epoch_;
+  const std::vector<Part>& parts_;
+  size_t number_, n_threads_;
+  Range slabs_;
+  Buffer<float> scratch_;
+  Buffer<double> sums_, total_;
+};
+
+void Engine::train(const Epoch& epoch) {
+  std::vector<Part> parts;
+  for (size_t batch = 0; batch < epoch.n_batches; ++batch) {
+    const size_t first = epoch.starts[batch], last = epoch.starts[batch + 1];
+    for (size_t place = first; place < last; place += PART)
+      parts.push_back({{place, std::min(last, place + PART)}, batch, place == first, place + PART >= last});
+  }
+  const size_t n_threads = std::min(team_.size(), n_slabs_);
+  std::vector<Pass> passes;  // made here, since a thread's task may not throw for want of memory
+  passes.reserve(n_threads);
+  for (size_t number = 0; number < n_threads; ++number) passes.emplace_back(*this, epoch, parts, number, n_threads);
+  team_.run(n_threads, [&](size_t number) { passes[number].run(); });
+}
+
+// ---- Evaluation ----------------------------------------------------------------------------------------------------
+
+// Blocks of rows go to the threads in turn; each is computed by itself, so by whom makes no difference.
+template <class Finish>
+void Engine::evaluate(const Source& source, const Finish& finish) {
+  struct Room {
+    Buffer<float> features, scores, scratch;
+  };
+  const Shape shape = give_room(shape_, std::min(source.n, EVALUATED));
+  const size_t n_blocks = pad(source.n, EVALUATED) / EVALUATED, n_threads = std::min(team_.size(), n_blocks);
+  std::vector<Room> rooms;
+  for (size_t number = 0; number < n_threads; ++number) {
+    rooms.push_back({Buffer<float>(shape.n_panels * shape.capacity * PANEL),
+                     Buffer<float>(shape.n_weights * shape.row_stride), Buffer<float>(shape.n_classes * ROW_ALIGN)});
+    write_shifts(shape, rooms.back().features.get());
+  }
+  if (n_blocks == 0) return;
+  team_.run(n_threads, [&](size_t number) {
+    const Room& room = rooms[number];
+    const Range all{0, shape.n_panels};
+    for (size_t block = number; block < n_blocks; block += n_threads) {
+      const Range places{block * EVALUATED, std::min(source.n, (block + 1) * EVALUATED)};
+      kernels_.pack(source, standard(), shape, all, places, n_threads * EVALUATED, room.features.get());
+      kernels_.forward(shape, all, shape.n_shifts + places.size(), weights_.get(), room.features.get(),
+                       room.scores.get());
+      finish(shape, Scores{room.scores.get(), 1, bias_.get()}, places, room.scratch.get());
+    }
+  });
+}
+
+void Engine::measure(const Source& source, const Labels& labels, float* losses, std::uint8_t* correct) {
+  evaluate(source, [&](const Shape& shape, const Scores& scores, Range places, float* scratch) {
+    kernels_.measure(shape, folds(), losses_.data(), scores, labels, {0, places.size()}, places.first, source.n, scratch,
+                     losses, correct);
+  });
+}
+
+void Engine::score(const Source& source, float* out) {
+  evaluate(source, [&](const Shape& shape, const Scores& scores, Range places, float*) {
+    kernels_.write_scores(shape, folds(), scores, {0, places.size()}, places.first, source.n, out);
+  });
+}
+
+}  // namespace monolayer

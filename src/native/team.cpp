@@ -1,0 +1,82 @@
+#include "team.hpp"
+
+#include <system_error>
+
+namespace monolayer {
+namespace {
+
+// Some 20 microseconds: ten times what a meeting takes when nobody is late.
+constexpr int SPINS = 1000;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb");  // "yield" is too short a pause there
+#endif
+}
+
+}  // namespace
+
+Team::Team(std::size_t n_threads) {
+  try {
+    for (std::size_t number = 1; number < n_threads; ++number) workers_.emplace_back([this, number] { work(number); });
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those that there are do the work, with the same result.
+  }
+}
+
+Team::~Team() {
+  {
+    std::lock_guard lock(mutex_);
+    is_leaving_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void Team::run(std::size_t n_threads, const std::function<void(std::size_t)>& task) {
+  {
+    std::lock_guard lock(mutex_);
+    task_ = &task;
+    n_running_ = n_threads;
+    n_left_ = n_threads - 1;
+    ++round_;
+  }
+  if (n_threads > 1) wake_.notify_all();
+  task(0);
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [this] { return n_left_ == 0; });
+}
+
+void Team::meet() {
+  if (n_running_ == 1) return;
+  const std::size_t meeting = meeting_.load(std::memory_order_relaxed);
+  if (n_arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == n_running_) {
+    n_arrived_.store(0, std::memory_order_relaxed);
+    meeting_.store(meeting + 1, std::memory_order_release);
+    return;
+  }
+  for (int spin = 0; meeting_.load(std::memory_order_acquire) == meeting; ++spin)
+    spin < SPINS ? pause() : std::this_thread::yield();
+}
+
+void Team::work(std::size_t number) {
+  std::size_t round = 0;
+  for (;;) {
+    const std::function<void(std::size_t)>* task;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] { return is_leaving_ || round_ != round; });
+      if (is_leaving_) return;
+      round = round_;
+      if (number >= n_running_) continue;
+      task = task_;
+    }
+    (*task)(number);
+    std::lock_guard lock(mutex_);
+    if (--n_left_ == 0) done_.notify_one();
+  }
+}
+
+}  // namespace monolayer

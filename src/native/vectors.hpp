@@ -1,0 +1,110 @@
+// A vector of floats as wide as the instruction set's registers, and what is computed with it.
+//
+// GCC's and Clang's vector types, so that one source serves SSE2, AVX2, AVX-512 and NEON: MONOLAYER_LANES says how many
+// floats a register holds. Everything here has internal linkage (an anonymous namespace), or the linker would keep one
+// instruction set's copy of a function for all of them, and a machine without AVX-512 would meet it.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace {
+
+constexpr int LANES = MONOLAYER_LANES;
+typedef float Vec __attribute__((vector_size(LANES * 4)));
+typedef std::int32_t Ints __attribute__((vector_size(LANES * 4)));
+typedef std::uint32_t Words __attribute__((vector_size(LANES * 4)));
+typedef std::uint16_t Halves __attribute__((vector_size(LANES * 2)));
+typedef std::uint8_t Bytes __attribute__((vector_size(LANES)));
+typedef double Doubles __attribute__((vector_size(LANES * 8)));
+
+// memcpy is how C++ reads memory of any alignment; it becomes one load.
+template <class Vector>
+inline Vector load_as(const void* from) {
+  Vector vector;
+  std::memcpy(&vector, from, sizeof vector);
+  return vector;
+}
+
+inline Vec load(const float* from) { return load_as<Vec>(from); }
+inline void store(float* to, Vec vector) { std::memcpy(to, &vector, sizeof vector); }
+inline Vec spread(float value) { return Vec{} + value; }
+
+inline float add_lanes(Vec vector) {
+  // Halves are added to halves, so that the order of the additions is a tree and not a chain.
+  float lanes[LANES];
+  store(lanes, vector);
+  for (int half = LANES / 2; half; half /= 2)
+    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+
+inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
+
+// Features to floats.
+inline Vec widen(const std::uint8_t* from) {
+  // By way of integers: straight from bytes GCC 12 converts one at a time.
+  return __builtin_convertvector(__builtin_convertvector(load_as<Bytes>(from), Ints), Vec);
+}
+
+inline Vec widen(const float* from) { return load(from); }
+
+// IEEE half precision, as its bits: exponent and fraction move to their places in a float, and a multiplication by
+// 2**112 mends the exponent's bias, for subnormal numbers too. Infinity and NaN have the exponent 31, which stays high.
+inline Vec widen(const std::uint16_t* from) {
+  const Words half = __builtin_convertvector(load_as<Halves>(from), Words);
+  const Words magnitude = (half & 0x7fffu) << 13;
+  Vec value = (Vec)magnitude * 0x1p112f;
+  const Words bits = (Words)value;
+  const Words special = (Words)(magnitude >= (0x1fu << 23));
+  return (Vec)(((special & 0x7f800000u) | bits) | (half & 0x8000u) << 16);
+}
+
+// exp(x) to 2 units in the last place: 2**n exp(r), |r| <= log(2) / 2, and Taylor's series of exp(r), whose eighth term
+// is below half a unit. Below -87.3 it is 0; above 88.3 it stays at exp(88.3), which is as good as infinity to a sigmoid.
+inline Vec exponential(Vec x) {
+  constexpr float LEAST = -87.3f, MOST = 88.3f;
+  // Adding 1.5 * 2**23 rounds to a whole number, which then stands in the lowest bits.
+  constexpr float ROUNDING = 12582912.0f;
+  const Vec least = spread(LEAST), most = spread(MOST);
+  Vec bounded = x < least ? least : x;  // a NaN is not below it and stays one
+  bounded = bounded > most ? most : bounded;
+  const Vec shifted = bounded * 1.44269504f + ROUNDING;
+  const Vec n = shifted - ROUNDING;
+  const Vec r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;  // log(2) in two parts: the first is exact times n
+  Vec p = spread(1.0f / 5040);
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  const Words power = ((Words)shifted - 0x4b400000u + 127u) << 23;
+  const Vec result = p * (Vec)power;
+  return x < least ? Vec{} : (x == x ? result : x);
+}
+
+// log(x) of normal x > 0: the exponent, and of the fraction m in [sqrt(1/2), sqrt(2)) the series of the area tangent.
+inline Vec logarithm(Vec x) {
+  const Ints bits = (Ints)x;
+  const Ints e = (bits - 0x3f3504f3) >> 23;
+  const Vec m = (Vec)(bits - (e << 23));
+  const Vec exponent = __builtin_convertvector(e, Vec);
+  const Vec s = (m - 1.0f) / (m + 1.0f), square = s * s;
+  Vec p = spread(2.0f / 9);
+  p = p * square + 2.0f / 7;
+  p = p * square + 2.0f / 5;
+  p = p * square + 2.0f / 3;
+  p = p * square * s + 2.0f * s;
+  const Vec result = exponent * 0.693359375f + (p - exponent * 2.12194440e-4f);
+  return x <= spread(__FLT_MAX__) ? result : x;  // infinity and NaN are their own
+}
+
+// log(1 + x) for 0 <= x <= 1, to the last digit of small x too: what rounding 1 + x lost is added again (Kahan).
+inline Vec logarithm_of_one_plus(Vec x) {
+  const Vec sum = 1.0f + x;
+  return logarithm(sum) + (x - (sum - 1.0f)) / sum;
+}
+
+}  // namespace
