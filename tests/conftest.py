@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from monolayer.cli.main import main
 from monolayer.data.cifar10 import load_cifar10
 from monolayer.data.dataset import Dataset
+from monolayer.engine.native import load_native
+from monolayer.engine.opening import ENGINES
 from monolayer.errors import MonolayerError
 
 
@@ -27,6 +30,27 @@ def cifar10() -> Dataset:
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI must have CIFAR-10: {error}")
         pytest.skip(f"CIFAR-10 is not to be had: {error}")
+
+
+@pytest.fixture(scope="session")
+def native() -> ModuleType:
+    """The compiled part of the native engine."""
+    try:
+        return load_native()
+    except ImportError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must have the native engine: {error}")
+        pytest.skip(f"the native engine is not built: {error}")
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def each_engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The tests of a module, once for each engine."""
+    if request.param == "native":
+        request.getfixturevalue("native")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MONOLAYER_ENGINE", request.param)
+        yield request.param
 
 
 @dataclass

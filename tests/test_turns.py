@@ -300,7 +300,7 @@ def test_measuring_all_is_measuring_each_wherever_it_stands(splits, monkeypatch,
     for training in (together[3], apart[3]):
         training.keep_only([1])
     measure_all(together)
-    monkeypatch.setattr(epochs, "open_numpy_engine", None)  # from here on nothing can be evaluated
+    monkeypatch.setattr(epochs, "open_engine", None)  # from here on nothing can be evaluated
     told = [tell_measured(training.measure()) for training in together]
     monkeypatch.undo()
     assert told == [tell_measured(training.measure()) for training in apart]

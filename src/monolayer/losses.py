@@ -56,8 +56,8 @@ def compute_sigmoid(scores: Array) -> Array:
 def compute_cross_entropy(scores: Array, y: Array) -> Array:
     """-log softmax(s)_y for each example, shape (..., n)."""
     top = scores.max(axis=-1)
-    log_sum = np.log(np.exp(scores - top[..., None]).sum(axis=-1)) + top
-    return np.asarray(log_sum - scores[..., np.arange(len(y)), y])
+    log_sum = np.log(np.exp(scores - top[..., None]).sum(axis=-1))
+    return np.asarray(log_sum + (top - scores[..., np.arange(len(y)), y]))  # in this order a small loss keeps digits
 
 
 def compute_cross_entropy_residual(scores: Array, y: Array) -> Array:

@@ -311,7 +311,7 @@ Vec compute_losses(const Shape& shape, LossKind loss, const Labels& labels, size
   if (loss == LossKind::cross_entropy) {
     for (size_t i = 0; i < n; ++i) own[i] = values[labels.classes[place + i] * LANES + i];
     const Softmax softmax = exponentiate(scores, shape.n_classes);
-    return logarithm(softmax.sum) + softmax.top - own;
+    return logarithm(softmax.sum) + (softmax.top - own);  // in this order a small loss keeps its digits
   }
   for (size_t i = 0; i < n; ++i) {  // what is asked for changes its sign: every class costs log(1 + exp(s))
     if (labels.classes)

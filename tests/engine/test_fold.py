@@ -15,6 +15,7 @@ from tests.made import make_dataset
 from tests.reference import plain_loop
 
 QUICK = TrainOptions(train_every=0, val_every=0, measure_last=False)
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 
 def make_folds(splits, weights):
