@@ -21,24 +21,50 @@ template <class T, size_t N>
 using In = nb::ndarray<const T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
 template <class T, size_t N>
 using Out = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
-using Features = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
-
 void require(bool is_true, const char* sentence) {
   if (!is_true) throw nb::value_error(sentence);
 }
 
-Kind find_kind(const nb::dlpack::dtype& dtype) {
-  if (dtype == nb::dtype<std::uint8_t>()) return Kind::u8;
-  if (dtype == nb::dtype<float>()) return Kind::f32;
-  if (dtype == nb::dtype<double>()) return Kind::f64;
-  require(dtype.code == static_cast<std::uint8_t>(nb::dlpack::dtype_code::Float) && dtype.bits == 16,
-          "Features must be uint8, float16, float32 or float64.");
-  return Kind::f16;
-}
+// Features, by Python's own buffers: these know strides in bytes, such as of a field in records, and need no alignment.
+class Features {
+ public:
+  explicit Features(nb::handle array) {
+    if (PyObject_GetBuffer(array.ptr(), &view_, PyBUF_STRIDES | PyBUF_FORMAT)) throw nb::python_error();
+    try {
+      require(view_.ndim == 2, "Features have rows and columns.");
+      kind_ = find_kind(view_.format);
+    } catch (...) {
+      PyBuffer_Release(&view_);
+      throw;
+    }
+  }
+  ~Features() { PyBuffer_Release(&view_); }
+  Features(const Features&) = delete;
+  Features& operator=(const Features&) = delete;
+
+  const char* data() const { return static_cast<const char*>(view_.buf); }
+  Kind kind() const { return kind_; }
+  size_t shape(int axis) const { return static_cast<size_t>(view_.shape[axis]); }
+  std::ptrdiff_t stride(int axis) const { return view_.strides[axis]; }
+
+ private:
+  static Kind find_kind(const char* format) {
+    const std::string text = format ? format : "B";
+    const std::string letter = text.substr(text.find_first_not_of("@=^"));
+    if (letter == "B") return Kind::u8;
+    if (letter == "e") return Kind::f16;
+    if (letter == "f") return Kind::f32;
+    require(letter == "d", "Features must be uint8, float16, float32 or float64 in this machine's order of bytes.");
+    return Kind::f64;
+  }
+
+  Py_buffer view_;
+  Kind kind_;
+};
 
 // Features, and the order in which to meet them, as Python has them.
 struct Rows {
-  Features X;
+  const Features& X;
   std::optional<In<std::int64_t, 1>> order;
   std::optional<In<std::uint8_t, 1>> mirrored;
   std::optional<In<float, 1>> scales;
@@ -54,11 +80,10 @@ struct Rows {
     require(!mirrored || mirrored->shape(0) == n, "There must be one word on mirroring for each row.");
     require(!mirrored || (width > 0 && shape.n_columns % width == 0), "Mirrored rows are made of lines of the width.");
     require(!scales || scales->shape(0) == n, "There must be one scale for each row.");
-    const auto size = static_cast<std::ptrdiff_t>(X.itemsize());
-    return {static_cast<const char*>(X.data()),
-            find_kind(X.dtype()),
-            X.stride(0) * size,
-            X.stride(1) * size,
+    return {X.data(),
+            X.kind(),
+            X.stride(0),
+            X.stride(1),
             order ? order->data() : nullptr,
             mirrored ? mirrored->data() : nullptr,
             scales ? scales->data() : nullptr,
@@ -67,7 +92,9 @@ struct Rows {
   }
 };
 
-Labels open_labels(const nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>& y, const Shape& shape, size_t n) {
+using AnyLabels = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+
+Labels open_labels(const AnyLabels& y, const Shape& shape, size_t n) {
   require(y.ndim() >= 1 && y.shape(0) == n, "There must be a label for each row.");
   if (y.dtype() == nb::dtype<std::int64_t>() && y.ndim() == 1) {
     const auto* labels = static_cast<const std::int64_t*>(y.data());
@@ -79,7 +106,6 @@ Labels open_labels(const nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>& y, 
           "Labels must be int64 (n,) or uint8 (n, K).");
   return {nullptr, static_cast<const std::uint8_t*>(y.data())};
 }
-using AnyLabels = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 
 void check_targets(const Labels& labels, const std::vector<LossKind>& losses) {
   if (labels.targets)
@@ -102,10 +128,11 @@ class NativeBank {
                 n_threads),
         n_folds_(count_folds(fold_of)) {}
 
-  void train(Features X, In<std::int64_t, 1> order, std::optional<In<std::uint8_t, 1>> mirrored,
+  void train(nb::handle array, In<std::int64_t, 1> order, std::optional<In<std::uint8_t, 1>> mirrored,
              std::optional<In<float, 1>> scales, size_t width, AnyLabels y, In<std::int64_t, 1> starts,
              In<float, 2> steps, In<float, 2> shrink, std::optional<In<float, 2>> factors) {
     const Shape& shape = engine_.shape();
+    const Features X(array);
     const Rows rows{X, order, mirrored, scales, width};
     Epoch epoch{rows.open(shape), {}, starts.data(), 0, steps.data(), shrink.data(), nullptr};
     epoch.labels = open_labels(y, shape, epoch.source.n);
@@ -129,9 +156,10 @@ class NativeBank {
     engine_.train(epoch);
   }
 
-  void measure(Features X, std::optional<In<std::int64_t, 1>> order, std::optional<In<float, 1>> scales, AnyLabels y,
+  void measure(nb::handle array, std::optional<In<std::int64_t, 1>> order, std::optional<In<float, 1>> scales, AnyLabels y,
                Out<float, 2> losses, Out<std::uint8_t, 2> correct) {
     const Shape& shape = engine_.shape();
+    const Features X(array);
     const Source source = Rows{X, order, {}, scales, 0}.open(shape);
     const Labels labels = open_labels(y, shape, source.n);
     check_targets(labels, losses_);
@@ -142,9 +170,10 @@ class NativeBank {
     engine_.measure(source, labels, losses.data(), correct.data());
   }
 
-  void score(Features X, std::optional<In<std::int64_t, 1>> order, std::optional<In<float, 1>> scales,
+  void score(nb::handle array, std::optional<In<std::int64_t, 1>> order, std::optional<In<float, 1>> scales,
              Out<float, 3> scores) {
     const Shape& shape = engine_.shape();
+    const Features X(array);
     const Source source = Rows{X, order, {}, scales, 0}.open(shape);
     require(scores.shape(0) == shape.n_members && scores.shape(1) == source.n && scores.shape(2) == shape.n_classes,
             "There must be room for the scores of every member and row.");
@@ -238,9 +267,10 @@ NB_MODULE(_native, module) {
            nb::arg("scales").none(), nb::arg("width"), nb::arg("y"), nb::arg("starts"), nb::arg("steps"),
            nb::arg("shrink"), nb::arg("factors").none())
       .def("measure", &NativeBank::measure, nb::kw_only(), nb::arg("X"), nb::arg("order").none(),
-           nb::arg("scales").none(), nb::arg("y"), nb::arg("losses"), nb::arg("correct"))
+           nb::arg("scales").none(), nb::arg("y"), nb::arg("losses").noconvert(), nb::arg("correct").noconvert())
       .def("score", &NativeBank::score, nb::kw_only(), nb::arg("X"), nb::arg("order").none(),
-           nb::arg("scales").none(), nb::arg("scores"))
-      .def("read_weights", &NativeBank::read_weights, nb::kw_only(), nb::arg("weights"), nb::arg("bias"))
+           nb::arg("scales").none(), nb::arg("scores").noconvert())
+      .def("read_weights", &NativeBank::read_weights, nb::kw_only(), nb::arg("weights").noconvert(),
+           nb::arg("bias").noconvert())
       .def_prop_ro("n_threads", &NativeBank::n_threads);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -142,6 +143,47 @@ Journal = Annotated[
     Path | None,
     typer.Option(
         help="A file for Optuna's trials, which searches with other seeds can share.", show_default="in the --out"
+    ),
+]
+
+
+def _set_for_now(context: typer.Context, name: str, value: str) -> None:
+    """Set an environment variable while the command runs, so that everything below and processes of its own see it."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    context.call_on_close(lambda: os.environ.pop(name) if before is None else os.environ.__setitem__(name, before))
+
+
+def _set_engine(context: typer.Context, value: str | None) -> str | None:
+    from monolayer.engine.opening import choose_engine
+
+    if value is not None:
+        _set_for_now(context, "MONOLAYER_ENGINE", value)
+        choose_engine()
+    return value
+
+
+def _set_threads(context: typer.Context, value: int | None) -> int | None:
+    if value is not None:
+        _set_for_now(context, "MONOLAYER_THREADS", str(value))
+    return value
+
+
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        callback=_set_engine,
+        help="native (compiled) or numpy; the results agree to rounding.",
+        show_default="native where it is built, or MONOLAYER_ENGINE",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        callback=_set_threads,
+        min=1,
+        help="Threads at the most; the bytes are the same for any number.",
+        show_default="one a core, or OMP_NUM_THREADS",
     ),
 ]
 Mute = Annotated[

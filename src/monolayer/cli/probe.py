@@ -69,6 +69,8 @@ def probe(
     seed: opt.Seed = 42,
     dtype: opt.Dtype = "float32",
     shuffle: opt.Shuffle = "full",
+    engine: opt.Engine = None,
+    threads: opt.Threads = None,
     train_size: opt.TrainSize = None,
     val_size: opt.ValSize = None,
     test_size: opt.TestSize = None,

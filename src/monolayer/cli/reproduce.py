@@ -25,6 +25,8 @@ def reproduce(
     epochs: opt.Epochs = 40,
     seed: opt.Seed = 42,
     seeds: Annotated[int, typer.Option(min=2, help="Seeds in a row that every declared recipe is trained with.")] = 5,
+    engine: opt.Engine = None,
+    threads: opt.Threads = None,
     data: opt.Data = None,
     out: Annotated[Path, typer.Option(help="The folder for the report.")] = Path("runs/report"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older report in that folder.")] = False,

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from monolayer.recipe import Recipe
     from monolayer.unfinished import Unfinished
 
-# What may be said beside --resume: how to show what comes out, and where the data and the workers are now.
-BESIDE_RESUME = frozenset({"resume", "as_json", "top", "data", "dask"})
+# What may be said beside --resume: how to show what comes out, where the data and the workers are now, and by what to
+# compute, which changes the result in its last digits at the most.
+BESIDE_RESUME = frozenset({"resume", "as_json", "top", "data", "dask", "engine", "threads"})
 
 
 @dataclass(frozen=True)
