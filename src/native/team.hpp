@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -11,8 +12,8 @@
 
 namespace monolayer {
 
-// Between tasks the threads sleep. Within one they meet some hundred thousand times a minute, so there they wait awake,
-// for a moment; where somebody else has the core they give theirs away.
+// Between tasks the threads sleep. Within one they meet some hundred thousand times a minute, so there they wait awake for
+// a moment before they sleep.
 class Team {
  public:
   explicit Team(std::size_t n_threads);
@@ -36,7 +37,7 @@ class Team {
   std::size_t n_running_ = 0, n_left_ = 0, round_ = 0;
   bool is_leaving_ = false;
   alignas(64) std::atomic<std::size_t> n_arrived_{0};
-  alignas(64) std::atomic<std::size_t> meeting_{0};
+  alignas(64) std::atomic<std::uint32_t> meeting_{0};
 };
 
 }  // namespace monolayer
