@@ -16,7 +16,7 @@ import pytest
 from monolayer.cli.main import main
 from monolayer.data.cifar10 import load_cifar10
 from monolayer.data.dataset import Dataset
-from monolayer.engine.native import load_native
+from monolayer.engine.native import explain_missing, find_native
 from monolayer.engine.opening import ENGINES
 from monolayer.errors import MonolayerError
 
@@ -35,12 +35,12 @@ def cifar10() -> Dataset:
 @pytest.fixture(scope="session")
 def native() -> ModuleType:
     """The compiled part of the native engine."""
-    try:
-        return load_native()
-    except ImportError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI must have the native engine: {error}")
-        pytest.skip(f"the native engine is not built: {error}")
+    found = find_native()
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have the native engine. {explain_missing()}")
+    if found is None:
+        pytest.skip(explain_missing())
+    return found
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
 from monolayer.audit.answers import check_above_training, check_calibration, check_majority
 from monolayer.audit.duplicated import DUPLICATED, check_duplicates
 from monolayer.audit.finding import Finding, mute, report
+from monolayer.audit.installation import check_engine
 from monolayer.audit.leaked import Leaked
 from monolayer.audit.learning_rate import check_descending, check_rate, check_vanished
 from monolayer.audit.ranking import check_edges, check_noise
 from monolayer.audit.rows import check_classes, check_fitted, check_openings
 from monolayer.certificate import Certificate
 from monolayer.data.splits import Splits
+from monolayer.engine.native import explain_missing
 from monolayer.evaluate.answers import Answers
 from monolayer.losses import compute_ignorance
 from monolayer.probing import Probe
@@ -46,6 +49,7 @@ def diagnose_run(
         *check_above_training(run.evaluation),
         *_check_rows(splits),
         *_check_answers(answers or {}, splits),
+        *_check_installation(),
     ]
     return replace(run, findings=mute(findings, muted))
 
@@ -74,6 +78,7 @@ def diagnose_sweep(sweep: Sweep, splits: Splits, *, muted: Sequence[str] = ()) -
             selection.n if selection else 0,
         ),
         *_check_rows(splits),
+        *_check_installation(),
     ]
     return replace(sweep, findings=mute(findings, muted))
 
@@ -142,3 +147,7 @@ def _check_rows(splits: Splits) -> list[Finding]:
 def _check_answers(answers: dict[str, Answers], splits: Splits) -> list[Finding]:
     new = answers.get("test") or answers.get("val")
     return [check_calibration(new), check_majority(new, splits.train.y)]
+
+
+def _check_installation() -> list[Finding]:
+    return check_engine(explain_missing(), os.environ.get("MONOLAYER_ENGINE", ""))

@@ -14,6 +14,7 @@ from monolayer.data import cifar10
 from monolayer.data.dataset import Dataset, compute_sha256
 from monolayer.data.sources import local
 from monolayer.data.sources.content import IMAGE_SHAPE, Content
+from monolayer.engine.native import explain_missing
 from tests.contract.pages import DOCS, PAGES, Command, Interrupting, Shell, run_page, split_commands
 
 
@@ -43,6 +44,8 @@ def place(stand_in, monkeypatch, tmp_path):
     monkeypatch.setattr(local, "find_copies", lambda: iter(()))
     monkeypatch.setenv("MONOLAYER_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MONOLAYER_DATA", raising=False)
+    if explain_missing():  # which the pages do not tell of
+        monkeypatch.setenv("MONOLAYER_ENGINE", "numpy")
     monkeypatch.setenv("COLUMNS", "90")
     folder = tmp_path / "place"
     folder.mkdir()

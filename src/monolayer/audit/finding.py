@@ -30,9 +30,12 @@ CODES = {
     "ML016": "Values that are not finite",
     "ML017": "Files that cannot be read",
     "ML020": "A group in two parts",
+    "ML021": "The compiled engine is not there",
 }
-# Those that are no single run's: a sweep's, of weights, and of data before it is trained on.
-NOT_OF_A_RUN = frozenset({"ML004", "ML007", "ML013", "ML014", "ML015", "ML016", "ML017", "ML020"})
+# Of the machine that trains, told with a run or a sweep: nothing that the network's readers would need.
+OF_THE_INSTALLATION = frozenset({"ML021"})
+# Those that are no single run's: a sweep's, of weights, of data before it is trained on, and of the installation.
+NOT_OF_A_RUN = OF_THE_INSTALLATION | {"ML004", "ML007", "ML013", "ML014", "ML015", "ML016", "ML017", "ML020"}
 NOTHING = "Nothing to do."
 
 

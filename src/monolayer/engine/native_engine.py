@@ -24,7 +24,7 @@ from monolayer.data.mapped import is_large
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
 from monolayer.engine.fold import Meeting, cut_batches, plan_epoch
-from monolayer.engine.native import choose_instruction_set, load_native
+from monolayer.engine.native import choose_instruction_set, explain_missing, find_native
 from monolayer.shuffles import parse_shuffle
 
 if TYPE_CHECKING:
@@ -135,9 +135,11 @@ def open_native_engine(
     """An engine for this bank on so many threads; the bytes are the same for any number.
 
     Raises:
-        ImportError: if the compiled part is not there.
+        BadInput: if the compiled part is not there.
     """
-    native = load_native()
+    native = find_native()
+    if native is None:
+        raise BadInput(f"There is no native engine. {explain_missing()} Accepted is the engine numpy.")
     scaler, scalers = bank.scaler, [fold.scaler for fold in bank.distinct_folds]
     shifts = slopes = ratios = None
     if any(not np.array_equal(own.mean, scaler.mean) or not np.array_equal(own.std, scaler.std) for own in scalers):

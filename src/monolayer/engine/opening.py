@@ -13,7 +13,7 @@ import numpy.typing as npt
 from monolayer.data.dataset import Dataset
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
-from monolayer.engine.native import load_native
+from monolayer.engine.native import explain_missing, find_native
 from monolayer.engine.native_engine import LOSS_NUMBERS, open_native_engine
 from monolayer.engine.numpy_engine import open_numpy_engine
 from monolayer.errors import BadInput
@@ -60,15 +60,11 @@ def choose_engine() -> str:
     wanted = os.environ.get("MONOLAYER_ENGINE", "")
     if wanted not in ("", *ENGINES):
         raise BadInput(f"MONOLAYER_ENGINE is {wanted!r}; accepted are {', '.join(ENGINES)}.")
-    if wanted == "numpy":
-        return wanted
-    try:
-        load_native()
-    except ImportError as error:
-        if wanted:
-            raise BadInput(f"The native engine was asked for and is not there ({error}); accepted is numpy.") from error
-        return "numpy"
-    return "native"
+    if wanted != "native":
+        return wanted or ("numpy" if find_native() is None else "native")
+    if find_native() is None:
+        raise BadInput(f"The native engine was asked for. {explain_missing()} Accepted is numpy.")
+    return wanted
 
 
 def _serves(bank: Bank, dataset: Dataset) -> bool:

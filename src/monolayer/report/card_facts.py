@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.audit.finding import OF_THE_INSTALLATION
 from monolayer.data.images import parse_pixel_max
 from monolayer.data.sources.local import COPY
 from monolayer.evaluate.answers import Answers
@@ -65,10 +66,14 @@ def collect_card_facts(folder: Path) -> dict[str, Any]:
         "calibration": measure_probabilities(answers[rows]) if rows else None,
         "temperature": _describe_temperature(network, answers.get("test")),
         "by_class": _measure_classes(answers[rows], network) if rows else [],
-        "findings": [f for f in [*evaluation["findings"], *of_sweep] if f["outcome"] in NEWS],
+        "findings": [f for f in [*evaluation["findings"], *of_sweep] if _is_of_the_network(f)],
         "licence": network.metadata.get("licence", NOT_STATED),
         "versions": evaluation["provenance"]["versions"],
     }
+
+
+def _is_of_the_network(finding: dict[str, Any]) -> bool:
+    return finding["outcome"] in NEWS and finding["code"] not in OF_THE_INSTALLATION
 
 
 def measure_probabilities(said: Answers, temperature: float = 1.0) -> dict[str, Any] | None:

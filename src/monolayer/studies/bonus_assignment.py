@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from monolayer.audit.duplicated import DUPLICATED
-from monolayer.audit.finding import Finding
+from monolayer.audit.finding import OF_THE_INSTALLATION, Finding
 from monolayer.audit.leaked import Leaked, find_leaked
 from monolayer.axes import make_grid
 from monolayer.certificate import Certificate, certify
@@ -37,8 +37,11 @@ GRID_AXES: dict[str, tuple[Any, ...]] = {
     "batch_size": (50, 100, 200),
 }
 WINNER = "grid_winner"
-# Checks on the rows that all runs share: told once.
-OF_THE_ROWS = ("ML002", "ML008", "ML009", "ML010")
+# Checks on what all runs share, told once: on what.
+SHARED = {
+    **dict.fromkeys(("ML002", "ML008", "ML009", "ML010"), "all rows"),
+    **dict.fromkeys(OF_THE_INSTALLATION, "this installation"),
+}
 WITHOUT_MEAN = "bce_without_mean"
 # The assignment's first part trains on one file of five; a smaller dataset gives a quarter of its rows.
 PART_ROWS, PART_SHARE = 10_000, 4
@@ -171,11 +174,10 @@ class StudyResult:
             scored = self.repeats[experiment.key][0]
             certificate = self.certificates.get(experiment.key)
             run = diagnose_run(scored.run, self.splits, {"test": scored.test}, certificate=certificate)
-            found += [(experiment.title, finding) for finding in run.findings if finding.code not in OF_THE_ROWS]
+            found += [(experiment.title, finding) for finding in run.findings if finding.code not in SHARED]
         rows = [*diagnose_sweep(self.grid, self.splits).findings, *check_leaked(self.leaked, self.splits.n_test)]
         searched = [finding for finding in rows if not (finding.code == DUPLICATED and finding.outcome == "skipped")]
-        names = dict.fromkeys(OF_THE_ROWS, "all rows")
-        return (*found, *((names.get(finding.code, "the grid"), finding) for finding in searched))
+        return (*found, *((SHARED.get(finding.code, "the grid"), finding) for finding in searched))
 
     def to_dict(self) -> dict[str, Any]:
         """The study's numbers as JSON holds them."""
