@@ -126,7 +126,8 @@ class Engine::Pass {
         slabs_(share(engine.n_slabs_, number, n_threads)),
         scratch_(shape_.n_classes * ROW_ALIGN),
         sums_(shape_.n_weights),
-        total_(shape_.n_weights) {}
+        total_(shape_.n_weights),
+        upcoming_(shape_.capacity) {}
 
   void run() {
     if (!parts_.empty()) go_forward(parts_[0]);
@@ -134,7 +135,7 @@ class Engine::Pass {
       engine_.team_.meet();
       differentiate(parts_[i]);
       engine_.team_.meet();
-      go_back(parts_[i]);
+      go_back(parts_[i], i + 1 < parts_.size() ? &parts_[i + 1] : nullptr);
       if (i + 1 < parts_.size()) go_forward(parts_[i + 1]);
     }
   }
@@ -144,8 +145,7 @@ class Engine::Pass {
     for (size_t number = slabs_.first; number < slabs_.last; ++number) {
       const Range panels = engine_.slab(number);
       float* features = engine_.features_.get();
-      engine_.kernels_.pack(epoch_.source, engine_.standard(), shape_, panels, part.places, part.places.size(),
-                            features);
+      engine_.kernels_.pack(epoch_.source, engine_.standard(), shape_, panels, part.places, 0, features);
       engine_.kernels_.forward(shape_, panels, shape_.n_shifts + part.places.size(), engine_.weights_.get(), features,
                                engine_.parts_.get() + number * shape_.n_weights * shape_.row_stride);
     }
@@ -160,14 +160,21 @@ class Engine::Pass {
                                       part.places.first, scratch_.get(), engine_.residual_.get());
   }
 
-  void go_back(const Part& part) {
+  void go_back(const Part& part, const Part* next) {
     // The bias belongs to the first thread. A shift asks for the sums too, each thread makes them for itself then.
     if (number_ == 0 || engine_.shifts_.get()) sum_residuals(part.places.size());
     for (size_t number = slabs_.first; number < slabs_.last; ++number)
       engine_.kernels_.backward(shape_, engine_.folds(), engine_.slab(number), part.places.size(), make_step(part),
-                                engine_.residual_.get(), sums_.get(), engine_.features_.get(), engine_.gradient_.get(),
-                                engine_.weights_.get());
+                                engine_.residual_.get(), sums_.get(), find_upcoming(part, next),
+                                engine_.features_.get(), engine_.gradient_.get(), engine_.weights_.get());
     if (number_ == 0) step_bias(part);
+  }
+
+  Upcoming find_upcoming(const Part& part, const Part* next) {
+    if (!next) return {nullptr, 0};
+    for (size_t i = 0; i < part.places.size(); ++i)
+      upcoming_[i] = epoch_.source.find_row(std::min(next->places.first + i, next->places.last - 1));
+    return {upcoming_.get(), count_bytes(epoch_.source.kind)};
   }
 
   void sum_residuals(size_t n) {
@@ -200,6 +207,7 @@ class Engine::Pass {
   Range slabs_;
   Buffer<float> scratch_;
   Buffer<double> sums_, total_;
+  Buffer<const char*> upcoming_;
 };
 
 void Engine::train(const Epoch& epoch) {

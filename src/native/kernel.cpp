@@ -55,36 +55,32 @@ inline void gather(const Source& source, const char* row, bool is_mirrored, size
   }
 }
 
-inline const char* find_row(const Source& source, size_t place) {
-  const std::ptrdiff_t row = source.order ? source.order[place] : static_cast<std::ptrdiff_t>(place);
-  return source.data + row * source.row_stride;
-}
-
+// Panel by panel, so that what is written lies end to end: line by line of each row, every line would have to be fetched
+// from the second cache first.
 template <class Feature>
 void pack_as(const Source& source, const Standard& standard, const Shape& shape, Range panels, Range places,
              size_t ahead, float* features) {
   alignas(64) Feature scratch[PANEL] = {};
   const bool is_dense = source.column_stride == sizeof(Feature);
-  for (size_t place = places.first; place < places.last; ++place) {
-    const char* row = find_row(source, place);
-    // Rows come from anywhere in memory, which no processor foresees: those of the next batch are sent for.
-    const char* next = ahead && place + ahead < source.n ? find_row(source, place + ahead) : nullptr;
-    const bool is_mirrored = source.mirrored && source.mirrored[place];
-    const float scale = source.scales ? source.scales[place] : 1.0f;
-    float* to = features + (shape.n_shifts + place - places.first) * PANEL;
-    for (size_t panel = panels.first; panel < panels.last; ++panel) {
-      const size_t column = panel * PANEL, count = std::min(PANEL, shape.n_columns - column);
+  for (size_t panel = panels.first; panel < panels.last; ++panel) {
+    const size_t column = panel * PANEL, count = std::min(PANEL, shape.n_columns - column);
+    const size_t padded = shape.count_columns(panel);
+    float* to = features + (panel * shape.capacity + shape.n_shifts) * PANEL;
+    std::fill(scratch + count, scratch + PANEL, Feature{});
+    for (size_t place = places.first; place < places.last; ++place, to += PANEL) {
+      const char* row = source.find_row(place);
       const char* from = row + static_cast<std::ptrdiff_t>(column) * source.column_stride;
-      if (next && is_dense)
-        for (size_t i = 0; i < count * sizeof(Feature); i += 64)
-          __builtin_prefetch(next + column * sizeof(Feature) + i);
+      if (ahead && place + ahead < source.n && is_dense) {
+        const char* next = source.find_row(place + ahead) + column * sizeof(Feature);
+        for (size_t i = 0; i < count * sizeof(Feature); i += 64) __builtin_prefetch(next + i);
+      }
+      const bool is_mirrored = source.mirrored && source.mirrored[place];
       if (!is_dense || is_mirrored || count < PANEL || reinterpret_cast<std::uintptr_t>(from) % alignof(Feature)) {
-        std::fill(scratch + count, scratch + PANEL, Feature{});
         gather(source, row, is_mirrored, column, count, scratch);
         from = reinterpret_cast<const char*>(scratch);
       }
-      convert(reinterpret_cast<const Feature*>(from), standard, column, scale, shape.count_columns(panel),
-              to + panel * shape.capacity * PANEL);
+      const float scale = source.scales ? source.scales[place] : 1.0f;
+      convert(reinterpret_cast<const Feature*>(from), standard, column, scale, padded, to);
     }
   }
 }
@@ -160,12 +156,27 @@ struct Target {
   float *gradient, *weights;  // of the tile's first row, at the panel's first column
 };
 
+// Lines of cache of the next part's rows that begin in a stretch of columns.
+struct Lines {
+  const char* const* rows;
+  size_t first, n;  // bytes from the row's start, and how many lines from there
+};
+
+Lines find_lines(const Upcoming& upcoming, size_t column, size_t n_columns) {
+  const size_t first = (column * upcoming.size + 63) / 64 * 64, end = (column + n_columns) * upcoming.size;
+  return {upcoming.rows, first, first < end ? (end - first + 63) / 64 : 0};
+}
+
 // C rows of weights, V vectors of columns from column i of the panel on.
-template <int C, int V>
-void collect(size_t n_rows, const float* residual, const float* features, size_t i, const Target& target) {
+template <int C, int V, bool FETCHES>
+void collect(size_t n_rows, const float* residual, const float* features, size_t i, const Target& target,
+             const Lines& lines) {
   Vec sums[C][V] = {};
   const float* z = features + i;
   for (size_t row = 0; row < n_rows; ++row, residual += TILE, z += PANEL) {
+    if constexpr (FETCHES)
+      for (size_t line = 0; line < lines.n; ++line)
+        __builtin_prefetch(lines.rows[row] + lines.first + 64 * line, 0, 2);  // for the second cache, the first is full
     Vec x[V];
     for (int v = 0; v < V; ++v) x[v] = load(z + v * LANES);
     for (int c = 0; c < C; ++c)
@@ -185,12 +196,15 @@ void collect(size_t n_rows, const float* residual, const float* features, size_t
     }
 }
 
-template <int C>
-void collect_panel(size_t n_rows, size_t n_columns, const float* residual, const float* features, const Target& target) {
+template <int C, bool FETCHES>
+void collect_panel(size_t n_rows, size_t column, size_t n_columns, const float* residual, const float* features,
+                   const Target& target, const Upcoming& upcoming) {
+  constexpr size_t STRIDE = WIDTH * LANES;
   size_t i = 0;
-  for (; i + WIDTH * LANES <= n_columns; i += WIDTH * LANES)
-    collect<C, WIDTH>(n_rows, residual, features, i, target);
-  for (; i < n_columns; i += LANES) collect<C, 1>(n_rows, residual, features, i, target);
+  for (; i + STRIDE <= n_columns; i += STRIDE)
+    collect<C, WIDTH, FETCHES>(n_rows, residual, features, i, target, find_lines(upcoming, column + i, STRIDE));
+  for (; i < n_columns; i += LANES)
+    collect<C, 1, FETCHES>(n_rows, residual, features, i, target, find_lines(upcoming, column + i, LANES));
 }
 
 Target aim(const Shape& shape, const Folds& folds, const Step& step, size_t panel, size_t c) {
@@ -205,26 +219,38 @@ Target aim(const Shape& shape, const Folds& folds, const Step& step, size_t pane
   return target;
 }
 
+template <bool FETCHES>
+void collect_tile(const Shape& shape, size_t n_rows, size_t panel, size_t c, const float* residual,
+                  const float* features, const Target& target, const Upcoming& upcoming) {
+  const size_t column = panel * PANEL, count = shape.count_columns(panel);
+  switch (std::min(TILE, shape.n_weights - c)) {
+    case 1: return collect_panel<1, FETCHES>(n_rows, column, count, residual, features, target, upcoming);
+    case 2: return collect_panel<2, FETCHES>(n_rows, column, count, residual, features, target, upcoming);
+    case 3: return collect_panel<3, FETCHES>(n_rows, column, count, residual, features, target, upcoming);
+    case 4: return collect_panel<4, FETCHES>(n_rows, column, count, residual, features, target, upcoming);
+    default: return collect_panel<TILE, FETCHES>(n_rows, column, count, residual, features, target, upcoming);
+  }
+}
+
 // A panel of the batch stays in the first cache while all rows of weights meet it; each of these is read and written
-// once a step.
+// once a step. Rows of the next part come from anywhere in memory, which no processor foresees, so they are sent for on
+// the way, one by one: there is time for each while the first tile is computed.
 void backward(const Shape& shape, const Folds& folds, Range panels, size_t n_rows, const Step& step,
-              const float* residual, const double* sums, const float* features, float* gradient, float* weights) {
+              const float* residual, const double* sums, const Upcoming& upcoming, const float* features,
+              float* gradient, float* weights) {
   for (size_t panel = panels.first; panel < panels.last; ++panel) {
     const float* z = features + (panel * shape.capacity + shape.n_shifts) * PANEL;
     for (size_t c = 0; c < shape.n_weights; c += TILE) {
-      const size_t place = (panel * shape.n_weights + c) * PANEL, count = shape.count_columns(panel);
+      const size_t place = (panel * shape.n_weights + c) * PANEL;
       Target target = aim(shape, folds, step, panel, c);
       target.sums = sums + c;
       target.gradient = gradient ? gradient + place : nullptr;
       target.weights = weights + place;
       const float* of_tile = residual + c * shape.row_stride;
-      switch (std::min(TILE, shape.n_weights - c)) {
-        case 1: collect_panel<1>(n_rows, count, of_tile, z, target); break;
-        case 2: collect_panel<2>(n_rows, count, of_tile, z, target); break;
-        case 3: collect_panel<3>(n_rows, count, of_tile, z, target); break;
-        case 4: collect_panel<4>(n_rows, count, of_tile, z, target); break;
-        default: collect_panel<TILE>(n_rows, count, of_tile, z, target);
-      }
+      if (c == 0 && upcoming.rows)
+        collect_tile<true>(shape, n_rows, panel, c, of_tile, z, target, upcoming);
+      else
+        collect_tile<false>(shape, n_rows, panel, c, of_tile, z, target, upcoming);
     }
   }
 }

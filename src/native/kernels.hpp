@@ -25,6 +25,7 @@ constexpr size_t TILE = 5;
 constexpr size_t ROW_ALIGN = 16;
 
 enum class Kind { u8, f16, f32, f64 };
+inline size_t count_bytes(Kind kind) { return kind == Kind::u8 ? 1 : kind == Kind::f16 ? 2 : kind == Kind::f32 ? 4 : 8; }
 enum class LossKind : std::uint8_t { cross_entropy, multiple_bce };
 
 // Features, and in which order and how to meet them. Strides are in bytes.
@@ -37,6 +38,16 @@ struct Source {
   const float* scales;           // by place, what a row is multiplied by first; null: nothing
   size_t width;                  // of an image's line, which a mirrored row has backwards
   size_t n;                      // places
+
+  const char* find_row(size_t place) const {
+    return data + (order ? order[place] : static_cast<std::int64_t>(place)) * row_stride;
+  }
+};
+
+// The next part's rows, to be fetched from memory meanwhile: as many as there are rows now; null: none.
+struct Upcoming {
+  const char* const* rows;
+  size_t size;  // bytes of a feature
 };
 
 // z = (x - centre) * inverse + rest: the centre is the mean in float32, and the rest what it lost there. 0 in padding.
@@ -108,7 +119,7 @@ struct Kernels {
                            Range rows, size_t place, float* scratch, float* residual);
   // Steps the weights of these panels, or collects the gradient where a batch comes in parts.
   void (*backward)(const Shape&, const Folds&, Range panels, size_t n_rows, const Step&, const float* residual,
-                   const double* sums, const float* features, float* gradient, float* weights);
+                   const double* sums, const Upcoming&, const float* features, float* gradient, float* weights);
   // Loss and rightness of these rows, [member][n]; place is that of row 0.
   void (*measure)(const Shape&, const Folds&, const LossKind*, const Scores&, const Labels&, Range rows, size_t place,
                   size_t n, float* scratch, float* losses, std::uint8_t* correct);
