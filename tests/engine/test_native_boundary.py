@@ -58,17 +58,6 @@ def read(bank, n_members=1, n_features=D):
     return weights.tobytes(), bias.tobytes()
 
 
-LAYOUTS = {
-    "read-only": lambda X: _freeze(X.copy()),
-    "columns first": lambda X: np.asfortranarray(X),
-    "every second row": lambda X: np.repeat(X, 2, axis=0)[::2],
-    "every third column": lambda X: np.repeat(X, 3, axis=1)[:, ::3],
-    "backwards": lambda X: np.ascontiguousarray(X[::-1, ::-1])[::-1, ::-1],
-    "misaligned": lambda X: _misalign(X),
-    "in a record": lambda X: _put_into_records(X),
-}
-
-
 def _freeze(X):
     X.flags.writeable = False
     return X
@@ -85,6 +74,17 @@ def _put_into_records(X):
     records = np.zeros(len(X), [("mark", np.uint8), ("x", X.dtype, X.shape[1])])
     records["x"] = X
     return records["x"]
+
+
+LAYOUTS = {
+    "read-only": lambda X: _freeze(X.copy()),
+    "columns first": np.asfortranarray,
+    "every second row": lambda X: np.repeat(X, 2, axis=0)[::2],
+    "every third column": lambda X: np.repeat(X, 3, axis=1)[:, ::3],
+    "backwards": lambda X: np.ascontiguousarray(X[::-1, ::-1])[::-1, ::-1],
+    "misaligned": _misalign,
+    "in a record": _put_into_records,
+}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

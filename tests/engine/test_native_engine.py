@@ -95,7 +95,8 @@ def test_engines_agree_on_whatever_there_is(
 
 
 def make_fold(kind, splits, rng):
-    weights = (rng.random(len(splits.train)) < 0.7).astype(float) if kind != "real" else rng.gamma(1.0, size=len(splits.train))
+    n = len(splits.train)
+    weights = rng.gamma(1.0, size=n) if kind == "real" else (rng.random(n) < 0.7).astype(float)
     weights[0] = 1
     own = compute_moments(splits.train, weights[None])[0].make_scaler()
     return Fold(weights, own if kind == "own scaler" else fit_scaler(splits.train))
@@ -202,5 +203,6 @@ def test_an_instruction_set_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setenv("MONOLAYER_ISA", "vax")
     splits = make_dataset(60, 70, 4).split(40)
     bank = make_bank([RECIPE], fit_scaler(splits.train), 4)
-    with pytest.raises(BadInput, match="MONOLAYER_ISA is 'vax'; accepted on this processor are"), open_native_engine(bank, None):
+    accepted = "MONOLAYER_ISA is 'vax'; accepted on this processor are"
+    with pytest.raises(BadInput, match=accepted), open_native_engine(bank, None):
         pass

@@ -25,6 +25,7 @@ from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
 from monolayer.engine.fold import Meeting, cut_batches, plan_epoch
 from monolayer.engine.native import choose_instruction_set, explain_missing, find_native
+from monolayer.errors import BadInput
 from monolayer.shuffles import parse_shuffle
 
 if TYPE_CHECKING:
@@ -117,9 +118,7 @@ def _iterate_blocks(rows: Rows, size: int) -> Iterator[tuple[Array, Array | None
     for batch in cut_batches(len(y), size):
         own_scales = None if scales is None else scales[batch]
         yield (
-            (X[batch], None, own_scales, y[batch])
-            if positions is None
-            else (X, positions[batch], own_scales, y[batch])
+            (X[batch], None, own_scales, y[batch]) if positions is None else (X, positions[batch], own_scales, y[batch])
         )
 
 

@@ -52,7 +52,7 @@ def open_engine(bank: Bank, dataset: Dataset, n_threads: int) -> AbstractContext
 
 
 def choose_engine() -> str:
-    """The engine that banks are trained by, wherever it can: that of MONOLAYER_ENGINE, or the native one if it is there.
+    """The engine that banks are trained by where it can: MONOLAYER_ENGINE, or the native one if it is there.
 
     Raises:
         BadInput: if MONOLAYER_ENGINE names no engine, or one that is not there.

@@ -13,7 +13,6 @@ from threadpoolctl import OpenBLASController, threadpool_limits
 
 from monolayer.errors import BadInput
 
-
 CGROUP = Path("/sys/fs/cgroup")
 
 
