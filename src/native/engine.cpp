@@ -81,11 +81,14 @@ Engine::Engine(const Setup& setup, const Kernels& kernels, size_t n_threads)
 }
 
 void Engine::read_weights(float* weights, float* bias) const {
-  for (size_t c = 0; c < shape_.n_weights; ++c) {
-    bias[c] = bias_[c];
+  std::copy_n(bias_.get(), shape_.n_weights, bias);
+  unpack(weights_.get(), weights);
+}
+
+void Engine::unpack(const float* panels, float* rows) const {
+  for (size_t c = 0; c < shape_.n_weights; ++c)
     for (size_t i = 0; i < shape_.n_columns; ++i)
-      weights[c * shape_.n_columns + i] = weights_[(i / PANEL * shape_.n_weights + c) * PANEL + i % PANEL];
-  }
+      rows[c * shape_.n_columns + i] = panels[(i / PANEL * shape_.n_weights + c) * PANEL + i % PANEL];
 }
 
 Folds Engine::folds() const { return {fold_of_.data(), shifts_.get(), slopes_.get()}; }
@@ -116,11 +119,13 @@ struct Engine::Part {
 // with the next part's features and scores: between two meetings a thread needs nobody.
 class Engine::Pass {
  public:
-  Pass(Engine& engine, const Epoch& epoch, const std::vector<Part>& parts, size_t number, size_t n_threads)
+  Pass(Engine& engine, const Epoch& epoch, const std::vector<Part>& parts, const Sums* sums, size_t number,
+       size_t n_threads)
       : engine_(engine),
         shape_(engine.shape_),
         epoch_(epoch),
         parts_(parts),
+        wanted_(sums),
         number_(number),
         n_threads_(n_threads),
         slabs_(share(engine.n_slabs_, number, n_threads)),
@@ -153,11 +158,14 @@ class Engine::Pass {
 
   void differentiate(const Part& part) {
     const Scores scores{engine_.parts_.get(), engine_.n_slabs_, engine_.bias_.get()};
-    const size_t n = part.places.size(), lots = pad(n, ROW_ALIGN) / ROW_ALIGN;
-    const Range own = share(lots, number_, n_threads_);
+    const size_t n = part.places.size(), lots = pad(n, ROW_ALIGN) / ROW_ALIGN, place = part.places.first;
+    const Range share_of_lots = share(lots, number_, n_threads_);
+    const Range own{share_of_lots.first * ROW_ALIGN, std::min(n, share_of_lots.last * ROW_ALIGN)};
     engine_.kernels_.compute_residual(shape_, engine_.folds(), engine_.losses_.data(), scores, epoch_.labels,
-                                      make_step(part), {own.first * ROW_ALIGN, std::min(n, own.last * ROW_ALIGN)},
-                                      part.places.first, scratch_.get(), engine_.residual_.get());
+                                      make_step(part), own, place, scratch_.get(), engine_.residual_.get());
+    if (wanted_)
+      engine_.kernels_.measure(shape_, engine_.folds(), engine_.losses_.data(), scores, epoch_.labels, own, place,
+                               epoch_.source.n, scratch_.get(), wanted_->losses, wanted_->correct);
   }
 
   void go_back(const Part& part, const Part* next) {
@@ -190,7 +198,8 @@ class Engine::Pass {
   void step_bias(const Part& part) {
     for (size_t c = 0; c < shape_.n_weights; ++c) {
       total_[c] = (part.is_first ? 0 : total_[c]) + sums_[c];
-      if (part.is_last) engine_.bias_[c] -= static_cast<float>(total_[c]);
+      if (wanted_) wanted_->by_bias[c] = total_[c];
+      else if (part.is_last) engine_.bias_[c] -= static_cast<float>(total_[c]);
     }
   }
 
@@ -203,6 +212,7 @@ class Engine::Pass {
   const Shape& shape_;
   const Epoch& epoch_;
   const std::vector<Part>& parts_;
+  const Sums* wanted_;  // null: steps are
   size_t number_, n_threads_;
   Range slabs_;
   Buffer<float> scratch_;
@@ -214,13 +224,29 @@ void Engine::train(const Epoch& epoch) {
   std::vector<Part> parts;
   for (size_t batch = 0; batch < epoch.n_batches; ++batch) {
     const size_t first = epoch.starts[batch], last = epoch.starts[batch + 1];
-    for (size_t place = first; place < last; place += PART)
-      parts.push_back({{place, std::min(last, place + PART)}, batch, place == first, place + PART >= last});
+    for (size_t place = first; place < last; place += part_size())
+      parts.push_back({{place, std::min(last, place + part_size())}, batch, place == first, place + part_size() >= last});
   }
+  run(epoch, parts, nullptr);
+}
+
+// One batch of all rows, the last part of which never comes: the gradient is collected, and no step is taken.
+void Engine::differentiate(const Source& source, const Labels& labels, const Sums& sums) {
+  std::vector<Part> parts;
+  for (size_t place = 0; place < source.n; place += part_size())
+    parts.push_back({{place, std::min(source.n, place + part_size())}, 0, place == 0, false});
+  const std::vector<float> ones(shape_.n_members, 1.0f);
+  if (!gradient_.size()) gradient_ = Buffer<float>(weights_.size());
+  run({source, labels, nullptr, 1, ones.data(), ones.data(), nullptr}, parts, &sums);
+  unpack(gradient_.get(), sums.by_weights);
+}
+
+void Engine::run(const Epoch& epoch, const std::vector<Part>& parts, const Sums* sums) {
   const size_t n_threads = std::min(team_.size(), n_slabs_);
   std::vector<Pass> passes;  // made here, since a thread's task may not throw for want of memory
   passes.reserve(n_threads);
-  for (size_t number = 0; number < n_threads; ++number) passes.emplace_back(*this, epoch, parts, number, n_threads);
+  for (size_t number = 0; number < n_threads; ++number)
+    passes.emplace_back(*this, epoch, parts, sums, number, n_threads);
   team_.run(n_threads, [&](size_t number) { passes[number].run(); });
 }
 

@@ -52,11 +52,21 @@ struct Epoch {
   const float* factors;         // (folds, places), or null
 };
 
+// The gradient over rows, without a step.
+struct Sums {
+  float* losses;           // (M, n)
+  std::uint8_t* correct;   // (M, n)
+  float* by_weights;       // (K * M, D), summed over the rows
+  double* by_bias;         // (K * M,)
+};
+
 class Engine {
  public:
   Engine(const Setup&, const Kernels&, size_t n_threads);
 
   void train(const Epoch&);
+  // Every member's gradient where it stands.
+  void differentiate(const Source&, const Labels&, const Sums&);
   // (M, n) each.
   void measure(const Source&, const Labels&, float* losses, std::uint8_t* correct);
   // (M, n, K).
@@ -73,6 +83,9 @@ class Engine {
   Folds folds() const;
   Standard standard() const;
   Range slab(size_t number) const;
+  size_t part_size() const { return shape_.capacity - shape_.n_shifts; }
+  void run(const Epoch&, const std::vector<Part>&, const Sums*);
+  void unpack(const float* panels, float* rows) const;
   void write_shifts(const Shape&, float* features) const;
 
   const Kernels& kernels_;

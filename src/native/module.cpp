@@ -156,6 +156,23 @@ class NativeBank {
     engine_.train(epoch);
   }
 
+  void differentiate(nb::handle array, std::optional<In<std::int64_t, 1>> order, std::optional<In<float, 1>> scales,
+                     AnyLabels y, Out<float, 2> losses, Out<std::uint8_t, 2> correct, Out<float, 2> by_weights,
+                     Out<double, 1> by_bias) {
+    const Shape& shape = engine_.shape();
+    const Features X(array);
+    const Source source = Rows{X, order, {}, scales, 0}.open(shape);
+    const Labels labels = open_labels(y, shape, source.n);
+    check_targets(labels, losses_);
+    check_answers(losses, correct, source.n);
+    require(source.n > 0, "There must be a row.");
+    require(by_weights.shape(0) == shape.n_weights && by_weights.shape(1) == shape.n_columns &&
+                by_bias.shape(0) == shape.n_weights,
+            "There must be room for the whole gradient.");
+    nb::gil_scoped_release release;
+    engine_.differentiate(source, labels, {losses.data(), correct.data(), by_weights.data(), by_bias.data()});
+  }
+
   void measure(nb::handle array, std::optional<In<std::int64_t, 1>> order, std::optional<In<float, 1>> scales, AnyLabels y,
                Out<float, 2> losses, Out<std::uint8_t, 2> correct) {
     const Shape& shape = engine_.shape();
@@ -163,9 +180,7 @@ class NativeBank {
     const Source source = Rows{X, order, {}, scales, 0}.open(shape);
     const Labels labels = open_labels(y, shape, source.n);
     check_targets(labels, losses_);
-    require(losses.shape(0) == shape.n_members && losses.shape(1) == source.n && correct.shape(0) == shape.n_members &&
-                correct.shape(1) == source.n,
-            "There must be room for one answer a member and row.");
+    check_answers(losses, correct, source.n);
     nb::gil_scoped_release release;
     engine_.measure(source, labels, losses.data(), correct.data());
   }
@@ -192,6 +207,13 @@ class NativeBank {
   size_t n_threads() const { return engine_.n_threads(); }
 
  private:
+  void check_answers(const Out<float, 2>& losses, const Out<std::uint8_t, 2>& correct, size_t n) const {
+    const size_t n_members = engine_.shape().n_members;
+    require(losses.shape(0) == n_members && losses.shape(1) == n && correct.shape(0) == n_members &&
+                correct.shape(1) == n,
+            "There must be room for one answer a member and row.");
+  }
+
   static std::vector<LossKind> read_losses(const In<std::uint8_t, 1>& losses) {
     std::vector<LossKind> kinds;
     for (size_t i = 0; i < losses.shape(0); ++i) {
@@ -266,6 +288,9 @@ NB_MODULE(_native, module) {
       .def("train", &NativeBank::train, nb::kw_only(), nb::arg("X"), nb::arg("order"), nb::arg("mirrored").none(),
            nb::arg("scales").none(), nb::arg("width"), nb::arg("y"), nb::arg("starts"), nb::arg("steps"),
            nb::arg("shrink"), nb::arg("factors").none())
+      .def("differentiate", &NativeBank::differentiate, nb::kw_only(), nb::arg("X"), nb::arg("order").none(),
+           nb::arg("scales").none(), nb::arg("y"), nb::arg("losses").noconvert(), nb::arg("correct").noconvert(),
+           nb::arg("by_weights").noconvert(), nb::arg("by_bias").noconvert())
       .def("measure", &NativeBank::measure, nb::kw_only(), nb::arg("X"), nb::arg("order").none(),
            nb::arg("scales").none(), nb::arg("y"), nb::arg("losses").noconvert(), nb::arg("correct").noconvert())
       .def("score", &NativeBank::score, nb::kw_only(), nb::arg("X"), nb::arg("order").none(),

@@ -19,6 +19,9 @@ def make_problem(loss="cross_entropy", l2=0.01, n=700, n_features=12):
     return Problem(rows, scaler, loss, l2), Z, rows.y
 
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
+
 def start(n_features=12):
     return np.zeros((3, n_features)), np.zeros(3)
 

@@ -35,6 +35,18 @@ class NativeBank:
         shrink: npt.NDArray[np.float32],
         factors: npt.NDArray[np.float32] | None,
     ) -> None: ...
+    def differentiate(
+        self,
+        *,
+        X: npt.NDArray[Any],
+        order: npt.NDArray[np.int64] | None,
+        scales: npt.NDArray[np.float32] | None,
+        y: npt.NDArray[np.int64] | npt.NDArray[np.uint8],
+        losses: npt.NDArray[np.float32],
+        correct: npt.NDArray[np.uint8],
+        by_weights: npt.NDArray[np.float32],
+        by_bias: npt.NDArray[np.float64],
+    ) -> None: ...
     def measure(
         self,
         *,

@@ -22,8 +22,13 @@ import numpy.typing as npt
 
 from monolayer.data.scaler import Scaler
 from monolayer.data.splits import Rows
+from monolayer.engine.bank import Bank
+from monolayer.engine.native_engine import open_native_engine
+from monolayer.engine.opening import uses_native
+from monolayer.engine.threads import count_cores
 from monolayer.losses import Loss, compute_cost, get_loss
 from monolayer.progress import SILENCE, Progress
+from monolayer.recipe import Recipe
 
 Array = npt.NDArray[Any]
 # A block of 500 rows of CIFAR-10 is 6 MB of float32: large enough for the products, small enough for the cache.
@@ -185,17 +190,30 @@ def compute_cost_and_gradient(
     problem: Problem, loss: Loss, y: Array, weights: Array, bias: Array
 ) -> tuple[float, Array, Array]:
     """Cost, its gradient by W (K, D) and by b (K,), all float64, in one pass over the rows."""
-    W, b = weights.astype(np.float32), bias.astype(np.float32)
-    total, by_weights, by_bias = 0.0, np.zeros(weights.shape), np.zeros(bias.shape)
+    bank = Bank((Recipe(loss.name),), weights.astype(np.float32), bias.astype(np.float32), problem.scaler)
+    sums = _sum_natively if uses_native(bank, problem.rows.dataset) else _sum_in_numpy
+    total, by_weights, by_bias = sums(bank, problem, loss, y)
+    n = len(y)
+    cost = compute_cost(total / n, problem.l2, float((weights**2).sum()))
+    return cost, by_weights / n + 2 * problem.l2 * weights, by_bias / n
+
+
+def _sum_natively(bank: Bank, problem: Problem, loss: Loss, y: Array) -> tuple[float, Array, Array]:
+    with open_native_engine(bank, None, count_cores()) as engine:
+        losses, by_weights, by_bias = engine.sum_gradients(problem.rows)
+    return float(losses[0]), by_weights, by_bias
+
+
+def _sum_in_numpy(bank: Bank, problem: Problem, loss: Loss, y: Array) -> tuple[float, Array, Array]:
+    W, b = bank.weights, bank.bias
+    total, by_weights, by_bias = 0.0, np.zeros(W.shape), np.zeros(b.shape)
     for z, labels in _iterate_standardised(problem, y):
         scores = z @ W.T + b
         residual = loss.compute_residual(scores, labels)
         total += float(loss.compute_loss(scores, labels).sum(dtype=np.float64))
         by_weights += residual.T @ z
         by_bias += residual.sum(axis=0, dtype=np.float64)
-    n = len(y)
-    cost = compute_cost(total / n, problem.l2, float((weights**2).sum()))
-    return cost, by_weights / n + 2 * problem.l2 * weights, by_bias / n
+    return total, by_weights, by_bias
 
 
 def _iterate_standardised(problem: Problem, y: Array) -> Iterator[tuple[Array, Array]]:

@@ -36,6 +36,8 @@ Array = npt.NDArray[Any]
 LOSS_NUMBERS = {"cross_entropy": 0, "multiple_bce": 1}
 # Rows whose answers are held at once; a block of a large file's.
 MEASURED_ROWS, READ_ROWS = 8192, 1024
+# Rows whose gradients are added up in float32.
+SUMMED_ROWS = 4096
 # Scores held at once: 4 MiB.
 HELD_SCORES = 1 << 20
 
@@ -105,6 +107,31 @@ class NativeEngine:
             correct = np.empty(losses.shape, np.uint8)
             self._native.measure(X=X, order=order, scales=scales, y=_cast_labels(y), losses=losses, correct=correct)
             yield losses, correct.view(np.bool_)
+
+    def sum_gradients(self, rows: Rows) -> tuple[Array, Array, Array]:
+        """Sums over the rows, without a step: losses (M,), by the weights (K * M, D), by the biases (K * M,), float64.
+
+        Blocks of rows are added up in float32, and the blocks in float64.
+        """
+        shape = self.bank.weights.shape
+        total = np.zeros(self.bank.n_members), np.zeros(shape), np.zeros(shape[0])
+        by_weights, by_bias = np.empty(shape, np.float32), np.empty(shape[0])
+        for X, order, scales, y in _iterate_blocks(rows, SUMMED_ROWS):
+            losses = np.empty((self.bank.n_members, len(y)), np.float32)
+            correct = np.empty(losses.shape, np.uint8)
+            self._native.differentiate(
+                X=X,
+                order=order,
+                scales=scales,
+                y=_cast_labels(y),
+                losses=losses,
+                correct=correct,
+                by_weights=by_weights,
+                by_bias=by_bias,
+            )
+            for sums, block in zip(total, (losses.sum(axis=1, dtype=np.float64), by_weights, by_bias), strict=True):
+                sums += block
+        return total
 
 
 def _iterate_blocks(rows: Rows, size: int) -> Iterator[tuple[Array, Array | None, Array | None, Array]]:

@@ -47,7 +47,7 @@ def open_engine(bank: Bank, dataset: Dataset, n_threads: int) -> AbstractContext
     Raises:
         BadInput: if MONOLAYER_ENGINE names no engine, or one that is not there.
     """
-    open_it = open_native_engine if _serves(bank, dataset) and choose_engine() == "native" else open_numpy_engine
+    open_it = open_native_engine if uses_native(bank, dataset) else open_numpy_engine
     return open_it(bank, dataset.image_shape, n_threads)
 
 
@@ -67,6 +67,12 @@ def choose_engine() -> str:
     return wanted
 
 
-def _serves(bank: Bank, dataset: Dataset) -> bool:
+def uses_native(bank: Bank, dataset: Dataset) -> bool:
+    """Whether it is the native engine that this bank gets on these features.
+
+    Raises:
+        BadInput: as :func:`choose_engine`.
+    """
     is_known = all(recipe.loss in LOSS_NUMBERS for recipe in bank.recipes)
-    return is_known and bank.weights.dtype == np.float32 and dataset.X.dtype in NATIVE_FEATURES
+    is_served = is_known and bank.weights.dtype == np.float32 and dataset.X.dtype in NATIVE_FEATURES
+    return is_served and choose_engine() == "native"
