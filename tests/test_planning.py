@@ -43,6 +43,13 @@ RECIPES = st.lists(
 )
 
 
+@pytest.fixture(autouse=True)
+def _count_in_numpy(monkeypatch):
+    """Products are counted, and memory traced, where Python sees them."""
+    monkeypatch.setenv("MONOLAYER_ENGINE", "numpy")
+
+
+
 def read_shared(recipe):
     return tuple(getattr(recipe, name) for name in SHARED_FIELDS)
 
