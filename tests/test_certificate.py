@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import monolayer.certificate
-from monolayer.certificate import Certificate, OnValidation, certify
+from monolayer.certificate import Certificate, OnValidation, certify, certify_all
 from monolayer.engine.exact import solve_exactly
 from monolayer.evaluate.metrics import Metrics
+from monolayer.progress import SILENCE
 from monolayer.recipe import Recipe
 from monolayer.training import train
 from tests.made import make_dataset
@@ -31,6 +32,25 @@ def test_the_optimum_is_scored_on_validation_where_there_is_any():
     assert val.optimum.n == 60
     assert val.optimum.cost > val.optimum.loss
     assert 0 <= val.p_value <= 1
+
+
+def test_runs_that_share_loss_and_l2_share_an_optimum_that_is_solved_once(monkeypatch):
+    splits, solved = make_dataset().split(60), []
+    base = Recipe(epochs=3, batch_size=10, l2=0.01, learning_rate=0.05)
+    recipes = {"a": base, "b": base.replace(epochs=9), "c": base.replace(loss="multiple_bce"), "d": base.replace(l2=1.0)}
+    runs = {name: train(splits, recipe) for name, recipe in recipes.items()}
+
+    def solve(problem, *rest, **options):
+        solved.append((problem.loss, problem.l2))
+        return solve_exactly(problem, *rest, **options)
+
+    monkeypatch.setattr(monolayer.certificate, "solve_exactly", solve)
+    together = certify_all(runs, splits, lambda: SILENCE)
+    assert solved == [("cross_entropy", 0.01), ("multiple_bce", 0.01), ("cross_entropy", 1.0)]
+    for name, run in runs.items():
+        alone = certify(run, splits)
+        assert together[name].cost == alone.cost
+        assert together[name].optimal_cost == pytest.approx(alone.optimal_cost, abs=2e-6)
 
 
 def test_a_diverged_run_has_an_optimum_too():

@@ -49,7 +49,6 @@ def _count_in_numpy(monkeypatch):
     monkeypatch.setenv("MONOLAYER_ENGINE", "numpy")
 
 
-
 def read_shared(recipe):
     return tuple(getattr(recipe, name) for name in SHARED_FIELDS)
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from monolayer.audit.thresholds import ARRIVED, VANISHED
 from monolayer.data.scaler import Scaler
 from monolayer.data.splits import Splits
-from monolayer.engine.exact import Optimum, Problem, solve_exactly
+from monolayer.engine.exact import Optimum, Problem, correlate, solve_exactly
 from monolayer.evaluate.metrics import Metrics, format_loss, make_finite
 from monolayer.evaluate.significance import compute_mcnemar
 from monolayer.losses import compute_ignorance
 from monolayer.progress import SILENCE, Progress
 from monolayer.training import Run, answer
 
+Array = npt.NDArray[Any]
 SIGNIFICANT = 0.05
 UNSURE = 0.01  # a gap of more than this share of the cost, and the solver has not arrived
 
@@ -159,12 +162,43 @@ def certify(run: Run, splits: Splits, *, progress: Progress = SILENCE) -> Certif
         splits: what it was trained on.
         progress: told of every pass of the solver.
     """
-    network, recipe = run.network, run.recipe
-    problem = Problem(splits.train, Scaler(network.mean, network.std), recipe.loss, recipe.l2)
-    start = network.weights.astype(np.float64), network.bias.astype(np.float64)
-    if not np.isfinite(start[0]).all():  # a diverged run ends nowhere; the optimum does not depend on the start
-        start = np.zeros_like(start[0]), np.zeros_like(start[1])
-    optimum = solve_exactly(problem, start, progress=progress)
+    return _write(run, splits, solve_exactly(_pose(run, splits), _find_start(run), progress=progress))
+
+
+def certify_all(runs: Mapping[str, Run], splits: Splits, begin: Callable[[], Progress]) -> dict[str, Certificate]:
+    """Certificates of runs on the same rows: runs that share loss and l2 have the same optimum, solved once.
+
+    Args:
+        runs: by any name.
+        splits: what all of them were trained on, with one scaler.
+        begin: gives the progress to tell of each run's solution.
+    """
+    optima: dict[tuple[str, float], Optimum] = {}
+    certificates, correlation = {}, None
+    for name, run in runs.items():
+        problem, progress = _pose(run, splits), begin()
+        if correlation is None:
+            correlation = correlate(problem)
+        key = problem.loss, problem.l2
+        if key not in optima:
+            optima[key] = solve_exactly(replace(problem, correlation=correlation), _find_start(run), progress=progress)
+        certificates[name] = _write(run, splits, optima[key])
+    return certificates
+
+
+def _pose(run: Run, splits: Splits) -> Problem:
+    scaler = Scaler(run.network.mean, run.network.std)
+    return Problem(splits.train, scaler, run.recipe.loss, run.recipe.l2)
+
+
+def _find_start(run: Run) -> tuple[Array, Array]:
+    """Where the run stopped; a diverged one ends nowhere, and the optimum does not depend on the start."""
+    weights, bias = run.network.weights.astype(np.float64), run.network.bias.astype(np.float64)
+    return (weights, bias) if np.isfinite(weights).all() else (np.zeros_like(weights), np.zeros_like(bias))
+
+
+def _write(run: Run, splits: Splits, optimum: Optimum) -> Certificate:
+    recipe = run.recipe
     rates = [row.learning_rate for row in run.history]
     certificate = Certificate(
         cost=run.evaluation["train"].cost,

@@ -48,14 +48,23 @@ LEAST_CURVATURE = 1e-9
 CLOSE = 3e-4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
-    """What is minimised: the mean loss on these rows + l2 * sum(W**2)."""
+    """What is minimised: the mean loss on these rows + l2 * sum(W**2).
+
+    Args:
+        rows: to minimise on.
+        scaler: of their features.
+        loss: its name.
+        l2: the penalty.
+        correlation: what :func:`correlate` gives, where it has been asked before; (D, D) float64.
+    """
 
     rows: Rows
     scaler: Scaler
     loss: str
     l2: float
+    correlation: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +131,7 @@ class _Objective:
         self.passes = 0
         self.is_near = False
         self.sample = _take_sample(problem)
-        self.correlation = _correlate(self.sample)
+        self.correlation = correlate(problem) if problem.correlation is None else problem.correlation
         self.factor, self.root = np.eye(0), 1.0
         self.norm = self.gap = math.inf
 
@@ -235,12 +244,13 @@ def _take_sample(problem: Problem) -> Problem:
     return replace(problem, rows=Rows(rows.dataset, rows.index[::stride]))
 
 
-def _correlate(problem: Problem) -> Array:
-    """S: the mean of z z' over the rows, (D, D) float64."""
-    S = np.zeros((len(problem.scaler.mean),) * 2)
-    for z, _ in _iterate_standardised(problem, problem.rows.y):
+def correlate(problem: Problem) -> Array:
+    """S: the mean of z z' over rows spread evenly over the problem's, (D, D) float64; its loss and l2 do not matter."""
+    sample = _take_sample(problem)
+    S = np.zeros((len(sample.scaler.mean),) * 2)
+    for z, _ in _iterate_standardised(sample, sample.rows.y):
         S += z.T @ z
-    return S / len(problem.rows)
+    return S / len(sample.rows)
 
 
 def _factorise(correlation: Array, curvature: float, l2: float) -> Array:

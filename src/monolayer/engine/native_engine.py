@@ -114,7 +114,7 @@ class NativeEngine:
         Blocks of rows are added up in float32, and the blocks in float64.
         """
         shape = self.bank.weights.shape
-        total = np.zeros(self.bank.n_members), np.zeros(shape), np.zeros(shape[0])
+        loss, weights, bias = np.zeros(self.bank.n_members), np.zeros(shape), np.zeros(shape[0])
         by_weights, by_bias = np.empty(shape, np.float32), np.empty(shape[0])
         for X, order, scales, y in _iterate_blocks(rows, SUMMED_ROWS):
             losses = np.empty((self.bank.n_members, len(y)), np.float32)
@@ -129,9 +129,10 @@ class NativeEngine:
                 by_weights=by_weights,
                 by_bias=by_bias,
             )
-            for sums, block in zip(total, (losses.sum(axis=1, dtype=np.float64), by_weights, by_bias), strict=True):
-                sums += block
-        return total
+            loss += losses.sum(axis=1, dtype=np.float64)
+            weights += by_weights
+            bias += by_bias
+        return loss, weights, bias
 
 
 def _iterate_blocks(rows: Rows, size: int) -> Iterator[tuple[Array, Array | None, Array | None, Array]]:

@@ -12,7 +12,7 @@ from monolayer.audit.duplicated import DUPLICATED
 from monolayer.audit.finding import OF_THE_INSTALLATION, Finding
 from monolayer.audit.leaked import Leaked, find_leaked
 from monolayer.axes import make_grid
-from monolayer.certificate import Certificate, certify
+from monolayer.certificate import Certificate, certify_all
 from monolayer.data.dataset import Dataset
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.data.splits import Rows, Splits, choose_val_size
@@ -339,7 +339,7 @@ class _Work:
 
     def certify(self, runs: dict[str, Run]) -> dict[str, Certificate]:
         """How far each of these runs stopped from the optimum of its own cost."""
-        return {key: certify(run, self.splits, progress=self.stages.begin()) for key, run in runs.items()}
+        return certify_all(runs, self.splits, self.stages.begin)
 
     def rerun_published(self, scored: dict[str, Scored]) -> dict[str, dict[str, Metrics]]:
         """What the original's procedures give, by key of the setting and by the rows that they train on."""
