@@ -37,8 +37,8 @@ def test_the_optimum_is_scored_on_validation_where_there_is_any():
 def test_runs_that_share_loss_and_l2_share_an_optimum_that_is_solved_once(monkeypatch):
     splits, solved = make_dataset().split(60), []
     base = Recipe(epochs=3, batch_size=10, l2=0.01, learning_rate=0.05)
-    recipes = {"a": base, "b": base.replace(epochs=9), "c": base.replace(loss="multiple_bce"), "d": base.replace(l2=1.0)}
-    runs = {name: train(splits, recipe) for name, recipe in recipes.items()}
+    changes = ({}, {"epochs": 9}, {"loss": "multiple_bce"}, {"l2": 1.0})
+    runs = {name: train(splits, base.replace(**change)) for name, change in zip("abcd", changes, strict=True)}
 
     def solve(problem, *rest, **options):
         solved.append((problem.loss, problem.l2))
