@@ -1,7 +1,7 @@
 # make report   brings everything that is needed and does the main job
 # make test     lint, types, layers and tests, which build the site and run its examples too; sanitizers
 # make docs     the site, docs/_build/html/index.html
-# make bench    side by side with its peers and the machine's limit, 20 minutes (PyTorch in an environment of its own)
+# make bench    side by side with its peers and the machine's limit, half an hour (PyTorch in an environment of its own)
 # make .venv    only the environment, with the command in .venv/bin/monolayer
 # make native   the compiled engine alone, in place, after a change in src/native; BIN=DIR for an environment elsewhere
 # make sanitize its tests under the address and undefined-behaviour sanitizers

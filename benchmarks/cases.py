@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from benchmarks.limit import CIFAR10, EMBEDDINGS, Task
 
 TORCH = "PyTorch loop, one run"
+TORCH_EMBEDDINGS = "PyTorch loop, embeddings"
+RUN = "monolayer, one run"
 GRID = "monolayer, 36-recipe grid, validated each epoch"
 LIMIT = "sgemm limit"
 SGEMM = "sgemm, one product"
+ROOFLINE = "roofline"
 
 MONOLAYER = (sys.executable, "-m", "monolayer")
+WALL = (sys.executable, "-m", "benchmarks.wall")
 DATA = ("cifar10", "--val-size", "1000", "--json")
 GRID_AXES = ("learning-rate=0.001,0.005,0.01", "l2=0,0.001,0.1,1", "batch-size=50,100,200")
 WIDE_AXES = ("learning-rate=log:1e-4:1e-1:16", "l2=log:1e-6:1e-1:16")
@@ -43,6 +49,8 @@ class Case:
         evaluates: its seconds include an evaluation of (training, validation) rows every so many epochs; 0: none.
         promises: what is promised of it.
         is_scaled: whether its seconds stand for a run of all epochs, of which it does a part.
+        task: what is learned; None: its seconds are a whole process's, and are held against neither limit nor peer.
+        is_once: whether it runs in the first round only, since it takes as long as a round.
     """
 
     name: str
@@ -51,11 +59,24 @@ class Case:
     evaluates: tuple[int, int] = (0, 0)
     promises: tuple[Promise, ...] = ()
     is_scaled: bool = False
+    task: Task | None = CIFAR10
+    is_once: bool = False
+
+
+# The PyTorch loop that does the same task.
+PEERS = {CIFAR10: TORCH, EMBEDDINGS: TORCH_EMBEDDINGS}
 
 
 def make_cases(epochs: int) -> list[Case]:
     """All cases; peers that are slow run a part of the epochs."""
-    return [*_make_peers(epochs), *_make_runs(epochs), *_make_sweeps(epochs)]
+    return [
+        *_make_peers(epochs),
+        *_make_runs(epochs),
+        *_make_sweeps(epochs),
+        *_make_numpy_cases(epochs),
+        *_make_embeddings(epochs),
+        *_make_processes(epochs),
+    ]
 
 
 def _make_peers(epochs: int) -> list[Case]:
@@ -63,7 +84,7 @@ def _make_peers(epochs: int) -> list[Case]:
         _peer(TORCH, "torch_loop", epochs),
         _peer("PyTorch DataLoader, one run", "torch_dataloader", epochs, share=4),
         _peer("textbook loop in NumPy float64, one run", "textbook_float64", epochs, share=4),
-        _peer("the same loop in float32, one run", "numpy_float32", epochs),
+        _peer("the same loop in float32, one run", "numpy_float32", epochs, share=4),
         _peer("scikit-learn SGDClassifier, one run", "sklearn_sgd", epochs, share=10),
     ]
 
@@ -75,27 +96,76 @@ def _peer(name: str, module: str, epochs: int, share: int = 1) -> Case:
 
 
 def _make_runs(epochs: int) -> list[Case]:
-    at_end = ("--evaluate-every", "0")
-    fast = (Promise("seconds", 0.5, TORCH), Promise("MiB", 700))
+    at_end, last = ("--evaluate-every", "0"), (epochs, epochs)
+    fast = (Promise("seconds", 1 / 8, TORCH), Promise("seconds", 2.2, LIMIT), Promise("MiB", 450))
+    as_fast = (Promise("seconds", 1.1, RUN),)
     bce = ("--loss", "multiple-bce", "--learning-rate", "0.01")
+    evaluated = (Promise("seconds", 1 / 6, TORCH),)
     return [
-        Case("monolayer, one run", _train(epochs, *at_end), epochs, (epochs, epochs), fast),
-        Case("monolayer, one run, evaluated each epoch", _train(epochs), epochs, (1, 1)),
-        Case("monolayer, one run with flips", _train(epochs, *at_end, "--flip", "0.5"), epochs, (epochs, epochs)),
-        Case("monolayer, one run of multiple BCE", _train(epochs, *at_end, *bce), epochs, (epochs, epochs)),
+        Case(RUN, _train(epochs, *at_end), epochs, last, fast),
+        Case("monolayer, one run, evaluated each epoch", _train(epochs), epochs, (1, 1), evaluated),
+        Case("monolayer, one run with flips", _train(epochs, *at_end, "--flip", "0.5"), epochs, last, as_fast),
+        Case("monolayer, one run of multiple BCE", _train(epochs, *at_end, *bce), epochs, last, as_fast),
     ]
 
 
 def _make_sweeps(epochs: int) -> list[Case]:
     grid = _sweep(epochs, GRID_AXES)
     few = max(1, epochs // 10)
-    promised = (Promise("seconds", 4, TORCH), Promise("seconds", 2, LIMIT), Promise("MiB", 700))
+    promised = (Promise("seconds", 2.5, TORCH), Promise("seconds", 1.3, LIMIT), Promise("MiB", 700))
     halved = (Promise("seconds", 0.4, GRID),)
     limited = (Promise("seconds", 1.6, LIMIT),)
     return [
         Case(GRID, grid, epochs, _sweep_evaluates(epochs), promised),
         Case("monolayer, the same grid by halving", (*grid, "--halving"), epochs, _sweep_evaluates(epochs), halved),
         Case("monolayer, 256 recipes at batch 100", _sweep(few, WIDE_AXES), few, _sweep_evaluates(few), limited),
+    ]
+
+
+def _make_numpy_cases(epochs: int) -> list[Case]:
+    """What an installation without a compiler does, or what the compiled engine brings."""
+    numpy = ("--engine", "numpy")
+    few = max(1, epochs // 4)
+    run, grid = _train(epochs, "--evaluate-every", "0", *numpy), (*_sweep(few, GRID_AXES), *numpy)
+    is_scaled = few < epochs
+    return [
+        Case("NumPy engine, one run", run, epochs, (epochs, epochs)),
+        Case("NumPy engine, 36-recipe grid", grid, few, _sweep_evaluates(few), is_scaled=is_scaled),
+    ]
+
+
+def _make_embeddings(epochs: int) -> list[Case]:
+    few = max(1, epochs // 8)
+    promised = (Promise("seconds", 1 / 3, TORCH_EMBEDDINGS),)
+    return [
+        _embed(TORCH_EMBEDDINGS, "benchmarks.peers.torch_embeddings", few),
+        replace(_embed("monolayer, embeddings", "benchmarks.embeddings", few), evaluates=(few, 0), promises=promised),
+    ]
+
+
+def _embed(name: str, module: str, epochs: int) -> Case:
+    return Case(name, (sys.executable, "-m", module, "--epochs", str(epochs)), epochs, task=EMBEDDINGS)
+
+
+def _make_processes(epochs: int) -> list[Case]:
+    first = ("--until", "Epoch 1/1", *_train(1))
+    report = ("--out", *MONOLAYER, "reproduce", "cifar10", "--epochs", str(epochs), "--json")
+    return [
+        Case(
+            "monolayer, from start to the end of epoch 1",
+            (*WALL, *first),
+            1,
+            promises=(Promise("seconds", 1.5),),
+            task=None,
+        ),
+        Case(
+            "monolayer, the whole report",
+            (*WALL, *report),
+            epochs,
+            promises=(Promise("seconds", 150),),
+            task=None,
+            is_once=True,
+        ),
     ]
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
+from benchmarks.embeddings import make_embedding
 from benchmarks.machine import describe_machine
 from monolayer.engine.threads import count_cores
 from monolayer.sklearn import FusedSearchCV, OneLayerClassifier
@@ -46,18 +47,6 @@ def main() -> None:
     print(render(options, (ours, theirs, n_fits), [search.cv_results_ for search in best]))
     is_kept = ours <= PROMISE * theirs and best[0].best_score_ >= best[1].best_score_
     sys.exit(0 if is_kept else 1)
-
-
-def make_embedding(n: int, n_features: int, n_classes: int) -> tuple[Array, Array]:
-    """Classes around centres of their own, in directions of falling variance, as features of networks have them."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, n_classes, n)
-    scale = (1 / np.sqrt(1 + np.arange(n_features) / 32)).astype(np.float32)
-    centres = 0.12 * rng.standard_normal((n_classes, n_features), np.float32)
-    X = rng.standard_normal((n, n_features), np.float32)
-    X += centres[y]
-    X *= scale
-    return X, y
 
 
 def search_ours(X: Array, y: Array, epochs: int) -> FusedSearchCV:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-TRAIN_ROWS, VAL_ROWS, DIMENSIONS, CLASSES = 49_000, 1_000, 3_072, 10
+from dataclasses import dataclass
+
 SGEMM_SIZE = 2_048
 
 
-def count_operations(member_epochs: float, train_every: int, val_every: int) -> float:
+@dataclass(frozen=True)
+class Task:
+    """The size of what is learned."""
+
+    train_rows: int
+    val_rows: int
+    dimensions: int
+    classes: int
+
+
+CIFAR10 = Task(49_000, 1_000, 3_072, 10)
+EMBEDDINGS = Task(50_000, 0, 1_024, 1_000)
+
+
+def count_operations(task: Task, member_epochs: float, train_every: int, val_every: int) -> float:
     """Floating-point operations of the matrix products; turning bytes into floats, and softmax, are not counted.
 
     Args:
+        task: the size of what is learned.
         member_epochs: epochs, added up over the networks that were trained.
         train_every: the training rows are evaluated after every so many epochs; 0: never within the time taken.
         val_every: the same for the validation rows.
     """
-    forward = 2 * DIMENSIONS * CLASSES  # of one row through one network; the gradient costs the same again
-    rows = 2.0 * TRAIN_ROWS
-    rows += TRAIN_ROWS / train_every if train_every else 0
-    rows += VAL_ROWS / val_every if val_every else 0
+    forward = 2 * task.dimensions * task.classes  # of one row through one network; the gradient costs the same again
+    rows = 2.0 * task.train_rows
+    rows += task.train_rows / train_every if train_every else 0
+    rows += task.val_rows / val_every if val_every else 0
     return member_epochs * rows * forward
 
 

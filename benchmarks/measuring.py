@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -47,12 +47,17 @@ class Measured:
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def measure_rounds(jobs: Mapping[str, tuple[str, ...]], rounds: int, say: Callable[[str], None]) -> Measured:
-    """Every job once a round; one that failed is not tried again."""
+def measure_rounds(
+    jobs: Mapping[str, tuple[str, ...]],
+    rounds: int,
+    say: Callable[[str], None],
+    once: Collection[str] = (),
+) -> Measured:
+    """Every job once a round, those named in ``once`` in the first only; one that failed is not tried again."""
     measured, start = Measured({name: [] for name in jobs}), time.monotonic()
     for number in range(1, rounds + 1):
         for place, (name, command) in enumerate(jobs.items(), 1):
-            if name in measured.failures:
+            if name in measured.failures or (name in once and number > 1):
                 continue
             said = _take_turn(measured, name, command)
             minutes = (time.monotonic() - start) / 60
@@ -74,15 +79,20 @@ def _take_turn(measured: Measured, name: str, command: tuple[str, ...]) -> str:
 
 def measure(command: tuple[str, ...]) -> Sample:
     """Run the command once: its own count of seconds, and the peak memory of its process."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:
-        status, mib = _run(command, out, err)
-        if status:
-            raise MeasurementFailed(f"it ended with {status} and said: {_find_last_line(_read(err))}")
-        said = _read(out)
+    said, mib = run_command(command)
     try:
         return read_sample(json.loads(said), mib)
     except (ValueError, KeyError) as error:
         raise MeasurementFailed(f"it printed no JSON object with seconds: {said[:200]!r}") from error
+
+
+def run_command(command: tuple[str, ...]) -> tuple[str, float]:
+    """What the command prints, and the peak memory of its process in MiB."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:
+        status, mib = _run(command, out, err)
+        if status:
+            raise MeasurementFailed(f"it ended with {status} and said: {_find_last_line(_read(err))}")
+        return _read(out), mib
 
 
 def read_sample(result: dict[str, Any], mib: float) -> Sample:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.measuring import Measured, Sample
+from benchmarks.standing import Roofline
 from benchmarks.summary import Sitting, Summary
 
 
@@ -14,6 +15,15 @@ def write_results(path: Path, summary: Summary, measured: Measured) -> None:
     verdicts = [{**asdict(verdict), "is_missed": verdict.is_missed} for verdict in summary.verdicts]
     content = {**asdict(summary), "verdicts": verdicts, "samples": asdict(measured)["samples"]}
     path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def write_roofline(path: Path, roofline: Roofline) -> None:
+    path.write_text(json.dumps(asdict(roofline), indent=2) + "\n")
+
+
+def read_roofline(path: Path) -> Roofline | None:
+    """None where the last sitting could not measure it."""
+    return Roofline.from_dict(json.loads(path.read_text())) if path.exists() else None
 
 
 def read_results(path: Path) -> tuple[Sitting, Measured]:

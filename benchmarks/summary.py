@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.cases import LIMIT, SGEMM, TORCH, Case, Promise
-from benchmarks.limit import compute_gflops, count_operations
+from benchmarks.cases import LIMIT, PEERS, SGEMM, Case, Promise
+from benchmarks.limit import Task, compute_gflops, count_operations
 from benchmarks.measuring import Measured, Sample
 from benchmarks.scaling import STARTS, Growth, compute_growth, list_values, name_job
 
@@ -20,8 +20,10 @@ class Row:
         seconds: median over the rounds, as of a run of all epochs where the case is scaled.
         all_seconds: of each round, as they were taken.
         epochs: how many it ran.
-        times_torch: seconds, divided by the PyTorch loop's; None where it was not measured or ran other epochs.
-        times_limit: seconds, divided by what its operations take at the measured sgemm rate.
+        is_once: whether that is one round.
+        times_torch: seconds, divided by the PyTorch loop's on the same task; None where it was not measured or ran
+            other epochs.
+        times_limit: seconds, divided by what its operations take at the measured sgemm rate; None for a whole process.
         mib: the highest peak memory.
     """
 
@@ -30,6 +32,7 @@ class Row:
     all_seconds: tuple[float, ...]
     epochs: int
     is_scaled: bool
+    is_once: bool
     times_torch: float | None
     times_limit: float | None
     mib: float
@@ -38,11 +41,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A promise with what was measured; None where the case, or what it is held against, was not."""
+    """A promise with what was measured.
+
+    Args:
+        name: of the case.
+        promise: what is promised.
+        measured: None where the case, or what it is held against, was not.
+        times_limit: what the promise asks for, in the case's own limits, where it is held against another case: below 1
+            nobody could keep it on this machine.
+    """
 
     name: str
     promise: Promise
     measured: float | None
+    times_limit: float | None = None
 
     @property
     def is_missed(self) -> bool:
@@ -79,18 +91,23 @@ class Sitting:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What seconds are held against: the PyTorch loop's of all epochs, and the machine's rate; None: not measured."""
+    """What seconds are held against: the PyTorch loop's seconds and epochs by task, and the machine's rate, if known.
+
+    Args:
+        epochs: of a full run; what is scaled is scaled to them.
+        torch: (epochs, seconds) of the loop that does the task.
+        gflops: rate of matrix products.
+    """
 
     epochs: int
-    torch_s: float | None
+    torch: Mapping[Task, tuple[int, float]]
     gflops: float | None
 
 
 def summarise(sitting: Sitting, cases: Sequence[Case], measured: Measured) -> Summary:
     """The medians of what was measured; cases without a sample are left out, their promises are not."""
     pairs = _pair(cases, measured)
-    torch_s = next((_scale(case, samples, sitting.epochs) for case, samples in pairs if case.name == TORCH), None)
-    yardstick = Yardstick(sitting.epochs, torch_s, _compute_rate(measured))
+    yardstick = Yardstick(sitting.epochs, _time_peers(pairs, sitting.epochs), _compute_rate(measured))
     rows = tuple(_make_row(case, samples, yardstick) for case, samples in pairs)
     return Summary(
         epochs=sitting.epochs,
@@ -104,12 +121,29 @@ def summarise(sitting: Sitting, cases: Sequence[Case], measured: Measured) -> Su
     )
 
 
+def _time_peers(pairs: Sequence[tuple[Case, list[Sample]]], epochs: int) -> dict[Task, tuple[int, float]]:
+    return {
+        case.task: (case.epochs, _scale(case, samples, epochs))
+        for case, samples in pairs
+        if case.task is not None and case.name == PEERS[case.task]
+    }
+
+
 def check_promises(cases: Sequence[Case], rows: Sequence[Row]) -> tuple[Verdict, ...]:
     """Every promise of every case, in their order."""
     found = {row.name: row for row in rows}
     return tuple(
-        Verdict(case.name, promise, _divide(found, case.name, promise)) for case in cases for promise in case.promises
+        Verdict(case.name, promise, _divide(found, case.name, promise), _convert(found, case.name, promise))
+        for case in cases
+        for promise in case.promises
     )
+
+
+def _convert(rows: Mapping[str, Row], name: str, promise: Promise) -> float | None:
+    row, ratio = rows.get(name), _divide(rows, name, promise)
+    if promise.against in {None, LIMIT} or promise.quantity != "seconds" or row is None or ratio is None:
+        return None
+    return None if row.times_limit is None else promise.at_most * row.times_limit / ratio
 
 
 def _divide(rows: Mapping[str, Row], name: str, promise: Promise) -> float | None:
@@ -155,6 +189,7 @@ def _make_row(case: Case, samples: Sequence[Sample], yardstick: Yardstick) -> Ro
         all_seconds=tuple(sample.seconds for sample in samples),
         epochs=case.epochs,
         is_scaled=case.is_scaled,
+        is_once=case.is_once,
         times_torch=_compute_times_torch(case, samples, yardstick),
         times_limit=_compute_times_limit(case, samples, yardstick.gflops),
         mib=max(sample.mib for sample in samples),
@@ -163,22 +198,25 @@ def _make_row(case: Case, samples: Sequence[Sample], yardstick: Yardstick) -> Ro
 
 
 def _compute_times_torch(case: Case, samples: Sequence[Sample], yardstick: Yardstick) -> float | None:
-    is_comparable = case.is_scaled or case.epochs == yardstick.epochs
-    if yardstick.torch_s is None or not is_comparable:
+    if case.task not in yardstick.torch:
         return None
-    return _scale(case, samples, yardstick.epochs) / yardstick.torch_s
+    epochs, seconds = yardstick.torch[case.task]
+    if not case.is_scaled and case.epochs != epochs:
+        return None
+    return _scale(case, samples, yardstick.epochs) / seconds
 
 
 def _compute_times_limit(case: Case, samples: Sequence[Sample], gflops: float | None) -> float | None:
     """Of what each round really ran, by its own count of epochs, so that nothing scaled is in it."""
-    if gflops is None:
+    task = case.task
+    if gflops is None or task is None:
         return None
-    return statistics.median(sample.seconds * gflops * 1e9 / _count(case, sample) for sample in samples)
+    return statistics.median(sample.seconds * gflops * 1e9 / _count(case, task, sample) for sample in samples)
 
 
-def _count(case: Case, sample: Sample) -> float:
+def _count(case: Case, task: Task, sample: Sample) -> float:
     member_epochs = case.epochs if sample.member_epochs is None else sample.member_epochs
-    return count_operations(member_epochs, *case.evaluates)
+    return count_operations(task, member_epochs, *case.evaluates)
 
 
 def _compute_growths(measured: Measured) -> tuple[Growth, ...]:

@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from monolayer.data.load import load
 from monolayer.data.scaler import Scaler, fit_scaler
+from monolayer.data.splits import Rows, Splits
 
 Array = npt.NDArray[np.generic]
 Predict = Callable[[Array], Array]
+Train = Callable[[Array, Array, int], Predict]
 BATCH_SIZE, LEARNING_RATE, CLASSES = 100, 0.001, 10
 
 
@@ -27,18 +29,33 @@ def standardise(X: Array, scaler: Scaler, dtype: type) -> Array:
     return scaled
 
 
-def run_peer(train: Callable[[Array, Array, int], Predict], dtype: type) -> None:
+def run_peer(train: Train, dtype: type) -> None:
     """Train on the first 49,000 images for --epochs, score on the test images, print one JSON object."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, default=40)
-    epochs = parser.parse_args().epochs
-    splits = load("cifar10").split(val=1_000)
+    epochs = read_epochs()
+    measure_peer(train, load("cifar10").split(val=1_000), dtype, epochs)
+
+
+def measure_peer(train: Train, splits: Splits, dtype: type, epochs: int) -> None:
+    """Train on the training rows, score on the test rows, print one JSON object."""
     scaler = fit_scaler(splits.train)
-    X, y = standardise(splits.train.locate()[0], scaler, dtype), splits.train.y
+    X, y = standardise(_read(splits.train), scaler, dtype), splits.train.y
     train(X, y, 1)  # warm-up, not counted
     start = time.perf_counter()
     predict = train(X, y, epochs)
     seconds = time.perf_counter() - start
     test = splits.open_test("score of a peer")
-    accuracy = float((predict(standardise(test.locate()[0], scaler, dtype)) == test.y).mean())
+    accuracy = float((predict(standardise(_read(test), scaler, dtype)) == test.y).mean())
     print(json.dumps({"seconds": seconds, "test_accuracy": accuracy, "epochs": epochs}))
+
+
+def _read(rows: Rows) -> Array:
+    X, positions = rows.locate()
+    return X if positions is None else X[positions]
+
+
+def read_epochs() -> int:
+    """The one option of a process that trains."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int, default=40)
+    epochs: int = parser.parse_args().epochs
+    return epochs

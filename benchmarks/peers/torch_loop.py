@@ -6,9 +6,9 @@ import torch
 from benchmarks.peers.task import BATCH_SIZE, CLASSES, LEARNING_RATE, Array, Predict, run_peer
 
 
-def make_model(n_features: int) -> torch.nn.Linear:
+def make_model(n_features: int, n_classes: int = CLASSES) -> torch.nn.Linear:
     torch.manual_seed(0)
-    model = torch.nn.Linear(n_features, CLASSES)
+    model = torch.nn.Linear(n_features, n_classes)
     torch.nn.init.normal_(model.weight, std=0.01)
     torch.nn.init.zeros_(model.bias)
     return model
@@ -23,18 +23,22 @@ def make_predict(model: torch.nn.Module) -> Predict:
 
 
 def train(X: Array, y: Array, epochs: int) -> Predict:
-    images, labels = torch.from_numpy(X), torch.from_numpy(y)
     model = make_model(X.shape[1])
-    optimiser = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
+    fit(model, (X, y), epochs, BATCH_SIZE, LEARNING_RATE)
+    return make_predict(model)
+
+
+def fit(model: torch.nn.Linear, rows: tuple[Array, Array], epochs: int, batch_size: int, rate: float) -> None:
+    images, labels = map(torch.from_numpy, rows)
+    optimiser = torch.optim.SGD(model.parameters(), lr=rate)
     compute_loss = torch.nn.CrossEntropyLoss()
     for _ in range(epochs):
         order = torch.randperm(len(images))
-        for start in range(0, len(images), BATCH_SIZE):
-            rows = order[start : start + BATCH_SIZE]
+        for start in range(0, len(images), batch_size):
+            batch = order[start : start + batch_size]
             optimiser.zero_grad()
-            compute_loss(model(images[rows]), labels[rows]).backward()
+            compute_loss(model(images[batch]), labels[batch]).backward()
             optimiser.step()
-    return make_predict(model)
 
 
 if __name__ == "__main__":

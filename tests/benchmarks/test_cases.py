@@ -1,6 +1,6 @@
 import pytest
 from benchmarks.bench import _collect_jobs
-from benchmarks.cases import LIMIT, make_cases
+from benchmarks.cases import LIMIT, PEERS, RUN, make_cases
 from benchmarks.scaling import make_jobs
 
 
@@ -27,9 +27,23 @@ def test_what_runs_all_its_epochs_is_not_scaled():
     assert not any(case.is_scaled for case in make_cases(1))
 
 
+def test_every_task_has_a_peer_that_does_it():
+    tasks = {case.name: case.task for case in make_cases(40)}
+    assert all(tasks[peer] == task for task, peer in PEERS.items())
+    assert {task for task in tasks.values() if task} == set(PEERS)
+
+
+def test_the_numpy_engine_is_asked_to_do_the_same_as_the_compiled_one():
+    commands = {case.name: list(case.command) for case in make_cases(4)}
+    assert commands["NumPy engine, one run"] == [*commands[RUN], "--engine", "numpy"]
+
+
 def test_a_round_can_be_cut_down_to_some_names():
     everything = _collect_jobs(make_cases(1), [])
     assert len(everything) == 1 + len(make_cases(1)) + len(make_jobs())
+    assert list(_collect_jobs(make_cases(1), ["whole report"])) == ["monolayer, the whole report"]
+    assert list(_collect_jobs(make_cases(1), ["start to"])) == ["monolayer, from start to the end of epoch 1"]
+    assert _collect_jobs(make_cases(1), ["roofline"]) == {}
     assert list(_collect_jobs(make_cases(1), ["sgemm", "flips"])) == [
         "sgemm, one product",
         "monolayer, one run with flips",

@@ -51,6 +51,13 @@ def test_rounds_take_turns_and_leave_out_what_failed():
     assert len(lines) == 3
 
 
+def test_what_takes_long_is_measured_in_the_first_round_only():
+    lines = []
+    jobs = {name: python("print('{\"seconds\": 1}')") for name in ("short", "long")}
+    measured = measure_rounds(jobs, 3, lines.append, once={"long"})
+    assert [len(measured.samples[name]) for name in jobs] == [3, 1]
+
+
 def test_results_can_be_read_and_summarised_again(tmp_path):
     measured = make_measured()
     measured.failures["another"] = "it ended with 2"
