@@ -114,8 +114,7 @@ void multiply(const Shape& shape, Range panels, const float* weights, const floa
     weights += shape.n_weights * PANEL;
     features += shape.capacity * PANEL;
   }
-  for (int c = 0; c < C; ++c)
-    for (int r = 0; r < R; ++r) scores[c * shape.row_stride + r] = add_lanes(sums[c][r]);
+  for (int c = 0; c < C; ++c) add_lanes<R>(sums[c], scores + c * shape.row_stride);
 }
 
 template <int C>
@@ -152,6 +151,7 @@ struct Target {
   const Step& step;
   const float *shifts[TILE], *slopes[TILE];  // at the panel's first column, of each row's fold; null: none
   float shrink[TILE];
+  size_t row_stride;  // of the residual
   const double* sums;
   float *gradient, *weights;  // of the tile's first row, at the panel's first column
 };
@@ -172,15 +172,16 @@ template <int C, int V, bool FETCHES>
 void collect(size_t n_rows, const float* residual, const float* features, size_t i, const Target& target,
              const Lines& lines) {
   Vec sums[C][V] = {};
-  const float* z = features + i;
-  for (size_t row = 0; row < n_rows; ++row, residual += TILE, z += PANEL) {
+  const float *z = features + i, *residuals[C];
+  for (int c = 0; c < C; ++c) residuals[c] = residual + c * target.row_stride;
+  for (size_t row = 0; row < n_rows; ++row, z += PANEL) {
     if constexpr (FETCHES)
       for (size_t line = 0; line < lines.n; ++line)
         __builtin_prefetch(lines.rows[row] + lines.first + 64 * line, 0, 2);  // for the second cache, the first is full
     Vec x[V];
     for (int v = 0; v < V; ++v) x[v] = load(z + v * LANES);
     for (int c = 0; c < C; ++c)
-      for (int v = 0; v < V; ++v) sums[c][v] += residual[c] * x[v];
+      for (int v = 0; v < V; ++v) sums[c][v] += residuals[c][row] * x[v];
   }
   for (int c = 0; c < C; ++c)
     for (int v = 0; v < V; ++v) {
@@ -208,7 +209,7 @@ void collect_panel(size_t n_rows, size_t column, size_t n_columns, const float* 
 }
 
 Target aim(const Shape& shape, const Folds& folds, const Step& step, size_t panel, size_t c) {
-  Target target{step, {}, {}, {}, nullptr, nullptr, nullptr};
+  Target target{step, {}, {}, {}, shape.row_stride, nullptr, nullptr, nullptr};
   for (size_t i = 0; i < std::min(TILE, shape.n_weights - c); ++i) {
     const size_t member = (c + i) % shape.n_members;
     const size_t at = (folds.fold_of[member] * shape.n_panels + panel) * PANEL;
@@ -320,12 +321,11 @@ void compute_residual(const Shape& shape, const Folds& folds, const LossKind* lo
       const size_t n = std::min<size_t>(LANES, rows.last - row);
       read_scores(shape, folds, scores, member, row, values);
       differentiate(shape, losses[member], labels, place + row, n, values);
-      for (size_t k = 0; k < shape.n_classes; ++k) {
-        const size_t c = k * shape.n_members + member;
-        float* to = residual + (c - c % TILE) * shape.row_stride + row * TILE + c % TILE;
-        for (size_t i = 0; i < n; ++i)
-          to[i * TILE] = values[k][i] * step.steps[member] * (factors ? factors[place + row + i] : 1.0f);
-      }
+      Vec factor = spread(step.steps[member]);
+      if (factors)
+        for (size_t i = 0; i < n; ++i) factor[i] *= factors[place + row + i];
+      for (size_t k = 0; k < shape.n_classes; ++k)
+        store(residual + (k * shape.n_members + member) * shape.row_stride + row, values[k] * factor);
     }
   }
 }
@@ -353,19 +353,27 @@ Vec compute_losses(const Shape& shape, LossKind loss, const Labels& labels, size
   return own * (1.0f / static_cast<float>(shape.n_classes));
 }
 
-// As NumPy's argmax has it: of equal scores the first is the highest, and a NaN is higher than all.
-bool is_right(const Shape& shape, const Labels& labels, size_t place, const float* scores) {
+// Which of LANES rows are right, other than 0. As NumPy's argmax has it: of equal scores the first is the highest, and a
+// NaN is higher than all.
+Ints find_right(const Shape& shape, const Labels& labels, size_t place, size_t n, const Vec* scores) {
+  Ints wrong{}, label{};
+  Vec own{};
   if (labels.targets) {
     for (size_t k = 0; k < shape.n_classes; ++k)
-      if ((scores[k * LANES] > 0) != (labels.targets[place * shape.n_classes + k] != 0)) return false;
-    return true;
+      for (size_t i = 0; i < n; ++i)
+        wrong[i] |= (scores[k][i] > 0) != (labels.targets[(place + i) * shape.n_classes + k] != 0);
+    return wrong == 0;
   }
-  size_t best = 0;
+  for (size_t i = 0; i < n; ++i) {
+    label[i] = static_cast<std::int32_t>(labels.classes[place + i]);
+    own[i] = scores[label[i]][i];
+  }
+  const Ints is_lost = own != own;
   for (size_t k = 0; k < shape.n_classes; ++k) {
-    if (scores[k * LANES] != scores[k * LANES]) return static_cast<std::int64_t>(k) == labels.classes[place];
-    if (scores[k * LANES] > scores[best * LANES]) best = k;
+    const Ints nan = scores[k] != scores[k], comes_before = static_cast<std::int32_t>(k) < label;
+    wrong |= (scores[k] > own) | (nan & ~is_lost) | (comes_before & ((scores[k] == own) | nan));
   }
-  return static_cast<std::int64_t>(best) == labels.classes[place];
+  return wrong == 0;
 }
 
 void measure(const Shape& shape, const Folds& folds, const LossKind* kinds, const Scores& scores, const Labels& labels,
@@ -375,7 +383,8 @@ void measure(const Shape& shape, const Folds& folds, const LossKind* kinds, cons
     for (size_t row = rows.first; row < rows.last; row += LANES) {
       const size_t n = std::min<size_t>(LANES, rows.last - row), at = member * n_all + place + row;
       read_scores(shape, folds, scores, member, row, values);
-      for (size_t i = 0; i < n; ++i) correct[at + i] = is_right(shape, labels, place + row + i, scratch + i);
+      const Ints right = find_right(shape, labels, place + row, n, values);
+      for (size_t i = 0; i < n; ++i) correct[at + i] = right[i] != 0;
       const Vec found = compute_losses(shape, kinds[member], labels, place + row, n, values);
       for (size_t i = 0; i < n; ++i) losses[at + i] = found[i];
     }

@@ -114,7 +114,7 @@ struct Kernels {
   void (*pack)(const Source&, const Standard&, const Shape&, Range panels, Range places, size_t ahead, float* features);
   // Scores of rows 0 to n_rows of the features, by these panels only: scores[row of weights][row_stride].
   void (*forward)(const Shape&, Range panels, size_t n_rows, const float* weights, const float* features, float* scores);
-  // Residuals of rows of a batch times its step, [tile][row][TILE]; place is that of row 0.
+  // Residuals of rows of a batch times its step, [row of weights][row_stride]; place is that of row 0.
   void (*compute_residual)(const Shape&, const Folds&, const LossKind*, const Scores&, const Labels&, const Step&,
                            Range rows, size_t place, float* scratch, float* residual);
   // Steps the weights of these panels, or collects the gradient where a batch comes in parts.

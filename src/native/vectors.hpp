@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace {
 
@@ -30,13 +31,32 @@ inline Vec load(const float* from) { return load_as<Vec>(from); }
 inline void store(float* to, Vec vector) { std::memcpy(to, &vector, sizeof vector); }
 inline Vec spread(float value) { return Vec{} + value; }
 
-inline float add_lanes(Vec vector) {
-  // Halves are added to halves, so that the order of the additions is a tree and not a chain.
-  float lanes[LANES];
-  store(lanes, vector);
-  for (int half = LANES / 2; half; half /= 2)
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  return lanes[0];
+// Sums of the lanes of N vectors at once. Two vectors in blocks of B lanes become one in blocks of half as many, until
+// each of the N has one block of the last vector; three instructions a pair, where one by one it would be three a halving.
+template <int B, int... LANE>
+inline Vec fold(Vec a, Vec b, std::integer_sequence<int, LANE...>) {
+  constexpr int H = B / 2, BLOCKS = LANES / B;
+  return __builtin_shufflevector(a, b, (LANE / H < BLOCKS ? 0 : LANES) + LANE / H % BLOCKS * B + LANE % H...) +
+         __builtin_shufflevector(a, b, (LANE / H < BLOCKS ? 0 : LANES) + LANE / H % BLOCKS * B + LANE % H + H...);
+}
+
+template <int B, int... LANE>
+inline Vec add_blocks(Vec a, std::integer_sequence<int, LANE...> lanes) {
+  if constexpr (B > 1)
+    return add_blocks<B / 2>(a + __builtin_shufflevector(a, a, LANE / B * B + (LANE + B / 2) % B...), lanes);
+  else
+    return a;
+}
+
+template <int N>
+inline void add_lanes(const Vec* vectors, float* sums) {
+  constexpr std::make_integer_sequence<int, LANES> lanes;
+  Vec all = vectors[0];
+  if constexpr (N == 2) all = fold<LANES>(vectors[0], vectors[1], lanes);
+  if constexpr (N == 4)
+    all = fold<LANES / 2>(fold<LANES>(vectors[0], vectors[1], lanes), fold<LANES>(vectors[2], vectors[3], lanes), lanes);
+  all = add_blocks<LANES / N>(all, lanes);
+  for (int i = 0; i < N; ++i) sums[i] = all[i * (LANES / N)];
 }
 
 inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
