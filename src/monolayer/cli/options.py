@@ -155,9 +155,9 @@ def _set_for_now(context: typer.Context, name: str, value: str) -> None:
 
 
 def _set_engine(context: typer.Context, value: str | None) -> str | None:
-    from monolayer.engine.opening import choose_engine
-
     if value is not None:
+        from monolayer.engine.opening import choose_engine
+
         _set_for_now(context, "MONOLAYER_ENGINE", value)
         choose_engine()
     return value

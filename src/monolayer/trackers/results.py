@@ -6,9 +6,6 @@ from pathlib import Path
 
 from monolayer.data.splits import Splits
 from monolayer.folder import CERTIFICATE, EVALUATION, FIGURES, NETWORK, REPORT, save_run, save_sweep
-from monolayer.report.of_run import draw_run, save_run_with_report, save_sweep_with_report
-from monolayer.report.pictures import save_pictures
-from monolayer.report.sweep_pictures import draw_sweep
 from monolayer.sweeping import Sweep
 from monolayer.training import Run, answer
 
@@ -17,6 +14,9 @@ KEPT = (NETWORK, REPORT, EVALUATION, CERTIFICATE)
 
 def write_results(result: Run | Sweep, splits: Splits | None, folder: Path) -> Path:
     """Write what ``train`` or ``sweep`` would into an empty folder; without splits there is no page. The folder."""
+    # Here and below: what draws takes half a second to import, which training need not wait for.
+    from monolayer.report.of_run import save_run_with_report, save_sweep_with_report
+
     if splits is None:
         _write_without_page(result, folder)
     elif isinstance(result, Sweep):
@@ -34,6 +34,10 @@ def collect_files(folder: Path) -> tuple[dict[str, Path], tuple[Path, ...]]:
 
 
 def _write_without_page(result: Run | Sweep, folder: Path) -> None:
+    from monolayer.report.of_run import draw_run
+    from monolayer.report.pictures import save_pictures
+    from monolayer.report.sweep_pictures import draw_sweep
+
     pictures = []
     if isinstance(result, Sweep):
         save_sweep(result, folder)
