@@ -104,7 +104,7 @@ def _count_weights_forward(work: Work, size: int, caches: Caches) -> float:
 def _count_slab_columns(dimensions: int) -> int:
     """Columns of a slab; see engine.cpp."""
     n_panels = -(-dimensions // PANEL)
-    n_slabs = min(4, max(1, n_panels // 2))
+    n_slabs = min(4, max(1, n_panels // 8))
     return -(-n_panels // n_slabs) * PANEL
 
 

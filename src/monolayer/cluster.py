@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info
 from monolayer.data.scaler import Scaler
 from monolayer.data.splits import Rows, Splits
 from monolayer.engine.bank import make_bank
+from monolayer.engine.opening import describe_engine
 from monolayer.epochs import BankState, BankTraining, Measured, TrainOptions
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import Progress
@@ -142,15 +143,16 @@ def _check_workers(client: Client, address: str, progress: Progress) -> int:
             if there[name] != here[name]:
                 raise BadInput(f"{worker} has {name} {there[name]}, this process {here[name]}; accepted is the same.")
     if any(there["kernels"] != here["kernels"] for there in found.values()):
-        progress.say("The workers' processors differ from this one: the last digits may differ from a run here.")
+        progress.say("The workers' engines or processors differ: the last digits may differ from those of a run here.")
     progress.say(f"{len(found)} Dask workers at {address}")
     return len(found)
 
 
 def describe_machine() -> dict[str, str]:
-    """What decides the bytes that a process computes: versions, and the kernels that BLAS chose."""
+    """What decides the bytes that a process computes: versions, the engine, and the kernels that BLAS chose."""
     kernels = sorted({str(pool.get("architecture")) for pool in threadpool_info() if pool["user_api"] == "blas"})
-    return {"monolayer": version("monolayer"), "numpy": version("numpy"), "kernels": ", ".join(kernels)}
+    chosen = ", ".join([describe_engine(), *kernels])
+    return {"monolayer": version("monolayer"), "numpy": version("numpy"), "kernels": chosen}
 
 
 def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Arrival:

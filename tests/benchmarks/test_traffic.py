@@ -22,8 +22,8 @@ def test_the_blocking_is_that_of_the_engine(name, file):
 
 def test_slabs_are_those_of_the_engine():
     text = (NATIVE / "engine.cpp").read_text()
-    assert "MOST_SLABS = 4, PANELS_IN_A_SLAB = 2;" in text
-    assert [traffic._count_slab_columns(d) for d in (3072, 1024, 128, 10)] == [768, 256, 128, 64]
+    assert "MOST_SLABS = 4, PANELS_IN_A_SLAB = 8;" in text
+    assert [traffic._count_slab_columns(d) for d in (3072, 1024, 128, 10)] == [768, 512, 128, 64]
 
 
 def test_training_has_two_products_and_evaluation_one():

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from monolayer.data.dataset import Dataset
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
-from monolayer.engine.native import explain_missing, find_native
+from monolayer.engine.native import choose_instruction_set, explain_missing, find_native
 from monolayer.engine.native_engine import LOSS_NUMBERS, open_native_engine
 from monolayer.engine.numpy_engine import open_numpy_engine
 from monolayer.errors import BadInput
@@ -65,6 +65,12 @@ def choose_engine() -> str:
     if find_native() is None:
         raise BadInput(f"The native engine was asked for. {explain_missing()} Accepted is numpy.")
     return wanted
+
+
+def describe_engine() -> str:
+    """The engine that :func:`choose_engine` chooses, with the instruction set of the native one."""
+    native = find_native() if choose_engine() == "native" else None
+    return "numpy" if native is None else f"native {choose_instruction_set(native)}"
 
 
 def uses_native(bank: Bank, dataset: Dataset) -> bool:
