@@ -1,9 +1,9 @@
 """FusedSearchCV beside GridSearchCV over SGDClassifier: 24 candidates on 5 folds of a made embedding.
 
 Both pass over the data the same number of times, on all cores. GridSearchCV's 120 fits would take long at full size,
-so its time is that of a few of them on a sample of the rows, run at once on all cores, multiplied: SGDClassifier takes a
-step a row, so its time is in proportion to the rows. Accuracy is compared where all 120 fits of both can be had: on a
-part of the rows. Prints a Markdown table; exits with 1 when the promise is missed.
+so its time is that of a few of them on a sample of the rows, run at once on all cores, multiplied: SGDClassifier takes
+a step a row, so its time is in proportion to the rows. Accuracy is compared where all 120 fits of both can be had: on
+a part of the rows. Prints a Markdown table; exits with 1 when the promise is missed.
 """
 
 from __future__ import annotations
