@@ -38,6 +38,33 @@ def test_options_are_the_recipes_names_with_hyphens(command):
     assert command(*QUICK, *options, "--json").json["recipe"] == expected.to_dict()
 
 
+@pytest.mark.usefixtures("native")
+def test_the_engine_is_chosen_for_the_command_alone_and_threads_change_no_byte(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("MONOLAYER_ENGINE", "native")
+    networks = {}
+    for name, words in {"one": ["--threads", "1"], "two": ["--threads", "2"], "numpy": ["--engine", "numpy"]}.items():
+        assert command(*QUICK, *words, "--out", tmp_path / name).code == 0
+        networks[name] = load_network(tmp_path / name).weights
+        assert os.environ["MONOLAYER_ENGINE"] == "native"
+        assert "MONOLAYER_THREADS" not in os.environ
+    assert networks["one"].tobytes() == networks["two"].tobytes() != networks["numpy"].tobytes()
+    np.testing.assert_allclose(networks["numpy"], networks["one"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--engine", "fortran"], "MONOLAYER_ENGINE is 'fortran'; accepted are numpy, native."),
+        (["--threads", "0"], "--threads"),
+    ],
+)
+def test_an_engine_or_a_number_of_threads_that_is_none_is_refused(command, tmp_path, words, sentence):
+    result = command(*QUICK, *words, "--out", tmp_path / "a")
+    assert result.code == 2
+    assert sentence in " ".join(result.err.split())
+    assert not (tmp_path / "a").exists()
+
+
 def test_everything_goes_into_one_folder_of_the_promised_layout(command, tmp_path):
     out = tmp_path / "runs" / "a"
     result = command(*QUICK, "--out", out)

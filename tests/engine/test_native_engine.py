@@ -15,10 +15,12 @@ from monolayer.engine.fold import Fold
 from monolayer.engine.native import find_native
 from monolayer.engine.native_engine import open_native_engine
 from monolayer.engine.numpy_engine import open_numpy_engine
-from monolayer.engine.opening import choose_engine
+from monolayer.engine.opening import ENGINES, choose_engine
+from monolayer.epochs import TrainOptions
 from monolayer.errors import BadInput
 from monolayer.losses import get_loss
 from monolayer.recipe import Recipe
+from monolayer.training import answer, train
 from tests.made import make_dataset
 
 pytestmark = pytest.mark.usefixtures("native")
@@ -206,3 +208,15 @@ def test_an_instruction_set_that_is_not_there_is_named(monkeypatch):
     accepted = "MONOLAYER_ISA is 'vax'; accepted on this processor are"
     with pytest.raises(BadInput, match=accepted), open_native_engine(bank, None):
         pass
+
+
+@pytest.mark.cifar10
+def test_the_engines_end_forty_epochs_on_cifar10_alike(cifar10, monkeypatch):
+    splits, answers = cifar10.split(val=1000), {}
+    for engine in ENGINES:
+        monkeypatch.setenv("MONOLAYER_ENGINE", engine)
+        run = train(splits, Recipe(learning_rate=0.001, l2=0.001), options=TrainOptions(train_every=0, val_every=0))
+        answers[engine] = run.evaluation["val"].accuracy, answer(run.network, splits.val).scores
+    (ours, our_scores), (theirs, their_scores) = answers["native"], answers["numpy"]
+    assert abs(ours - theirs) <= 0.001
+    np.testing.assert_allclose(our_scores, their_scores, atol=1e-3)
