@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -329,6 +330,23 @@ def test_intervals_are_the_same_for_the_same_seed(name):
     assert found[0] == found[1]
     assert 0 <= found[0].low <= found[0].high
     assert found[0].estimate == MEASURES[name](compute_softmax(scores), y)
+
+
+@pytest.mark.parametrize("binning", [None, Binning(4), Binning(7, "equal_mass")])
+@pytest.mark.parametrize("measure", [compute_expected_error, compute_classwise_error, compute_brier, compute_log_loss])
+def test_a_measure_that_is_known_is_resampled_as_one_that_is_not(measure, binning):
+    known = measure
+    if measure in (compute_expected_error, compute_classwise_error):
+        known = partial(measure, binning=binning)
+    scores, y = make_case(150, 5)
+    p = compute_softmax(scores)
+    found = compute_bootstrap_interval(known, p, y, Bootstrap(20))
+
+    def unknown(probabilities, labels):
+        return known(probabilities, labels)
+
+    slow = compute_bootstrap_interval(unknown, p, y, Bootstrap(20))
+    assert (found.estimate, found.low, found.high) == pytest.approx((slow.estimate, slow.low, slow.high), abs=1e-12)
 
 
 def test_percentile_interval_is_the_slow_loops():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ def measure_calibration(
         reading=reading,
         n=len(y),
         expected_error=resample(compute_expected_error),
-        expected_error_equal_mass=resample(lambda p, labels: compute_expected_error(p, labels, EQUAL_MASS)),
+        expected_error_equal_mass=resample(partial(compute_expected_error, binning=EQUAL_MASS)),
         chance=None if is_raw else compute_chance_interval(compute_expected_error, probabilities, bootstrap),
         classwise_error=resample(compute_classwise_error),
         brier=resample(compute_brier),
