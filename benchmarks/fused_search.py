@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from benchmarks.embeddings import make_embedding
 from benchmarks.machine import describe_machine
-from monolayer.engine.threads import count_cores
+from monolayer.cores import count_cores
 from monolayer.sklearn import FusedSearchCV, OneLayerClassifier
 
 Array = npt.NDArray[Any]

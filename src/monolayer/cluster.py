@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info
 from monolayer.data.scaler import Scaler
 from monolayer.data.splits import Rows, Splits
 from monolayer.engine.bank import make_bank
-from monolayer.engine.opening import describe_engine
+from monolayer.engine.opening import choose_engine, describe_engine
 from monolayer.epochs import BankState, BankTraining, Measured, TrainOptions
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import Progress
@@ -139,11 +139,11 @@ def _check_workers(client: Client, address: str, progress: Progress) -> int:
         raise BadInput(f"The Dask scheduler at {address} has no workers; start one: dask worker {address} --nthreads 1")
     here = describe_machine()
     for worker, there in found.items():
-        for name in ("monolayer", "numpy"):
+        for name in ("monolayer", "numpy", "engine"):
             if there[name] != here[name]:
                 raise BadInput(f"{worker} has {name} {there[name]}, this process {here[name]}; accepted is the same.")
     if any(there["kernels"] != here["kernels"] for there in found.values()):
-        progress.say("The workers' engines or processors differ: the last digits may differ from those of a run here.")
+        progress.say("The workers' processors differ from this one: the last digits may differ from a run here.")
     progress.say(f"{len(found)} Dask workers at {address}")
     return len(found)
 
@@ -151,8 +151,12 @@ def _check_workers(client: Client, address: str, progress: Progress) -> int:
 def describe_machine() -> dict[str, str]:
     """What decides the bytes that a process computes: versions, the engine, and the kernels that BLAS chose."""
     kernels = sorted({str(pool.get("architecture")) for pool in threadpool_info() if pool["user_api"] == "blas"})
-    chosen = ", ".join([describe_engine(), *kernels])
-    return {"monolayer": version("monolayer"), "numpy": version("numpy"), "kernels": chosen}
+    return {
+        "monolayer": version("monolayer"),
+        "numpy": version("numpy"),
+        "engine": choose_engine(),
+        "kernels": ", ".join([describe_engine(), *kernels]),
+    }
 
 
 def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Arrival:

@@ -20,6 +20,7 @@ from monolayer.engine.native import explain_missing
 from monolayer.evaluate.answers import Answers
 from monolayer.losses import compute_ignorance
 from monolayer.probing import Probe
+from monolayer.recipe import Recipe
 from monolayer.sweeping import Sweep
 from monolayer.training import Run
 
@@ -49,7 +50,7 @@ def diagnose_run(
         *check_above_training(run.evaluation),
         *_check_rows(splits),
         *_check_answers(answers or {}, splits),
-        *_check_installation(),
+        *_check_installation([run.recipe]),
     ]
     return replace(run, findings=mute(findings, muted))
 
@@ -78,7 +79,7 @@ def diagnose_sweep(sweep: Sweep, splits: Splits, *, muted: Sequence[str] = ()) -
             selection.n if selection else 0,
         ),
         *_check_rows(splits),
-        *_check_installation(),
+        *_check_installation([one.recipe for one in sweep.runs]),
     ]
     return replace(sweep, findings=mute(findings, muted))
 
@@ -149,5 +150,7 @@ def _check_answers(answers: dict[str, Answers], splits: Splits) -> list[Finding]
     return [check_calibration(new), check_majority(new, splits.train.y)]
 
 
-def _check_installation() -> list[Finding]:
-    return check_engine(explain_missing(), os.environ.get("MONOLAYER_ENGINE", ""))
+def _check_installation(recipes: Sequence[Recipe]) -> list[Finding]:
+    """What is missing is missed where there is something in float32, which is all that the compiled engine trains."""
+    is_missed = any(recipe.dtype == "float32" for recipe in recipes)
+    return check_engine(explain_missing(), os.environ.get("MONOLAYER_ENGINE", "")) if is_missed else []

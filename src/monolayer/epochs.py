@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.cores import count_cores
 from monolayer.data.splits import Rows, Splits
 from monolayer.engine.bank import Bank, make_batch_order
 from monolayer.engine.opening import Engine, open_engine
-from monolayer.engine.threads import count_cores
 from monolayer.evaluate.metrics import Metrics, Tally
 from monolayer.history import EpochRow, make_row
 from monolayer.progress import SILENCE, Progress

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from monolayer.cores import count_cores
 from monolayer.data.scaler import BLOCK, Scaler, fit_scaler
 from monolayer.data.splits import Splits
 from monolayer.engine.bank import SHARED_FIELDS, make_bank
 from monolayer.engine.numpy_engine import EVALUATION_ROWS
 from monolayer.engine.opening import open_engine
-from monolayer.engine.threads import count_cores
 from monolayer.halving import Rung
 from monolayer.recipe import Recipe
 from monolayer.shuffles import FULL

@@ -286,8 +286,8 @@ void Engine::measure(const Source& source, const Labels& labels, float* losses, 
 }
 
 void Engine::score(const Source& source, float* out) {
-  evaluate(source, [&](const Shape& shape, const Scores& scores, Range places, float*) {
-    kernels_.write_scores(shape, folds(), scores, {0, places.size()}, places.first, source.n, out);
+  evaluate(source, [&](const Shape& shape, const Scores& scores, Range places, float* scratch) {
+    kernels_.write_scores(shape, folds(), scores, {0, places.size()}, places.first, source.n, scratch, out);
   });
 }
 

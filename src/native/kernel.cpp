@@ -391,20 +391,14 @@ void measure(const Shape& shape, const Folds& folds, const LossKind* kinds, cons
 }
 
 void write_scores(const Shape& shape, const Folds& folds, const Scores& scores, Range rows, size_t place, size_t n_all,
-                  float* out) {
-  const size_t slab = shape.n_weights * shape.row_stride;
+                  float* scratch, float* out) {
+  Vec* values = reinterpret_cast<Vec*>(scratch);
   for (size_t member = 0; member < shape.n_members; ++member)
-    for (size_t k = 0; k < shape.n_classes; ++k) {
-      const size_t c = k * shape.n_members + member;
-      const float* part = scores.parts + c * shape.row_stride;
-      for (size_t row = rows.first; row < rows.last; ++row) {
-        float sum = scores.bias[c];
-        for (size_t s = 0; s < scores.n_slabs; ++s) {
-          sum += part[s * slab + shape.n_shifts + row];
-          if (folds.shifts) sum += part[s * slab + folds.fold_of[member]];
-        }
-        out[(member * n_all + place + row) * shape.n_classes + k] = sum;
-      }
+    for (size_t row = rows.first; row < rows.last; row += LANES) {
+      read_scores(shape, folds, scores, member, row, values);
+      for (size_t i = 0; i < std::min<size_t>(LANES, rows.last - row); ++i)
+        for (size_t k = 0; k < shape.n_classes; ++k)
+          out[(member * n_all + place + row + i) * shape.n_classes + k] = values[k][i];
     }
 }
 

@@ -124,7 +124,8 @@ struct Kernels {
   void (*measure)(const Shape&, const Folds&, const LossKind*, const Scores&, const Labels&, Range rows, size_t place,
                   size_t n, float* scratch, float* losses, std::uint8_t* correct);
   // Scores themselves, [member][n][class].
-  void (*write_scores)(const Shape&, const Folds&, const Scores&, Range rows, size_t place, size_t n, float* out);
+  void (*write_scores)(const Shape&, const Folds&, const Scores&, Range rows, size_t place, size_t n, float* scratch,
+                       float* out);
 };
 
 // Those of the instruction sets that this processor has, best first; there is always one.

@@ -6,6 +6,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -62,21 +63,25 @@ class Features {
   Kind kind_;
 };
 
-// Features, and the order in which to meet them, as Python has them.
+std::vector<std::int64_t> copy(const In<std::int64_t, 1>& array) {
+  return {array.data(), array.data() + array.shape(0)};
+}
+
+// Features, and the order in which to meet them, as Python has them. What says where to read is copied before it is
+// looked at: it must not change while the interpreter runs on.
 struct Rows {
   const Features& X;
-  std::optional<In<std::int64_t, 1>> order;
+  std::optional<std::vector<std::int64_t>> order;
   std::optional<In<std::uint8_t, 1>> mirrored;
   std::optional<In<float, 1>> scales;
   size_t width;
 
   Source open(const Shape& shape) const {
     require(X.shape(1) == shape.n_columns, "Features must have as many columns as the weights.");
-    const size_t n = order ? order->shape(0) : X.shape(0);
+    const size_t n = order ? order->size() : X.shape(0);
     if (order)
-      for (size_t i = 0; i < n; ++i)
-        require((*order)(i) >= 0 && (*order)(i) < static_cast<std::int64_t>(X.shape(0)),
-                "The order names a row that is not there.");
+      for (std::int64_t row : *order)
+        require(row >= 0 && row < static_cast<std::int64_t>(X.shape(0)), "The order names a row that is not there.");
     require(!mirrored || mirrored->shape(0) == n, "There must be one word on mirroring for each row.");
     require(!mirrored || (width > 0 && shape.n_columns % width == 0), "Mirrored rows are made of lines of the width.");
     require(!scales || scales->shape(0) == n, "There must be one scale for each row.");
@@ -94,17 +99,47 @@ struct Rows {
 
 using AnyLabels = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 
-Labels open_labels(const AnyLabels& y, const Shape& shape, size_t n) {
-  require(y.ndim() >= 1 && y.shape(0) == n, "There must be a label for each row.");
-  if (y.dtype() == nb::dtype<std::int64_t>() && y.ndim() == 1) {
-    const auto* labels = static_cast<const std::int64_t*>(y.data());
-    for (size_t i = 0; i < n; ++i)
-      require(labels[i] >= 0 && labels[i] < static_cast<std::int64_t>(shape.n_classes), "A label names no class.");
-    return {labels, nullptr};
+// Labels, copied for the same reason where they are numbers of classes.
+class Answers {
+ public:
+  Answers(const AnyLabels& y, const Shape& shape, size_t n) {
+    require(y.ndim() >= 1 && y.shape(0) == n, "There must be a label for each row.");
+    if (y.dtype() == nb::dtype<std::int64_t>() && y.ndim() == 1) {
+      const auto* labels = static_cast<const std::int64_t*>(y.data());
+      classes_.assign(labels, labels + n);
+      for (std::int64_t label : classes_)
+        require(label >= 0 && label < static_cast<std::int64_t>(shape.n_classes), "A label names no class.");
+      labels_ = {classes_.data(), nullptr};
+    } else {
+      require(y.dtype() == nb::dtype<std::uint8_t>() && y.ndim() == 2 && y.shape(1) == shape.n_classes,
+              "Labels must be int64 (n,) or uint8 (n, K).");
+      labels_ = {nullptr, static_cast<const std::uint8_t*>(y.data())};
+    }
   }
-  require(y.dtype() == nb::dtype<std::uint8_t>() && y.ndim() == 2 && y.shape(1) == shape.n_classes,
-          "Labels must be int64 (n,) or uint8 (n, K).");
-  return {nullptr, static_cast<const std::uint8_t*>(y.data())};
+  const Labels& get() const { return labels_; }
+
+ private:
+  std::vector<std::int64_t> classes_;
+  Labels labels_;
+};
+
+// One call at a time: a second one, from another thread, is refused.
+class Turn {
+ public:
+  explicit Turn(std::atomic_flag& flag) : flag_(flag) {
+    if (flag_.test_and_set()) throw std::runtime_error("Another thread is at work with this bank.");
+  }
+  ~Turn() { flag_.clear(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  std::atomic_flag& flag_;
+};
+
+Rows make_rows(const Features& X, const std::optional<In<std::int64_t, 1>>& order,
+               const std::optional<In<float, 1>>& scales) {
+  return {X, order ? std::optional(copy(*order)) : std::nullopt, {}, scales, 0};
 }
 
 void check_targets(const Labels& labels, const std::vector<LossKind>& losses) {
@@ -133,16 +168,19 @@ class NativeBank {
              In<float, 2> steps, In<float, 2> shrink, std::optional<In<float, 2>> factors) {
     const Shape& shape = engine_.shape();
     const Features X(array);
-    const Rows rows{X, order, mirrored, scales, width};
-    Epoch epoch{rows.open(shape), {}, starts.data(), 0, steps.data(), shrink.data(), nullptr};
-    epoch.labels = open_labels(y, shape, epoch.source.n);
+    const Turn turn(is_busy_);
+    const Rows rows{X, copy(order), mirrored, scales, width};
+    const std::vector<std::int64_t> bounds = copy(starts);
+    Epoch epoch{rows.open(shape), {}, bounds.data(), 0, steps.data(), shrink.data(), nullptr};
+    const Answers answers(y, shape, epoch.source.n);
+    epoch.labels = answers.get();
     check_targets(epoch.labels, losses_);
-    require(starts.shape(0) > 0, "Batches begin and end somewhere.");
-    epoch.n_batches = starts.shape(0) - 1;
-    require(starts(0) == 0 && starts(epoch.n_batches) == static_cast<std::int64_t>(epoch.source.n),
+    require(!bounds.empty(), "Batches begin and end somewhere.");
+    epoch.n_batches = bounds.size() - 1;
+    require(bounds.front() == 0 && bounds.back() == static_cast<std::int64_t>(epoch.source.n),
             "Batches must hold all rows of the order.");
     for (size_t i = 0; i < epoch.n_batches; ++i)
-      require(starts(i) < starts(i + 1) && starts(i + 1) - starts(i) <= static_cast<std::int64_t>(batch_size_),
+      require(bounds[i] < bounds[i + 1] && bounds[i + 1] - bounds[i] <= static_cast<std::int64_t>(batch_size_),
               "No batch may be empty, or larger than was said.");
     for (const auto* table : {&steps, &shrink})
       require(table->shape(0) == epoch.n_batches && table->shape(1) == shape.n_members,
@@ -161,8 +199,11 @@ class NativeBank {
                      Out<double, 1> by_bias) {
     const Shape& shape = engine_.shape();
     const Features X(array);
-    const Source source = Rows{X, order, {}, scales, 0}.open(shape);
-    const Labels labels = open_labels(y, shape, source.n);
+    const Turn turn(is_busy_);
+    const Rows rows = make_rows(X, order, scales);
+    const Source source = rows.open(shape);
+    const Answers answers(y, shape, source.n);
+    const Labels& labels = answers.get();
     check_targets(labels, losses_);
     check_answers(losses, correct, source.n);
     require(source.n > 0, "There must be a row.");
@@ -177,8 +218,11 @@ class NativeBank {
                Out<float, 2> losses, Out<std::uint8_t, 2> correct) {
     const Shape& shape = engine_.shape();
     const Features X(array);
-    const Source source = Rows{X, order, {}, scales, 0}.open(shape);
-    const Labels labels = open_labels(y, shape, source.n);
+    const Turn turn(is_busy_);
+    const Rows rows = make_rows(X, order, scales);
+    const Source source = rows.open(shape);
+    const Answers answers(y, shape, source.n);
+    const Labels& labels = answers.get();
     check_targets(labels, losses_);
     check_answers(losses, correct, source.n);
     nb::gil_scoped_release release;
@@ -189,18 +233,21 @@ class NativeBank {
              Out<float, 3> scores) {
     const Shape& shape = engine_.shape();
     const Features X(array);
-    const Source source = Rows{X, order, {}, scales, 0}.open(shape);
+    const Turn turn(is_busy_);
+    const Rows rows = make_rows(X, order, scales);
+    const Source source = rows.open(shape);
     require(scores.shape(0) == shape.n_members && scores.shape(1) == source.n && scores.shape(2) == shape.n_classes,
             "There must be room for the scores of every member and row.");
     nb::gil_scoped_release release;
     engine_.score(source, scores.data());
   }
 
-  void read_weights(Out<float, 2> weights, Out<float, 1> bias) const {
+  void read_weights(Out<float, 2> weights, Out<float, 1> bias) {
     const Shape& shape = engine_.shape();
     require(weights.shape(0) == shape.n_weights && weights.shape(1) == shape.n_columns &&
                 bias.shape(0) == shape.n_weights,
             "There must be room for all weights.");
+    const Turn turn(is_busy_);
     engine_.read_weights(weights.data(), bias.data());
   }
 
@@ -265,6 +312,7 @@ class NativeBank {
   }
 
   size_t batch_size_ = 0;
+  std::atomic_flag is_busy_;
   std::vector<LossKind> losses_;
   Engine engine_;
   size_t n_folds_;

@@ -20,6 +20,7 @@ void pause() {
 }  // namespace
 
 Team::Team(std::size_t n_threads) {
+  workers_.reserve(n_threads > 1 ? n_threads - 1 : 0);  // so that nothing but the system can refuse a thread below
   try {
     for (std::size_t number = 1; number < n_threads; ++number) workers_.emplace_back([this, number] { work(number); });
   } catch (const std::system_error&) {

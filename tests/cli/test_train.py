@@ -59,8 +59,10 @@ def test_the_engine_is_chosen_for_the_command_alone_and_threads_change_no_byte(c
     ],
 )
 def test_an_engine_or_a_number_of_threads_that_is_none_is_refused(command, tmp_path, words, sentence):
+    before = os.environ.get("MONOLAYER_ENGINE")
     result = command(*QUICK, *words, "--out", tmp_path / "a")
     assert result.code == 2
+    assert os.environ.get("MONOLAYER_ENGINE") == before
     assert sentence in " ".join(result.err.split())
     assert not (tmp_path / "a").exists()
 

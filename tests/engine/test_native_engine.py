@@ -115,14 +115,18 @@ def test_batches_that_come_in_parts_are_whole_ones(batch_size, has_folds):
 
 
 @pytest.mark.parametrize("features", ["uint8", "float32"])
-@pytest.mark.parametrize(("n_members", "n_features"), [(1, 588), (2, 588), (9, 588), (1, 130)])
-def test_any_number_of_threads_gives_the_same_bytes(n_members, n_features, features):
-    shape = (1, 1, n_features)
+@pytest.mark.parametrize("has_folds", [False, True])
+@pytest.mark.parametrize(("n_members", "n_features"), [(1, 130), (1, 1030), (2, 2100), (9, 1030)])
+def test_any_number_of_threads_gives_the_same_bytes(n_members, n_features, has_folds, features):
+    """One slab, two and four: threads beyond their number only evaluate."""
+    shape, rng = (1, 1, n_features), np.random.default_rng(0)
     splits = make_dataset(1121, n_features, 4, dtype=features, image_shape=shape).split(300)
+    folds = [make_fold("own scaler", splits, rng) for _ in range(n_members)] if has_folds else ()
     for batch_size in (8, 700):
         recipes = [RECIPE.replace(batch_size=batch_size, flip=0.5, l2=0.1 * m) for m in range(n_members)]
         first, *others = (
-            train_bank(open_native_engine, splits, recipes, n_threads=n_threads) for n_threads in (1, 2, 3, 7)
+            train_bank(open_native_engine, splits, recipes, n_threads=n_threads, folds=folds)
+            for n_threads in (1, 2, 3, 7)
         )
         for other in others:
             assert (first[0].weights.tobytes(), first[0].bias.tobytes()) == (

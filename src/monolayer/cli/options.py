@@ -151,7 +151,14 @@ def _set_for_now(context: typer.Context, name: str, value: str) -> None:
     """Set an environment variable while the command runs, so that everything below and processes of its own see it."""
     before = os.environ.get(name)
     os.environ[name] = value
-    context.call_on_close(lambda: os.environ.pop(name) if before is None else os.environ.__setitem__(name, before))
+
+    def restore() -> None:
+        if before is None:
+            os.environ.pop(name)
+        else:
+            os.environ[name] = before
+
+    context.find_root().call_on_close(restore)  # a command's own context is never closed where its words are refused
 
 
 def _set_engine(context: typer.Context, value: str | None) -> str | None:

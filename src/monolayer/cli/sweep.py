@@ -105,7 +105,7 @@ def sweep(
         splits = request.rows.load(data, console)
         request = request.fit(context, splits, console)
         if work is not None:
-            settle(work, request.to_dict(), splits)
+            settle(work, request.to_dict(), splits, console)
         runner = stack.enter_context(_open_cluster(dask, console)) if dask else None
         book = stack.enter_context(request.track.open(console, request.rows, request.list_axes()))
         result = _sweep(request, splits, work, console, request.make_options(work, runner, book))

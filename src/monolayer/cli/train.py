@@ -94,7 +94,7 @@ def train(
         splits = request.rows.load(data, console)
         request = request.fit(context, splits, console)
         if work is not None:
-            settle(work, request.to_dict(), splits)
+            settle(work, request.to_dict(), splits, console)
         book = stack.enter_context(request.track.open(console, request.rows))
         run, certificate = _train(request, splits, work, console, book)
         book.finish(run, splits=splits, folder=work.path if work else None)

@@ -107,16 +107,23 @@ def describe_resume(context: typer.Context, folder: Path) -> str:
     return f"Go on with: {shlex.join(words)}"
 
 
-def settle(work: Unfinished, request: dict[str, Any], splits: Splits) -> None:
+def settle(work: Unfinished, request: dict[str, Any], splits: Splits, console: Console) -> None:
     """Write down what was asked for, or, when it was written before, see that the rows are still the same.
+
+    Says so where the engine is another one.
 
     Raises:
         BadInput: if these are not the rows that the unfinished run was training on.
     """
+    from monolayer.engine.opening import describe_engine
+
+    engine = describe_engine()
     if work.request is None:
-        work.describe({"arguments": sys.argv, "fingerprint": splits.fingerprint, **request})
+        work.describe({"arguments": sys.argv, "fingerprint": splits.fingerprint, "engine": engine, **request})
     elif work.request["fingerprint"] != splits.fingerprint:
         raise BadInput(f"The rows of {splits.dataset.name} are not those that the run began with; name them: --data.")
+    elif work.request.get("engine", engine) != engine:
+        console.warn(f"The run began on {work.request['engine']} and goes on on {engine}: the last digits will differ.")
 
 
 def fit_batch_sizes(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.cores import count_cores
 from monolayer.data.splits import Rows, Splits
 from monolayer.errors import BadData
 
@@ -88,10 +89,10 @@ def fit_scaler(rows: Rows) -> Scaler:
 
 
 def _go_through(rows: Rows, task: Callable[[Array, slice], None]) -> None:
-    """The task on every block of rows, half of the columns in each of two threads; sums do not depend on them."""
+    """The task on every block of rows, its columns in halves that two threads may share: sums do not depend on it."""
     D = rows.dataset.X.shape[1]
     halves = [slice(0, D // 2), slice(D // 2, D)]
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(min(2, count_cores())) as threads:
         for block in rows.iterate_blocks(BLOCK):
             list(threads.map(task, [block, block], halves))
 

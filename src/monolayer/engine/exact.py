@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.cores import count_cores
 from monolayer.data.scaler import Scaler
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
 from monolayer.engine.native_engine import open_native_engine
 from monolayer.engine.opening import uses_native
-from monolayer.engine.threads import count_cores
 from monolayer.losses import Loss, compute_cost, get_loss
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe

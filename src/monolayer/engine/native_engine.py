@@ -38,8 +38,25 @@ LOSS_NUMBERS = {"cross_entropy": 0, "multiple_bce": 1}
 MEASURED_ROWS, READ_ROWS = 8192, 1024
 # Rows whose gradients are added up in float32.
 SUMMED_ROWS = 4096
-# Scores held at once: 4 MiB.
+# Operations of a call, a fraction of a second; what a call costs beside them is some microseconds.
+CALL_OPERATIONS = 30_000_000_000
+# Scores or losses held at once: 4 MiB.
 HELD_SCORES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """How the members' own scalers differ from the bank's, where they do.
+
+    Args:
+        shifts: (F, D) float64, what each fold's features add to those that the bank's scaler has standardised.
+        slopes: (F, D) float64, what the gradients by them are multiplied by; None where no deviation differs.
+        ratios: (M, D) float32, bank's deviation over the member's own; None where no deviation differs.
+    """
+
+    shifts: Array | None = None
+    slopes: Array | None = None
+    ratios: Array | None = None
 
 
 @dataclass(eq=False)
@@ -48,12 +65,35 @@ class NativeEngine:
 
     bank: Bank
     width: int
-    _native: NativeBank
-    _ratios: Array | None
+    n_threads: int
 
     def __post_init__(self) -> None:
         self._shuffle = parse_shuffle(self.bank.recipes[0].shuffle)
         self._l2 = np.array([recipe.l2 for recipe in self.bank.recipes])
+        self._scaling = compare_scalers(self.bank)
+        self._native = self._open()
+
+    def _open(self) -> NativeBank:
+        native, bank, ratios = find_native(), self.bank, self._scaling.ratios
+        if native is None:
+            raise BadInput(f"There is no native engine. {explain_missing()} Accepted is the engine numpy.")
+        weights = bank.weights
+        if ratios is not None:
+            weights = (weights.reshape(bank.n_classes, *ratios.shape) * ratios).reshape(weights.shape)
+        opened: NativeBank = native.NativeBank(
+            weights=weights,
+            bias=bank.bias,
+            mean=bank.scaler.mean,
+            std=bank.scaler.std,
+            losses=np.array([LOSS_NUMBERS[recipe.loss] for recipe in bank.recipes], np.uint8),
+            fold_of=bank.fold_of.astype(np.int32),
+            shifts=self._scaling.shifts,
+            slopes=self._scaling.slopes,
+            batch_size=bank.recipes[0].batch_size,
+            n_threads=self.n_threads,
+            instruction_set=choose_instruction_set(native),
+        )
+        return opened
 
     def run_epoch(self, rows: Rows, order: Array, mirrored: Array | None, rates: Array) -> None:
         """One pass over the rows in this order: every member takes a step a batch at its rate (M,)."""
@@ -61,12 +101,12 @@ class NativeEngine:
             self._run_part(
                 rows, plan_epoch(self.bank, order[part], None if mirrored is None else mirrored[part]), rates
             )
-        weights = np.empty_like(self.bank.weights)
-        self._native.read_weights(weights=weights, bias=self.bank.bias)
-        if self._ratios is not None:
-            by_member = weights.reshape(self.bank.n_classes, *self._ratios.shape)
-            by_member /= self._ratios
-        self.bank.weights[:] = weights
+        self._native.read_weights(weights=self.bank.weights, bias=self.bank.bias)
+        if self._scaling.ratios is not None:
+            by_member = self.bank.weights.reshape(self.bank.n_classes, *self._scaling.ratios.shape)
+            by_member /= self._scaling.ratios
+            # Division and multiplication round: an epoch begins where another process would take the bank up.
+            self._native = self._open()
 
     def _run_part(self, rows: Rows, meeting: Meeting, rates: Array) -> None:
         if not meeting.batches:
@@ -78,19 +118,29 @@ class NativeEngine:
             order = meeting.order if positions is None else positions[meeting.order]
         # A member that has no row in a batch takes no step on it, and does not shrink either.
         counts = meeting.counts[:, self.bank.fold_of]
-        steps = np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0)
-        self._native.train(
-            X=X,
-            order=order,
-            mirrored=None if meeting.mirrored is None else meeting.mirrored.view(np.uint8),
-            scales=None if rows.scales is None else rows.scales[meeting.order],
-            width=self.width,
-            y=_cast_labels(rows.take_labels(meeting.order)),
-            starts=np.array([0, *(batch.stop for batch in meeting.batches)]),
-            steps=steps.astype(np.float32),
-            shrink=np.where(counts > 0, 1 - 2 * rates * self._l2, 1).astype(np.float32),
-            factors=None if meeting.factors is None else meeting.factors.astype(np.float32),
-        )
+        steps = np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0).astype(np.float32)
+        shrink = np.where(counts > 0, 1 - 2 * rates * self._l2, 1).astype(np.float32)
+        factors = None if meeting.factors is None else meeting.factors.astype(np.float32)
+        y, scales = _cast_labels(rows.take_labels(meeting.order)), rows.scales
+        for batches in self._cut_calls(meeting):
+            places = slice(meeting.batches[batches][0].start, meeting.batches[batches][-1].stop)
+            self._native.train(
+                X=X,
+                order=order[places],
+                mirrored=None if meeting.mirrored is None else meeting.mirrored[places].view(np.uint8),
+                scales=None if scales is None else scales[meeting.order[places]],
+                width=self.width,
+                y=y[places],
+                starts=np.array([0, *(batch.stop - places.start for batch in meeting.batches[batches])]),
+                steps=steps[batches],
+                shrink=shrink[batches],
+                factors=None if factors is None else factors[:, places],
+            )
+
+    def _cut_calls(self, meeting: Meeting) -> list[slice]:
+        """The batches in calls short enough that somebody who says twice to stop is heard between them."""
+        operations = 4 * self.bank.weights.size * self.bank.recipes[0].batch_size
+        return cut_batches(len(meeting.batches), max(1, CALL_OPERATIONS // operations))
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K) float32; y (n,)."""
@@ -102,7 +152,8 @@ class NativeEngine:
 
     def iterate_losses(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(losses, correct) in blocks of rows: (M, n) float32, and (M, n) bool."""
-        for X, order, scales, y in _iterate_blocks(rows, MEASURED_ROWS):
+        size = max(1, min(MEASURED_ROWS, HELD_SCORES // self.bank.n_members))
+        for X, order, scales, y in _iterate_blocks(rows, size):
             losses = np.empty((self.bank.n_members, len(y)), np.float32)
             correct = np.empty(losses.shape, np.uint8)
             self._native.measure(X=X, order=order, scales=scales, y=_cast_labels(y), losses=losses, correct=correct)
@@ -155,39 +206,29 @@ def _cast_labels(y: Array) -> Array:
     return y if y.ndim == 1 else (y > 0).astype(np.uint8)
 
 
+def compare_scalers(bank: Bank) -> Scaling:
+    """What the members' own scalers ask for beside the bank's."""
+    scaler, scalers = bank.scaler, [fold.scaler for fold in bank.distinct_folds]
+    if all(np.array_equal(own.mean, scaler.mean) and np.array_equal(own.std, scaler.std) for own in scalers):
+        return Scaling()
+    shifts = np.stack([(scaler.mean - own.mean) / scaler.std for own in scalers])
+    if all(np.array_equal(own.std, scaler.std) for own in scalers):
+        return Scaling(shifts)
+    ratios = np.stack([scaler.std / own.std for own in scalers])
+    return Scaling(shifts, ratios**2, ratios[bank.fold_of].astype(np.float32))
+
+
 @contextmanager
 def open_native_engine(
     bank: Bank, image_shape: tuple[int, int, int] | None, n_threads: int = 2
 ) -> Iterator[NativeEngine]:
-    """An engine for this bank on so many threads; the bytes are the same for any number.
+    """An engine for this bank on so many threads; the bytes are the same for any number. Its threads end with it.
 
     Raises:
         BadInput: if the compiled part is not there.
     """
-    native = find_native()
-    if native is None:
-        raise BadInput(f"There is no native engine. {explain_missing()} Accepted is the engine numpy.")
-    scaler, scalers = bank.scaler, [fold.scaler for fold in bank.distinct_folds]
-    shifts = slopes = ratios = None
-    if any(not np.array_equal(own.mean, scaler.mean) or not np.array_equal(own.std, scaler.std) for own in scalers):
-        shifts = np.stack([(scaler.mean - own.mean) / scaler.std for own in scalers])
-    if any(not np.array_equal(own.std, scaler.std) for own in scalers):
-        by_fold = np.stack([scaler.std / own.std for own in scalers])
-        slopes, ratios = by_fold**2, by_fold[bank.fold_of].astype(np.float32)
-    weights = bank.weights
-    if ratios is not None:
-        weights = (weights.reshape(bank.n_classes, *ratios.shape) * ratios).reshape(weights.shape)
-    opened = native.NativeBank(
-        weights=weights,
-        bias=bank.bias,
-        mean=scaler.mean,
-        std=scaler.std,
-        losses=np.array([LOSS_NUMBERS[recipe.loss] for recipe in bank.recipes], np.uint8),
-        fold_of=bank.fold_of.astype(np.int32),
-        shifts=shifts,
-        slopes=slopes,
-        batch_size=bank.recipes[0].batch_size,
-        n_threads=n_threads,
-        instruction_set=choose_instruction_set(native),
-    )
-    yield NativeEngine(bank, image_shape[2] if image_shape else 1, opened, ratios)
+    engine = NativeEngine(bank, image_shape[2] if image_shape else 1, n_threads)
+    try:
+        yield engine
+    finally:
+        del engine._native

@@ -138,6 +138,14 @@ class Slab:
             return self.weights
         return np.asarray((self.weights.reshape(-1, *self.ratios.shape) / self.ratios).reshape(self.weights.shape))
 
+    def set_weights(self, weights: Array) -> None:
+        """Go on from these weights, (K * M, d), of features that each member's own scaler has standardised.
+
+        Division and multiplication round: an epoch begins where another process would take the bank up.
+        """
+        if self.ratios is not None:
+            self.weights[:] = (weights.reshape(-1, *self.ratios.shape) * self.ratios).reshape(weights.shape)
+
     def _fit(self, n: int) -> None:
         """Room for n rows; what there is already serves fewer, since folds leave out some of each batch."""
         n_rows, n_columns = len(self.weights), len(self.means) + n
@@ -204,6 +212,7 @@ class NumpyEngine:
                 if steps.scale is not None:
                     slab.weights *= steps.scale
                 self.bank.weights[:, slab.columns] = slab.compute_weights()
+                slab.set_weights(self.bank.weights[:, slab.columns])
 
     def _open_source(self, rows: Rows, meeting: Meeting) -> _Source:
         scales = None if rows.scales is None else rows.scales[meeting.order]

@@ -13,6 +13,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 
 from monolayer import __version__
+from monolayer.engine.opening import describe_engine
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "safetensors")
 
@@ -28,6 +29,7 @@ def collect_provenance(arguments: Sequence[str] | None = None) -> dict[str, str]
                 *(f"{name} {version(name)}" for name in PACKAGES),
             ]
         ),
+        "engine": describe_engine(),
         "BLAS": _describe_blas(),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "processor": f"{_name_processor()}, {os.cpu_count()} cores",
