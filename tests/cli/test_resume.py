@@ -49,6 +49,17 @@ def test_ctrl_c_keeps_says_how_to_go_on_and_going_on_ends_with_the_same_bytes(co
     assert read(out) == read(tmp_path / "whole")
 
 
+@pytest.mark.usefixtures("native")
+def test_going_on_with_another_engine_is_said(command, tmp_path, monkeypatch):
+    monkeypatch.delenv("MONOLAYER_ENGINE", raising=False)
+    stop([*TRAIN, "--engine", "numpy"], tmp_path / "a", "Epoch 3/")
+    result = command("train", "--resume", tmp_path / "a")
+    assert result.code == 0
+    assert "The run began on numpy and goes on on native" in " ".join(result.err.split())
+    stop([*TRAIN, "--engine", "numpy"], tmp_path / "b", "Epoch 3/")
+    assert "goes on on" not in command("train", "--resume", tmp_path / "b", "--engine", "numpy").err
+
+
 def test_the_test_rows_of_a_stopped_run_stay_sealed_until_it_is_finished(command, tmp_path):
     out = tmp_path / "out"
     stop(TRAIN, out, "Epoch 3/")

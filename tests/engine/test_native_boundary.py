@@ -253,12 +253,39 @@ def test_a_fuzzed_epoch_runs_or_is_refused(native, name, array, width):
     assert len(read(bank)[0]) == 4 * K * D
 
 
-def test_the_interpreter_goes_on_while_an_epoch_runs(native):
-    """A thread that only counts gets on while another is in the engine."""
-    bank, X = make_bank(native, n_features=3072), np.ones((2000, 3072), np.float32)
+def test_two_threads_do_not_work_with_one_bank(native):
+    bank = make_bank(native, n_features=3072)
+    epoch = make_large_epoch()
+    stop, refused = threading.Event(), []
+
+    def train():
+        while not stop.is_set():
+            try:
+                bank.train(**epoch)
+            except RuntimeError as error:
+                refused.append(str(error))
+
+    threads = [threading.Thread(target=train) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while not refused and any(thread.is_alive() for thread in threads):
+        stop.wait(1e-3)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(refused) == {"Another thread is at work with this bank."}
+
+
+def make_large_epoch():
+    X = np.ones((2000, 3072), np.float32)
     starts = np.arange(0, 2001, 16)
     epoch = make_epoch(X, starts=starts, order=np.arange(2000), y=np.zeros(2000, np.int64))
-    epoch |= {name: np.ones((len(starts) - 1, 1), np.float32) for name in ("steps", "shrink")}
+    return epoch | {name: np.ones((len(starts) - 1, 1), np.float32) for name in ("steps", "shrink")}
+
+
+def test_the_interpreter_goes_on_while_an_epoch_runs(native):
+    """A thread that only counts gets on while another is in the engine."""
+    bank, epoch = make_bank(native, n_features=3072), make_large_epoch()
     is_over, counts = threading.Event(), []
 
     def count():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from monolayer.data.dataset import Dataset
 from monolayer.data.scaler import compute_moments, fit_scaler
 from monolayer.data.splits import make_splits
+from monolayer.engine import native_engine
 from monolayer.engine.bank import make_bank, make_batch_order
 from monolayer.engine.fold import Fold
 from monolayer.engine.native import find_native
@@ -134,6 +135,32 @@ def test_any_number_of_threads_gives_the_same_bytes(n_members, n_features, has_f
                 other[0].bias.tobytes(),
             )
             assert [a.tobytes() for a in first[1:]] == [a.tobytes() for a in other[1:]]
+
+
+@pytest.mark.parametrize("has_folds", [False, True])
+def test_an_epoch_in_several_calls_is_the_epoch(monkeypatch, has_folds):
+    splits = make_dataset(200, 1030, 4, image_shape=(1, 1, 1030)).split(30)
+    recipes, rng = [RECIPE.replace(flip=0.5)] * 2, np.random.default_rng(0)
+    folds = [make_fold("real", splits, rng) for _ in recipes] if has_folds else ()
+    whole = train_bank(open_native_engine, splits, recipes, folds=folds)
+    monkeypatch.setattr(native_engine, "CALL_OPERATIONS", 4 * 8 * 1030 * 16 * 2)  # two batches a call
+    cut = train_bank(open_native_engine, splits, recipes, folds=folds)
+    assert whole[0].weights.tobytes() == cut[0].weights.tobytes()
+    assert whole[0].bias.tobytes() == cut[0].bias.tobytes()
+
+
+@pytest.mark.parametrize("open_engine", [open_native_engine, open_numpy_engine])
+def test_leaving_an_engine_between_two_epochs_changes_no_byte_of_members_with_scalers_of_their_own(open_engine):
+    splits, rng = make_dataset(200, 70, 4).split(30), np.random.default_rng(0)
+    folds = [make_fold("own scaler", splits, rng) for _ in range(3)]
+    through, _, _, _ = train_bank(open_engine, splits, [RECIPE] * 3, folds=folds)
+    bank = make_bank([RECIPE] * 3, folds[0].scaler, 4, folds)
+    order = make_batch_order(RECIPE, 4, 70)
+    for epoch in (1, 2):
+        with open_engine(bank, None) as engine:
+            rates = np.full(3, RECIPE.compute_rate(epoch))
+            engine.run_epoch(splits.train, *order.draw_epoch(len(splits.train)), rates)
+    assert through.weights.tobytes() == bank.weights.tobytes()
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
