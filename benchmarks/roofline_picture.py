@@ -6,7 +6,6 @@ python -m benchmarks.roofline_picture benchmarks/results/roofline.json benchmark
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +28,6 @@ _TO_THE_RIGHT: dict[str, Any] = {
     "textcoords": "offset points",
 }
 MARKERS = ("o", "D", "v", "s", "^", "P")
-# Labels are at least so many decades of GFLOP/s apart.
-LABEL_STEP = 0.085
 
 
 @dataclass(frozen=True)
@@ -49,10 +46,11 @@ def draw_roofline(roofline: Roofline) -> Figure:
         View("bytes from memory", (roofs.read, roofs.one_read), tuple(s.per_memory_byte for s in standings)),
         View("bytes from the second cache", (roofs.cache, roofs.one_cache), tuple(s.per_cache_byte for s in standings)),
     )
-    figure = Figure(figsize=(10, 4.6), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(10, 5), layout="constrained", facecolor="white")
     plots = figure.subplots(1, 2, sharey=True)
     for plot, view in zip(plots, views, strict=True):
         _draw_view(plot, view, roofline)
+    figure.legend(*plots[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, frameon=False)
     plots[0].set_ylabel("GFLOP/s")
     cores = f"{roofline.n_threads} cores" if roofline.n_threads > 1 else "one core"
     plots[1].annotate(f"sgemm,\n{cores}", (1, roofs.sgemm), **_TO_THE_RIGHT, va="center")
@@ -65,8 +63,7 @@ def _draw_view(plot: Axes, view: View, roofline: Roofline) -> None:
     sgemm = (roofline.roofs.sgemm, roofline.roofs.one_sgemm)
     ridges = [rate / gigabytes for rate, gigabytes in zip(sgemm, view.gigabytes, strict=True)]
     least = min(*view.intensities, *ridges) / 2.5
-    rightmost = max(*view.intensities, *ridges)
-    most = rightmost * (rightmost / least) ** 0.4  # room for labels
+    most = max(*view.intensities, *ridges) * 2.5
     plot.set(xscale="log", yscale="log", xlim=(least, most), title=view.title, xlabel="operations a byte")
     for rate, gigabytes, ridge, style in zip(sgemm, view.gigabytes, ridges, ("-", "--"), strict=True):
         plot.plot([least, ridge, most], [least * gigabytes, rate, rate], style, color=INK, linewidth=1.2, zorder=1)
@@ -81,26 +78,10 @@ def _draw_view(plot: Axes, view: View, roofline: Roofline) -> None:
 
 
 def _draw_points(plot: Axes, intensities: Sequence[float], standings: Sequence[Standing]) -> None:
-    """A point a pass and its label beside it, moved up or down where it would stand on another's."""
-    heights = spread_labels([standing.gflops for standing in standings])
-    for i, (x, y, standing) in enumerate(zip(intensities, heights, standings, strict=True)):
-        colour = SERIES[i % len(SERIES)]
-        plot.plot([x], [standing.gflops], MARKERS[i % len(MARKERS)], color=colour, markersize=7, zorder=3)
-        plot.annotate(
-            standing.name, (x, y), xytext=(8, 0), textcoords="offset points", va="center", color=colour, zorder=4
-        )
-
-
-def spread_labels(heights: Sequence[float]) -> list[float]:
-    """Heights near these, in their order, of which no two are nearer to each other than LABEL_STEP decades."""
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    places = [math.log10(heights[i]) for i in order]
-    for _ in range(200):  # neighbours push each other away, evenly, until all have room
-        for i in range(len(places) - 1):
-            if (push := (LABEL_STEP - (places[i + 1] - places[i])) / 2) > 0:
-                places[i], places[i + 1] = places[i] - push, places[i + 1] + push
-    spread = dict(zip(order, places, strict=True))
-    return [10 ** spread[i] for i in range(len(heights))]
+    """A point a pass, hollow, so that one that stands on another shows."""
+    for i, (x, standing) in enumerate(zip(intensities, standings, strict=True)):
+        style = {"marker": MARKERS[i % len(MARKERS)], "color": SERIES[i % len(SERIES)], "label": standing.name}
+        plot.plot([x], [standing.gflops], linestyle="", fillstyle="none", markersize=9, markeredgewidth=2, **style)
 
 
 def main() -> None:

@@ -1,10 +1,9 @@
 import json
 from dataclasses import asdict, replace
-from itertools import pairwise
 
 import pytest
 from benchmarks.rendering import insert
-from benchmarks.roofline_picture import LABEL_STEP, draw_roofline, spread_labels
+from benchmarks.roofline_picture import draw_roofline
 from benchmarks.roofline_tables import MARKERS, render_roofline
 from benchmarks.standing import PROFILE_MEMBERS, Phase, Roofline, Roofs, find_standing, make_profile, name_profile
 from benchmarks.traffic import Caches, Work, count_cache_bytes, count_operations
@@ -78,18 +77,9 @@ def test_its_tables_have_a_place_of_their_own_on_the_page():
         insert("", "new", MARKERS)
 
 
-def test_labels_keep_their_order_and_do_not_stand_on_each_other():
-    heights = [100.0, 20.0, 101.0, 99.0, 300.0]
-    spread = spread_labels(heights)
-    ordered = sorted(spread)
-    assert [spread.index(value) for value in ordered] == [1, 3, 0, 2, 4]
-    assert all(later / earlier > 10 ** (0.99 * LABEL_STEP) for earlier, later in pairwise(ordered))
-    assert (spread[1], spread[4]) == (pytest.approx(20.0), pytest.approx(300.0))
-
-
 def test_every_pass_is_a_point_in_both_plots():
     roofline = make_roofline()
     for plot, axis in zip(draw_roofline(roofline).axes, ("per_memory_byte", "per_cache_byte"), strict=True):
         points = [line.get_xydata()[0].tolist() for line in plot.lines if len(line.get_xdata()) == 1]
         assert points == [[getattr(s, axis), s.gflops] for s in roofline.standings]
-        assert [text.get_text() for text in plot.texts][: len(WORKS)] == [work.name for work in WORKS]
+        assert plot.get_legend_handles_labels()[1] == [work.name for work in WORKS]
