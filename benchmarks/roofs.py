@@ -15,6 +15,8 @@ from benchmarks.limit import SGEMM_SIZE, compute_gflops
 Array = npt.NDArray[Any]
 # Several times any last cache, for each of the arrays.
 MEMORY_BYTES = 256 << 20
+# Read from the second cache by each core: long beside what starting its thread takes.
+CACHE_BYTES = 4 << 30
 # Of the triad at once: three such pieces stay in the second cache.
 PIECE = 1 << 15
 REPEATS = 3
@@ -61,7 +63,7 @@ def run_triad(arrays: tuple[Array, Array, Array], n_threads: int) -> float:
 
 def read_cache(n: int, n_threads: int) -> float:
     """GB/s of reading two vectors of n floats again and again, each core its own."""
-    repeats = (64 << 20) // (8 * n)
+    repeats = CACHE_BYTES // (8 * n)
     # The same vector `repeats` times: the loop over them is NumPy's, so that nothing but the product takes time.
     pairs = [[np.ones(n, np.float32) for _ in range(2)] for _ in range(n_threads)]
     stacks = [(np.broadcast_to(b, (repeats, 1, n)), c[:, None]) for b, c in pairs]
