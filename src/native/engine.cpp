@@ -8,7 +8,7 @@ namespace {
 
 // The columns are cut into slabs: a thread has some of them to itself, weights, gradient and features, and only scores
 // are exchanged, twice a step. However many threads there are the slabs are the same, and so are all sums. At most four,
-// of eight panels at least: a sum over fewer columns takes as long to add up its lanes as to make.
+// of eight panels at least: the fewer columns a sum has, the more of its time goes into adding up its lanes.
 constexpr size_t MOST_SLABS = 4, PANELS_IN_A_SLAB = 8;
 // A larger batch is met in parts of so many rows and steps after the last, so that memory does not grow with it.
 constexpr size_t PART = 512;

@@ -55,8 +55,7 @@ inline void gather(const Source& source, const char* row, bool is_mirrored, size
   }
 }
 
-// Panel by panel, so that what is written lies end to end: line by line of each row, every line would have to be fetched
-// from the second cache first.
+// Panel by panel, so that what is written lies end to end.
 template <class Feature>
 void pack_as(const Source& source, const Standard& standard, const Shape& shape, Range panels, Range places,
              size_t ahead, float* features) {

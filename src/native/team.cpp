@@ -5,8 +5,8 @@
 namespace monolayer {
 namespace {
 
-// Some 20 microseconds, ten times what a meeting takes when nobody is late. Whoever is later than that has lost the core
-// to another program, and gets on with the one of those who sleep.
+// Long beside a meeting where nobody is late, short beside a turn of another program's. Whoever is later than that has
+// lost the core to one, and gets on with the one of those who sleep.
 constexpr int SPINS = 1000;
 
 void pause() {

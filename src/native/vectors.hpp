@@ -81,7 +81,7 @@ inline Vec widen(const std::uint16_t* from) {
   return (Vec)(((special & 0x7f800000u) | bits) | (half & 0x8000u) << 16);
 }
 
-// exp(x) to 2 units in the last place: 2**n exp(r), |r| <= log(2) / 2, and Taylor's series of exp(r), whose eighth term
+// exp(x): 2**n exp(r), |r| <= log(2) / 2, and Taylor's series of exp(r), whose eighth term
 // is below half a unit. Below -87.3 it is 0; above 88.3 it stays at exp(88.3), which is as good as infinity to a sigmoid.
 inline Vec exponential(Vec x) {
   constexpr float LEAST = -87.3f, MOST = 88.3f;

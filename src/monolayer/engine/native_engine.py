@@ -38,7 +38,7 @@ LOSS_NUMBERS = {"cross_entropy": 0, "multiple_bce": 1}
 MEASURED_ROWS, READ_ROWS = 8192, 1024
 # Rows whose gradients are added up in float32.
 SUMMED_ROWS = 4096
-# Operations of a call, a fraction of a second; what a call costs beside them is some microseconds.
+# Operations of a call: a fraction of a second at the rates that docs/performance.md has.
 CALL_OPERATIONS = 30_000_000_000
 # Scores or losses held at once: 4 MiB.
 HELD_SCORES = 1 << 20

@@ -493,7 +493,8 @@ def compute_chance_interval(measure: Measure, probabilities: Array, bootstrap: B
 def _prepare(measure: Measure, probabilities: Array, y: Array) -> Callable[[Array], float]:
     """The measure as a function of the rows drawn, (m,) int64, with all that does not depend on them done before.
 
-    That saves nine tenths of a bootstrap with the measures that are known here; any other is asked for its value.
+    With the measures that are known here that saves two thirds of their bootstraps' time (10,000 rows, 10 classes); any
+    other is asked for its value.
     """
     function, binning = measure, None
     if isinstance(measure, partial) and set(measure.keywords) <= {"binning"} and not measure.args:
