@@ -55,7 +55,9 @@ inline void gather(const Source& source, const char* row, bool is_mirrored, size
   }
 }
 
-// Panel by panel, so that what is written lies end to end.
+// Panel by panel, so that what is written lies end to end. Of each row the lines of the next panel are sent for, or,
+// where rows come one after the other, those of a row `ahead`: the second cache should have them, and where other programs
+// share it, has not all of them.
 template <class Feature>
 void pack_as(const Source& source, const Standard& standard, const Shape& shape, Range panels, Range places,
              size_t ahead, float* features) {
@@ -72,6 +74,10 @@ void pack_as(const Source& source, const Standard& standard, const Shape& shape,
       if (ahead && place + ahead < source.n && is_dense) {
         const char* next = source.find_row(place + ahead) + column * sizeof(Feature);
         for (size_t i = 0; i < count * sizeof(Feature); i += 64) __builtin_prefetch(next + i);
+      }
+      if (!ahead && is_dense && panel + 1 < panels.last) {
+        const char* next = from + PANEL * sizeof(Feature);
+        for (size_t i = 0; i < PANEL * sizeof(Feature); i += 64) __builtin_prefetch(next + i);
       }
       const bool is_mirrored = source.mirrored && source.mirrored[place];
       if (!is_dense || is_mirrored || count < PANEL || reinterpret_cast<std::uintptr_t>(from) % alignof(Feature)) {

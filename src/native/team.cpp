@@ -1,5 +1,9 @@
 #include "team.hpp"
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <system_error>
 
 namespace monolayer {
@@ -7,13 +11,36 @@ namespace {
 
 // Long beside a meeting where nobody is late, short beside a turn of another program's. Whoever is later than that has
 // lost the core to one, and gets on with the one of those who sleep.
-constexpr int SPINS = 1000;
+constexpr int SPINS = 20000;
 
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   asm volatile("isb");  // "yield" is too short a pause there
+#endif
+}
+
+int find_core() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+// Leave a core that another thread of the team computes on. The system does so too, but may take a tenth of a second for
+// it, in which the two wait for each other. Where there is no other core, or the system says no, nothing happens.
+void leave_core(int core) {
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (core < 0 || core >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed)) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(core, &others);
+  if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others))
+    sched_setaffinity(0, sizeof allowed, &allowed);  // from where it is now it may go on to wherever it likes
+#else
+  static_cast<void>(core);
 #endif
 }
 
@@ -43,6 +70,7 @@ void Team::run(std::size_t n_threads, const std::function<void(std::size_t)>& ta
     task_ = &task;
     n_running_ = n_threads;
     n_left_ = n_threads - 1;
+    core_ = find_core();
     ++round_;
   }
   if (n_threads > 1) wake_.notify_all();
@@ -71,6 +99,7 @@ void Team::work(std::size_t number) {
   std::size_t round = 0;
   for (;;) {
     const std::function<void(std::size_t)>* task;
+    int core;
     {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return is_leaving_ || round_ != round; });
@@ -78,7 +107,9 @@ void Team::work(std::size_t number) {
       round = round_;
       if (number >= n_running_) continue;
       task = task_;
+      core = core_;
     }
+    if (core >= 0 && find_core() == core) leave_core(core);
     (*task)(number);
     std::lock_guard lock(mutex_);
     if (--n_left_ == 0) done_.notify_one();

@@ -35,6 +35,7 @@ class Team {
   std::condition_variable wake_, done_;
   const std::function<void(std::size_t)>* task_ = nullptr;
   std::size_t n_running_ = 0, n_left_ = 0, round_ = 0;
+  int core_ = -1;  // that the running task was begun on; below 0: not known
   bool is_leaving_ = false;
   alignas(64) std::atomic<std::size_t> n_arrived_{0};
   alignas(64) std::atomic<std::uint32_t> meeting_{0};

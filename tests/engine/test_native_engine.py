@@ -1,6 +1,8 @@
 """The native engine beside the NumPy engine, and what holds for it alone; the oracle is in test_engines.py."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +137,32 @@ def test_any_number_of_threads_gives_the_same_bytes(n_members, n_features, has_f
                 other[0].bias.tobytes(),
             )
             assert [a.tobytes() for a in first[1:]] == [a.tobytes() for a in other[1:]]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Here threads are not moved.")
+def test_threads_that_leave_a_core_may_use_all_of_them_again():
+    """The caller sits on the core that the other thread used last: there they meet, sooner or later."""
+    splits, allowed = make_dataset(200, 1030, 4).split(30), os.sched_getaffinity(0)
+    bank = make_bank([RECIPE], fit_scaler(splits.train), 4)
+    order, others = make_batch_order(RECIPE, 4, 1030), set(list_threads())
+    with open_native_engine(bank, None, 2) as engine:
+        (worker,) = set(list_threads()) - others
+        try:
+            for _ in range(20):
+                os.sched_setaffinity(0, {int(read_fields(worker)[36])})
+                engine.run_epoch(splits.train, *order.draw_epoch(len(splits.train)), np.full(1, 0.01))
+                assert os.sched_getaffinity(worker) == allowed
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+
+def list_threads():
+    return [int(name) for name in os.listdir("/proc/self/task")]
+
+
+def read_fields(thread):
+    """Of its status, from the state on; the core that it ran on last is the 37th (proc(5): field 39)."""
+    return Path(f"/proc/self/task/{thread}/stat").read_text().rpartition(") ")[2].split()
 
 
 @pytest.mark.parametrize("has_folds", [False, True])
