@@ -159,12 +159,11 @@ def _train(
     request: _Request, splits: Splits, work: Unfinished | None, console: Console, book: Logbook
 ) -> tuple[Run, Certificate | None]:
     """Train, score and diagnose; everything goes into the folder, if there is one."""
+    run = _run(splits, request, work, console, book)
+    # After the training, which need not wait for the libraries that search and draw.
     from monolayer.diagnosing import diagnose_run
-    from monolayer.folder import save_certificate
-    from monolayer.report.of_run import save_run_with_report
     from monolayer.training import add_test_metrics, answer
 
-    run = _run(splits, request, work, console, book)
     answers = {"val": answer(run.network, splits.val)} if splits.val else {}
     # The test rows stay sealed for a run that was stopped: they are for the one that is finished.
     if run.is_complete and not request.sealed:
@@ -175,6 +174,9 @@ def _train(
     run = replace(run, network=run.network.keep(licence=request.licence.strip()))
 
     def write(folder: Path) -> None:
+        from monolayer.folder import save_certificate
+        from monolayer.report.of_run import save_run_with_report
+
         if certificate:
             save_certificate(certificate, folder)
         save_run_with_report(run, splits, folder, answers, read_command(work))
