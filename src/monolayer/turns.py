@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+from monolayer.blas import hold_blas
 from monolayer.cores import count_cores
-from monolayer.engine.threads import hold_blas
 from monolayer.epochs import BankTraining
 
 # Long enough that opening an engine (a millisecond) does not count, short enough that the banks arrive together.

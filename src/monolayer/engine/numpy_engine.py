@@ -39,12 +39,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.blas import hold_blas
 from monolayer.data.mapped import is_large
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
 from monolayer.engine.fold import Meeting, cut_batches, plan_epoch
 from monolayer.engine.partner import Partner
-from monolayer.engine.threads import hold_blas
 from monolayer.evaluate.metrics import find_correct
 from monolayer.shuffles import parse_shuffle
 

@@ -14,11 +14,11 @@ from sklearn.utils import check_random_state
 
 from monolayer.audit.class_weights import check_weights
 from monolayer.audit.finding import Finding
+from monolayer.blas import hold_blas
 from monolayer.data.dataset import Dataset
 from monolayer.data.scaler import Moments, Scaler, compute_moments
 from monolayer.data.splits import Splits
 from monolayer.engine.fold import Fold
-from monolayer.engine.threads import hold_blas
 from monolayer.errors import BadInput
 from monolayer.recipe import FIELDS, Recipe
 from monolayer.sklearn import reading

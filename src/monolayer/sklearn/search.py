@@ -14,7 +14,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import indexable
 
-from monolayer.engine.threads import hold_blas
+from monolayer.blas import hold_blas
 from monolayer.errors import BadInput
 from monolayer.network import BLOCK
 from monolayer.sklearn import reading

@@ -5,10 +5,10 @@ import pytest
 import scipy.linalg  # noqa: F401 - it has a BLAS of its own, which would be loaded in the middle of a test
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from monolayer.blas import hold_blas
 from monolayer.data.scaler import fit_scaler
 from monolayer.engine.bank import make_bank, make_batch_order
 from monolayer.engine.numpy_engine import open_numpy_engine
-from monolayer.engine.threads import hold_blas
 from monolayer.epochs import TrainOptions
 from monolayer.recipe import Recipe
 from monolayer.sweeping import SweepOptions, sweep

@@ -1,4 +1,4 @@
-"""BLAS held to one core while engines divide the work themselves."""
+"""BLAS held to one core while threads of our own divide the work."""
 
 from __future__ import annotations
 
