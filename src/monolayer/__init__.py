@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from monolayer import features as features
     from monolayer import figures as figures
     from monolayer import trackers as trackers
     from monolayer.audit.finding import Finding
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from monolayer.axes import Range
     from monolayer.certificate import Certificate, certify
     from monolayer.data.dataset import Dataset
+    from monolayer.data.extracted import Extracted, extract_features
     from monolayer.data.load import load
     from monolayer.data.splits import Splits
     from monolayer.diagnosing import diagnose_run, diagnose_sweep
@@ -41,6 +43,7 @@ _HOMES = {
     "Dataset": "data.dataset",
     "Duplicate": "audit.leakage",
     "EpochRow": "history",
+    "Extracted": "data.extracted",
     "Finding": "audit.finding",
     "Metrics": "evaluate.metrics",
     "MonolayerError": "errors",
@@ -62,6 +65,7 @@ _HOMES = {
     "export_json": "export.formats",
     "export_onnx": "export.formats",
     "export_torch": "export.formats",
+    "extract_features": "data.extracted",
     "find_duplicates": "audit.leakage",
     "load": "data.load",
     "probe": "probing",
@@ -70,7 +74,7 @@ _HOMES = {
     "train": "training",
 }
 # Rooms with public names of their own, such as ml.figures.Curves.
-_ROOMS = ("figures", "trackers")
+_ROOMS = ("features", "figures", "trackers")
 
 __all__ = [
     "BadData",
@@ -80,6 +84,7 @@ __all__ = [
     "Dataset",
     "Duplicate",
     "EpochRow",
+    "Extracted",
     "Finding",
     "Metrics",
     "MonolayerError",
@@ -101,6 +106,7 @@ __all__ = [
     "export_json",
     "export_onnx",
     "export_torch",
+    "extract_features",
     "find_duplicates",
     "load",
     "probe",

@@ -137,7 +137,7 @@ def check_recipe(recipe: Recipe, splits: Splits) -> None:
         raise BadInput(f"batch_size is {recipe.batch_size}; accepted are 1 to {len(splits.train)}, the training rows.")
     if splits.dataset.is_multi_label and recipe.loss != "multiple_bce":
         raise BadInput(f"loss is {recipe.loss}, but rows have several labels; accepted is multiple_bce.")
-    if recipe.flip and splits.dataset.image_shape is None:
+    if recipe.flip and not splits.dataset.has_flips:
         raise BadInput(f"flip is {recipe.flip:g}, but the rows of {splits.dataset.name} are no images; accepted is 0.")
 
 

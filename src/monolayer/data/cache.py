@@ -63,16 +63,21 @@ def store(dataset: Dataset, folder: Path, *, replace: bool) -> None:
         OSError: if the place cannot be written to, or the disk is full; nothing is left behind.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep_unfinished(folder)
-    with _unfinished_folder(folder) as unfinished:
+    sweep_unfinished(folder)
+    with make_unfinished(folder) as unfinished:
         _write(dataset, unfinished)
         if replace:
             _move_away(folder)
-        try:
-            os.rename(unfinished, folder)
-        except OSError:
-            if not folder.is_dir():
-                raise  # it was not another process that came first
+        move_into_place(unfinished, folder)
+
+
+def move_into_place(unfinished: Path, folder: Path) -> None:
+    """Rename; of two processes that made the same, the first one's stays."""
+    try:
+        os.rename(unfinished, folder)
+    except OSError:
+        if not folder.is_dir():
+            raise  # it was not another process that came first
 
 
 def _read_manifest(path: Path) -> str:
@@ -120,7 +125,8 @@ def _write_array(path: Path, array: Array) -> None:
 
 
 @contextmanager
-def _unfinished_folder(folder: Path) -> Iterator[Path]:
+def make_unfinished(folder: Path) -> Iterator[Path]:
+    """A new folder beside ``folder``, to be renamed into its place when all is in it; else it goes."""
     # mkdir and not tempfile, whose folders only their owner may enter: a class may share the cache.
     unfinished = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}{UNFINISHED}")
     unfinished.mkdir()
@@ -138,7 +144,7 @@ def _move_away(folder: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sweep_unfinished(folder: Path) -> None:
+def sweep_unfinished(folder: Path) -> None:
     """Delete what processes that were killed while writing left behind, a day ago or longer."""
     for left in folder.parent.glob(f"{folder.name}.*{UNFINISHED}"):
         with suppress(OSError):

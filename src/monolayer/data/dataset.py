@@ -44,6 +44,8 @@ class Dataset:
         columns: names of the D features, where they are columns of a table.
         groups: (n,) values; rows of one value stay together when rows are divided at random.
         normalize: ``l2``: every row is divided by its length wherever it is used, before anything else; ``none``.
+        both_ways: where rows are features of images, and not images: (2 n, D), X and then the features of the same
+            images mirrored, of which a recipe's flips choose one at each meeting.
 
     Raises:
         BadData: if shapes, dtypes or labels do not fit together.
@@ -64,6 +66,7 @@ class Dataset:
     split_seed: int | None = None
     reading: dict[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    both_ways: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
@@ -79,6 +82,8 @@ class Dataset:
             )
         if self.normalize not in NORMALIZATIONS:
             raise BadInput(f"normalize is {self.normalize!r}; accepted are {' and '.join(NORMALIZATIONS)}.")
+        if self.both_ways is not None:
+            _check_both_ways(self)
         if self.groups is not None and np.shape(self.groups) != (len(self.X),):
             raise BadData(f"{self.name}: groups must have shape ({len(self.X)},), not {np.shape(self.groups)}.")
         for name, part in (("validation", self.val), ("test", self.test)):
@@ -103,6 +108,11 @@ class Dataset:
             scales[start : start + stride] = 1 / compute_lengths(self.X[start : start + stride])
             give_back(self.X)
         return scales
+
+    @property
+    def has_flips(self) -> bool:
+        """Whether rows can be met mirrored: images can, and features that were made of both."""
+        return self.image_shape is not None or self.both_ways is not None
 
     @property
     def n_classes(self) -> int:
@@ -145,6 +155,14 @@ def _check_fit(train: Dataset, test: Dataset, name: str) -> None:
             f"{train.name}: the {name} rows are {test.X.dtype.name} {test.X.shape[1:]}, "
             f"the training rows {train.X.dtype.name} {train.X.shape[1:]}; accepted is one kind."
         )
+
+
+def _check_both_ways(dataset: Dataset) -> None:
+    both, X = dataset.both_ways, dataset.X
+    if both is None or both.shape != (2 * len(X), X.shape[1]) or both.dtype != X.dtype:
+        raise BadData(f"{dataset.name}: both_ways must be {X.dtype.name} of shape {(2 * len(X), X.shape[1])}.")
+    if dataset.image_shape is not None or dataset.normalize != "none":
+        raise BadInput(f"{dataset.name}: both_ways is for features that are no images and are not normalised.")
 
 
 def _check_features(X: Array, name: str) -> None:

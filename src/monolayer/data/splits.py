@@ -66,13 +66,26 @@ class Rows:
             return X[first : first + n], None
         return X, self.index
 
-    def read(self, order: Array) -> tuple[Array, Array]:
-        """(X, places): a copy in memory of the rows at these positions, and where in it they are, in their order.
+    def meet(self, order: Array, mirrored: Array | None, *, in_memory: bool) -> tuple[Array, Array, Array | None]:
+        """(X, places, mirrored): where the rows at these positions are found, (n,), and which are still to be mirrored.
 
-        The file is read forwards, each row once.
+        Args:
+            order: positions, (n,).
+            mirrored: which of them are to be mirrored, (n,) bool, or None. Features have both ways to choose from.
+            in_memory: whether X is to be a copy in memory; a file is read forwards then, each row once.
         """
-        wanted, places = np.unique(self.index[order], return_inverse=True)
-        return read_rows(self.dataset.X, wanted), places
+        both = self.dataset.both_ways
+        if both is not None and mirrored is not None:
+            X, places, mirrored = both.view(np.ndarray), self.index[order] + len(self.dataset.X) * mirrored, None
+        elif in_memory:
+            X, places = self.dataset.X, self.index[order]
+        else:
+            X, index = self.locate()
+            places = order if index is None else index[order]
+        if in_memory:
+            wanted, places = np.unique(places, return_inverse=True)
+            X = read_rows(X, wanted)
+        return X, places, mirrored
 
     def iterate_blocks(self, size: int) -> Iterator[Array]:
         """The rows' features, (at most size, D), in order; a view where they lie side by side, unless normalised."""

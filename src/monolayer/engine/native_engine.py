@@ -111,11 +111,7 @@ class NativeEngine:
     def _run_part(self, rows: Rows, meeting: Meeting, rates: Array) -> None:
         if not meeting.batches:
             return
-        if self._shuffle.buffer:
-            X, order = rows.read(meeting.order)
-        else:
-            X, positions = rows.locate()
-            order = meeting.order if positions is None else positions[meeting.order]
+        X, order, mirrored = rows.meet(meeting.order, meeting.mirrored, in_memory=bool(self._shuffle.buffer))
         # A member that has no row in a batch takes no step on it, and does not shrink either.
         counts = meeting.counts[:, self.bank.fold_of]
         steps = np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0).astype(np.float32)
@@ -127,7 +123,7 @@ class NativeEngine:
             self._native.train(
                 X=X,
                 order=order[places],
-                mirrored=None if meeting.mirrored is None else meeting.mirrored[places].view(np.uint8),
+                mirrored=None if mirrored is None else mirrored[places].view(np.uint8),
                 scales=None if scales is None else scales[meeting.order[places]],
                 width=self.width,
                 y=y[places],

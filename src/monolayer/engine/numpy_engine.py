@@ -216,10 +216,7 @@ class NumpyEngine:
 
     def _open_source(self, rows: Rows, meeting: Meeting) -> _Source:
         scales = None if rows.scales is None else rows.scales[meeting.order]
-        if self._shuffle.buffer:
-            return _Source(*rows.read(meeting.order), meeting.mirrored, scales)
-        X, positions = rows.locate()
-        return _Source(X, meeting.order if positions is None else positions[meeting.order], meeting.mirrored, scales)
+        return _Source(*rows.meet(meeting.order, meeting.mirrored, in_memory=bool(self._shuffle.buffer)), scales)
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K), a view that the next block overwrites; y (n,)."""

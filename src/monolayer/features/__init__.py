@@ -1,0 +1,16 @@
+"""What a layer may look at instead of pixels: transformers that learn from images alone, without labels.
+
+Each is a scikit-learn transformer on rows of images as a :class:`monolayer.Dataset` has them, so it stands in front of
+any classifier::
+
+    pipeline = make_pipeline(PatchFeatures(400, image_shape=(3, 32, 32)), OneLayerClassifier())
+
+To add one: write a class in a file of its own on :class:`monolayer.features.base.ImageTransformer`.
+"""
+
+from monolayer.features.base import ImageTransformer
+from monolayer.features.hog import HOGFeatures
+from monolayer.features.patches import PatchFeatures
+from monolayer.features.pixels import PixelFeatures
+
+__all__ = ["HOGFeatures", "ImageTransformer", "PatchFeatures", "PixelFeatures"]

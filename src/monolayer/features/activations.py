@@ -1,0 +1,158 @@
+"""What a patch says to each filter, by name: ``triangle``, ``soft:THRESHOLD``, ``nearest:SHARE``.
+
+All take whitened patches (N, d) and filters (K, d), float32, and give (N, F), float32. To add one: write a class on the
+model of those below and name it in :func:`parse_activation`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.errors import BadInput
+
+Array = npt.NDArray[Any]
+
+
+Answer = Callable[[Array], Array]
+
+
+class Activation(Protocol):
+    """What all of them are."""
+
+    @property
+    def per_filter(self) -> int:
+        """Features of a filter."""
+
+    def open(self, filters: Array, n_patches: int) -> Answer:
+        """What answers (N, F) to patches (N, d), N up to ``n_patches``, by filters (K, d).
+
+        The answer lies in memory that the next one takes: fresh memory for each would take three times as long as the
+        arithmetic. One thread has one to itself.
+        """
+
+
+@dataclass(frozen=True)
+class Triangle:
+    """max(0, mean(d) - d_k): d_k is the distance of the patch to filter k, and the mean is over all filters.
+
+    About half of the filters are silent for a patch. Source: Coates, Lee and Ng 2011, "An Analysis of Single-Layer
+    Networks in Unsupervised Feature Learning", AISTATS, section 3.2.
+    """
+
+    per_filter = 1
+
+    def open(self, filters: Array, n_patches: int) -> Answer:
+        """F is K."""
+        measure, share = open_distances(filters, n_patches), np.full(len(filters), 1 / len(filters), np.float32)
+        sizes = np.empty((n_patches, len(filters)), np.float32)
+
+        def answer(patches: Array) -> Array:
+            found = measure(patches)
+            np.subtract((found @ share)[:, None], found, out=found)
+            # max(0, v) = (v + |v|) / 2, exactly, and in half of the time that NumPy's maximum takes.
+            found += np.abs(found, out=sizes[: len(found)])
+            found *= np.float32(0.5)
+            return found
+
+        return answer
+
+
+@dataclass(frozen=True)
+class Soft:
+    """max(0, x c_k - t) and max(0, -x c_k - t), for filters of length 1: two features a filter.
+
+    Source: Coates and Ng 2011, "The Importance of Encoding Versus Training with Sparse Coding and Vector Quantization",
+    ICML, section 3.2.
+    """
+
+    threshold: float
+    per_filter = 2
+
+    def open(self, filters: Array, n_patches: int) -> Answer:
+        """F is 2 K: the positive sides of all filters, then the negative ones."""
+        lengths = np.linalg.norm(filters, axis=1, keepdims=True)
+        one_long = np.ascontiguousarray((filters / np.maximum(lengths, np.finfo(np.float32).tiny)).T)
+        products = np.empty((n_patches, 2 * len(filters)), np.float32)
+
+        def answer(patches: Array) -> Array:
+            both, K = products[: len(patches)], len(filters)
+            np.matmul(patches, one_long, out=both[:, :K])
+            np.negative(both[:, :K], out=both[:, K:])
+            np.subtract(both, np.float32(self.threshold), out=both)
+            return np.maximum(both, 0, out=both)
+
+        return answer
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """1 for the filters that are nearest to the patch, a share of all (at least one), and 0 for the others.
+
+    Of filters at the same distance as the last of them all are taken. Source: Thiry, Arbel, Belilovsky and Oyallon
+    2021, "The Unreasonable Effectiveness of Patches in Deep Convolutional Kernels Methods", ICLR, section 3.
+    """
+
+    share: float
+    per_filter = 1
+
+    def open(self, filters: Array, n_patches: int) -> Answer:
+        """F is K."""
+        measure, last = open_distances(filters, n_patches), max(1, math.floor(self.share * len(filters))) - 1
+
+        def answer(patches: Array) -> Array:
+            distances = measure(patches)
+            bounds = np.partition(distances, last, axis=1)[:, last : last + 1]
+            return (distances <= bounds).astype(np.float32)
+
+        return answer
+
+
+def open_distances(filters: Array, n_patches: int) -> Answer:
+    """What gives Euclidean distances (N, K), float32, of up to so many patches (N, d) to filters (K, d).
+
+    |x - c|^2 = |x|^2 - 2 x c + |c|^2, all three by one product: the patches get two columns more.
+    """
+    K, d = filters.shape
+    right = np.empty((d + 2, K), np.float32)
+    right[:d], right[d], right[d + 1] = -2 * filters.T, 1, np.einsum("kd,kd->k", filters, filters)
+    lefts, distances = np.ones((n_patches, d + 2), np.float32), np.empty((n_patches, K), np.float32)
+
+    def measure(patches: Array) -> Array:
+        left, found = lefts[: len(patches)], distances[: len(patches)]
+        left[:, :d] = patches
+        np.einsum("nd,nd->n", patches, patches, out=left[:, d])
+        np.matmul(left, right, out=found)
+        # A filter that is the patch itself may come out a little below 0: its sign goes, which is quicker than a bound.
+        np.abs(found, out=found)
+        return np.sqrt(found, out=found)
+
+    return measure
+
+
+ACCEPTED = "triangle, soft:THRESHOLD with a number of 0 or above, and nearest:SHARE with a number above 0 and up to 1"
+
+
+def parse_activation(text: str) -> Activation:
+    """The activation of that name.
+
+    Raises:
+        BadInput: if there is none.
+    """
+    name, _, value = str(text).partition(":")
+    if text == "triangle":
+        return Triangle()
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if name == "soft" and 0 <= number < math.inf:
+        return Soft(number)
+    if name == "nearest" and 0 < number <= 1:
+        return Nearest(number)
+    raise BadInput(f"activation is {text!r}; accepted are {ACCEPTED}.")

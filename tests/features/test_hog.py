@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from monolayer.errors import BadInput
+from monolayer.features import HOGFeatures
+
+
+def test_an_edge_speaks_in_its_own_direction():
+    """A vertical edge has a horizontal gradient: 0 degrees, the first of nine directions."""
+    image = np.zeros((1, 8, 8), np.uint8)
+    image[:, :, 4:] = 255
+    features = HOGFeatures(4, colour=False).fit(image.reshape(1, -1))
+    histograms = features.transform(image.reshape(1, -1)).reshape(2, 2, 9)
+    assert (histograms.argmax(axis=2) == 0).all()
+    lying = features.transform(image.transpose(0, 2, 1).reshape(1, -1)).reshape(2, 2, 9)
+    assert (lying.argmax(axis=2) == 4).all()
+
+
+def test_colours_are_means_of_cells():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (1, 3, 8, 8)).astype(np.uint8)
+    features = HOGFeatures(4).fit(image.reshape(1, -1)).transform(image.reshape(1, -1))
+    expected = [image[0, c, i : i + 4, j : j + 4].mean() / 255 for c in range(3) for i in (0, 4) for j in (0, 4)]
+    np.testing.assert_allclose(features[0, -12:], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [({"cell": 5}, "cell is 5; accepted is 1 to 4"), ({"orientations": 0}, "orientations is 0; accepted")],
+)
+def test_what_is_not_accepted_is_told(parameters, message):
+    with pytest.raises(BadInput, match=message):
+        HOGFeatures(**parameters).fit(np.zeros((1, 64)))

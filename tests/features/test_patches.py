@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monolayer.errors import BadInput
+from monolayer.features import PatchFeatures
+from monolayer.features.patches import compute_whitening, find_places, normalise_contrast
+from tests.reference import plain_patches
+
+ACTIVATIONS = {
+    "triangle": plain_patches.triangle,
+    "soft:0.25": plain_patches.soft,
+    "nearest:0.4": plain_patches.nearest,
+}
+
+
+def make_images(n, shape, seed=0, dtype="uint8"):
+    """Smooth images, so that patches have directions in which they vary more."""
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(0, 256, (n, shape[0], shape[1] + 2, shape[2] + 2)).astype(float)
+    smooth = sum(noise[:, :, i : i + shape[1], j : j + shape[2]] for i in range(3) for j in range(3)) / 9
+    return smooth.reshape(n, -1).astype(dtype)
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@pytest.mark.parametrize(
+    ("shape", "size", "stride", "pool"),
+    [((1, 7, 7), 3, 1, 2), ((3, 9, 8), 4, 2, 1), ((2, 6, 11), 3, 1, 3), ((3, 5, 5), 5, 1, 1)],
+)
+@pytest.mark.parametrize("filters", ["kmeans", "random"])
+def test_features_are_those_of_the_plain_loops(activation, shape, size, stride, pool, filters):
+    X = make_images(70, shape)
+    features = PatchFeatures(
+        10, patch_size=size, stride=stride, pool=pool, activation=activation, filters=filters, n_patches=400,
+        image_shape=shape,
+    )  # fmt: skip
+    found = features.fit(X).transform(X)
+    for row in (0, 69):
+        expected = plain_patches.compute_features(
+            X[row].reshape(shape), features.mean_, features.whitening_, features.filters_,
+            size=size, stride=stride, pool=pool, activation=ACTIVATIONS[activation],
+        )  # fmt: skip
+        np.testing.assert_allclose(found[row], expected.ravel(), atol=1e-3)  # a distance of 0 is the root of what rounds off
+    assert found.dtype == np.float32
+    assert found.shape == (70, features.n_features_out) == (70, len(features.get_feature_names_out()))
+
+
+def test_filters_of_random_patches_are_patches_and_centres_of_k_means_are_nearer_to_them():
+    X = make_images(60, (1, 8, 8))
+    at_random, by_means = (
+        PatchFeatures(20, patch_size=3, filters=filters, n_patches=3000).fit(X) for filters in ("random", "kmeans")
+    )
+    places = find_places((1, 8, 8), 3, 1)
+    patches = normalise_contrast(X.astype(np.float32)[:, places].reshape(-1, 9))
+    patches = (patches - at_random.mean_) @ at_random.whitening_
+
+    def measure(features):
+        return np.sqrt(((patches[:, None] - features.filters_) ** 2).sum(axis=2)).min(axis=1)
+
+    assert np.isclose(np.sort(measure(at_random))[:20], 0, atol=1e-3).all()
+    assert measure(by_means).mean() < measure(at_random).mean()
+
+
+def test_whitened_patches_have_a_covariance_near_one():
+    rng = np.random.default_rng(0)
+    patches = rng.standard_normal((20_000, 5)) @ np.diag([100, 30, 10, 5, 2]) @ np.linalg.qr(rng.random((5, 5)))[0]
+    whitening = compute_whitening(patches.astype(np.float32))
+    np.testing.assert_allclose(whitening, whitening.T, atol=1e-6)
+    np.testing.assert_allclose(np.cov(patches @ whitening, rowvar=False), np.eye(5), atol=0.03)
+
+
+@given(st.integers(1, 3), st.integers(2, 9), st.integers(2, 9), st.integers(1, 4), st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_places_are_those_of_the_windows(channels, height, width, size, stride):
+    size = min(size, height, width)
+    image = np.random.default_rng(0).random((channels, height, width))
+    places = find_places(image.shape, size, stride)
+    windows = [
+        image[:, top : top + size, left : left + size].ravel()
+        for top in range(0, height - size + 1, stride)
+        for left in range(0, width - size + 1, stride)
+    ]
+    assert np.array_equal(image.ravel()[places], windows)
+
+
+def test_brightness_and_contrast_of_an_image_change_little():
+    X = make_images(50, (1, 8, 8), dtype="float32")
+    features = PatchFeatures(8, patch_size=3, n_patches=500).fit(X)
+    brighter = features.transform(X + 20)
+    np.testing.assert_allclose(brighter, features.transform(X), atol=1e-3)
+
+
+def test_a_unit_of_pixels_is_a_unit():
+    X = make_images(50, (1, 8, 8))
+    bytes_, shares = (
+        PatchFeatures(8, patch_size=3, n_patches=500, pixel_max=top).fit(X * (top / 255)) for top in (255.0, 1.0)
+    )
+    np.testing.assert_allclose(bytes_.transform(X), shares.transform(X / 255), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_filters": 0}, "n_filters is 0; accepted is a whole number"),
+        ({"stride": 0}, "stride is 0; accepted"),
+        ({"filters": "best"}, "filters is 'best'; accepted are kmeans and random"),
+        ({"patch_size": 9}, "patch_size is 9; accepted is 1 to 8"),
+        ({"pool": 7}, "pool is 7; accepted is up to 6"),
+        ({"n_patches": 5}, "n_patches is 5; accepted is at least n_filters, 8"),
+        ({"activation": "relu"}, "activation is 'relu'; accepted are triangle, soft:THRESHOLD"),
+        ({"activation": "soft:-1"}, "activation is 'soft:-1'"),
+        ({"activation": "nearest:1.5"}, "activation is 'nearest:1.5'"),
+        ({"activation": "triangle:1"}, "activation is 'triangle:1'"),
+    ],
+)
+def test_what_is_not_accepted_is_told(parameters, message):
+    with pytest.raises(BadInput, match=message):
+        PatchFeatures(**{"n_filters": 8, "patch_size": 3, "n_patches": 100, **parameters}).fit(
+            make_images(9, (1, 8, 8))
+        )
+
+
+@pytest.mark.parametrize(("side", "size"), [(32, 6), (64, 6), (28, 6), (16, 4), (8, 2), (2, 1)])
+def test_smaller_images_have_smaller_patches(side, size):
+    features = PatchFeatures(2, n_patches=50, pool=1).fit(make_images(9, (1, side, side)))
+    assert features._size == size
