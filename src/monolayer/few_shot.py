@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.audit.ranking import is_edge
+from monolayer.data.mapped import read_rows
 from monolayer.data.scaler import fit_scaler
 from monolayer.data.splits import MAX_SEED, Rows, Splits
 from monolayer.engine.bank import make_bank
@@ -226,8 +227,10 @@ def divide(splits: Splits, draw: Draw) -> Splits:
     """The same splits with the drawn rows for training, a copy in memory."""
     dataset = splits.dataset
     # A file on the disk would be gone through for a few rows in each of a thousand epochs.
-    X, places = Rows(dataset, draw.index).read(np.arange(len(draw.index)))
-    drawn = replace(dataset, X=X[places], y=dataset.y[draw.index], **ALONE)
+    X, both = read_rows(dataset.X, draw.index), dataset.both_ways
+    if both is not None:
+        both = read_rows(both, np.concatenate([draw.index, len(dataset.X) + draw.index]))
+    drawn = replace(dataset, X=X, both_ways=both, y=dataset.y[draw.index], **ALONE)
     return replace(splits, train=Rows(drawn, np.arange(len(draw.index))))
 
 

@@ -97,7 +97,9 @@ def take_sample(rows: Rows) -> Rows:
     """Some two thousand rows, evenly spread, in memory and normalised: enough to say which rates they bear."""
     chosen = Rows(rows.dataset, rows.index[:: -(-len(rows) // MAX_ROWS)])
     X = np.concatenate(list(chosen.iterate_blocks(BLOCK)))
-    sample = replace(rows.dataset, X=X, y=rows.dataset.y[chosen.index], normalize=NORMALIZATIONS[0], **ALONE)
+    sample = replace(
+        rows.dataset, X=X, y=rows.dataset.y[chosen.index], normalize=NORMALIZATIONS[0], both_ways=None, **ALONE
+    )
     return Rows(sample, np.arange(len(X)))
 
 

@@ -10,6 +10,7 @@ from monolayer.data.dataset import Dataset
 from monolayer.data.extracted import extract_features
 from monolayer.errors import BadData, BadInput
 from monolayer.features import PatchFeatures, PixelFeatures
+from monolayer.few_shot import divide, draw_rows
 from tests.features.test_patches import make_images
 from tests.made import make_dataset
 
@@ -87,6 +88,15 @@ def test_flips_choose_between_the_features_of_both(tmp_path, monkeypatch, engine
     plain = extract_features(splits, PixelFeatures(), folder=tmp_path)
     with pytest.raises(BadInput, match=r"flip is 0\.5, but the rows of data are no images"):
         ml.train(plain.splits, recipe)
+
+
+def test_few_shots_have_both_ways_too(tmp_path):
+    splits = extract_features(make_pictures().split(20), PixelFeatures(), flips=True, folder=tmp_path).splits
+    drawn = divide(splits, draw_rows(splits.train, 2, 0, 0)).dataset
+    n = len(drawn.X)
+    assert n == 6
+    assert np.array_equal(drawn.both_ways[:n], drawn.X)
+    assert np.array_equal(drawn.both_ways[n:].reshape(n, 3, 8, 8), drawn.X.reshape(n, 3, 8, 8)[..., ::-1])
 
 
 def test_what_is_no_set_of_images_is_told(tmp_path):

@@ -41,7 +41,9 @@ def test_features_are_those_of_the_plain_loops(activation, shape, size, stride, 
             X[row].reshape(shape), features.mean_, features.whitening_, features.filters_,
             size=size, stride=stride, pool=pool, activation=ACTIVATIONS[activation],
         )  # fmt: skip
-        np.testing.assert_allclose(found[row], expected.ravel(), atol=1e-3)  # a distance of 0 is the root of what rounds off
+        np.testing.assert_allclose(
+            found[row], expected.ravel(), atol=1e-3
+        )  # a distance of 0 is the root of what rounds off
     assert found.dtype == np.float32
     assert found.shape == (70, features.n_features_out) == (70, len(features.get_feature_names_out()))
 

@@ -8,9 +8,8 @@ any classifier::
 To add one: write a class in a file of its own on :class:`monolayer.features.base.ImageTransformer`.
 """
 
-from monolayer.features.base import ImageTransformer
 from monolayer.features.hog import HOGFeatures
 from monolayer.features.patches import PatchFeatures
 from monolayer.features.pixels import PixelFeatures
 
-__all__ = ["HOGFeatures", "ImageTransformer", "PatchFeatures", "PixelFeatures"]
+__all__ = ["HOGFeatures", "PatchFeatures", "PixelFeatures"]

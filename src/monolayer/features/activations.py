@@ -116,7 +116,7 @@ class Nearest:
 def open_distances(filters: Array, n_patches: int) -> Answer:
     """What gives Euclidean distances (N, K), float32, of up to so many patches (N, d) to filters (K, d).
 
-    |x - c|^2 = |x|^2 - 2 x c + |c|^2, all three by one product: the patches get two columns more.
+    A squared distance is x x - 2 x c + c c, all three by one product: the patches get two columns more.
     """
     K, d = filters.shape
     right = np.empty((d + 2, K), np.float32)

@@ -30,8 +30,8 @@ BLOCK = 64
 class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Features of images, learnt from images alone: labels that are given are not looked at.
 
-    A subclass has ``image_shape`` and ``pixel_max`` among its parameters, and says how it learns (:meth:`_learn`), what
-    it has learnt (:meth:`get_tensors`) and what a block of images becomes (:meth:`_compute`).
+    A subclass has ``image_shape`` and ``pixel_max`` among its parameters, and says how it learns (``_learn``), what it
+    has learnt (``get_tensors``) and what a block of images becomes (``_compute``).
 
     Attributes:
         image_shape_: (channels, height, width) of the images that were learnt from.

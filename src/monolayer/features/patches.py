@@ -31,8 +31,8 @@ class PatchFeatures(ImageTransformer):
     A patch x (channels * size * size values) becomes x' = (x - mean(x)) / sqrt(var(x) + 10), and then z = W (x' - m): m
     is the mean of many such patches, and W = E diag(1 / sqrt(v + 0.1)) E' with their covariance's eigenvectors E and
     eigenvalues v (ZCA). Filters c_k are centres of patches z by k-means, or patches z drawn at random. The activation
-    says what z tells filter k, such as max(0, mean_j |z - c_j| - |z - c_k|), and a feature is its mean over all patches
-    of one region.
+    says what z tells filter k, such as max(0, mean(d) - d_k) of the distances d to all filters, and a feature is its
+    mean over all patches of one region.
 
     Args:
         n_filters: K, number of filters.
@@ -154,7 +154,7 @@ class PatchFeatures(ImageTransformer):
         return features.reshape(len(rows), -1)
 
     def _find_regions(self) -> tuple[Array, list[tuple[slice, Array]]]:
-        """(places, as :func:`find_places` has them but region by region; where each region's are, and what takes means).
+        """(places as of :func:`find_places`, but region by region; where each region's are, and what takes means).
 
         A mean by a product with 1 / n takes half of the time that NumPy's takes.
         """
@@ -179,7 +179,8 @@ def find_places(image_shape: Shape, size: int, stride: int) -> Array:
     numbers = np.arange(np.prod(image_shape)).reshape(image_shape)
     windows = np.lib.stride_tricks.sliding_window_view(numbers, (size, size), axis=(1, 2))[:, ::stride, ::stride]
     channels, lines, columns = windows.shape[:3]
-    return windows.transpose(1, 2, 0, 3, 4).reshape(lines * columns, channels * size * size)
+    places = windows.transpose(1, 2, 0, 3, 4).reshape(lines * columns, channels * size * size)
+    return np.asarray(places)
 
 
 def normalise_contrast(patches: Array) -> Array:
@@ -195,7 +196,8 @@ def compute_whitening(patches: Array) -> Array:
     centred = patches - patches.mean(axis=0, dtype=np.float64).astype(np.float32)
     covariance = (centred.T @ centred).astype(np.float64) / len(patches)
     values, vectors = np.linalg.eigh(covariance)
-    return ((vectors / np.sqrt(np.maximum(values, 0) + WHITENING)) @ vectors.T).astype(np.float32)
+    whitening = (vectors / np.sqrt(np.maximum(values, 0) + WHITENING)) @ vectors.T
+    return np.asarray(whitening, np.float32)
 
 
 def find_centres(patches: Array, n_filters: int, seed: int) -> Array:
