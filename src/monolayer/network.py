@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,15 @@ from monolayer.files import pack_tensors, write_whole
 from monolayer.lengths import compute_lengths
 from monolayer.losses import get_loss
 
+if TYPE_CHECKING:
+    from monolayer.features.base import ImageTransformer
+
 Array = npt.NDArray[Any]
 BLOCK = 1024
 # Values that are centred at a time, 3 MB in float64: on 3,072 features a third of the time that 1,024 rows take.
 CENTRED = 400_000
 FILE = "network.safetensors"  # in a run's folder
+PREFIX = "transformer."  # of the names of what a transformer has learnt
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,7 @@ class OneLayer:
         image_shape: (channels, height, width) where the features are an image, else None.
         normalize: ``l2``: every row is divided by its length first, see :class:`monolayer.Dataset`; ``none``.
         metadata: words kept with the network, such as the recipe and the hash of its data.
+        transformer: what makes the D features of images, where images are what the network is asked about; None.
         temperature: scores / temperature are read as probabilities; no prediction depends on it. 1 unless it was fitted
             on validation rows after training (``monolayer calibrate``); evaluations are of the scores as they are.
 
@@ -54,6 +59,7 @@ class OneLayer:
     metadata: dict[str, str] = field(default_factory=dict)
     normalize: str = "none"
     temperature: float = 1.0
+    transformer: ImageTransformer | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.temperature, int | float) and 0 < self.temperature < math.inf):
@@ -62,18 +68,21 @@ class OneLayer:
     def compute_scores(self, X: Array) -> Array:
         """Scores (n, K), in the weights' dtype, of features X (n, D) in the unit of the training data.
 
+        With a transformer X may be images, (n, :attr:`n_inputs`), in the unit of those that it has learnt from.
+
         Raises:
-            BadInput: if X does not have D columns of real numbers, or holds one that is not finite.
+            BadInput: if X does not have so many columns of real numbers, or holds one that is not finite.
         """
         X = np.asarray(X)
-        if X.ndim != 2 or X.shape[1] != self.weights.shape[1]:
-            raise BadInput(f"X has shape {X.shape}; accepted is (n, {self.weights.shape[1]}).")
+        if X.ndim != 2 or X.shape[1] not in (self.n_inputs, self.weights.shape[1]):
+            accepted = " or ".join(f"(n, {n})" for n in dict.fromkeys((self.n_inputs, self.weights.shape[1])))
+            raise BadInput(f"X has shape {X.shape}; accepted is {accepted}.")
         if X.dtype.kind not in "uif":
             raise BadInput(f"X is {X.dtype.name}; accepted are integers and floats.")
         scores = np.empty((len(X), len(self.bias)), self.weights.dtype)
         size = max(1, min(BLOCK, CENTRED // X.shape[1]))
         for start in range(0, len(X), size):
-            block = X[start : start + size]
+            block = self._look(X[start : start + size], start)
             # Centred in float64 a block at a time: right for any features, and never a copy of the whole.
             z = ((self._normalise(block) - self.mean) / self.std).astype(self.weights.dtype)
             scores[start : start + size] = z @ self.weights.T + self.bias
@@ -81,6 +90,23 @@ class OneLayer:
             if not np.isfinite(scores[start : start + size]).all():
                 _check_finite(block, start)
         return scores
+
+    @property
+    def n_inputs(self) -> int:
+        """Values of a row that it is asked about: of an image, where a transformer looks at images; else D."""
+        return self.weights.shape[1] if self.transformer is None else self.transformer.n_features_in_
+
+    @property
+    def input_shape(self) -> tuple[int, int, int] | None:
+        """(channels, height, width) of the images that it is asked about; None where they are none."""
+        return self.image_shape if self.transformer is None else self.transformer.image_shape_
+
+    def _look(self, X: Array, start: int) -> Array:
+        """Features of rows: of images as they were kept in training, in half precision."""
+        if self.transformer is None or X.shape[1] != self.n_inputs:
+            return X
+        _check_finite(X, start)
+        return np.asarray(self.transformer.transform(X).astype(np.float16))
 
     def _normalise(self, X: Array) -> Array:
         return X if self.normalize == "none" else np.asarray(X / compute_lengths(X)[:, None])
@@ -113,6 +139,8 @@ class OneLayer:
     def check_shapes(self) -> None:
         """Raise ValueError if the parts do not fit together."""
         K, D = len(self.class_names), self.weights.shape[-1]
+        if self.transformer is not None and self.transformer.n_features_out != D:
+            raise ValueError(f"{self.transformer.n_features_out} features do not fit {D} columns of weights")
         found = (self.weights.shape, self.bias.shape, self.mean.shape, self.std.shape)
         if found != ((K, D), (K,), (D,), (D,)) or (self.image_shape and int(np.prod(self.image_shape)) != D):
             raise ValueError(f"shapes {found} do not fit {K} classes")
@@ -134,6 +162,11 @@ class OneLayer:
             "temperature": json.dumps(self.temperature),
         }
         tensors = {"weights": self.weights, "bias": self.bias, "mean": self.mean, "std": self.std}
+        if self.transformer is not None:
+            from monolayer.features.saving import describe_transformer
+
+            header["transformer"] = describe_transformer(self.transformer)
+            tensors |= {f"{PREFIX}{name}": tensor for name, tensor in self.transformer.get_tensors().items()}
         return pack_tensors(tensors, header)
 
     @classmethod
@@ -153,6 +186,8 @@ class OneLayer:
             with safe_open(path, framework="numpy") as file:
                 header = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in ("weights", "bias", "mean", "std")}
+                names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118 - it is no dict
+                learnt = {name.removeprefix(PREFIX): file.get_tensor(name) for name in names}
             shape = json.loads(header["image_shape"])
             network = cls(
                 **tensors,
@@ -162,13 +197,20 @@ class OneLayer:
                 metadata=json.loads(header["metadata"]),
                 normalize=header.get("normalize", "none"),
                 temperature=json.loads(header.get("temperature", "1.0")),  # files of earlier versions have none
+                transformer=_make_transformer(header["transformer"], learnt) if "transformer" in header else None,
             )
             network.check_shapes()
             return network
         except OSError as error:
             raise BadData(f"{path}: cannot be read as a network ({error.strerror or error}).") from None
-        except (SafetensorError, KeyError, ValueError) as error:
+        except (SafetensorError, KeyError, ValueError, BadInput) as error:
             raise BadData(f"{path}: is not a network saved by monolayer ({error}).") from None
+
+
+def _make_transformer(text: str, tensors: dict[str, Array]) -> ImageTransformer:
+    from monolayer.features.saving import make_transformer  # only here: it loads what makes features
+
+    return make_transformer(text, tensors)
 
 
 def _check_finite(block: Array, start: int) -> None:

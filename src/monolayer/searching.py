@@ -176,7 +176,7 @@ class Space:
         """A name that all searches share whose values can be compared, and no others; their seeds may differ."""
         fields = {name: value for name, value in self.base.to_dict().items() if name not in {*self.axes, "seed"}}
         axes = {name: [str(type(axis) is Range and axis.kind), *self._ends[name]] for name, axis in self.axes.items()}
-        return f"monolayer-{splits.dataset.name}-{_digest([splits.fingerprint, fields, axes, options.halving])}"
+        return f"monolayer-{splits.dataset.name}-{_digest([splits.identity, fields, axes, options.halving])}"
 
 
 def _list_ends(base: Recipe, name: str, axis: Axis) -> tuple[Any, ...]:

@@ -208,6 +208,7 @@ def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, 
         image_shape=dataset.image_shape,
         metadata=metadata,
         normalize=dataset.normalize,
+        transformer=dataset.transformer,
     )
 
 
@@ -226,7 +227,7 @@ def _make_run(
         "recipe": recipe.to_json(),
         "dataset": dataset.name,
         "dataset_sha256": dataset.sha256,
-        "pixel_max": str(dataset.pixel_max),
+        "pixel_max": str(dataset.transformer.pixel_max if dataset.transformer else dataset.pixel_max),
         "features_dtype": dataset.X.dtype.name,
         "splits": splits.fingerprint,
         **_describe_reading(dataset),

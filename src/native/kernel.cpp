@@ -55,9 +55,8 @@ inline void gather(const Source& source, const char* row, bool is_mirrored, size
   }
 }
 
-// Panel by panel, so that what is written lies end to end. Of each row the lines of the next panel are sent for, or,
-// where rows come one after the other, those of a row `ahead`: the second cache should have them, and where other programs
-// share it, has not all of them.
+// Panel by panel, so that what is written lies end to end. Meanwhile the same panel of the row `ahead` is sent for, or,
+// where that is 0, the next panel of the row itself: the gradient sent for it before, but not all of it may have stayed.
 template <class Feature>
 void pack_as(const Source& source, const Standard& standard, const Shape& shape, Range panels, Range places,
              size_t ahead, float* features) {

@@ -9,8 +9,9 @@
 namespace monolayer {
 namespace {
 
-// Long beside a meeting where nobody is late, short beside a turn of another program's. Whoever is later than that has
-// lost the core to one, and gets on with the one of those who sleep.
+// Some hundreds of microseconds: long beside a meeting, and beside what it takes to wake a sleeper, since who sleeps once
+// makes the others wait, who then sleep in turn, so that every meeting costs a waking. Short beside a turn of another
+// program's: whoever is later than that has lost the core to one, and gets on with the one of those who sleep.
 constexpr int SPINS = 20000;
 
 void pause() {
@@ -29,8 +30,8 @@ int find_core() {
 #endif
 }
 
-// Leave a core that another thread of the team computes on. The system does so too, but may take a tenth of a second for
-// it, in which the two wait for each other. Where there is no other core, or the system says no, nothing happens.
+// Leave the core that the caller of the task computes on. The system does so too, but may take a tenth of a second for it,
+// in which the two wait for each other. Where there is no other core, or the system says no, nothing happens.
 void leave_core(int core) {
 #if defined(__linux__)
   cpu_set_t allowed;

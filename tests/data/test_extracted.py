@@ -8,6 +8,7 @@ import pytest
 import monolayer as ml
 from monolayer.data.dataset import Dataset
 from monolayer.data.extracted import extract_features
+from monolayer.data.splits import Rows
 from monolayer.errors import BadData, BadInput
 from monolayer.features import PatchFeatures, PixelFeatures
 from monolayer.few_shot import divide, draw_rows
@@ -18,32 +19,40 @@ SHAPE = (3, 8, 8)
 FEATURES = PatchFeatures(6, patch_size=3, n_patches=200)
 
 
-def make_pictures(**changes):
-    test = Dataset(make_images(40, SHAPE, seed=1), np.arange(40) % 3, ("a", "b", "c"), image_shape=SHAPE)
-    images = Dataset(make_images(120, SHAPE), np.arange(120) % 3, ("a", "b", "c"), image_shape=SHAPE, test=test)
-    return replace(images, **changes)
+def make_pictures(pixel_max=255.0, **changes):
+    kind = {"class_names": ("a", "b", "c"), "image_shape": SHAPE, "pixel_max": pixel_max}
+    test = Dataset(make_images(40, SHAPE, seed=1), np.arange(40) % 3, **kind)
+    return replace(Dataset(make_images(120, SHAPE), np.arange(120) % 3, test=test, **kind), **changes)
 
 
 def read(extracted):
     return {path.name: path.read_bytes() for path in extracted.folder.iterdir() if path.suffix != ".json"}
 
 
-def test_no_label_no_test_row_and_no_validation_row_is_learnt_from(tmp_path):
-    images, rng = make_pictures(), np.random.default_rng(0)
-    first = extract_features(images.split(20), FEATURES, folder=tmp_path)
-    labels = extract_features(replace(images, y=rng.permutation(images.y)).split(20), FEATURES, folder=tmp_path)
-    others = replace(images.test, X=255 - images.test.X)
-    test = extract_features(replace(images, test=others).split(20), FEATURES, folder=tmp_path)
-    held = images.X.copy()
-    held[100:] = 255 - held[100:]
-    val = extract_features(replace(images, X=held).split(20), FEATURES, folder=tmp_path)
-    assert len({extracted.folder for extracted in (first, labels, test, val)}) == 4
+@pytest.mark.parametrize("seed", [None, 3])
+def test_no_label_no_test_row_and_no_validation_row_is_learnt_from(tmp_path, seed):
+    images = make_pictures()
+    drawn = images.split(21, seed=seed)
+
+    def make(images):
+        """Features of these images, divided as the first ones."""
+        parts = {"train": Rows(images, drawn.train.index), "val": Rows(images, drawn.val.index)}
+        splits = replace(drawn, **parts, _test=Rows(images.test, drawn._test.index))
+        return extract_features(splits, FEATURES, folder=tmp_path)
+
+    def turn(rows):
+        X = images.X.copy()
+        X[rows.index] = 255 - X[rows.index]
+        return replace(images, X=X)
+
+    first = make(images)
+    labels = make(replace(images, y=(images.y + 1) % 3))
+    test = make(replace(images, test=replace(images.test, X=255 - images.test.X)))
+    val, train = make(turn(first.splits.val)), make(turn(first.splits.train))
+    assert len({extracted.folder for extracted in (first, labels, test, val, train)}) == 5
     assert read(labels) == read(first)
     assert {name for name in read(first) if read(test)[name] != read(first)[name]} == {"test.npy"}
     assert read(val)["transformer.safetensors"] == read(first)["transformer.safetensors"]
-    seen = images.X.copy()
-    seen[:100] = 255 - seen[:100]
-    train = extract_features(replace(images, X=seen).split(20), FEATURES, folder=tmp_path)
     assert read(train)["transformer.safetensors"] != read(first)["transformer.safetensors"]
 
 
@@ -68,8 +77,34 @@ def test_what_was_made_is_found_again_and_anything_else_is_made(tmp_path, monkey
     again = extract_features(make_pictures().split(20), FEATURES, folder=tmp_path)
     assert again.folder == first.folder
     assert not made
-    assert again.splits.fingerprint == first.splits.fingerprint
+    assert again.splits.identity == first.splits.identity
     assert again.transformer.sha256 == first.transformer.sha256
+
+
+OTHERS = ({"pool": 1}, {"activation": "soft:1"}, {"random_state": 1}, {"filters": "random"}, {"stride": 2})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [*(PatchFeatures(6, patch_size=3, n_patches=200, **words) for words in OTHERS), PixelFeatures()],
+    ids=lambda one: one.say(),
+)
+def test_other_features_have_a_folder_of_their_own_and_another_identity(tmp_path, other):
+    splits = make_pictures().split(20)
+    first, second = (extract_features(splits, features, folder=tmp_path) for features in (FEATURES, other))
+    assert first.folder != second.folder
+    assert first.splits.identity != second.splits.identity
+    assert first.splits.fingerprint == second.splits.fingerprint == splits.fingerprint
+
+
+def test_what_learns_has_a_folder_for_each_division_and_what_does_not_has_one(tmp_path):
+    splits = [make_pictures().split(n) for n in (20, 30)]
+    folders = [
+        [extract_features(one, features, folder=tmp_path).folder for one in splits]
+        for features in (FEATURES, PixelFeatures())
+    ]
+    assert folders[0][0] != folders[0][1]
+    assert folders[1][0] == folders[1][1]
 
 
 @pytest.mark.parametrize("engine", ["native", "numpy"])
@@ -106,6 +141,21 @@ def test_what_is_no_set_of_images_is_told(tmp_path):
         extract_features(make_pictures(pixel_max=None, test=None).split(20, test=20), FEATURES, folder=tmp_path)
 
 
+def test_images_that_are_normalised_or_divided_among_datasets_are_told(tmp_path):
+    with pytest.raises(BadInput, match="divides rows by their length"):
+        extract_features(make_pictures(normalize="l2", test=None).split(20, test=20), FEATURES, folder=tmp_path)
+    splits = make_pictures().split(20)
+    with pytest.raises(BadInput, match="divided among several datasets"):
+        extract_features(replace(splits, val=make_pictures().split(20).val), FEATURES, folder=tmp_path)
+
+
+def test_a_feature_too_large_for_half_precision_is_told(tmp_path):
+    images = make_pictures(pixel_max=1e-3)
+    with pytest.raises(BadInput, match=r"A feature is .*; accepted are finite ones up to 65504, in float16"):
+        extract_features(images.split(20), PixelFeatures(), folder=tmp_path / "kept")
+    assert not list((tmp_path / "kept").iterdir())
+
+
 def test_a_full_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": 10}))
     with pytest.raises(BadInput, match=r"0\.0 GB of features are to be kept there, and 0\.0 GB are free"):
@@ -113,11 +163,12 @@ def test_a_full_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
     assert not list((tmp_path / "kept").iterdir())
 
 
+@pytest.mark.parametrize("left", [b"", b"[]", -3])
 @pytest.mark.parametrize("name", ["train.npy", "test.npy", "content.json", "transformer.safetensors"])
-def test_damage_is_told(tmp_path, name):
+def test_damage_is_told(tmp_path, name, left):
     splits = make_pictures().split(20)
     place = extract_features(splits, FEATURES, folder=tmp_path).folder
-    (place / name).write_bytes((place / name).read_bytes()[:-3])
+    (place / name).write_bytes(left if isinstance(left, bytes) else (place / name).read_bytes()[:left])
     with pytest.raises(BadData, match="damaged features"):
         extract_features(splits, FEATURES, folder=tmp_path)
 

@@ -26,7 +26,11 @@ def test_colours_are_means_of_cells():
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"cell": 5}, "cell is 5; accepted is 1 to 4"), ({"orientations": 0}, "orientations is 0; accepted")],
+    [
+        ({"cell": 0}, "cell is 0; accepted is a whole number"),
+        ({"cell": 5}, "cell is 5; accepted is 1 to 4"),
+        ({"orientations": 0}, "orientations is 0; accepted"),
+    ],
 )
 def test_what_is_not_accepted_is_told(parameters, message):
     with pytest.raises(BadInput, match=message):

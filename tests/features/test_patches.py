@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monolayer.errors import BadInput
-from monolayer.features import PatchFeatures
+from monolayer.features import PatchFeatures, patches
 from monolayer.features.patches import compute_whitening, find_places, normalise_contrast
 from tests.reference import plain_patches
 
@@ -54,11 +54,11 @@ def test_filters_of_random_patches_are_patches_and_centres_of_k_means_are_nearer
         PatchFeatures(20, patch_size=3, filters=filters, n_patches=3000).fit(X) for filters in ("random", "kmeans")
     )
     places = find_places((1, 8, 8), 3, 1)
-    patches = normalise_contrast(X.astype(np.float32)[:, places].reshape(-1, 9))
-    patches = (patches - at_random.mean_) @ at_random.whitening_
+    found = normalise_contrast(X.astype(np.float32)[:, places].reshape(-1, 9))
+    found = (found - at_random.mean_) @ at_random.whitening_
 
     def measure(features):
-        return np.sqrt(((patches[:, None] - features.filters_) ** 2).sum(axis=2)).min(axis=1)
+        return np.sqrt(((found[:, None] - features.filters_) ** 2).sum(axis=2)).min(axis=1)
 
     assert np.isclose(np.sort(measure(at_random))[:20], 0, atol=1e-3).all()
     assert measure(by_means).mean() < measure(at_random).mean()
@@ -66,10 +66,10 @@ def test_filters_of_random_patches_are_patches_and_centres_of_k_means_are_nearer
 
 def test_whitened_patches_have_a_covariance_near_one():
     rng = np.random.default_rng(0)
-    patches = rng.standard_normal((20_000, 5)) @ np.diag([100, 30, 10, 5, 2]) @ np.linalg.qr(rng.random((5, 5)))[0]
-    whitening = compute_whitening(patches.astype(np.float32))
+    drawn = rng.standard_normal((20_000, 5)) @ np.diag([100, 30, 10, 5, 2]) @ np.linalg.qr(rng.random((5, 5)))[0]
+    whitening = compute_whitening(drawn.astype(np.float32))
     np.testing.assert_allclose(whitening, whitening.T, atol=1e-6)
-    np.testing.assert_allclose(np.cov(patches @ whitening, rowvar=False), np.eye(5), atol=0.03)
+    np.testing.assert_allclose(np.cov(drawn @ whitening, rowvar=False), np.eye(5), atol=0.03)
 
 
 @given(st.integers(1, 3), st.integers(2, 9), st.integers(2, 9), st.integers(1, 4), st.integers(1, 3))
@@ -86,11 +86,21 @@ def test_places_are_those_of_the_windows(channels, height, width, size, stride):
     assert np.array_equal(image.ravel()[places], windows)
 
 
-def test_brightness_and_contrast_of_an_image_change_little():
+def test_brightness_of_an_image_changes_nothing_and_contrast_little():
     X = make_images(50, (1, 8, 8), dtype="float32")
     features = PatchFeatures(8, patch_size=3, n_patches=500).fit(X)
-    brighter = features.transform(X + 20)
-    np.testing.assert_allclose(brighter, features.transform(X), atol=1e-3)
+    found = features.transform(X)
+    np.testing.assert_allclose(features.transform(X + 20), found, atol=1e-3)
+    assert np.corrcoef(features.transform(1.2 * X).ravel(), found.ravel())[0, 1] > 0.99
+
+
+def test_a_large_image_is_computed_in_pieces(monkeypatch):
+    X = make_images(3, (2, 20, 17))
+    features = PatchFeatures(6, patch_size=4, n_patches=300, image_shape=(2, 20, 17), pool=3).fit(X)
+    whole = features.transform(X)
+    for rows in (1, 7, 100):
+        monkeypatch.setattr(patches, "ROWS", rows)
+        np.testing.assert_allclose(features.transform(X), whole, atol=1e-5)
 
 
 def test_a_unit_of_pixels_is_a_unit():
@@ -108,6 +118,11 @@ def test_a_unit_of_pixels_is_a_unit():
         ({"stride": 0}, "stride is 0; accepted"),
         ({"filters": "best"}, "filters is 'best'; accepted are kmeans and random"),
         ({"patch_size": 9}, "patch_size is 9; accepted is 1 to 8"),
+        ({"patch_size": 0}, "patch_size is 0; accepted is a whole number of 1 or above"),
+        ({"patch_size": 1}, "patch_size is 1; accepted .* at least two values a patch"),
+        ({"pool": 1.5}, "pool is 1.5; accepted is a whole number"),
+        ({"stride": True}, "stride is True; accepted"),
+        ({"random_state": None}, "random_state is None; accepted is a whole number of 0 or above"),
         ({"pool": 7}, "pool is 7; accepted is up to 6"),
         ({"n_patches": 5}, "n_patches is 5; accepted is at least n_filters, 8"),
         ({"activation": "relu"}, "activation is 'relu'; accepted are triangle, soft:THRESHOLD"),
@@ -123,7 +138,7 @@ def test_what_is_not_accepted_is_told(parameters, message):
         )
 
 
-@pytest.mark.parametrize(("side", "size"), [(32, 6), (64, 6), (28, 6), (16, 4), (8, 2), (2, 1)])
+@pytest.mark.parametrize(("side", "size"), [(32, 6), (64, 6), (24, 6), (23, 5), (16, 4), (8, 2)])
 def test_smaller_images_have_smaller_patches(side, size):
     features = PatchFeatures(2, n_patches=50, pool=1).fit(make_images(9, (1, side, side)))
     assert features._size == size

@@ -40,6 +40,14 @@ Features = Annotated[
     str | None,
     typer.Option(help="Array, tensor or column of the features, such as a layer.", show_default="the usual names"),
 ]
+FeaturesToTrain = Annotated[
+    str | None,
+    typer.Option(
+        help="What to make of images and learn from: pixels, hog[:CELL], patches[:FILTERS] such as patches:1600. Of "
+        "data of your own also the array, tensor or column of the features.",
+        show_default="pixels, or the usual names",
+    ),
+]
 SplitBy = Annotated[
     str | None, typer.Option(help="Column that says train, val or test for each row.", show_default=False)
 ]

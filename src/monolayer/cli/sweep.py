@@ -72,7 +72,7 @@ def sweep(
     dask: opt.Dask = None,
     data: opt.Data = None,
     label: opt.Label = None,
-    features: opt.Features = None,
+    features: opt.FeaturesToTrain = None,
     split_by: opt.SplitBy = None,
     group_by: opt.GroupBy = None,
     resize: opt.Resize = None,
@@ -102,7 +102,7 @@ def sweep(
         console = stack.enter_context(open_console())
         work = stack.enter_context(open_work(context, console))
         request = _Request.from_dict(work.request) if work and work.request else _read_request(context)
-        splits = request.rows.load(data, console)
+        splits = request.rows.load(data, console, flips=request.has_flips)
         request = request.fit(context, splits, console)
         if work is not None:
             settle(work, request.to_dict(), splits, console)
@@ -162,6 +162,15 @@ class _Request:
             base = fit_batch_sizes(context, [self.search.base], splits, console, axes)[0]
             return replace(self, search=replace(self.search, base=base))
         return replace(self, recipes=fit_batch_sizes(context, self.recipes, splits, console, axes))
+
+    @property
+    def has_flips(self) -> bool:
+        """Whether a recipe may mirror images."""
+        return "flip" in self.list_axes() or any(recipe.flip for recipe in self.list_bases())
+
+    def list_bases(self) -> list[Recipe]:
+        """The recipes, or the one that a search begins with."""
+        return [self.search.base] if self.search else self.recipes
 
     def list_axes(self) -> tuple[str, ...]:
         """The fields that vary."""
@@ -252,7 +261,7 @@ def _show_plan(context: typer.Context, data: Path | None, *, as_json: bool) -> N
             raise BadInput(f"--dry-run says what a new sweep would take on this machine, so --{name} is not accepted.")
     request = _read_request(context)
     with open_console() as console:
-        splits = request.rows.load(data, console)
+        splits = request.rows.load(data, console, flips=request.has_flips)
         request = request.fit(context, splits, console)
         plan = plan_sweep(splits, request.recipes, request.make_options())
         content = {**plan.to_dict(), "seconds": plan.estimate_seconds()}

@@ -68,7 +68,7 @@ def train(
     track: opt.Track = None,
     data: opt.Data = None,
     label: opt.Label = None,
-    features: opt.Features = None,
+    features: opt.FeaturesToTrain = None,
     split_by: opt.SplitBy = None,
     group_by: opt.GroupBy = None,
     resize: opt.Resize = None,
@@ -91,7 +91,7 @@ def train(
         console = stack.enter_context(open_console())
         work = stack.enter_context(open_work(context, console))
         request = _Request.from_dict(work.request) if work and work.request else _read_request(context)
-        splits = request.rows.load(data, console)
+        splits = request.rows.load(data, console, flips=request.recipe.flip > 0)
         request = request.fit(context, splits, console)
         if work is not None:
             settle(work, request.to_dict(), splits, console)

@@ -35,11 +35,18 @@ class DataRequest:
     data: str | None
     split: opt.SplitOptions
     reading: dict[str, Any] = field(default_factory=dict)
+    transformer: str = ""  # that makes features of images; empty: they are taken as they are
 
-    def load(self, data: Path | None, console: Console) -> Splits:
-        """The dataset, divided; ``data`` names a copy that is somewhere else now."""
+    def load(self, data: Path | None, console: Console, *, flips: bool = False) -> Splits:
+        """The dataset, divided; ``data`` names a copy that is somewhere else now, ``flips`` says that some are met."""
         place = data or (Path(self.data) if self.data else None)
-        return self.split.split(opt.load_dataset(self.dataset, place, console, self.reading))
+        splits = self.split.split(opt.load_dataset(self.dataset, place, console, self.reading))
+        if not self.transformer:
+            return splits
+        from monolayer.data.extracted import extract_features
+        from monolayer.features.spec import parse_features
+
+        return extract_features(splits, parse_features(self.transformer), flips=flips, progress=console).splits
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -51,7 +58,8 @@ class DataRequest:
         reading = dict(content.get("reading") or {})
         if "resize" in reading:
             reading["resize"] = tuple(reading["resize"])
-        return cls(content["dataset"], content["data"], opt.SplitOptions(**content["split"]), reading)
+        split, transformer = opt.SplitOptions(**content["split"]), content.get("transformer", "")
+        return cls(content["dataset"], content["data"], split, reading, transformer)
 
 
 def read_data_request(context: typer.Context) -> DataRequest:
@@ -64,7 +72,23 @@ def read_data_request(context: typer.Context) -> DataRequest:
     if given["dataset"] is None:
         raise BadInput("Name a dataset, such as cifar10 or digits, or a folder to go on with: --resume DIR.")
     data = str(given["data"].resolve()) if given["data"] else None
-    return DataRequest(_name_dataset(given["dataset"]), data, opt.read_split(context), opt.read_reading(context))
+    reading, transformer = opt.read_reading(context), ""
+    if _names_transformer(reading.get("features", "")):
+        transformer = reading.pop("features")
+    return DataRequest(_name_dataset(given["dataset"]), data, opt.read_split(context), reading, transformer)
+
+
+def _names_transformer(text: str) -> bool:
+    """Whether --features names a kind of features, and is right about it; else it names an array.
+
+    Raises:
+        BadInput: if the kind does not take what is said of it.
+    """
+    if not text:
+        return False
+    from monolayer.features.spec import is_spec, parse_features
+
+    return is_spec(text) and parse_features(text) is not None
 
 
 def _name_dataset(name: str) -> str:
@@ -119,8 +143,8 @@ def settle(work: Unfinished, request: dict[str, Any], splits: Splits, console: C
 
     engine = describe_engine()
     if work.request is None:
-        work.describe({"arguments": sys.argv, "fingerprint": splits.fingerprint, "engine": engine, **request})
-    elif work.request["fingerprint"] != splits.fingerprint:
+        work.describe({"arguments": sys.argv, "fingerprint": splits.identity, "engine": engine, **request})
+    elif work.request["fingerprint"] != splits.identity:
         raise BadInput(f"The rows of {splits.dataset.name} are not those that the run began with; name them: --data.")
     elif work.request.get("engine", engine) != engine:
         console.warn(f"The run began on {work.request['engine']} and goes on on {engine}: the last digits will differ.")

@@ -145,8 +145,8 @@ def _move_away(folder: Path) -> None:
 
 
 def sweep_unfinished(folder: Path) -> None:
-    """Delete what processes that were killed while writing left behind, a day ago or longer."""
-    for left in folder.parent.glob(f"{folder.name}.*{UNFINISHED}"):
+    """Delete what processes that were killed left behind beside ``folder``, a day ago or longer."""
+    for left in folder.parent.glob(f"*{UNFINISHED}"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > DAY_S:
                 shutil.rmtree(left, ignore_errors=True)

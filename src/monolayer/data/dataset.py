@@ -17,6 +17,7 @@ from monolayer.lengths import NORMALIZATIONS, compute_lengths
 
 if TYPE_CHECKING:
     from monolayer.data.splits import Splits
+    from monolayer.features.base import ImageTransformer
 
 Array = npt.NDArray[Any]
 FEATURE_DTYPES = ("uint8", "float16", "float32", "float64")
@@ -46,6 +47,7 @@ class Dataset:
         normalize: ``l2``: every row is divided by its length wherever it is used, before anything else; ``none``.
         both_ways: where rows are features of images, and not images: (2 n, D), X and then the features of the same
             images mirrored, of which a recipe's flips choose one at each meeting.
+        transformer: what made the features of images; networks that learn from them carry it.
 
     Raises:
         BadData: if shapes, dtypes or labels do not fit together.
@@ -67,6 +69,7 @@ class Dataset:
     reading: dict[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     both_ways: Array | None = None
+    transformer: ImageTransformer | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
@@ -92,8 +95,12 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the decoded content, see :func:`compute_sha256`; computed when it is first asked for."""
-        return self.known_sha256 or compute_sha256(self.X, self.y, self.test, self.val)
+        """SHA-256 of the decoded content, see :func:`compute_sha256`; computed when it is first asked for.
+
+        Of features that were made of images it is the images': a run on either is on the same rows.
+        """
+        both = self.X if self.both_ways is None else self.both_ways
+        return self.known_sha256 or compute_sha256(both, self.y, self.test, self.val)
 
     @cached_property
     def row_scales(self) -> Array | None:
@@ -134,7 +141,10 @@ class Dataset:
 
 
 def compute_sha256(X: Array, y: Array, test: Dataset | None = None, val: Dataset | None = None) -> str:
-    """SHA-256 of the decoded content: dtype and shape of X, its bytes, labels as int64; then of test and validation."""
+    """SHA-256 of the decoded content: dtype and shape of X, its bytes, labels as int64; then of test and validation.
+
+    Of features of images in both ways X is all of them.
+    """
     digest = hashlib.sha256()
     for features, labels in [(X, y), *((part.X, part.y) for part in (test, val) if part is not None)]:
         digest.update(f"{features.dtype.name}{features.shape}".encode())

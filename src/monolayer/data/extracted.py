@@ -1,7 +1,7 @@
 """Features of all images of a dataset, made once: a folder of memory-mapped float16 in the cache, found again by hash.
 
-The hash is of the transformer's parameters, the images, and which of them are learnt from; labels change it, since they
-are in a dataset's hash, but not the features.
+The hash is of the transformer's parameters and version, the images, and, where it learns, which of them it learns from.
+Labels change it, since they are in a dataset's hash, but not the features.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
 
 from monolayer.data.cache import find_cache_folder, make_unfinished, move_into_place, sweep_unfinished
 from monolayer.data.dataset import Dataset
+from monolayer.data.mapped import count_rows, give_back
+from monolayer.data.sources.formats.npz import DAMAGES
 from monolayer.data.splits import Rows, Splits
 from monolayer.errors import BadData, BadInput
 from monolayer.features.base import ImageTransformer
-from monolayer.features.saving import TRANSFORMER, load_transformer, save_transformer
-from monolayer.files import tell_trouble
+from monolayer.features.saving import TRANSFORMER, describe_transformer, load_transformer, save_transformer
+from monolayer.files import tell_trouble, write_whole
 from monolayer.progress import SILENCE, Progress
 
 Array = npt.NDArray[Any]
@@ -49,6 +50,35 @@ class Extracted:
     folder: Path
 
 
+@dataclass(frozen=True)
+class _Request:
+    """What is to be made of which images."""
+
+    splits: Splits
+    transformer: ImageTransformer
+    flips: bool
+
+    @property
+    def parts(self) -> dict[str, Dataset]:
+        """The datasets of the images, by the names of their files."""
+        return list_parts(self.splits.dataset)
+
+    def count_rows(self, name: str) -> int:
+        """Rows of a part's file: the mirrored images' follow those of the training file."""
+        return (1 + (self.flips and name == "train")) * len(self.parts[name].X)
+
+    def describe(self) -> dict[str, Any]:
+        """What goes into the hash and into the folder."""
+        kind = describe_transformer(self.transformer)
+        made = {"format": FORMAT, "transformer": kind, "version": self.transformer.version, "flips": self.flips}
+        index = np.asarray(self.splits.train.index, "<i8").tobytes() if self.transformer.learns else b""
+        return {**made, "images": self.splits.dataset.sha256, "learnt from": hashlib.sha256(index).hexdigest()}
+
+    def name_folder(self) -> str:
+        """The beginning of a SHA-256 of all that."""
+        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:32]
+
+
 def extract_features(
     splits: Splits,
     transformer: ImageTransformer,
@@ -61,62 +91,68 @@ def extract_features(
 
     Args:
         splits: images; only the training rows are learnt from.
-        transformer: one of :mod:`monolayer.features`, learnt or not: it learns here, and stays as it is.
+        transformer: one of :mod:`monolayer.features`. It stays as it is: one of the same parameters, but for the shape
+            and the unit of the images, which are the dataset's, learns here.
         flips: whether the mirrored images' features of the training file are made too, so that a recipe's flips can
             choose between them; they take as long and as much of the disk once more.
         folder: of all such features; None: ``features`` in :func:`monolayer.data.cache.find_cache_folder`.
         progress: told how far it is.
 
     Raises:
-        BadInput: if the rows are no images, a parameter is not accepted, or the disk has no room for the features.
+        BadInput: if the rows are no images, a parameter is not accepted, a feature is too large for float16, or the
+            disk has no room for the features.
         BadData: if what was made before is damaged.
     """
+    _check_images(splits)
     images = splits.dataset
-    if images.image_shape is None or images.pixel_max is None:
-        raise BadInput(f"{images.name}: is no set of images whose lit pixels have a known value; features need these.")
-    own = type(transformer)(**{**transformer.get_params(), **_read_kind(images)})
-    place = (folder or find_cache_folder() / "features") / hash_request(splits, own, flips=flips)
-    if not place.is_dir():
+    kind = {"image_shape": images.image_shape, "pixel_max": images.pixel_max}
+    request = _Request(splits, type(transformer)(**{**transformer.get_params(), **kind}), flips)
+    request.transformer.prepare(images.X)
+    place = (folder or find_cache_folder() / "features") / request.name_folder()
+    if not os.path.isdir(place):  # unlike Path.is_dir, False where the way there is barred
         with tell_trouble(place):
-            _make(splits, own, flips, place, progress)
-    return _open(splits, place)
+            _make(request, place, progress)
+    return _open(request, place)
 
 
-def hash_request(splits: Splits, transformer: ImageTransformer, *, flips: bool) -> str:
-    """What a folder of features is called: the beginning of a SHA-256 of what they are made from."""
-    words = [FORMAT, type(transformer).__name__, transformer.describe(), splits.dataset.sha256, flips]
-    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
-    digest.update(np.asarray(splits.train.index, "<i8").tobytes())
-    return digest.hexdigest()[:32]
-
-
-def _read_kind(images: Dataset) -> dict[str, Any]:
-    return {"image_shape": images.image_shape, "pixel_max": images.pixel_max}
-
-
-def _make(splits: Splits, transformer: ImageTransformer, flips: bool, place: Path, progress: Progress) -> None:
-    X, index = splits.train.locate()
-    transformer.fit(X if index is None else X[index])
-    place.parent.mkdir(parents=True, exist_ok=True)
-    sweep_unfinished(place)
-    _check_room(splits, transformer, flips, place)
-    with make_unfinished(place) as unfinished:
-        for name, part in _list_parts(splits.dataset).items():
-            _write(part, transformer, flips and name == "train", unfinished / f"{name}.npy", progress)
-        save_transformer(transformer, unfinished / TRANSFORMER)
-        words = {"format": FORMAT, "images": splits.dataset.sha256, "transformer": transformer.sha256, "flips": flips}
-        (unfinished / MANIFEST).write_text(json.dumps(words, indent=2))
-        move_into_place(unfinished, place)
-
-
-def _list_parts(dataset: Dataset) -> dict[str, Dataset]:
+def list_parts(dataset: Dataset) -> dict[str, Dataset]:
+    """A dataset and its parts, by their names."""
     parts = {"train": dataset, "val": dataset.val, "test": dataset.test}
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def _check_room(splits: Splits, transformer: ImageTransformer, flips: bool, place: Path) -> None:
-    n_rows = sum(len(part.X) for part in _list_parts(splits.dataset).values()) + flips * len(splits.dataset.X)
-    needed, free = n_rows * transformer.n_features_out * DTYPE.itemsize, shutil.disk_usage(place.parent).free
+def _check_images(splits: Splits) -> None:
+    images = splits.dataset
+    if images.image_shape is None or images.pixel_max is None:
+        raise BadInput(f"{images.name}: is no set of images whose lit pixels have a known value; features need these.")
+    if images.normalize != "none":
+        raise BadInput(f"{images.name}: divides rows by their length, and features are of images as they are.")
+    homes = set(map(id, list_parts(images).values()))
+    if not {id(rows.dataset) for rows in (splits.train, splits.val, splits._test) if rows is not None} <= homes:
+        raise BadInput(f"{images.name}: its rows are divided among several datasets; features are made of one.")
+
+
+def _make(request: _Request, place: Path, progress: Progress) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sweep_unfinished(place)
+    _check_room(request, place)
+    train = request.splits.train
+    request.transformer.learn(train.dataset.X, train.index)
+    give_back(train.dataset.X)
+    with make_unfinished(place) as unfinished:
+        for name, part in request.parts.items():
+            shape = (request.count_rows(name), request.transformer.n_features_out)
+            _write(unfinished / f"{name}.npy", shape, _iterate(request, part, shape[0], progress))
+        save_transformer(request.transformer, unfinished / TRANSFORMER)
+        words = {**request.describe(), "sha256": request.transformer.sha256}
+        write_whole(unfinished / MANIFEST, json.dumps(words, indent=2).encode(), is_lasting=True)
+        move_into_place(unfinished, place)
+
+
+def _check_room(request: _Request, place: Path) -> None:
+    n_rows = sum(map(request.count_rows, request.parts))
+    needed = n_rows * request.transformer.n_features_out * DTYPE.itemsize
+    free = shutil.disk_usage(place.parent).free
     if needed > free:
         raise BadInput(
             f"{place.parent}: {needed / 1e9:.1f} GB of features are to be kept there, and {free / 1e9:.1f} GB are "
@@ -124,63 +160,79 @@ def _check_room(splits: Splits, transformer: ImageTransformer, flips: bool, plac
         )
 
 
-def _write(part: Dataset, transformer: ImageTransformer, flips: bool, path: Path, progress: Progress) -> None:
+def _write(path: Path, shape: tuple[int, int], blocks: Iterator[Array]) -> None:
     """Block by block, and not through a map, whose pages would count as this process's memory."""
-    shape = ((1 + flips) * len(part.X), transformer.n_features_out)
     header = {"descr": np.lib.format.dtype_to_descr(DTYPE), "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for block in _iterate(part, transformer, flips, progress):
-            file.write(block.astype(DTYPE).data)
+        for block in blocks:
+            file.write(_shorten(block).data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _iterate(part: Dataset, transformer: ImageTransformer, flips: bool, progress: Progress) -> Iterator[Array]:
-    yield from transformer.iterate(part.X, progress=progress)
-    if flips:
-        yield from transformer.iterate(part.X, mirrored=True, progress=progress)
+def _shorten(block: Array) -> Array:
+    with np.errstate(over="ignore"):  # said in words
+        short = block.astype(DTYPE)
+    if not np.isfinite(short).all():
+        largest = np.finfo(DTYPE).max
+        raise BadInput(f"A feature is {np.abs(block).max():g}; accepted are finite ones up to {largest:g}, in float16.")
+    return short
 
 
-def _open(splits: Splits, place: Path) -> Extracted:
+def _iterate(request: _Request, part: Dataset, n_rows: int, progress: Progress) -> Iterator[Array]:
+    for mirrored in (False, True)[: n_rows // len(part.X)]:
+        done = 0
+        for block in request.transformer.iterate(part.X, mirrored=mirrored, progress=progress):
+            yield block
+            done += len(block)
+            if done >= count_rows(part.X):
+                give_back(part.X)
+                done = 0
+
+
+def _open(request: _Request, place: Path) -> Extracted:
     try:
         words = json.loads((place / MANIFEST).read_bytes())
-        arrays = {name: np.load(place / f"{name}.npy", mmap_mode="r") for name in _list_parts(splits.dataset)}
         transformer = load_transformer(place / TRANSFORMER)
-        if words["transformer"] != transformer.sha256:
-            raise ValueError("another transformer than the features were made by")
+        if words != {**request.describe(), "sha256": transformer.sha256}:
+            raise ValueError("they are of other images, or by another transformer")
         parts = {
-            name: _replace_images(part, arrays[name], transformer) for name, part in _list_parts(splits.dataset).items()
+            name: _replace_images(request, name, _map(place / f"{name}.npy"), transformer) for name in request.parts
         }
-    except (OSError, ValueError, KeyError, SafetensorError, BadData) as error:
+    except (*DAMAGES, AttributeError, TypeError, BadData) as error:
         raise BadData(f"{place}: damaged features ({error}); delete the folder to have them made again.") from None
-    sha256 = hashlib.sha256(f"{words['images']} {words['transformer']} {words['flips']}".encode()).hexdigest()
-    whole = replace(parts["train"], test=parts.get("test"), val=parts.get("val"), known_sha256=sha256)
-    return Extracted(_replace_rows(splits, whole), transformer, place)
+    images = request.splits.dataset.sha256
+    whole = replace(parts["train"], test=parts.get("test"), val=parts.get("val"), known_sha256=images)
+    return Extracted(_replace_rows(request.splits, whole), transformer, place)
 
 
-def _replace_images(part: Dataset, both: Array, transformer: ImageTransformer) -> Dataset:
-    n = len(part.X)
-    if both.shape not in ((n, transformer.n_features_out), (2 * n, transformer.n_features_out)) or both.dtype != DTYPE:
+def _map(path: Path) -> Array:
+    return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _replace_images(request: _Request, name: str, both: Array, transformer: ImageTransformer) -> Dataset:
+    part = request.parts[name]
+    if both.shape != (request.count_rows(name), transformer.n_features_out) or both.dtype != DTYPE:
         raise ValueError(f"features of shape {both.shape}, {both.dtype.name}")
     return replace(
         part,
-        X=both[:n],
-        both_ways=both if len(both) > n else None,
+        X=both[: len(part.X)],
+        both_ways=both if len(both) > len(part.X) else None,
         image_shape=None,
         pixel_max=None,
         columns=(),
         test=None,
         val=None,
-        source=f"{part.source}; {transformer} of them",
         known_sha256="",
+        transformer=transformer,
     )
 
 
 def _replace_rows(splits: Splits, features: Dataset) -> Splits:
     """The same rows of the features; the parts of the images say which dataset they belong to."""
-    images, parts = splits.dataset, _list_parts(features)
-    homes = {id(part): parts[name] for name, part in _list_parts(images).items()}
+    parts = list_parts(features)
+    homes = {id(part): parts[name] for name, part in list_parts(splits.dataset).items()}
 
     def move(rows: Rows) -> Rows:
         return Rows(homes[id(rows.dataset)], rows.index)

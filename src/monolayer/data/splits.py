@@ -148,6 +148,12 @@ class Splits:
         return digest.hexdigest()
 
     @property
+    def identity(self) -> str:
+        """The fingerprint, and of features of images what made them: where it is equal, networks are."""
+        transformer = self.dataset.transformer
+        return self.fingerprint if transformer is None else f"{self.fingerprint} {transformer.sha256}"
+
+    @property
     def dataset(self) -> Dataset:
         """The dataset that the training rows belong to."""
         return self.train.dataset

@@ -69,6 +69,11 @@ def export_network(network: OneLayer, path: Path | str, to: str) -> Exported:
         raise BadInput(
             f"The network divides rows by their length (normalize l2), which {to} would not; use safetensors."
         )
+    if network.transformer is not None and to != "safetensors":
+        raise BadInput(
+            f"The network looks at features of images, by {network.transformer.say()}, which {to} would not make; use "
+            "safetensors."
+        )
     content, X = made.pack(network), make_probes(network)
     with tell_trouble(path), open_whole(path) as file:
         file.write(content)

@@ -19,6 +19,8 @@ from monolayer.errors import BadInput
 Array = npt.NDArray[Any]
 
 
+ROUNDING = 1e-9  # 0.29 * 100 is a little below 29
+
 Answer = Callable[[Array], Array]
 
 
@@ -32,8 +34,8 @@ class Activation(Protocol):
     def open(self, filters: Array, n_patches: int) -> Answer:
         """What answers (N, F) to patches (N, d), N up to ``n_patches``, by filters (K, d).
 
-        The answer lies in memory that the next one takes: fresh memory for each would take three times as long as the
-        arithmetic. One thread has one to itself.
+        The answer may lie in memory that the next one takes: fresh memory for each product would take three times as
+        long as its arithmetic. One thread has one to itself.
         """
 
 
@@ -103,7 +105,7 @@ class Nearest:
 
     def open(self, filters: Array, n_patches: int) -> Answer:
         """F is K."""
-        measure, last = open_distances(filters, n_patches), max(1, math.floor(self.share * len(filters))) - 1
+        measure, last = open_distances(filters, n_patches), max(1, math.floor(self.share * len(filters) + ROUNDING)) - 1
 
         def answer(patches: Array) -> Array:
             distances = measure(patches)

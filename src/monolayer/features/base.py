@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -40,6 +41,10 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     image_shape: Shape | None
     pixel_max: float
+    # Of the arithmetic, with that of a library where it is the library's: features of another version are others.
+    version = "1"
+    # Whether it depends on which images it learns from.
+    learns = False
 
     def fit(self, X: Array, y: object = None) -> Self:
         """Learn from images.
@@ -52,10 +57,25 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             BadInput: if the rows are no images of the shape, or a parameter is not accepted.
         """
         del y
+        self.prepare(X)
+        return self.learn(X, np.arange(len(X)))
+
+    def prepare(self, X: Array) -> None:
+        """Take the shape of images (n, D), and check the parameters; :meth:`learn` is next.
+
+        Raises:
+            BadInput: as :meth:`fit`.
+        """
         self.image_shape_: Shape = find_shape(X, self.image_shape)
         self.n_features_in_: int = int(X.shape[1])
+        if not (isinstance(self.pixel_max, int | float) and 0 < self.pixel_max < math.inf):
+            raise BadInput(f"pixel_max is {self.pixel_max!r}; accepted is a number above 0.")
         self._check()
-        self._learn(X)
+
+    def learn(self, X: Array, index: Array) -> Self:
+        """Learn from these rows, (n,), of images that :meth:`prepare` has seen."""
+        with hold_blas():  # the last digits of a product depend on how many threads share it
+            self._learn(X, index)
         return self
 
     def transform(self, X: Array) -> Array:
@@ -64,15 +84,23 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             BadInput: if the rows are no images of the shape that was learnt from.
         """
-        blocks = list(self.iterate(X))
-        return np.concatenate(blocks) if blocks else np.empty((0, self.n_features_out), np.float32)
+        check_is_fitted(self, "image_shape_")
+        features, start = np.empty((len(X), self.n_features_out), np.float32), 0
+        for block in self.iterate(X):
+            features[start : start + len(block)] = block
+            start += len(block)
+        return features
 
     def iterate(self, X: Array, *, mirrored: bool = False, progress: Progress = SILENCE) -> Iterator[Array]:
         """The features of blocks of images, (about 64, F), float32, in order, made on all cores meanwhile.
 
-        ``mirrored``: of the images mirrored left-right.
+        An image's features are its own: they do not depend on which others stand beside it, but for what rounds off.
+        Until the last block BLAS computes in one thread, whoever calls it.
 
-        An image's features are its own: they do not depend on which others stand beside it, but for the last digits.
+        Args:
+            X: images (n, D).
+            mirrored: whether the features are to be those of the images mirrored left-right.
+            progress: told how many are done.
         """
         check_is_fitted(self, "image_shape_")
         if X.ndim != 2 or X.shape[1] != self.n_features_in_:
@@ -103,8 +131,17 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array([f"{name}{i}" for i in range(self.n_features_out)], dtype=object)
 
     def describe(self) -> dict[str, Any]:
-        """The parameters by name, as JSON has them."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in self.get_params().items()}
+        """The parameters by name, and the shape of the images that it has learnt from, as JSON has them."""
+        shape = getattr(self, "image_shape_", self.image_shape)
+        words = {**self.get_params(), "image_shape": None if shape is None else list(map(int, shape))}
+        return {name: value.item() if isinstance(value, np.generic) else value for name, value in words.items()}
+
+    def say(self) -> str:
+        """What it is, in a line: the parameters that are not the usual ones, without the shape of the images."""
+        kind = type(self)
+        usual = kind().get_params()
+        told = [f"{n}={v!r}" for n, v in self.get_params().items() if v != usual[n] and n != "image_shape"]
+        return f"{kind.__name__}({', '.join(told)})"
 
     def restore(self, tensors: Mapping[str, Array]) -> Self:
         """What has learnt these tensors before, from images of ``image_shape``.
@@ -115,16 +152,14 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         if self.image_shape is None:
             raise ValueError("without a shape of images")
-        self.image_shape_ = find_shape(np.empty((1, math.prod(self.image_shape))), self.image_shape)
-        self.n_features_in_ = math.prod(self.image_shape_)
-        self._check()
+        self.prepare(np.empty((1, math.prod(self.image_shape)), np.uint8))
         self._take(tensors)
         return self
 
     @property
     def sha256(self) -> str:
         """SHA-256 of what it is and what it has learnt: equal ones make equal features of equal images."""
-        words = [type(self).__name__, {**self.describe(), "image_shape": self.image_shape_}]
+        words = [type(self).__name__, self.version, self.describe()]
         digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
         for name, tensor in sorted(self.get_tensors().items()):
             digest.update(f"{name}{tensor.dtype.name}{tensor.shape}".encode())
@@ -141,8 +176,8 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Raise BadInput for a parameter that is not accepted, or does not go with ``image_shape_``."""
 
     @abstractmethod
-    def _learn(self, X: Array) -> None:
-        """Learn from images (n, D)."""
+    def _learn(self, X: Array, index: Array) -> None:
+        """Learn from these rows, (n,), of images X, which may be a file."""
 
     @abstractmethod
     def get_tensors(self) -> Mapping[str, Array]:
@@ -155,6 +190,12 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @abstractmethod
     def _compute(self, images: Array) -> Array:
         """Features (n, F), float32, of images (n, channels, height, width), float32, 0 to 255."""
+
+
+def check_whole(name: str, value: object, least: int = 1) -> None:
+    """Raise BadInput unless a parameter is a whole number that is large enough."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise BadInput(f"{name} is {value!r}; accepted is a whole number of {least} or above.")
 
 
 def find_shape(X: Array, asked: Shape | None) -> Shape:

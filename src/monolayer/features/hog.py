@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import skimage
 from skimage.feature import hog
 
 from monolayer.errors import BadInput
-from monolayer.features.base import Array, ImageTransformer, Shape
+from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
 
 
 class HOGFeatures(ImageTransformer):
@@ -27,6 +28,8 @@ class HOGFeatures(ImageTransformer):
         pixel_max: the value of a fully lit pixel.
     """
 
+    version = f"1, scikit-image {skimage.__version__}"
+
     def __init__(
         self,
         cell: int | None = None,
@@ -44,16 +47,16 @@ class HOGFeatures(ImageTransformer):
 
     @property
     def _cell(self) -> int:
-        return self.cell or max(2, min(self.image_shape_[1:]) // 8)
+        return max(2, min(self.image_shape_[1:]) // 8) if self.cell is None else self.cell
 
     def _check(self) -> None:
+        for name, value in (("cell", self._cell), ("orientations", self.orientations)):
+            check_whole(name, value)
         largest = min(self.image_shape_[1:]) // 2
-        if not 1 <= self._cell <= largest:
+        if self._cell > largest:
             raise BadInput(f"cell is {self._cell}; accepted is 1 to {largest}, so that two stand side by side.")
-        if self.orientations < 1:
-            raise BadInput(f"orientations is {self.orientations}; accepted is a whole number of 1 or above.")
 
-    def _learn(self, X: Array) -> None:
+    def _learn(self, X: Array, index: Array) -> None:
         pass
 
     def get_tensors(self) -> Mapping[str, Array]:

@@ -6,13 +6,15 @@ Source: Coates, Lee and Ng 2011, "An Analysis of Single-Layer Networks in Unsupe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+import sklearn
 from sklearn.cluster import MiniBatchKMeans
 
 from monolayer.errors import BadInput
 from monolayer.features.activations import parse_activation
-from monolayer.features.base import Array, ImageTransformer, Shape
+from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
 
 FILTERS = ("kmeans", "random")
 # Added to a patch's variance, of pixels from 0 to 255: a patch of one colour must not become noise at full volume.
@@ -21,7 +23,7 @@ CONTRAST = 10.0
 WHITENING = 0.1
 N_PATCHES = 400_000
 PASSES = 10  # of k-means over the patches
-# Patches whose answers are computed at once: with 1,600 filters they are 5 MB, for the third cache.
+# Patches whose answers are computed at once, or fewer: with 1,600 filters these are 5 MB, for the third cache.
 ROWS = 800
 
 
@@ -36,7 +38,8 @@ class PatchFeatures(ImageTransformer):
 
     Args:
         n_filters: K, number of filters.
-        patch_size: side of a patch, in pixels; None: 6 where images have 32 pixels or more, fewer in smaller ones.
+        patch_size: side of a patch, in pixels; None: 6 where the shorter side has 24 pixels or more, fewer in smaller
+            images.
         stride: from one patch to the next, in pixels.
         filters: ``kmeans`` (scikit-learn's ``MiniBatchKMeans``) or ``random``.
         activation: ``triangle``, ``soft:THRESHOLD`` (two features a filter) or ``nearest:SHARE``; see
@@ -52,6 +55,8 @@ class PatchFeatures(ImageTransformer):
         whitening_: W, (d, d) float32, symmetric.
         filters_: (K, d) float32.
     """
+
+    learns = True
 
     def __init__(  # noqa: PLR0913 - scikit-learn wants every parameter here
         self,
@@ -80,17 +85,21 @@ class PatchFeatures(ImageTransformer):
 
     def _check(self) -> None:
         for name in ("n_filters", "stride", "pool", "n_patches"):
-            if not getattr(self, name) >= 1:
-                raise BadInput(f"{name} is {getattr(self, name)}; accepted is a whole number of 1 or above.")
+            check_whole(name, getattr(self, name))
+        check_whole("random_state", self.random_state, least=0)
         if self.filters not in FILTERS:
             raise BadInput(f"filters is {self.filters!r}; accepted are {' and '.join(FILTERS)}.")
         if self.n_patches < self.n_filters:
             raise BadInput(f"n_patches is {self.n_patches}; accepted is at least n_filters, {self.n_filters}.")
         parse_activation(self.activation)
-        _, height, width = self.image_shape_
+        channels, height, width = self.image_shape_
         smallest = min(height, width)
-        if self.patch_size is not None and not 1 <= self.patch_size <= smallest:
-            raise BadInput(f"patch_size is {self.patch_size}; accepted is 1 to {smallest}, the image's shorter side.")
+        check_whole("patch_size", self._size)
+        if self._size > smallest or channels * self._size**2 < 2:
+            raise BadInput(
+                f"patch_size is {self._size}; accepted is 1 to {smallest}, the image's shorter side, and at least two "
+                "values a patch, since one has no contrast."
+            )
         n_places = min(count_places(side, self._size, self.stride) for side in (height, width))
         if self.pool > n_places:
             raise BadInput(f"pool is {self.pool}; accepted is up to {n_places}, the places of a patch along a side.")
@@ -99,11 +108,21 @@ class PatchFeatures(ImageTransformer):
     def _size(self) -> int:
         # 6 of 32 pixels is the size that Coates, Lee and Ng found best; smaller images have smaller details.
         smallest = min(self.image_shape_[1:])
-        return self.patch_size or min(6, max(1, round(smallest * 6 / 32 + 1)))
+        return min(6, max(1, round(smallest * 6 / 32 + 1))) if self.patch_size is None else self.patch_size
 
-    def _learn(self, X: Array) -> None:
+    @property
+    def version(self) -> str:  # type: ignore[override]
+        """Of this arithmetic, and of k-means'."""
+        return f"1, scikit-learn {sklearn.__version__}" if self.filters == "kmeans" else "1"
+
+    @property
+    def n_features_out(self) -> int:
+        """Number of features F of an image."""
+        return self.pool**2 * parse_activation(self.activation).per_filter * self.n_filters
+
+    def _learn(self, X: Array, index: Array) -> None:
         rng = np.random.default_rng(self.random_state)
-        patches = normalise_contrast(self._draw_patches(X, rng))
+        patches = normalise_contrast(self._draw_patches(X, index, rng))
         self.mean_ = patches.mean(axis=0, dtype=np.float64).astype(np.float32)
         self.whitening_ = compute_whitening(patches)
         patches = (patches - self.mean_) @ self.whitening_
@@ -112,16 +131,15 @@ class PatchFeatures(ImageTransformer):
         else:
             self.filters_ = find_centres(patches, self.n_filters, self.random_state)
 
-    def _draw_patches(self, X: Array, rng: np.random.Generator) -> Array:
-        """Patches (n_patches, d), float32, 0 to 255, from anywhere in any image."""
+    def _draw_patches(self, X: Array, index: Array, rng: np.random.Generator) -> Array:
+        """Patches (n_patches, d), float32, 0 to 255, from anywhere in any of these images."""
         places = find_places(self.image_shape_, self._size, self.stride)
-        images = np.sort(rng.integers(0, len(X), self.n_patches))  # rising: a file is read forwards
+        images = index[np.sort(rng.integers(0, len(index), self.n_patches))]  # a file is read forwards
         chosen = rng.integers(0, len(places), self.n_patches)
         patches = np.empty((self.n_patches, places.shape[1]), np.float32)
         for start in range(0, self.n_patches, 1024):
             part = slice(start, start + 1024)
-            rows = np.asarray(X[images[part]], np.float32)
-            patches[part] = np.take_along_axis(rows, places[chosen[part]], axis=1)
+            patches[part] = X[images[part, None], places[chosen[part]]]
         patches *= np.float32(255 / self.pixel_max)
         return patches
 
@@ -141,32 +159,49 @@ class PatchFeatures(ImageTransformer):
         rows = images.reshape(len(images), -1)
         places, regions = self._find_regions()
         activation = parse_activation(self.activation)
-        some = max(1, ROWS // len(places))
-        answer = activation.open(self.filters_, some * len(places))
-        features = np.empty((len(rows), len(regions), activation.per_filter * len(self.filters_)), np.float32)
+        # Several small images at once, or one large image in pieces.
+        some, size = max(1, ROWS // len(places)), min(ROWS, len(places))
+        answer = activation.open(self.filters_, some * size)
+        features = np.zeros((len(rows), len(regions), activation.per_filter * len(self.filters_)), np.float32)
         for start in range(0, len(rows), some):
-            patches = normalise_contrast(rows[start : start + some][:, places].reshape(-1, places.shape[1]))
-            patches -= self.mean_
-            answers = answer(patches @ self.whitening_).reshape(-1, len(places), features.shape[2])
-            for i, of_image in enumerate(answers):
-                for j, (region, share) in enumerate(regions):
-                    np.matmul(share, of_image[region], out=features[start + i, j])
+            for first in range(0, len(places), size):
+                piece = places[first : first + size]
+                patches = normalise_contrast(rows[start : start + some][:, piece].reshape(-1, piece.shape[1]))
+                patches -= self.mean_
+                answers = answer(patches @ self.whitening_).reshape(-1, len(piece), features.shape[2])
+                for i, of_image in enumerate(answers):
+                    for j, region in enumerate(regions):
+                        features[start + i, j] += region.sum_part(of_image, first)
         return features.reshape(len(rows), -1)
 
-    def _find_regions(self) -> tuple[Array, list[tuple[slice, Array]]]:
-        """(places as of :func:`find_places`, but region by region; where each region's are, and what takes means).
-
-        A mean by a product with 1 / n takes half of the time that NumPy's takes.
-        """
+    def _find_regions(self) -> tuple[Array, list[_Region]]:
+        """(places as of :func:`find_places`, but region by region; the regions)."""
         _, height, width = self.image_shape_
         lines, columns = (count_places(side, self._size, self.stride) for side in (height, width))
         line, column = np.arange(lines) * self.pool // lines, np.arange(columns) * self.pool // columns
         region = (line[:, None] * self.pool + column).ravel()
-        counts = np.bincount(region)
-        ends = np.cumsum(counts).tolist()
-        shares = [np.full(n, 1 / n, np.float32) for n in counts]
+        ends = np.cumsum(np.bincount(region)).tolist()
         places = find_places(self.image_shape_, self._size, self.stride)
-        return places[np.argsort(region, kind="stable")], list(zip(map(slice, [0, *ends], ends), shares, strict=False))
+        return places[np.argsort(region, kind="stable")], list(map(_Region, [0, *ends], ends))
+
+
+@dataclass(frozen=True)
+class _Region:
+    """Patches from place ``first`` up to ``last``, where places are sorted by region."""
+
+    first: int
+    last: int
+
+    def sum_part(self, answers: Array, start: int) -> Array | float:
+        """What answers (N, F) of the places from ``start`` on add to the region's mean, (F,); 0 where none is its own.
+
+        By a product with 1 / n: half of the time that NumPy's mean takes.
+        """
+        first, last = max(self.first - start, 0), min(self.last - start, len(answers))
+        if first >= last:
+            return 0.0
+        shares = np.full(last - first, 1 / (self.last - self.first), np.float32)
+        return np.asarray(shares @ answers[first:last])
 
 
 def count_places(side: int, size: int, stride: int) -> int:

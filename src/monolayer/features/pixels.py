@@ -24,7 +24,7 @@ class PixelFeatures(ImageTransformer):
     def _check(self) -> None:
         pass
 
-    def _learn(self, X: Array) -> None:
+    def _learn(self, X: Array, index: Array) -> None:
         pass
 
     def get_tensors(self) -> Mapping[str, Array]:

@@ -76,10 +76,10 @@ def _find_in(path: Path, network: OneLayer) -> list[Path]:
     inside = [file for file in sorted(path.glob("*")) if file.is_file() and not file.name.startswith(".")]
     arrays = [path] if any(file.suffix == ".npy" for file in inside) else []
     features, pictures = [file for file in inside if file.suffix == ".parquet"] or arrays, images.find_images(path)
-    found = (pictures or features) if network.image_shape else (features or pictures)
+    found = (pictures or features) if network.input_shape else (features or pictures)
     if not found:
-        accepted = f"files ending in {', '.join(images.SUFFIXES)}, " if network.image_shape else ""
-        nothing = "no image" if network.image_shape else "no file of features"
+        accepted = f"files ending in {', '.join(images.SUFFIXES)}, " if network.input_shape else ""
+        nothing = "no image" if network.input_shape else "no file of features"
         raise BadInput(f"{path}: holds {nothing}; accepted are {accepted}Parquet files, and .npy files.")
     return found
 
@@ -118,8 +118,8 @@ def make_expected(network: OneLayer, chosen: Chosen) -> Expected:
     """What the network takes, as far as its metadata says; those of earlier versions say less."""
     words = network.metadata
     return Expected(
-        network.weights.shape[1],
-        network.image_shape,
+        network.n_inputs,
+        network.input_shape,
         chosen.ignored,
         columns=() if chosen.features else tuple(json.loads(words.get("columns", "[]"))),
         asked=chosen.features or json.loads(words.get("reading", "{}")).get("features"),
@@ -134,12 +134,12 @@ def read_image(network: OneLayer, file: Path) -> Array:
         BadInput: if the network was not trained on images, or on images of an unknown unit.
         BadData: if it cannot be read as an image.
     """
-    if network.image_shape is None:
+    if network.input_shape is None:
         if file.suffix.lower() not in images.SUFFIXES:
             raise BadInput(f"{file}: is no file of features; accepted are files ending in {', '.join(READERS)}.")
         raise BadInput(f"{file}: this network was not trained on images, so it cannot classify image files.")
     try:
-        return images.read_image(file, network.image_shape, images.parse_pixel_max(network.metadata))
+        return images.read_image(file, network.input_shape, images.parse_pixel_max(network.metadata))
     except BadData as error:
         if file.suffix.lower() in images.SUFFIXES:
             raise

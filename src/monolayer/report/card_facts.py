@@ -51,7 +51,7 @@ def collect_card_facts(folder: Path) -> dict[str, Any]:
     of_sweep = [finding for finding in sweep["findings"] if "recipe" not in finding] if sweep else []
     return {
         "format": FORMAT,
-        "task": "image-classification" if network.image_shape else "tabular-classification",
+        "task": "image-classification" if network.input_shape else "tabular-classification",
         "loss": network.loss,
         "classes": list(network.class_names),
         "input": _describe_input(network),
@@ -120,10 +120,11 @@ def _hide_place(data: dict[str, Any]) -> dict[str, Any]:
 def _describe_input(network: OneLayer) -> dict[str, Any]:
     words = network.metadata
     return {
-        "n_features": network.weights.shape[1],
-        "dtype": words.get("features_dtype"),
-        "image_shape": list(network.image_shape) if network.image_shape else None,
-        "pixel_max": parse_pixel_max(words) if network.image_shape and "pixel_max" in words else None,
+        "n_features": network.n_inputs,
+        "dtype": words.get("features_dtype") if network.transformer is None else None,
+        "image_shape": list(network.input_shape) if network.input_shape else None,
+        "pixel_max": parse_pixel_max(words) if network.input_shape and "pixel_max" in words else None,
+        **({"transformer": network.transformer.say()} if network.transformer else {}),
     }
 
 

@@ -91,7 +91,8 @@ def _describe_input(given: dict[str, Any]) -> str:
     channels, height, width = given["image_shape"]
     order = "red, then green, then blue" if channels == 3 else f"{channels} channel{'s'[: channels != 1]}"
     highest = f", 0 to {given['pixel_max']:g}" if given["pixel_max"] is not None else ""
-    return f"{text} A row is an image of {height} x {width} pixels ({order}; row by row{highest})."
+    looks = f" It looks at features of the image, by {given['transformer']}." if "transformer" in given else ""
+    return f"{text} A row is an image of {height} x {width} pixels ({order}; row by row{highest}).{looks}"
 
 
 def _name_classes(classes: list[str]) -> str:

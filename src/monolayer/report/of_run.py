@@ -95,10 +95,17 @@ def describe_origin(splits: Splits, command: Sequence[str] | None) -> dict[str, 
     dataset = splits.dataset
     return {
         "dataset": {name: getattr(dataset, name) for name in ("name", "source", "sha256", "reading")},
+        **_describe_features(splits),
         "test_openings": [asdict(opening) for opening in splits.openings],
         "splits": {"fingerprint": splits.fingerprint, **splits.request},
         "provenance": collect_provenance(command),
     }
+
+
+def _describe_features(splits: Splits) -> dict[str, Any]:
+    """What made the features of images, where it did."""
+    transformer = splits.dataset.transformer
+    return {"features": {"by": transformer.say(), "sha256": transformer.sha256}} if transformer else {}
 
 
 def write_answers(answers: dict[str, Answers], folder: Path) -> None:
@@ -213,6 +220,7 @@ def _make_provenance_section(evaluation: dict[str, Any]) -> Section:
         **evaluation["provenance"],
         "data": f"{dataset['name']}, from {dataset['source']}",
         "SHA-256 of the decoded data": dataset["sha256"],
+        **_say_features(evaluation),
         "test rows opened": _describe_openings(evaluation["test_openings"]),
     }
     table = Table("How to get the same numbers.", ("what", "value"), tuple(facts.items()), "plain")
@@ -223,6 +231,11 @@ def _make_provenance_section(evaluation: dict[str, Any]) -> Section:
             table,
         ),
     )
+
+
+def _say_features(evaluation: dict[str, Any]) -> dict[str, str]:
+    made = evaluation.get("features")
+    return {"features of the images": f"{made['by']}, SHA-256 {made['sha256']}"} if made else {}
 
 
 def _describe_openings(openings: list[dict[str, str]]) -> str:
