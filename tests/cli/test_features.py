@@ -30,7 +30,7 @@ def test_a_run_learns_from_them_and_its_network_answers_for_images(command, tmp_
     predicted = [int(answer["class"]) for answer in answered]
     assert np.mean(np.array(predicted) == test.predicted) > 0.99
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "PatchFeatures(n_filters=30, patch_size=3, pixel_max=16.0)" in page
+    assert "PatchFeatures(n_filters=30, patch_size=3, pixel_max=16)" in page
     assert not (tmp_path / "run" / "figures" / "templates.png").exists()
     card = json.loads((tmp_path / "run" / "model-card.json").read_text())
     assert card["input"]["image_shape"] == [1, 8, 8]

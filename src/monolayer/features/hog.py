@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
 
 import numpy as np
-import skimage
 from skimage.feature import hog
 
 from monolayer.errors import BadInput
@@ -28,7 +28,7 @@ class HOGFeatures(ImageTransformer):
         pixel_max: the value of a fully lit pixel.
     """
 
-    version = f"1, scikit-image {skimage.__version__}"
+    version = f"1, scikit-image {importlib.metadata.version('scikit-image')}"
 
     def __init__(
         self,
