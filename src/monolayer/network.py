@@ -65,6 +65,11 @@ class OneLayer:
         if not (isinstance(self.temperature, int | float) and 0 < self.temperature < math.inf):
             raise BadInput(f"temperature is {self.temperature!r}; accepted is a number above 0.")
 
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        looks = "" if self.transformer is None else f" by {self.transformer.say()}"
+        return f"<OneLayer {self.loss}: {self.weights.shape[1]:,} features{looks} to {len(self.class_names)} classes>"
+
     def compute_scores(self, X: Array) -> Array:
         """Scores (n, K), in the weights' dtype, of features X (n, D) in the unit of the training data.
 

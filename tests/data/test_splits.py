@@ -225,3 +225,11 @@ def test_classes_of_one_row_each_leave_nothing_to_draw():
 def test_groups_of_one_row_are_cut_like_rows(share, expected):
     dataset = replace(make_dataset(1000), groups=np.arange(1000))
     assert dataset.split(test=share, seed=0).n_test == pytest.approx(expected, rel=0.03)
+
+
+def test_a_notebook_is_shown_one_line():
+    splits = make_dataset(60).split(20, test=10)
+    dataset = repr(splits.dataset)
+    assert dataset == f"<Dataset data: 60 x {splits.dataset.X.shape[1]} uint8, 3 classes>"
+    assert repr(splits.val) == f"<20 rows of {dataset}>"
+    assert repr(splits) == f"<Splits of {dataset}: 30 training, 20 validation and 10 test rows>"

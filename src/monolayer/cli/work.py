@@ -46,7 +46,9 @@ class DataRequest:
         from monolayer.data.extracted import extract_features
         from monolayer.features.spec import parse_features
 
-        return extract_features(splits, parse_features(self.transformer), flips=flips, progress=console).splits
+        made = extract_features(splits, parse_features(self.transformer), flips=flips, progress=console)
+        console.say(f"{made.transformer.n_features_out:,} features an image by {made.transformer.say()}: {made.folder}")
+        return made.splits
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""

@@ -93,6 +93,11 @@ class Dataset:
             if part is not None:
                 _check_fit(self, part, name)
 
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        n, D = self.X.shape
+        return f"<Dataset {self.name}: {n:,} x {D:,} {self.X.dtype.name}, {self.n_classes} classes>"
+
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the decoded content, see :func:`compute_sha256`; computed when it is first asked for.

@@ -42,6 +42,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.index)
 
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        return f"<{len(self):,} rows of {self.dataset!r}>"
+
     @property
     def y(self) -> Array:
         """Labels, (n,) int64."""
@@ -134,6 +138,12 @@ class Splits:
     _test: Rows
     openings: list[Opening] = field(default_factory=list)
     request: dict[str, float | None] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        n_val = 0 if self.val is None else len(self.val)
+        counts = f"{len(self.train):,} training, {n_val:,} validation and {self.n_test:,} test rows"
+        return f"<Splits of {self.dataset!r}: {counts}>"
 
     @property
     def fingerprint(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import sklearn
-from sklearn.cluster import MiniBatchKMeans
+from sklearn.cluster import MiniBatchKMeans, kmeans_plusplus
 
 from monolayer.errors import BadInput
 from monolayer.features.activations import parse_activation
@@ -236,10 +236,15 @@ def compute_whitening(patches: Array) -> Array:
 
 
 def find_centres(patches: Array, n_filters: int, seed: int) -> Array:
-    """Centres (K, d), float32, of patches (N, d) by k-means in batches."""
-    size = max(4096, 2 * n_filters)
-    k_means = MiniBatchKMeans(
-        n_filters, random_state=seed, n_init=1, batch_size=size, max_iter=PASSES, max_no_improvement=None
-    )
-    k_means.fit(patches)
+    """Centres (K, d), float32, of patches (N, d) by k-means in batches, from a start by k-means++.
+
+    Batches are cut here, from a new order in each pass: drawn by ``fit``, each would cost a sum over all N.
+    """
+    rng, size = np.random.RandomState(seed), max(4096, 2 * n_filters)
+    start = kmeans_plusplus(patches[rng.permutation(len(patches))[: 3 * size]], n_filters, random_state=rng)[0]
+    k_means = MiniBatchKMeans(n_filters, init=start, n_init=1, batch_size=size, random_state=rng)
+    for _ in range(PASSES):
+        order = rng.permutation(len(patches))
+        for first in range(0, len(patches), size):
+            k_means.partial_fit(patches[order[first : first + size]])
     return np.asarray(k_means.cluster_centers_, np.float32)

@@ -60,6 +60,9 @@ class Learnt:
     seconds: float
 
 
+NO_EARLY_STOPPING = "early_stopping is not accepted in a FusedSearchCV: its members train side by side."
+
+
 class Reader:
     """Makes members of candidates and folds; what several share is made once.
 
@@ -81,7 +84,7 @@ class Reader:
             ValueError: if its parameters do not fit the rows.
         """
         if estimator.early_stopping:
-            raise BadInput("early_stopping is not accepted in a FusedSearchCV: its members train side by side.")
+            raise BadInput(NO_EARLY_STOPPING)
         if not self._weights[place[1]].any():
             raise BadInput("The fold has no training row whose sample_weight is above 0.")
         targets = self._share(("targets", estimator.loss), lambda: self._read_targets(estimator.loss))

@@ -20,7 +20,7 @@ from monolayer.network import BLOCK
 from monolayer.sklearn import reading
 from monolayer.sklearn.callbacks import FitTasks, with_callbacks
 from monolayer.sklearn.classifier import OneLayerClassifier
-from monolayer.sklearn.fused import Learnt, Place, Reader, collect, group_members, open_training
+from monolayer.sklearn.fused import NO_EARLY_STOPPING, Learnt, Place, Reader, collect, group_members, open_training
 from monolayer.turns import Job, run_jobs
 
 Array = npt.NDArray[Any]
@@ -71,6 +71,8 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
             raise BadInput(
                 f"estimator is a {kind}; FusedSearchCV accepts a OneLayerClassifier, which scales by itself."
             )
+        if self.estimator.early_stopping:
+            raise BadInput(NO_EARLY_STOPPING)
         self._validate_params()  # now, and not when GridSearchCV does so after the training
         self._get_scorers()
         X, y = indexable(X, y)
