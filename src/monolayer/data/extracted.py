@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,11 +44,13 @@ class Extracted:
         splits: the same rows for training, validation and test; openings of the test rows are shared.
         transformer: what made them, as it has learnt.
         folder: where they are kept.
+        seconds: that learning and making them took, when they were made.
     """
 
     splits: Splits
     transformer: ImageTransformer
     folder: Path
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ def _check_images(splits: Splits) -> None:
 
 
 def _make(request: _Request, place: Path, progress: Progress) -> None:
+    start = time.perf_counter()
     place.parent.mkdir(parents=True, exist_ok=True)
     sweep_unfinished(place)
     _check_room(request, place)
@@ -144,7 +148,8 @@ def _make(request: _Request, place: Path, progress: Progress) -> None:
             shape = (request.count_rows(name), request.transformer.n_features_out)
             _write(unfinished / f"{name}.npy", shape, _iterate(request, part, shape[0], progress))
         save_transformer(request.transformer, unfinished / TRANSFORMER)
-        words = {**request.describe(), "sha256": request.transformer.sha256}
+        seconds = time.perf_counter() - start
+        words = {**request.describe(), "sha256": request.transformer.sha256, "seconds": seconds}
         write_whole(unfinished / MANIFEST, json.dumps(words, indent=2).encode(), is_lasting=True)
         move_into_place(unfinished, place)
 
@@ -195,6 +200,7 @@ def _open(request: _Request, place: Path) -> Extracted:
     try:
         words = json.loads((place / MANIFEST).read_bytes())
         transformer = load_transformer(place / TRANSFORMER)
+        seconds = float(words.pop("seconds"))
         if words != {**request.describe(), "sha256": transformer.sha256}:
             raise ValueError("they are of other images, or by another transformer")
         parts = {
@@ -204,7 +210,7 @@ def _open(request: _Request, place: Path) -> Extracted:
         raise BadData(f"{place}: damaged features ({error}); delete the folder to have them made again.") from None
     images = request.splits.dataset.sha256
     whole = replace(parts["train"], test=parts.get("test"), val=parts.get("val"), known_sha256=images)
-    return Extracted(_replace_rows(request.splits, whole), transformer, place)
+    return Extracted(_replace_rows(request.splits, whole), transformer, place, seconds)
 
 
 def _map(path: Path) -> Array:

@@ -1,0 +1,53 @@
+"""The ladder on digits, in seconds."""
+
+import numpy as np
+import pytest
+
+import monolayer as ml
+from monolayer.errors import BadInput
+from monolayer.studies.ladder import Plan, climb
+
+PLAN = Plan(rungs=("pixels", "hog:2", "patches:40,size=3"), epochs=8, flip=0.0)
+
+
+@pytest.fixture(scope="module")
+def ladder(tmp_path_factory):
+    return climb(ml.load("digits").split(val=300), PLAN, folder=tmp_path_factory.mktemp("features"))
+
+
+def test_every_rung_has_a_step_for_each_loss(ladder):
+    assert [(step.features, step.run.recipe.loss) for step in ladder.steps] == [
+        (rung, loss) for rung in PLAN.rungs for loss in PLAN.losses
+    ]
+    assert [step.n_features for step in ladder.steps[::2]] == [64, 97, 160]
+    assert {step.n_recipes for step in ladder.steps} == {16}
+
+
+def test_patches_are_above_pixels(ladder):
+    accuracy = {(s.features, s.run.recipe.loss): s.run.evaluation["test"].accuracy for s in ladder.steps}
+    for loss in PLAN.losses:
+        assert accuracy[PLAN.rungs[2], loss] > accuracy["pixels", loss] > 0.85
+
+
+def test_the_test_rows_are_opened_once(ladder):
+    assert [opening.why for opening in ladder.splits.openings] == ["every step of the ladder is chosen on validation"]
+    for step in ladder.steps:
+        assert np.array_equal(step.test.index, ladder.steps[0].test.index)
+
+
+def test_what_is_told_is_json_with_intervals(ladder):
+    told = ladder.to_dict()
+    for step in told["steps"]:
+        low, high = step["test"]["accuracy_interval"]
+        assert low < step["test"]["accuracy"] < high
+        assert step["without_leaked"]["interval"]
+        assert step["calibration"]
+        assert step["peak_mib"] > 50
+
+
+def test_what_does_not_fit_is_told_before_anything_is_made(tmp_path):
+    with pytest.raises(BadInput, match="no rows are held out"):
+        climb(ml.load("digits").split(), PLAN, folder=tmp_path)
+    with pytest.raises(BadInput, match="no kind of features"):
+        climb(ml.load("digits").split(val=300), Plan(rungs=("pixels", "photos")), folder=tmp_path)
+    assert not list(tmp_path.glob("*/*.npy"))
