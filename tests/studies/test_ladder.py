@@ -19,14 +19,14 @@ def test_every_rung_has_a_step_for_each_loss(ladder):
     assert [(step.features, step.run.recipe.loss) for step in ladder.steps] == [
         (rung, loss) for rung in PLAN.rungs for loss in PLAN.losses
     ]
-    assert [step.n_features for step in ladder.steps[::2]] == [64, 97, 160]
+    assert [step.n_features for step in ladder.steps[::2]] == [64, 340, 160]
     assert {step.n_recipes for step in ladder.steps} == {16}
 
 
 def test_patches_are_above_pixels(ladder):
     accuracy = {(s.features, s.run.recipe.loss): s.run.evaluation["test"].accuracy for s in ladder.steps}
     for loss in PLAN.losses:
-        assert accuracy[PLAN.rungs[2], loss] > accuracy["pixels", loss] > 0.85
+        assert accuracy[PLAN.rungs[2], loss] > accuracy["pixels", loss] + 0.05
 
 
 def test_the_test_rows_are_opened_once(ladder):
