@@ -1,4 +1,5 @@
 # make report   brings everything that is needed and does the main job
+# make ladder   one layer on ever better features, half an hour; make report then has a section of it
 # make test     lint, types, layers and tests, which build the site and run its examples too; sanitizers
 # make docs     the site, docs/_build/html/index.html
 # make bench    side by side with its peers and the machine's limit, half an hour (PyTorch in an environment of its own)
@@ -22,7 +23,7 @@ NATIVE := CMakeLists.txt hatch_build.py $(wildcard src/native/*)
 CMAKE = MAKEFLAGS=--no-print-directory $(BIN)/cmake
 JOBS = $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: test-oldest pytest-oldest help .venv report test lint format types layers pytest docs bench clean \
+.PHONY: test-oldest pytest-oldest help .venv report ladder test lint format types layers pytest docs bench clean \
 	native sanitize sanitized
 
 help:
@@ -49,7 +50,11 @@ help:
 .venv: .venv/native
 
 report: .venv/native
-	$(BIN)/monolayer reproduce --out runs/report --overwrite
+	$(BIN)/monolayer reproduce --out runs/report --overwrite \
+		$(if $(wildcard runs/ladder/ladder.csv),--ladder runs/ladder)
+
+ladder: .venv/native
+	$(BIN)/monolayer ladder cifar10 --out runs/ladder --overwrite
 
 test: lint types layers pytest sanitize test-oldest
 

@@ -6,7 +6,7 @@ import math
 import sys
 from dataclasses import dataclass, replace
 
-from benchmarks.limit import CIFAR10, EMBEDDINGS, Task
+from benchmarks.limit import CIFAR10, EMBEDDINGS, PATCHES, Extraction, Task
 
 TORCH = "PyTorch loop, one run"
 TORCH_EMBEDDINGS = "PyTorch loop, embeddings"
@@ -49,7 +49,7 @@ class Case:
         evaluates: its seconds include an evaluation of (training, validation) rows every so many epochs; 0: none.
         promises: what is promised of it.
         is_scaled: whether its seconds stand for a run of all epochs, of which it does a part.
-        task: what is learned; None: its seconds are a whole process's, and are held against neither limit nor peer.
+        task: what is learned or extracted; None: its seconds are a whole process's, and are held against neither limit nor peer.
         is_once: whether it runs in the first round only, since it takes as long as a round.
     """
 
@@ -59,7 +59,7 @@ class Case:
     evaluates: tuple[int, int] = (0, 0)
     promises: tuple[Promise, ...] = ()
     is_scaled: bool = False
-    task: Task | None = CIFAR10
+    task: Task | Extraction | None = CIFAR10
     is_once: bool = False
 
 
@@ -75,6 +75,7 @@ def make_cases(epochs: int) -> list[Case]:
         *_make_sweeps(epochs),
         *_make_numpy_cases(epochs),
         *_make_embeddings(epochs),
+        _make_extraction(),
         *_make_processes(epochs),
     ]
 
@@ -145,6 +146,12 @@ def _make_embeddings(epochs: int) -> list[Case]:
 
 def _embed(name: str, module: str, epochs: int) -> Case:
     return Case(name, (sys.executable, "-m", module, "--epochs", str(epochs)), epochs, task=EMBEDDINGS)
+
+
+def _make_extraction() -> Case:
+    promised = (Promise("seconds", 1 / 0.6, LIMIT),)  # 60 % of the rate of matrix products
+    command = (sys.executable, "-m", "benchmarks.extraction")
+    return Case("monolayer, features by 1,600 filters", command, 1, promises=promised, task=PATCHES)
 
 
 def _make_processes(epochs: int) -> list[Case]:

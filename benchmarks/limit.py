@@ -21,15 +21,30 @@ CIFAR10 = Task(49_000, 1_000, 3_072, 10)
 EMBEDDINGS = Task(50_000, 0, 1_024, 1_000)
 
 
-def count_operations(task: Task, member_epochs: float, train_every: int, val_every: int) -> float:
+@dataclass(frozen=True)
+class Extraction:
+    """The size of what is extracted: patches of so many values at so many places of each image, held against filters."""
+
+    images: int
+    places: int
+    values: int
+    filters: int
+
+
+PATCHES = Extraction(4_000, 27 * 27, 3 * 6 * 6, 1_600)
+
+
+def count_operations(task: Task | Extraction, member_epochs: float, train_every: int, val_every: int) -> float:
     """Floating-point operations of the matrix products; turning bytes into floats, and softmax, are not counted.
 
     Args:
-        task: the size of what is learned.
+        task: the size of what is learned, or extracted, as often as there are epochs.
         member_epochs: epochs, added up over the networks that were trained.
         train_every: the training rows are evaluated after every so many epochs; 0: never within the time taken.
         val_every: the same for the validation rows.
     """
+    if isinstance(task, Extraction):  # each patch is whitened, and its products with all filters are taken
+        return member_epochs * task.images * task.places * 2.0 * task.values * (task.values + task.filters)
     forward = 2 * task.dimensions * task.classes  # of one row through one network; the gradient costs the same again
     rows = 2.0 * task.train_rows
     rows += task.train_rows / train_every if train_every else 0

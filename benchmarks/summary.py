@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.cases import LIMIT, PEERS, SGEMM, Case, Promise
-from benchmarks.limit import Task, compute_gflops, count_operations
+from benchmarks.limit import Extraction, Task, compute_gflops, count_operations
 from benchmarks.measuring import Measured, Sample
 from benchmarks.scaling import STARTS, Growth, compute_growth, list_values, name_job
 
@@ -100,7 +100,7 @@ class Yardstick:
     """
 
     epochs: int
-    torch: Mapping[Task, tuple[int, float]]
+    torch: Mapping[Task | Extraction, tuple[int, float]]
     gflops: float | None
 
 
@@ -121,11 +121,11 @@ def summarise(sitting: Sitting, cases: Sequence[Case], measured: Measured) -> Su
     )
 
 
-def _time_peers(pairs: Sequence[tuple[Case, list[Sample]]], epochs: int) -> dict[Task, tuple[int, float]]:
+def _time_peers(pairs: Sequence[tuple[Case, list[Sample]]], epochs: int) -> dict[Task | Extraction, tuple[int, float]]:
     return {
         case.task: (case.epochs, _scale(case, samples, epochs))
         for case, samples in pairs
-        if case.task is not None and case.name == PEERS[case.task]
+        if case.task is not None and case.name == PEERS.get(case.task)
     }
 
 
@@ -214,7 +214,7 @@ def _compute_times_limit(case: Case, samples: Sequence[Sample], gflops: float | 
     return statistics.median(sample.seconds * gflops * 1e9 / _count(case, task, sample) for sample in samples)
 
 
-def _count(case: Case, task: Task, sample: Sample) -> float:
+def _count(case: Case, task: Task | Extraction, sample: Sample) -> float:
     member_epochs = case.epochs if sample.member_epochs is None else sample.member_epochs
     return count_operations(task, member_epochs, *case.evaluates)
 

@@ -47,6 +47,7 @@ PROTOCOL = "protocol.json"
 PROTOCOL_PAGE = "protocol.md"
 CARD = "model-card.md"
 CARD_FACTS = "model-card.json"
+NETWORKS = "networks"
 # A folder is ours to replace when it holds nothing else.
 OURS = frozenset(
     {
@@ -72,7 +73,7 @@ OURS = frozenset(
         CARD,
         CARD_FACTS,
     }
-    | {"report.md", "results.json", "networks"}
+    | {NETWORKS, "report.md", "results.json", "ladder.csv"}
 )
 EVALUATION_KEYS = frozenset(
     {"train", "epochs_done", "seconds", "findings", "dataset", "splits", "test_openings", "provenance"}

@@ -1,5 +1,5 @@
 import pytest
-from benchmarks.limit import CIFAR10, EMBEDDINGS, SGEMM_SIZE, compute_gflops, count_operations
+from benchmarks.limit import CIFAR10, EMBEDDINGS, PATCHES, SGEMM_SIZE, compute_gflops, count_operations
 
 
 def count(member_epochs, train_every, val_every):
@@ -22,3 +22,7 @@ def test_evaluations_are_half_an_epoch_of_their_rows_each():
 
 def test_the_rate_of_a_product_that_takes_a_second():
     assert compute_gflops(1.0) == pytest.approx(2 * SGEMM_SIZE**3 / 1e9)
+
+
+def test_an_extraction_is_two_products_a_patch():
+    assert count_operations(PATCHES, 1, 0, 0) == 4_000 * 729 * (2 * 108 * 108 + 2 * 108 * 1_600)

@@ -62,7 +62,7 @@ def test_every_command_in_the_table_is_accepted(command):
     names = {row.split()[0] for row in rows}
     assert names == {
         "fetch", "train", "sweep", "compare", "audit", "predict", "report", "reproduce", "calibrate", "export",
-        "data", "probe",
+        "data", "probe", "ladder",
     }  # fmt: skip
     for row in rows:
         name, *words = row.split()

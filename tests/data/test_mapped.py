@@ -1,5 +1,6 @@
 """Memory-mapped features: what a pass over them leaves in memory."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from monolayer.data.mapped import LARGE, find_map, give_back, read_rows
+from monolayer.engine.opening import ENGINES
 
 PASSES = """
 import re, sys
@@ -22,7 +24,7 @@ def measure_peak():
 
 def train(X):
     splits = Dataset(X, np.arange(len(X)) % 2, ("a", "b")).split(400, seed=0, test=400)
-    ml.train(splits, ml.Recipe(epochs=1, batch_size=200, shuffle="block:64:64"))
+    ml.train(splits, ml.Recipe(epochs=1, batch_size=200, shuffle=sys.argv[2]))
     return measure_peak()
 
 
@@ -40,9 +42,15 @@ def file(tmp_path_factory):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's own peak")
-def test_training_on_a_file_takes_memory_for_its_buffer_and_not_for_the_file(file):
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("shuffle", ["block:64:64", "full"])
+def test_training_on_a_file_takes_memory_for_its_buffer_and_not_for_the_file(file, shuffle, engine, request):
     """Hash, scaler, an epoch and both evaluations; a buffer is 8 MiB, the pages of a pass 64."""
-    done = subprocess.run([sys.executable, "-c", PASSES, str(file)], capture_output=True, text=True, check=True)
+    if engine == "native":
+        request.getfixturevalue("native")
+    words = [sys.executable, "-c", PASSES, str(file), shuffle]
+    environment = {**os.environ, "MONOLAYER_ENGINE": engine}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 150
 
 

@@ -103,6 +103,48 @@ def test_a_large_image_is_computed_in_pieces(monkeypatch):
         np.testing.assert_allclose(features.transform(X), whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@pytest.mark.parametrize(("shape", "stride", "pool"), [((3, 9, 8), 1, 2), ((1, 12, 31), 1, 3), ((2, 30, 32), 2, 1)])
+def test_what_places_add_to_a_weighted_sum_adds_up_to_it(activation, shape, stride, pool):
+    X = make_images(13, shape, dtype="float32")
+    features = PatchFeatures(
+        7, patch_size=3, stride=stride, pool=pool, n_patches=300, activation=activation, image_shape=shape
+    ).fit(X)
+    weights = np.random.default_rng(1).standard_normal((4, features.n_features_out))
+    found = features.locate(X, weights)
+    lines, columns = ((side - 3) // stride + 1 for side in shape[1:])
+    assert found.shape == (13, 4, lines, columns)
+    np.testing.assert_allclose(found.sum(axis=(2, 3)), features.transform(X) @ weights.T, atol=1e-3)
+
+
+def test_a_place_is_where_its_patch_stands():
+    X = np.full((1, 100), 100, np.float32)
+    features = PatchFeatures(5, patch_size=3, n_patches=300).fit(make_images(30, (1, 10, 10)))
+    weights = np.random.default_rng(1).standard_normal((1, 20))
+    X_changed = X.copy()
+    X_changed[0, 10 * 6 + 2] = 200  # line 6, column 2: in the patches from line 4 to 6 and column 0 to 2
+    is_changed = (features.locate(X_changed, weights) != features.locate(X, weights))[0, 0]
+    assert sorted(set(np.nonzero(is_changed)[0])) == [4, 5, 6]
+    assert sorted(set(np.nonzero(is_changed)[1])) == [0, 1, 2]
+
+
+def test_weights_and_images_that_do_not_fit_are_refused():
+    X = make_images(9, (1, 8, 8))
+    features = PatchFeatures(8, patch_size=3, n_patches=100).fit(X)
+    with pytest.raises(BadInput, match=r"accepted is \(K, 32\)"):
+        features.locate(X, np.ones((2, 31)))
+    with pytest.raises(BadInput, match="accepted are images of 64 values"):
+        features.locate(X[:, :63], np.ones((2, 32)))
+
+
+def test_few_images_have_few_patches():
+    X = make_images(3, (1, 4, 4))
+    features = PatchFeatures(12, patch_size=3).fit(X)
+    assert features.filters_.shape == (12, 9)
+    with pytest.raises(BadInput, match="n_filters is 13; accepted are up to 12, the patches of the images"):
+        PatchFeatures(13, patch_size=3).fit(X)
+
+
 def test_a_unit_of_pixels_is_a_unit():
     X = make_images(50, (1, 8, 8))
     bytes_, shares = (
@@ -138,7 +180,7 @@ def test_what_is_not_accepted_is_told(parameters, message):
         )
 
 
-@pytest.mark.parametrize(("side", "size"), [(32, 6), (64, 6), (24, 6), (23, 5), (16, 4), (8, 2)])
+@pytest.mark.parametrize(("side", "size"), [(32, 6), (64, 6), (24, 6), (23, 5), (16, 4), (8, 3), (4, 2)])
 def test_smaller_images_have_smaller_patches(side, size):
     features = PatchFeatures(2, n_patches=50, pool=1).fit(make_images(9, (1, side, side)))
     assert features._size == size

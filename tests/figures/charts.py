@@ -5,13 +5,16 @@ import numpy as np
 from monolayer.audit.leakage import Duplicate
 from monolayer.evaluate.calibration import compute_reliability
 from monolayer.figures import (
+    AccuracyCost,
     Candidate,
     CandidateCurves,
     ContactSheet,
     Curve,
     Curves,
     DuplicatePairs,
+    Evidence,
     FewShotCurve,
+    Filters,
     HeatMap,
     ParallelCoordinates,
     ProbabilityHistogram,
@@ -47,6 +50,13 @@ def make_charts():
             rng.integers(0, 256, (5, 48)), np.array([0, 0, 1, 2, 2]), np.arange(5), names, (3, 4, 4)
         ),
         "candidates": CandidateCurves(candidates, percent=True),
+        "accuracy_cost": AccuracyCost(
+            ("<a>", "$b$", "<a>", "$b$"), ("x & y", "x & y", "z", "z"), [1, 60, 1, 60], [0.4, 0.7, 0.45, 0.7],
+            [0.3, 0.6, 0.4, 0.65], [0.5, 0.8, 0.5, 0.75], (("published: <b>", 0.75),),
+        ),
+        "evidence": Evidence(rng.standard_normal((3, 5, 4)), names),
+        "filters": Filters(rng.standard_normal((20, 27)), (3, 3, 3)),
+        "grey_filters": Filters(rng.standard_normal((3, 12)), (1, 3, 4)),
         "few_shot": FewShotCurve([1, 5, 100], rng.random((3, 4)), 0.9, (0.88, 0.92), 5000),
         "one_draw": FewShotCurve([2], [[0.5]]),
         "parallel": ParallelCoordinates(settings, accuracy, marked),

@@ -16,6 +16,7 @@ from monolayer.cli.console import print_error, print_line
 from monolayer.cli.data import data
 from monolayer.cli.export import export
 from monolayer.cli.fetch import fetch
+from monolayer.cli.ladder import ladder
 from monolayer.cli.predict import predict
 from monolayer.cli.probe import probe
 from monolayer.cli.report import report
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fetch, train, sweep, probe, compare, audit, reproduce, report, predict, calibrate, export):
+for command in (fetch, train, sweep, probe, ladder, compare, audit, reproduce, report, predict, calibrate, export):
     app.command()(command)
 app.add_typer(data, name="data")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A folder that train, sweep or probe made.")],
+    folder: Annotated[Path, typer.Argument(help="A folder that train, sweep, probe or ladder made.")],
     open_test: Annotated[
         str | None,
         typer.Option(help="Open the test rows for this reason: score the run, or a sweep's best run, on them."),
@@ -40,6 +40,7 @@ def report(
     """
     from monolayer.report.of_probe import is_probe, write_probe_report
     from monolayer.report.of_run import write_run_report
+    from monolayer.studies.ladder_report import is_ladder, write_ladder_report
 
     if open_test is not None:
         _open_test(folder, open_test, again, data)
@@ -47,6 +48,8 @@ def report(
         raise BadInput("--again goes with --open-test REASON, which opens the test rows.")
     elif is_probe(folder) and heat_map is None:
         write_probe_report(folder)
+    elif is_ladder(folder) and heat_map is None:
+        write_ladder_report(folder)
     else:
         write_run_report(folder, _read_pair(heat_map) if heat_map is not None else None)
     page = str(folder / "report.html")

@@ -29,6 +29,13 @@ def reproduce(
     threads: opt.Threads = None,
     data: opt.Data = None,
     out: Annotated[Path, typer.Option(help="The folder for the report.")] = Path("runs/report"),
+    ladder: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder of a `monolayer ladder` of the same dataset, for a section of the report.",
+            show_default="no such section",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older report in that folder.")] = False,
     as_json: opt.AsJson = False,
 ) -> None:
@@ -39,15 +46,18 @@ def reproduce(
     from monolayer.folder import open_new_folder
     from monolayer.studies.bonus_assignment import Plan, run_study
     from monolayer.studies.bonus_folder import save_study
+    from monolayer.studies.ladder_report import load_ladder_of
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out, replace=overwrite))
         loaded, fallback = _load(dataset, data, console)
+        if ladder:
+            load_ladder_of(loaded, ladder)  # what is wrong with it is known before anything is trained
         result = run_study(loaded, Plan(epochs, seed, seeds), progress=console, fallback=fallback)
         console.close()
         console.say("Drawing the report")
-        results = save_study(result, folder)
+        results = save_study(result, folder, ladder)
     _show(result, results, out, as_json)
 
 

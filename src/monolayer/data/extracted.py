@@ -106,16 +106,26 @@ def extract_features(
             disk has no room for the features.
         BadData: if what was made before is damaged.
     """
-    _check_images(splits)
-    images = splits.dataset
-    kind = {"image_shape": images.image_shape, "pixel_max": images.pixel_max}
-    request = _Request(splits, type(transformer)(**{**transformer.get_params(), **kind}), flips)
-    request.transformer.prepare(images.X)
+    request = _Request(splits, check_features(splits, transformer), flips)
     place = (folder or find_cache_folder() / "features") / request.name_folder()
     if not os.path.isdir(place):  # unlike Path.is_dir, False where the way there is barred
         with tell_trouble(place):
             _make(request, place, progress)
     return _open(request, place)
+
+
+def check_features(splits: Splits, transformer: ImageTransformer) -> ImageTransformer:
+    """One of the same parameters, prepared for these images, which has learnt nothing yet.
+
+    Raises:
+        BadInput: if the rows are no images, or a parameter is not accepted for them.
+    """
+    _check_images(splits)
+    images = splits.dataset
+    kind = {"image_shape": images.image_shape, "pixel_max": images.pixel_max}
+    prepared = type(transformer)(**{**transformer.get_params(), **kind})
+    prepared.prepare(images.X)
+    return prepared
 
 
 def list_parts(dataset: Dataset) -> dict[str, Dataset]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.mapped import is_large
+from monolayer.data.mapped import SCATTERED, give_back, is_large
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
 from monolayer.engine.fold import Meeting, cut_batches, plan_epoch
@@ -118,7 +118,7 @@ class NativeEngine:
         shrink = np.where(counts > 0, 1 - 2 * rates * self._l2, 1).astype(np.float32)
         factors = None if meeting.factors is None else meeting.factors.astype(np.float32)
         y, scales = _cast_labels(rows.take_labels(meeting.order)), rows.scales
-        for batches in self._cut_calls(meeting):
+        for batches in self._cut_calls(meeting, X):
             places = slice(meeting.batches[batches][0].start, meeting.batches[batches][-1].stop)
             self._native.train(
                 X=X,
@@ -132,11 +132,18 @@ class NativeEngine:
                 shrink=shrink[batches],
                 factors=None if factors is None else factors[:, places],
             )
+            give_back(X)
 
-    def _cut_calls(self, meeting: Meeting) -> list[slice]:
-        """The batches in calls short enough that somebody who says twice to stop is heard between them."""
-        operations = 4 * self.bank.weights.size * self.bank.recipes[0].batch_size
-        return cut_batches(len(meeting.batches), max(1, CALL_OPERATIONS // operations))
+    def _cut_calls(self, meeting: Meeting, X: Array) -> list[slice]:
+        """The batches in calls short enough that somebody who says twice to stop is heard between them.
+
+        And, of a large file, short enough that the pages that one brings are no matter.
+        """
+        size = self.bank.recipes[0].batch_size
+        n_batches = CALL_OPERATIONS // (4 * self.bank.weights.size * size)
+        if is_large(X):
+            n_batches = min(n_batches, SCATTERED // size)
+        return cut_batches(len(meeting.batches), max(1, n_batches))
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K) float32; y (n,)."""

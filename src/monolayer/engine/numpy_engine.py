@@ -40,7 +40,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.blas import hold_blas
-from monolayer.data.mapped import is_large
+from monolayer.data.mapped import SCATTERED, give_back, is_large
 from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
 from monolayer.engine.fold import Meeting, cut_batches, plan_epoch
@@ -208,6 +208,8 @@ class NumpyEngine:
                         slab.forward(source, following)
 
                 self._each(move)
+                if batches[i].stop // SCATTERED > batches[i].start // SCATTERED:
+                    give_back(source.X)
             for slab in self.slabs:
                 if steps.scale is not None:
                     slab.weights *= steps.scale

@@ -102,9 +102,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             mirrored: whether the features are to be those of the images mirrored left-right.
             progress: told how many are done.
         """
-        check_is_fitted(self, "image_shape_")
-        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
-            raise BadInput(f"X has shape {X.shape}; accepted are images of {self.n_features_in_} values, a row each.")
+        self._check_images(X)
         n_threads, starts = count_cores(), iter(range(0, len(X), BLOCK))
         waiting: deque[Future[Array]] = deque()
         with hold_blas(), ThreadPoolExecutor(n_threads) as threads:
@@ -166,9 +164,23 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             digest.update(np.ascontiguousarray(tensor).data)
         return digest.hexdigest()
 
+    def shape_images(self, X: Array) -> Array:
+        """Rows (n, D) as images (n, channels, height, width), float32, 0 to 255.
+
+        Raises:
+            BadInput: if they are no images of the shape that was learnt from.
+        """
+        self._check_images(X)
+        images = np.asarray(X, np.float32).reshape(-1, *self.image_shape_)
+        return images * np.float32(255 / self.pixel_max)
+
+    def _check_images(self, X: Array) -> None:
+        check_is_fitted(self, "image_shape_")
+        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
+            raise BadInput(f"X has shape {X.shape}; accepted are images of {self.n_features_in_} values, a row each.")
+
     def _compute_block(self, X: Array, start: int, mirrored: bool) -> Array:
-        images = np.asarray(X[start : start + BLOCK], np.float32).reshape(-1, *self.image_shape_)
-        images = images * np.float32(255 / self.pixel_max)
+        images = self.shape_images(X[start : start + BLOCK])
         return self._compute(np.ascontiguousarray(images[..., ::-1]) if mirrored else images)
 
     @abstractmethod

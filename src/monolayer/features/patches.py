@@ -5,7 +5,7 @@ Source: Coates, Lee and Ng 2011, "An Analysis of Single-Layer Networks in Unsupe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +45,7 @@ class PatchFeatures(ImageTransformer):
         activation: ``triangle``, ``soft:THRESHOLD`` (two features a filter) or ``nearest:SHARE``; see
             :mod:`monolayer.features.activations`.
         pool: regions a side: 2 means quarters, so that an image has 4 K features.
-        n_patches: how many are drawn to learn from.
+        n_patches: how many are drawn to learn from; None: 400,000, or as many as there are where these are fewer.
         image_shape: (channels, height, width); None: square, grey or red, green and blue.
         pixel_max: the value of a fully lit pixel.
         random_state: seed of what is drawn, and of k-means.
@@ -67,7 +67,7 @@ class PatchFeatures(ImageTransformer):
         filters: str = "kmeans",
         activation: str = "triangle",
         pool: int = 2,
-        n_patches: int = N_PATCHES,
+        n_patches: int | None = None,
         image_shape: Shape | None = None,
         pixel_max: float = 255.0,
         random_state: int = 0,
@@ -84,13 +84,16 @@ class PatchFeatures(ImageTransformer):
         self.random_state = random_state
 
     def _check(self) -> None:
-        for name in ("n_filters", "stride", "pool", "n_patches"):
+        for name in ("n_filters", "stride", "pool"):
             check_whole(name, getattr(self, name))
+        if self.n_patches is not None:
+            check_whole("n_patches", self.n_patches)
         check_whole("random_state", self.random_state, least=0)
         if self.filters not in FILTERS:
             raise BadInput(f"filters is {self.filters!r}; accepted are {' and '.join(FILTERS)}.")
-        if self.n_patches < self.n_filters:
-            raise BadInput(f"n_patches is {self.n_patches}; accepted is at least n_filters, {self.n_filters}.")
+        if (self.n_patches or N_PATCHES) < self.n_filters:
+            n_patches = N_PATCHES if self.n_patches is None else self.n_patches
+            raise BadInput(f"n_patches is {n_patches}; accepted is at least n_filters, {self.n_filters}.")
         parse_activation(self.activation)
         channels, height, width = self.image_shape_
         smallest = min(height, width)
@@ -108,17 +111,22 @@ class PatchFeatures(ImageTransformer):
     def _size(self) -> int:
         # 6 of 32 pixels is the size that Coates, Lee and Ng found best; smaller images have smaller details.
         smallest = min(self.image_shape_[1:])
-        return min(6, max(1, round(smallest * 6 / 32 + 1))) if self.patch_size is None else self.patch_size
+        return min(6, smallest, int(smallest * 6 / 32 + 1.5)) if self.patch_size is None else self.patch_size
+
+    @property
+    def patch_shape(self) -> Shape:
+        """(channels, height, width) of a patch, and of a filter."""
+        return self.image_shape_[0], self._size, self._size
 
     @property
     def version(self) -> str:  # type: ignore[override]
         """Of this arithmetic, and of k-means'."""
-        return f"1, scikit-learn {sklearn.__version__}" if self.filters == "kmeans" else "1"
+        return f"2, scikit-learn {sklearn.__version__}" if self.filters == "kmeans" else "2"
 
     @property
     def n_features_out(self) -> int:
         """Number of features F of an image."""
-        return self.pool**2 * parse_activation(self.activation).per_filter * self.n_filters
+        return self.pool**2 * self._per_region
 
     def _learn(self, X: Array, index: Array) -> None:
         rng = np.random.default_rng(self.random_state)
@@ -132,12 +140,16 @@ class PatchFeatures(ImageTransformer):
             self.filters_ = find_centres(patches, self.n_filters, self.random_state)
 
     def _draw_patches(self, X: Array, index: Array, rng: np.random.Generator) -> Array:
-        """Patches (n_patches, d), float32, 0 to 255, from anywhere in any of these images."""
+        """Patches (n, d), float32, 0 to 255, from anywhere in any of these images."""
         places = find_places(self.image_shape_, self._size, self.stride)
-        images = index[np.sort(rng.integers(0, len(index), self.n_patches))]  # a file is read forwards
-        chosen = rng.integers(0, len(places), self.n_patches)
-        patches = np.empty((self.n_patches, places.shape[1]), np.float32)
-        for start in range(0, self.n_patches, 1024):
+        there_are = len(index) * len(places)
+        n_patches = min(N_PATCHES, there_are) if self.n_patches is None else self.n_patches
+        if n_patches < self.n_filters:
+            raise BadInput(f"n_filters is {self.n_filters}; accepted are up to {n_patches}, the patches of the images.")
+        images = index[np.sort(rng.integers(0, len(index), n_patches))]  # a file is read forwards
+        chosen = rng.integers(0, len(places), n_patches)
+        patches = np.empty((n_patches, places.shape[1]), np.float32)
+        for start in range(0, n_patches, 1024):
             part = slice(start, start + 1024)
             patches[part] = X[images[part, None], places[chosen[part]]]
         patches *= np.float32(255 / self.pixel_max)
@@ -156,33 +168,84 @@ class PatchFeatures(ImageTransformer):
             setattr(self, f"{name}_", tensors[name])
 
     def _compute(self, images: Array) -> Array:
+        _, regions = self._find_regions()
+        features = np.zeros((len(images), len(regions), self._per_region), np.float32)
+        for i, first, answers in self._iterate_answers(images):
+            for j, region in enumerate(regions):
+                features[i, j] += region.sum_part(answers, first)
+        return features.reshape(len(images), -1)
+
+    @property
+    def _per_region(self) -> int:
+        """Features of a region."""
+        return parse_activation(self.activation).per_filter * self.n_filters
+
+    def _iterate_answers(self, images: Array) -> Iterator[tuple[int, int, Array]]:
+        """(image, first place, answers (N, F) of the places from there on), until each image's places are through."""
         rows = images.reshape(len(images), -1)
-        places, regions = self._find_regions()
-        activation = parse_activation(self.activation)
+        places, _ = self._find_regions()
         # Several small images at once, or one large image in pieces.
         some, size = max(1, ROWS // len(places)), min(ROWS, len(places))
-        answer = activation.open(self.filters_, some * size)
-        features = np.zeros((len(rows), len(regions), activation.per_filter * len(self.filters_)), np.float32)
+        answer = parse_activation(self.activation).open(self.filters_, some * size)
         for start in range(0, len(rows), some):
             for first in range(0, len(places), size):
                 piece = places[first : first + size]
                 patches = normalise_contrast(rows[start : start + some][:, piece].reshape(-1, piece.shape[1]))
                 patches -= self.mean_
-                answers = answer(patches @ self.whitening_).reshape(-1, len(piece), features.shape[2])
-                for i, of_image in enumerate(answers):
-                    for j, region in enumerate(regions):
-                        features[start + i, j] += region.sum_part(of_image, first)
-        return features.reshape(len(rows), -1)
+                answers = answer(patches @ self.whitening_).reshape(-1, len(piece), self._per_region)
+                for i, of_image in enumerate(answers, start):
+                    yield i, first, of_image
+
+    def locate(self, X: Array, weights: Array) -> Array:
+        """What the patch at each place adds to weighted sums of the features, (n, K, lines, columns), float32.
+
+        A feature is a mean over the patches of its region, so a sum of features is one of patches: over all places this
+        adds up to ``transform(X) @ weights.T``.
+
+        Args:
+            X: images (n, D).
+            weights: (K, F).
+
+        Raises:
+            BadInput: if the rows are no images of the shape that was learnt from, or the weights are not so many.
+        """
+        images = self.shape_images(X)
+        if weights.ndim != 2 or weights.shape[1] != self.n_features_out:
+            raise BadInput(f"weights have shape {weights.shape}; accepted is (K, {self.n_features_out}).")
+        places, regions = self._find_regions()
+        shared = [
+            (weights[:, j * self._per_region : (j + 1) * self._per_region] / region.size).T.astype(np.float32)
+            for j, region in enumerate(regions)
+        ]
+        found = np.empty((len(X), len(weights), len(places)), np.float32)
+        for i, first, answers in self._iterate_answers(images):
+            for share, region in zip(shared, regions, strict=True):
+                start, stop = max(region.first, first), min(region.last, first + len(answers))
+                if start < stop:
+                    found[i, :, start:stop] = (answers[start - first : stop - first] @ share).T
+        in_lines = np.argsort(self._find_order(), kind="stable")
+        return found[..., in_lines].reshape(len(X), len(weights), *self._count_places())
+
+    def _count_places(self) -> tuple[int, int]:
+        """Lines and columns of patches."""
+        _, height, width = self.image_shape_
+        return count_places(height, self._size, self.stride), count_places(width, self._size, self.stride)
+
+    def _number_regions(self) -> Array:
+        """The region of each place, (places,), line by line."""
+        lines, columns = self._count_places()
+        line, column = np.arange(lines) * self.pool // lines, np.arange(columns) * self.pool // columns
+        return np.asarray((line[:, None] * self.pool + column).ravel())
+
+    def _find_order(self) -> Array:
+        """The places region by region, (places,)."""
+        return np.argsort(self._number_regions(), kind="stable")
 
     def _find_regions(self) -> tuple[Array, list[_Region]]:
         """(places as of :func:`find_places`, but region by region; the regions)."""
-        _, height, width = self.image_shape_
-        lines, columns = (count_places(side, self._size, self.stride) for side in (height, width))
-        line, column = np.arange(lines) * self.pool // lines, np.arange(columns) * self.pool // columns
-        region = (line[:, None] * self.pool + column).ravel()
-        ends = np.cumsum(np.bincount(region)).tolist()
+        ends = np.cumsum(np.bincount(self._number_regions())).tolist()
         places = find_places(self.image_shape_, self._size, self.stride)
-        return places[np.argsort(region, kind="stable")], list(map(_Region, [0, *ends], ends))
+        return places[self._find_order()], list(map(_Region, [0, *ends], ends))
 
 
 @dataclass(frozen=True)
@@ -192,6 +255,11 @@ class _Region:
     first: int
     last: int
 
+    @property
+    def size(self) -> int:
+        """Number of its places."""
+        return self.last - self.first
+
     def sum_part(self, answers: Array, start: int) -> Array | float:
         """What answers (N, F) of the places from ``start`` on add to the region's mean, (F,); 0 where none is its own.
 
@@ -200,7 +268,7 @@ class _Region:
         first, last = max(self.first - start, 0), min(self.last - start, len(answers))
         if first >= last:
             return 0.0
-        shares = np.full(last - first, 1 / (self.last - self.first), np.float32)
+        shares = np.full(last - first, 1 / self.size, np.float32)
         return np.asarray(shares @ answers[first:last])
 
 

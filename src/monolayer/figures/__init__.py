@@ -6,6 +6,7 @@ it stands. ``of(...)`` makes it from a result::
 
     Curves.of(run, "accuracy")                  # or several: Curves.of({"a": run_a, "b": run_b})
     Templates.of(run)
+    Filters.of(run)                             # of patches; and Evidence.of(run, splits.val)
     ReliabilityDiagram.of(run, splits.val)      # and ProbabilityHistogram
     FewShotCurve.of(probe)
     HeatMap.of(sweep, "learning_rate", "l2")    # and Scatter, Response, ParallelCoordinates, CandidateCurves
@@ -17,11 +18,14 @@ because some figures have several panels), or on a place within one (``placing.p
 makes a figure that a notebook is to show.
 """
 
+from monolayer.figures.accuracy_cost import AccuracyCost
 from monolayer.figures.base import Chart, Frame
 from monolayer.figures.candidates import MOST_NAMED, Candidate, CandidateCurves
 from monolayer.figures.contact_sheet import ContactSheet
 from monolayer.figures.curves import Curve, Curves
+from monolayer.figures.evidence import Evidence
 from monolayer.figures.few_shot import FewShotCurve
+from monolayer.figures.filters import Filters
 from monolayer.figures.heat_map import HeatMap
 from monolayer.figures.pairs import DuplicatePairs
 from monolayer.figures.parallel import ParallelCoordinates
@@ -34,6 +38,7 @@ from monolayer.figures.templates import Templates
 
 __all__ = [
     "MOST_NAMED",
+    "AccuracyCost",
     "Candidate",
     "CandidateCurves",
     "Chart",
@@ -41,7 +46,9 @@ __all__ = [
     "Curve",
     "Curves",
     "DuplicatePairs",
+    "Evidence",
     "FewShotCurve",
+    "Filters",
     "Frame",
     "HeatMap",
     "ParallelCoordinates",

@@ -13,6 +13,7 @@ from monolayer.report.pictures import Picture, draw_curves, draw_probabilities, 
 from monolayer.report.sweep_pictures import draw_heat_map
 from monolayer.studies import printed
 from monolayer.studies.bonus_assignment import GRID_AXES, WINNER, Experiment, StudyResult
+from monolayer.studies.ladder_report import describe_ladder, make_ladder_blocks, make_steps_table
 from monolayer.studies.report_checks import (
     draw_calibration,
     draw_leaked,
@@ -61,9 +62,12 @@ def draw_study(result: StudyResult) -> dict[str, list[Picture]]:
 
 
 def make_study_document(
-    result: StudyResult, pictures: dict[str, list[Picture]], provenance: dict[str, str]
+    result: StudyResult,
+    pictures: dict[str, list[Picture]],
+    provenance: dict[str, str],
+    ladder: dict[str, Any] | None = None,
 ) -> Document:
-    """The study as a document, in the order of the original report."""
+    """The study as a document, in the order of the original report; a ladder of the same dataset is a section."""
     by_key = {experiment.key: experiment for experiment in result.experiments}
     is_comparable = is_comparable_with_print(result)
     return Document(
@@ -82,6 +86,7 @@ def make_study_document(
             _make_losses_section(result, by_key, pictures),
             make_calibration_section(result, pictures["calibration"]),
             make_certificate_section(result),
+            _make_ladder_section(result, ladder, pictures),
             make_leaked_section(result, next(iter(pictures["leaked"]), None)),
             make_study_findings_section(result),
             _make_method_section(result),
@@ -308,6 +313,22 @@ def _make_losses_section(
         histograms += apart
     side_by_side = [FigureRow(tuple(picture.render() for picture in histograms))] if histograms else []
     return Section("Exercise 2.2: two losses", (*blocks, *side_by_side, Paragraph(SCALES_DIFFER)), "losses")
+
+
+def _make_ladder_section(
+    result: StudyResult, ladder: dict[str, Any] | None, pictures: dict[str, list[Picture]]
+) -> Section:
+    """What one layer does on better features, where that was measured."""
+    title, slug = "One layer, better features", "ladder"
+    if ladder is None:
+        text = (
+            f"Not measured for this page. `monolayer ladder {result.dataset.name} --out runs/ladder` trains the same one "
+            "layer on features that are learnt from the training images without their labels, and `--ladder runs/ladder` "
+            "puts what it found here."
+        )
+        return Section(title, (Paragraph(text),), slug)
+    blocks = (Paragraph(describe_ladder(ladder)), make_steps_table(ladder))
+    return Section(title, (*blocks, *make_ladder_blocks(ladder, pictures["ladder"])), slug)
 
 
 def _make_method_section(result: StudyResult) -> Section:

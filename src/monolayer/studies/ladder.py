@@ -12,20 +12,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from monolayer.audit.leaked import Leaked, compute_shift, find_leaked
-from monolayer.data.extracted import Extracted, extract_features
+from monolayer.axes import make_grid
+from monolayer.data.extracted import Extracted, check_features, extract_features
 from monolayer.data.splits import Splits
 from monolayer.epochs import TrainOptions
 from monolayer.errors import BadInput
 from monolayer.evaluate.answers import Answers
 from monolayer.evaluate.calibrated import measure_readings
+from monolayer.evaluate.evidence import compute_evidence
+from monolayer.evaluate.metrics import compute_wilson_interval
+from monolayer.features import PatchFeatures
 from monolayer.features.spec import parse_features
 from monolayer.probe_grid import BASE, make_probe_grid
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
 from monolayer.sweeping import SweepOptions, has_diverged, rank_run, train_recipes
-from monolayer.training import Run, add_test_metrics, answer
+from monolayer.training import Run, add_test_metrics, answer, check_recipe, fit_batch_size
 
+Array = npt.NDArray[Any]
 RUNGS = ("pixels", "hog", "patches:200", "patches:800", "patches:1600", "patches:4000")
 LOSSES = ("cross_entropy", "multiple_bce")
 # What is tried of each rung and loss: multiples of the rate that the features bear, and l2.
@@ -63,6 +71,8 @@ class Step:
         run: the recipe that validation chose, with its measures on training, validation and test rows.
         test: what it says of the test rows.
         n_recipes: how many it was chosen among.
+        rate_at_edge: whether its learning rate is the largest or the smallest of them.
+        l2_at_edge: the same of its l2, but that none is below 0.
         feature_s: seconds that making the features took, when they were made.
         choice_s: seconds of training all recipes of the rung, both losses together.
         peak_mib: the most memory that the process had had by then.
@@ -74,6 +84,8 @@ class Step:
     run: Run
     test: Answers
     n_recipes: int
+    rate_at_edge: bool
+    l2_at_edge: bool
     feature_s: float
     choice_s: float
     peak_mib: float
@@ -93,34 +105,63 @@ class Ladder:
         plan: what was asked for.
         steps: rung by rung, loss by loss.
         leaked: test rows with a duplicate among the training rows.
+        evidence: of the best step on patches, by validation: where it finds each class in the validation images, as
+            :func:`monolayer.evaluate.evidence.compute_evidence` gives it; None where no rung is of patches.
     """
 
     splits: Splits
     plan: Plan
     steps: tuple[Step, ...]
     leaked: Leaked
+    evidence: Array | None
+
+    @property
+    def best(self) -> Step:
+        """The step with the highest validation accuracy; ties go to the lower loss."""
+        return min(self.steps, key=lambda step: rank_run(step.run))
+
+    @property
+    def best_on_patches(self) -> Step | None:
+        """The same among those that look at patches."""
+        return _find_best_on_patches(self.steps)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
         dataset = self.splits.dataset
         return {
-            "dataset": {"name": dataset.name, "source": dataset.source, "sha256": dataset.sha256},
+            "dataset": {name: getattr(dataset, name) for name in ("name", "source", "sha256", "class_names")},
             "splits": {"fingerprint": self.splits.fingerprint, **self.splits.request},
             "test_openings": [asdict(opening) for opening in self.splits.openings],
             "plan": asdict(self.plan),
             "leaked": {"n_pairs": len(self.leaked.pairs), "n_test_rows": int(self.leaked.mask.sum())},
             "steps": [self._describe(step) for step in self.steps],
+            "best": self.steps.index(self.best),
         }
 
     def _describe(self, step: Step) -> dict[str, Any]:
-        kept = ("features", "by", "n_features", "n_recipes", "feature_s", "choice_s", "peak_mib")
-        shift = compute_shift(step.test.correct, self.leaked.mask) if not self.leaked.mask.all() else None
+        kept = ("features", "by", "n_features", "n_recipes", "rate_at_edge", "l2_at_edge", "feature_s", "choice_s")
         return {
             **{name: getattr(step, name) for name in kept},
+            "peak_mib": step.peak_mib,
+            "features_sha256": step.run.network.transformer.sha256 if step.run.network.transformer else None,
             "recipe": step.run.recipe.to_dict(),
             **{rows: step.run.evaluation[rows].to_dict() for rows in ("train", "val", "test")},
-            "without_leaked": shift and {"shift": shift.estimate, "interval": [shift.low, shift.high]},
+            "without_leaked": self._leave_out_leaked(step.test.correct),
             "calibration": {name: found.to_dict() for name, found in measure_readings(step.test).items()},
+        }
+
+    def _leave_out_leaked(self, correct: Array) -> dict[str, Any] | None:
+        """Accuracy on the test rows that are not leaked, and what that is more than on all; None if all are."""
+        mask = self.leaked.mask
+        if mask.all():
+            return None
+        shift, left = compute_shift(correct, mask), correct[~mask]
+        return {
+            "n": len(left),
+            "accuracy": float(left.mean()),
+            "accuracy_interval": list(compute_wilson_interval(float(left.mean()), len(left))),
+            "shift": shift.estimate,
+            "shift_interval": [shift.low, shift.high],
         }
 
 
@@ -140,39 +181,95 @@ def climb(
             all recipes of a step diverge.
     """
     plan = plan or Plan()
+    _check(splits, plan)
+    climbed = [_climb(splits, rung, plan, folder, progress) for rung in plan.rungs]
+    test = splits.open_test(REASON)
+    steps = tuple(step for rung in climbed for step in rung.open_steps())
+    evidence = _find_evidence(_find_best_on_patches(steps), splits)
+    return Ladder(splits, plan, steps, find_leaked(splits.train, test, progress=progress), evidence)
+
+
+def _check(splits: Splits, plan: Plan) -> None:
+    """Know what is wrong before anything is made."""
     if splits.val is None:
         raise BadInput("A ladder chooses by validation accuracy, but no rows are held out; give a val_size above 0.")
+    if splits.dataset.is_multi_label:
+        raise BadInput(f"{splits.dataset.name}: rows have several labels; a ladder compares losses where each has one.")
+    twice = [rung for rung in plan.rungs if plan.rungs.count(rung) > 1]
+    if twice or not plan.rungs:
+        raise BadInput(f"A ladder has each rung once, and one or more of them: {', '.join(plan.rungs) or 'none'}.")
     for rung in plan.rungs:
-        parse_features(rung)
-    climbed = [(rung, *_climb(splits, rung, plan, folder, progress)) for rung in plan.rungs]
-    test = splits.open_test(REASON)
-    steps = [
-        _score(rung, extracted, run, n_recipes=n, choice_s=seconds, peak_mib=peak)
-        for rung, extracted, runs, n, seconds, peak in climbed
-        for run in runs
-    ]
-    return Ladder(splits, plan, tuple(steps), find_leaked(splits.train, test, progress=progress))
+        check_features(splits, parse_features(rung))
+    for recipe in make_grid(_make_base(splits, plan), {"loss": plan.losses}):
+        check_recipe(recipe, splits)
 
 
-def _climb(
-    splits: Splits, rung: str, plan: Plan, folder: Path | None, progress: Progress
-) -> tuple[Extracted, list[Run], int, float, float]:
-    """(features, the best run of each loss, recipes a loss, seconds of training, MiB)."""
+def _find_best_on_patches(steps: Sequence[Step]) -> Step | None:
+    on_patches = [step for step in steps if isinstance(step.run.network.transformer, PatchFeatures)]
+    return min(on_patches, key=lambda step: rank_run(step.run), default=None)
+
+
+def _find_evidence(step: Step | None, splits: Splits) -> Array | None:
+    if step is None or splits.val is None:
+        return None
+    images = np.concatenate(list(splits.val.iterate_blocks(1024)))
+    return compute_evidence(step.run.network, images, splits.val.y)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rung:
+    """A rung after the choice: what a step says of it, and the best runs, one a loss."""
+
+    features: str
+    extracted: Extracted
+    best: list[Run]
+    recipes: list[Recipe]
+    choice_s: float
+    peak_mib: float
+
+    def open_steps(self) -> list[Step]:
+        """A step a loss, scored on the test rows."""
+        return [self._open_step(run) for run in self.best]
+
+    def _open_step(self, run: Run) -> Step:
+        said, transformer = answer(run.network, self.extracted.splits._test), self.extracted.transformer
+        tried = [recipe for recipe in self.recipes if recipe.loss == run.recipe.loss]
+        rates = [recipe.learning_rate for recipe in tried]
+        return Step(
+            features=self.features,
+            by=transformer.say(),
+            n_features=transformer.n_features_out,
+            run=add_test_metrics(run, said),
+            test=said,
+            n_recipes=len(tried),
+            rate_at_edge=run.recipe.learning_rate in (min(rates), max(rates)),
+            l2_at_edge=run.recipe.l2 == max(recipe.l2 for recipe in tried),
+            feature_s=self.extracted.seconds,
+            choice_s=self.choice_s,
+            peak_mib=self.peak_mib,
+        )
+
+
+def _climb(splits: Splits, rung: str, plan: Plan, folder: Path | None, progress: Progress) -> _Rung:
     extracted = extract_features(splits, parse_features(rung), flips=plan.flip > 0, folder=folder, progress=progress)
     start = time.perf_counter()
     recipes = _list_recipes(extracted.splits, plan)
     options = SweepOptions(TrainOptions(train_every=0, progress=progress, task=rung))
-    swept = train_recipes(extracted.splits, recipes, {}, options)
-    best = [_choose([run for run in swept.runs if run.recipe.loss == loss], rung) for loss in plan.losses]
+    runs = train_recipes(extracted.splits, recipes, {}, options).runs
+    best = [_choose([run for run in runs if run.recipe.loss == loss], rung) for loss in plan.losses]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return extracted, best, len(recipes) // len(plan.losses), time.perf_counter() - start, peak
+    return _Rung(rung, extracted, best, recipes, time.perf_counter() - start, peak)
 
 
 def _list_recipes(splits: Splits, plan: Plan) -> list[Recipe]:
     """Every loss with every l2 and multiple of the rate that these features bear with that loss."""
-    base = BASE.replace(epochs=plan.epochs, flip=plan.flip, seed=plan.seed)
-    grid = make_probe_grid(base, {"loss": plan.losses, "l2": L2}, RATES)
+    grid = make_probe_grid(_make_base(splits, plan), {"loss": plan.losses, "l2": L2}, RATES)
     return grid.give_rates(grid.list_recipes(), [splits.train])
+
+
+def _make_base(splits: Splits, plan: Plan) -> Recipe:
+    """What all recipes share; batches have all training rows where these are few."""
+    return fit_batch_size(BASE.replace(epochs=plan.epochs, flip=plan.flip, seed=plan.seed), splits)
 
 
 def _choose(runs: Sequence[Run], rung: str) -> Run:
@@ -180,17 +277,3 @@ def _choose(runs: Sequence[Run], rung: str) -> Run:
     if has_diverged(best):
         raise BadInput(f"All {len(runs)} recipes of {rung} with {best.recipe.loss} diverged.")
     return best
-
-
-def _score(rung: str, extracted: Extracted, run: Run, **measured: Any) -> Step:
-    said = answer(run.network, extracted.splits._test)
-    transformer = extracted.transformer
-    return Step(
-        rung,
-        transformer.say(),
-        transformer.n_features_out,
-        add_test_metrics(run, said),
-        said,
-        feature_s=extracted.seconds,
-        **measured,
-    )

@@ -1,0 +1,48 @@
+"""Where in the image a network finds a class: its scores, divided among the places that its features look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.errors import BadInput
+from monolayer.features.patches import PatchFeatures
+from monolayer.network import OneLayer
+
+Array = npt.NDArray[Any]
+BLOCK = 64
+
+
+def compute_evidence(network: OneLayer, X: Array, y: Array) -> Array:
+    """What each place adds to a class's score in images of that class, less what it adds in the others, (K, L, C).
+
+    A score is a sum over the places of patches, and a constant. So the map of a class adds up to its mean score on its
+    own images less that on all others: where it is high, the class is told from the others there.
+
+    Args:
+        network: on patches of images.
+        X: images (n, D), of every class some.
+        y: labels, (n,).
+
+    Returns:
+        float64, for each of K classes L lines and C columns of places; NaN for a class without images, or with all.
+
+    Raises:
+        BadInput: if the network does not look at patches.
+    """
+    transformer = network.transformer
+    if not isinstance(transformer, PatchFeatures):
+        raise BadInput("The network does not look at patches of images, so its scores are not divided among places.")
+    n_classes, weights = len(network.bias), network.weights / network.std
+    # A class's images, and all: what the others have is the difference.
+    own = total = 0.0
+    for start in range(0, len(X), BLOCK):
+        found = transformer.locate(X[start : start + BLOCK], weights).astype(np.float64)
+        is_own = y[start : start + BLOCK, None] == np.arange(n_classes)
+        own = own + np.einsum("nk,nkij->kij", is_own, found)
+        total = total + found.sum(axis=0)
+    counts = np.bincount(y, minlength=n_classes)[:, None, None].astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(own / counts - (total - own) / (len(y) - counts))

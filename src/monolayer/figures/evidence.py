@@ -1,0 +1,97 @@
+"""Where in the image each class is told from the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+
+from monolayer.errors import BadInput
+from monolayer.figures.base import Array, Canvas, Chart, Frame, find_network
+from monolayer.figures.colours import draw_colour_bar
+from monolayer.figures.style import SMALL_SIZE, scale_text
+
+if TYPE_CHECKING:
+    from monolayer.data.splits import Rows
+    from monolayer.network import OneLayer
+    from monolayer.training import Run
+
+COLOUR_MAP = "RdBu_r"  # red adds, blue takes away, white does neither; told apart without red or green
+IN_ROW = 5
+CELL_WIDTH, CELL_HEIGHT, BAR = 1.02, 1.28, 0.75  # inches, as templates have them
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence(Chart):
+    """A map for each class: what each place adds to its score in its own images, less what it adds in the others.
+
+    All maps have one scale of colours, from minus to plus the largest size of any.
+
+    Args:
+        maps: (K, lines, columns), as :func:`monolayer.evaluate.evidence.compute_evidence` gives them.
+        class_names: K names.
+
+    Raises:
+        BadInput: if there are not K maps, or they are empty.
+    """
+
+    maps: Array
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "maps", np.asarray(self.maps, dtype=np.float64))
+        if self.maps.ndim != 3 or len(self.maps) != len(self.class_names) or not self.maps.size:
+            raise BadInput(f"Maps of {len(self.class_names)} classes must be (K, lines, columns): {self.maps.shape}.")
+
+    @classmethod
+    def of(cls, network: OneLayer | Run, rows: Rows) -> Evidence:
+        """The maps of a network, or of a run's, on these rows of images.
+
+        Raises:
+            BadInput: if the network does not look at patches of images, or the rows are none of such images.
+        """
+        from monolayer.evaluate.evidence import compute_evidence
+
+        shown = find_network(network)
+        X = np.concatenate(list(rows.iterate_blocks(1024)))
+        return cls(compute_evidence(shown, X, rows.y), shown.class_names)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        lines, columns = self._grid()
+        return CELL_WIDTH * columns, CELL_HEIGHT * lines + BAR
+
+    @property
+    def n_panels(self) -> int:
+        """One a class."""
+        return len(self.class_names)
+
+    def frame(self) -> Frame:
+        """Columns row, column, then one a class: a row for each place."""
+        index = np.indices(self.maps.shape[1:]).reshape(2, -1)
+        table: Frame = {name: values.tolist() for name, values in zip(("row", "column"), index, strict=True)}
+        for number, name in enumerate(self.class_names):
+            table[f"evidence_{number}_{name}"] = self.maps[number].ravel().tolist()
+        return table
+
+    def draw(self, figure: Canvas) -> None:
+        """Draw on an empty figure or subfigure: the classes in order, five to a row."""
+        axes = figure.subplots(*self._grid(), squeeze=False)
+        largest = float(np.nanmax(np.abs(self.maps), initial=0.0)) or 1.0
+        mappable = ScalarMappable(Normalize(-largest, largest), colormaps[COLOUR_MAP])
+        for ax in axes.ravel():
+            ax.axis("off")
+        for ax, found, name in zip(axes.ravel(), self.maps, self.class_names, strict=False):
+            ax.set_title(name, fontsize=scale_text(SMALL_SIZE), pad=4, parse_math=False)
+            ax.imshow(found, cmap=mappable.cmap, norm=mappable.norm, interpolation="none")
+        draw_colour_bar(figure, axes, mappable, "added to the class's score")
+
+    def _grid(self) -> tuple[int, int]:
+        columns = min(IN_ROW, len(self.class_names))
+        return ceil(len(self.class_names) / columns), columns
