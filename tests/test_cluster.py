@@ -7,7 +7,9 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from monolayer.cluster import _leave_test_out
+from monolayer.cluster import _check_workers, _leave_test_out, describe_machine
+from monolayer.errors import BadInput
+from monolayer.progress import SILENCE
 from tests.made import make_dataset
 
 
@@ -23,3 +25,24 @@ def test_a_worker_has_the_validation_rows_and_no_test_rows(has_own):
             np.testing.assert_array_equal(block, other)
     assert given.n_test == 0
     assert given.dataset.test is given.dataset.val is None
+
+
+class Client:
+    """Answers as workers would, of whom each differs from this process in one thing."""
+
+    def __init__(self, *differences):
+        self.differences = differences
+
+    def run(self, function):
+        assert function is describe_machine
+        return {f"tcp://worker:{i}": {**describe_machine(), **other} for i, other in enumerate(self.differences)}
+
+
+@pytest.mark.parametrize("name", ["engine", "numpy", "monolayer"])
+def test_a_worker_that_would_give_other_bytes_is_refused_by_name(name):
+    with pytest.raises(BadInput, match=rf"tcp://worker:1 has {name} another, this process .*; accepted is the same"):
+        _check_workers(Client({}, {name: "another"}), "tcp://here:1", SILENCE)
+
+
+def test_workers_alike_are_counted():
+    assert _check_workers(Client({}, {}), "tcp://here:1", SILENCE) == 2

@@ -1,6 +1,7 @@
 import pytest
 from benchmarks.bench import _collect_jobs
 from benchmarks.cases import LIMIT, PEERS, RUN, make_cases
+from benchmarks.limit import Extraction, Task
 from benchmarks.scaling import make_jobs
 
 
@@ -18,6 +19,8 @@ def test_every_promise_is_held_against_something_that_is_measured(epochs):
 @pytest.mark.parametrize("epochs", [1, 7, 40])
 def test_a_command_is_told_the_epochs_that_the_case_says(epochs):
     for case in make_cases(epochs):
+        if isinstance(case.task, Extraction):
+            continue
         assert case.command[case.command.index("--epochs") + 1] == str(case.epochs)
         assert 1 <= case.epochs <= epochs
 
@@ -30,7 +33,7 @@ def test_what_runs_all_its_epochs_is_not_scaled():
 def test_every_task_has_a_peer_that_does_it():
     tasks = {case.name: case.task for case in make_cases(40)}
     assert all(tasks[peer] == task for task, peer in PEERS.items())
-    assert {task for task in tasks.values() if task} == set(PEERS)
+    assert {task for task in tasks.values() if isinstance(task, Task)} == set(PEERS)
 
 
 def test_the_numpy_engine_is_asked_to_do_the_same_as_the_compiled_one():

@@ -1,6 +1,7 @@
 """The native engine beside the NumPy engine, and what holds for it alone; the oracle is in test_engines.py."""
 
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,6 +138,35 @@ def test_any_number_of_threads_gives_the_same_bytes(n_members, n_features, has_f
                 other[0].bias.tobytes(),
             )
             assert [a.tobytes() for a in first[1:]] == [a.tobytes() for a in other[1:]]
+
+
+class Counting:
+    """A native bank whose calls are counted; Ctrl-C is pressed in the second one."""
+
+    def __init__(self, native):
+        self.native, self.calls = native, 0
+
+    def __getattr__(self, name):
+        return getattr(self.native, name)
+
+    def train(self, **words):
+        self.calls += 1
+        if self.calls == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        self.native.train(**words)
+
+
+def test_ctrl_c_is_heard_in_the_middle_of_a_long_epoch(monkeypatch):
+    splits = make_dataset(330, 130, 4).split(10)
+    bank = make_bank([RECIPE], fit_scaler(splits.train), 4)
+    monkeypatch.setattr(native_engine, "CALL_OPERATIONS", 5 * 4 * bank.weights.size * RECIPE.batch_size)
+    order = make_batch_order(RECIPE, 4, 130).draw_epoch(320)
+    with open_native_engine(bank, None, 2) as engine:
+        engine._native = counting = Counting(engine._native)
+        with pytest.raises(KeyboardInterrupt):
+            engine.run_epoch(splits.train, *order, np.full(1, 0.01))
+        assert counting.calls == 2  # of four: 20 batches, five a call
+        engine._native = counting.native
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Here threads are not moved.")

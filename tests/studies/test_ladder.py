@@ -51,3 +51,26 @@ def test_what_does_not_fit_is_told_before_anything_is_made(tmp_path):
     with pytest.raises(BadInput, match="no kind of features"):
         climb(ml.load("digits").split(val=300), Plan(rungs=("pixels", "photos")), folder=tmp_path)
     assert not list(tmp_path.glob("*/*.npy"))
+
+
+def test_features_that_do_not_fit_a_later_rung_are_told_before_the_first_is_made(tmp_path):
+    plan = Plan(rungs=("pixels", "hog:9"), flip=0.0)
+    with pytest.raises(BadInput, match="cell is 9; accepted is 1 to 4"):
+        climb(ml.load("digits").split(val=300), plan, folder=tmp_path)
+    with pytest.raises(BadInput, match="has each rung once"):
+        climb(ml.load("digits").split(val=300), Plan(rungs=("pixels", "hog", "pixels")), folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_best_step_is_validations_and_its_evidence_adds_up(ladder):
+    best = ladder.best
+    assert best.run.evaluation["val"].accuracy == max(step.run.evaluation["val"].accuracy for step in ladder.steps)
+    assert ladder.best_on_patches.features == PLAN.rungs[2]
+    assert ladder.evidence.shape == (10, 6, 6)
+    assert (ladder.evidence.sum(axis=(1, 2)) > 0).all()  # each class scores higher on its own images
+
+
+def test_what_is_at_the_edge_of_what_was_tried_is_marked(ladder):
+    for step in ladder.steps:
+        assert isinstance(step.rate_at_edge, bool)
+        assert step.l2_at_edge == (step.run.recipe.l2 == 1e-2)
