@@ -74,23 +74,25 @@ def read_data_request(context: typer.Context) -> DataRequest:
     if given["dataset"] is None:
         raise BadInput("Name a dataset, such as cifar10 or digits, or a folder to go on with: --resume DIR.")
     data = str(given["data"].resolve()) if given["data"] else None
-    reading, transformer = opt.read_reading(context), ""
-    if _names_transformer(reading.get("features", "")):
-        transformer = reading.pop("features")
+    reading = opt.read_reading(context)
+    transformer = _take_transformer(reading)
     return DataRequest(_name_dataset(given["dataset"]), data, opt.read_split(context), reading, transformer)
 
 
-def _names_transformer(text: str) -> bool:
-    """Whether --features names a kind of features, and is right about it; else it names an array.
+def _take_transformer(reading: dict[str, Any]) -> str:
+    """What --features says where it names a kind of features, taken out of ``reading``; empty where it names an array.
 
     Raises:
         BadInput: if the kind does not take what is said of it.
     """
-    if not text:
-        return False
+    if "features" not in reading:
+        return ""
     from monolayer.features.spec import is_spec, parse_features
 
-    return is_spec(text) and parse_features(text) is not None
+    if not is_spec(reading["features"]):
+        return ""
+    parse_features(reading["features"])
+    return str(reading.pop("features"))
 
 
 def _name_dataset(name: str) -> str:

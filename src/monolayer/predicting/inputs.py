@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data import images
-from monolayer.data.features import NAMING, READERS, TABLES, Expected, is_features, iterate_features
+from monolayer.data.unlabelled import NAMING, READERS, TABLES, Expected, is_features, iterate_features
 from monolayer.errors import BadData, BadInput
 from monolayer.network import OneLayer
 
@@ -89,7 +89,7 @@ def iterate_rows(network: OneLayer, files: Sequence[Path], chosen: Chosen | None
 
     Args:
         network: which is to be asked.
-        files: a folder, and what ends as :data:`monolayer.data.features.READERS` says, holds features; everything else
+        files: a folder, and what ends as :data:`monolayer.data.unlabelled.READERS` says, holds features; everything else
             is an image.
         chosen: what is read of files of features.
 

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from pyarrow import parquet
 from safetensors.numpy import save_file
 
-from monolayer.data.features import READERS, Expected, iterate_features
+from monolayer.data.unlabelled import READERS, Expected, iterate_features
 from monolayer.errors import BadData, BadInput
 
 EXPECTED = Expected(4, (1, 2, 2))
