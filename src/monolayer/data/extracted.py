@@ -151,7 +151,7 @@ def _make(request: _Request, place: Path, progress: Progress) -> None:
     sweep_unfinished(place)
     _check_room(request, place)
     train = request.splits.train
-    request.transformer.learn(train.dataset.X, train.index)
+    request.transformer.learn(train.dataset.X, train.index, progress)
     give_back(train.dataset.X)
     with make_unfinished(place) as unfinished:
         for name, part in request.parts.items():

@@ -72,10 +72,10 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise BadInput(f"pixel_max is {self.pixel_max!r}; accepted is a number above 0.")
         self._check()
 
-    def learn(self, X: Array, index: Array) -> Self:
-        """Learn from these rows, (n,), of images that :meth:`prepare` has seen."""
+    def learn(self, X: Array, index: Array, progress: Progress = SILENCE) -> Self:
+        """Learn from these rows, (n,), of images that :meth:`prepare` has seen; ``progress`` is told how far it is."""
         with hold_blas():  # the last digits of a product depend on how many threads share it
-            self._learn(X, index)
+            self._learn(X, index, progress)
         return self
 
     def transform(self, X: Array) -> Array:
@@ -188,7 +188,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Raise BadInput for a parameter that is not accepted, or does not go with ``image_shape_``."""
 
     @abstractmethod
-    def _learn(self, X: Array, index: Array) -> None:
+    def _learn(self, X: Array, index: Array, progress: Progress) -> None:
         """Learn from these rows, (n,), of images X, which may be a file."""
 
     @abstractmethod

@@ -10,6 +10,7 @@ from skimage.feature import hog
 
 from monolayer.errors import BadInput
 from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
+from monolayer.progress import Progress
 
 
 class HOGFeatures(ImageTransformer):
@@ -56,7 +57,7 @@ class HOGFeatures(ImageTransformer):
         if self._cell > largest:
             raise BadInput(f"cell is {self._cell}; accepted is 1 to {largest}, so that two stand side by side.")
 
-    def _learn(self, X: Array, index: Array) -> None:
+    def _learn(self, X: Array, index: Array, progress: Progress) -> None:
         pass
 
     def get_tensors(self) -> Mapping[str, Array]:

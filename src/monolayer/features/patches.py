@@ -15,6 +15,7 @@ from sklearn.cluster import MiniBatchKMeans, kmeans_plusplus
 from monolayer.errors import BadInput
 from monolayer.features.activations import parse_activation
 from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
+from monolayer.progress import SILENCE, Progress
 
 FILTERS = ("kmeans", "random")
 # Added to a patch's variance, of pixels from 0 to 255: a patch of one colour must not become noise at full volume.
@@ -128,7 +129,7 @@ class PatchFeatures(ImageTransformer):
         """Number of features F of an image."""
         return self.pool**2 * self._per_region
 
-    def _learn(self, X: Array, index: Array) -> None:
+    def _learn(self, X: Array, index: Array, progress: Progress) -> None:
         rng = np.random.default_rng(self.random_state)
         patches = normalise_contrast(self._draw_patches(X, index, rng))
         self.mean_ = patches.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -137,7 +138,7 @@ class PatchFeatures(ImageTransformer):
         if self.filters == "random":
             self.filters_ = patches[rng.choice(len(patches), self.n_filters, replace=False)]
         else:
-            self.filters_ = find_centres(patches, self.n_filters, self.random_state)
+            self.filters_ = find_centres(patches, self.n_filters, self.random_state, progress)
 
     def _draw_patches(self, X: Array, index: Array, rng: np.random.Generator) -> Array:
         """Patches (n, d), float32, 0 to 255, from anywhere in any of these images."""
@@ -303,16 +304,18 @@ def compute_whitening(patches: Array) -> Array:
     return np.asarray(whitening, np.float32)
 
 
-def find_centres(patches: Array, n_filters: int, seed: int) -> Array:
+def find_centres(patches: Array, n_filters: int, seed: int, progress: Progress = SILENCE) -> Array:
     """Centres (K, d), float32, of patches (N, d) by k-means in batches, from a start by k-means++.
 
     Batches are cut here, from a new order in each pass: drawn by ``fit``, each would cost a sum over all N.
     """
     rng, size = np.random.RandomState(seed), max(4096, 2 * n_filters)
+    progress.advance("filters", 0, PASSES, "passes")
     start = kmeans_plusplus(patches[rng.permutation(len(patches))[: 3 * size]], n_filters, random_state=rng)[0]
     k_means = MiniBatchKMeans(n_filters, init=start, n_init=1, batch_size=size, random_state=rng)
-    for _ in range(PASSES):
+    for done in range(1, PASSES + 1):
         order = rng.permutation(len(patches))
         for first in range(0, len(patches), size):
             k_means.partial_fit(patches[order[first : first + size]])
+        progress.advance("filters", done, PASSES, "passes")
     return np.asarray(k_means.cluster_centers_, np.float32)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from monolayer.features.base import Array, ImageTransformer, Shape
+from monolayer.progress import Progress
 
 
 class PixelFeatures(ImageTransformer):
@@ -24,7 +25,7 @@ class PixelFeatures(ImageTransformer):
     def _check(self) -> None:
         pass
 
-    def _learn(self, X: Array, index: Array) -> None:
+    def _learn(self, X: Array, index: Array, progress: Progress) -> None:
         pass
 
     def get_tensors(self) -> Mapping[str, Array]:
