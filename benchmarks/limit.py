@@ -23,7 +23,7 @@ EMBEDDINGS = Task(50_000, 0, 1_024, 1_000)
 
 @dataclass(frozen=True)
 class Extraction:
-    """The size of what is extracted: patches of so many values at so many places of each image, held against filters."""
+    """The size of what is extracted: patches of so many values, at so many places of each image, and filters."""
 
     images: int
     places: int

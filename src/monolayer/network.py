@@ -73,7 +73,8 @@ class OneLayer:
     def compute_scores(self, X: Array) -> Array:
         """Scores (n, K), in the weights' dtype, of features X (n, D) in the unit of the training data.
 
-        With a transformer X may be images, (n, :attr:`n_inputs`), in the unit of those that it has learnt from.
+        With a transformer X may be images, (n, :attr:`n_inputs`), in the unit of those that it has learnt from; where
+        images have as many values as features, they are taken for images.
 
         Raises:
             BadInput: if X does not have so many columns of real numbers, or holds one that is not finite.

@@ -155,6 +155,8 @@ def evaluate_test(run: Run, splits: Splits, reason: str = "final evaluation", *,
 
 def answer(network: OneLayer, rows: Rows) -> Answers:
     """What the network says of these rows, a block at a time."""
+    if rows.dataset.transformer is not None:  # the rows are features already, even where these are as many as pixels
+        network = replace(network, transformer=None)
     with np.errstate(all="ignore"):  # a diverged network answers too
         scores = np.concatenate([network.compute_scores(block) for block in rows.iterate_blocks(BLOCK)])
     return Answers(network.loss, scores, rows.y, rows.index)

@@ -12,6 +12,7 @@ from monolayer.data.splits import Rows
 from monolayer.errors import BadData, BadInput
 from monolayer.features import PatchFeatures, PixelFeatures
 from monolayer.few_shot import divide, draw_rows
+from monolayer.training import answer
 from tests.features.test_patches import make_images
 from tests.made import make_dataset
 
@@ -181,3 +182,11 @@ def test_stopping_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         extract_features(make_pictures().split(20), FEATURES, folder=tmp_path / "kept")
     assert not list((tmp_path / "kept").iterdir())
+
+
+def test_rows_of_features_are_answered_for_as_features_even_where_these_are_as_many_as_pixels(tmp_path):
+    splits = ml.load("digits").split(val=300)  # a lit pixel is 16 there, and 255 among the features
+    extracted = extract_features(splits, PixelFeatures(), folder=tmp_path)
+    run = ml.train(extracted.splits, epochs=2)
+    for rows in (extracted.splits.val, splits.val):
+        assert (answer(run.network, rows).correct == run.val_correct).mean() > 0.99

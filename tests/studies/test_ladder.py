@@ -40,7 +40,8 @@ def test_what_is_told_is_json_with_intervals(ladder):
     for step in told["steps"]:
         low, high = step["test"]["accuracy_interval"]
         assert low < step["test"]["accuracy"] < high
-        assert step["without_leaked"]["interval"]
+        low, high = step["without_leaked"]["shift_interval"]
+        assert low <= step["without_leaked"]["shift"] <= high
         assert step["calibration"]
         assert step["peak_mib"] > 50
 

@@ -27,7 +27,9 @@ Rungs = Annotated[
 ]
 Flip = Annotated[
     float | None,
-    typer.Option(help="Probability that an image is mirrored each time it is met.", show_default="0.5 of cifar10, or 0"),
+    typer.Option(
+        help="Probability that an image is mirrored each time it is met.", show_default="0.5 of cifar10, or 0"
+    ),
 ]
 
 

@@ -16,8 +16,8 @@ LARGE = 256 * 2**20
 STRIDE = 64 * 2**20
 # A row that is touched may bring all of its neighbourhood with it: the system keeps files in pieces of up to this size.
 NEIGHBOURHOOD = 2 * 2**20
-# Rows from anywhere in the file after which pages are given back: at the worst 512 MiB of neighbourhoods.
-SCATTERED = 256
+# Rows from anywhere in the file after which pages are given back: at the worst 256 MiB of neighbourhoods.
+SCATTERED = 128
 
 
 def find_map(array: Array) -> mmap.mmap | None:

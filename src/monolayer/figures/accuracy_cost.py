@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
@@ -89,18 +89,19 @@ class AccuracyCost(Chart):
 
     def _draw_names(self, ax: Axes) -> None:
         """Each name once, below the lowest of its points."""
-        style = {"fontsize": scale_text(SMALL_SIZE), "textcoords": "offset points", "ha": "center", "va": "top"}
+        style: dict[str, Any] = {"fontsize": scale_text(SMALL_SIZE), "ha": "center", "va": "top", "clip_on": True}
         for name in dict.fromkeys(self.names):
             places = [i for i, other in enumerate(self.names) if other == name]
             at = (float(self.seconds[places[0]]), float(self.low[places].min()))
-            ax.annotate(name, at, xytext=(0, -5), parse_math=False, **style)
+            ax.annotate(name, at, xytext=(0, -5), textcoords="offset points", parse_math=False, **style)
 
     def _draw_published(self, ax: Axes) -> None:
         left = ax.get_xlim()[0]
         for label, level in self.published:
             ax.axhline(level, color=get_ink(), lw=1.0, ls=":", alpha=0.7)
             text = f" {label}"
-            ax.text(left, level, text, fontsize=scale_text(SMALL_SIZE), va="bottom", ha="left", parse_math=False)
+            style: dict[str, Any] = {"fontsize": scale_text(SMALL_SIZE), "va": "bottom", "ha": "left", "clip_on": True}
+            ax.text(left, level, text, parse_math=False, **style)
 
     def _draw_axis(self, ax: Axes) -> None:
         ax.set_xscale("log")
@@ -110,6 +111,6 @@ class AccuracyCost(Chart):
         ax.xaxis.set_minor_formatter(NullFormatter())
         levels = [*self.low, *self.high, *(level for _, level in self.published)]
         ax.set_ylim(min(levels) - 0.06, min(1.02, max(levels) + 0.04))
-        ax.set(xlabel="seconds, features and choice of the recipe", ylabel="test accuracy")
+        ax.set(xlabel="seconds", ylabel="test accuracy")
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         ax.grid(axis="y")

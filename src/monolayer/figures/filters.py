@@ -10,12 +10,13 @@ import numpy as np
 from monolayer.errors import BadInput
 from monolayer.features.patches import PatchFeatures
 from monolayer.figures.base import Array, Canvas, Chart, Frame, find_network
-from monolayer.figures.style import WIDTH
+from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 from monolayer.figures.templates import compute_pictures
 from monolayer.network import OneLayer
 from monolayer.training import Run
 
 IN_ROW = 16
+NOTE_WIDTH, NOTE_HEIGHT = 3.4, 0.3  # inches, of the line below
 MOST = 128  # eight rows; on a phone a filter is some four millimetres wide then
 
 
@@ -63,7 +64,8 @@ class Filters(Chart):
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
         lines, columns = self._grid()
-        return WIDTH, WIDTH * lines / columns
+        width = max(NOTE_WIDTH, WIDTH * columns / IN_ROW)
+        return width, NOTE_HEIGHT + width * lines / columns
 
     def frame(self) -> Frame:
         """Columns channel, row, column, then one a filter: d rows, the values as they are."""
@@ -74,8 +76,10 @@ class Filters(Chart):
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: one picture of all, transparent between them."""
         ax = figure.subplots()
-        ax.axis("off")
         ax.imshow(tile(compute_pictures(self.filters, self.shape), self._grid()), interpolation="none")
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+        ax.set_xlabel("each scaled to its own minimum and maximum", fontsize=scale_text(SMALL_SIZE))
 
     def _grid(self) -> tuple[int, int]:
         """Lines and columns of filters."""

@@ -89,8 +89,8 @@ def iterate_rows(network: OneLayer, files: Sequence[Path], chosen: Chosen | None
 
     Args:
         network: which is to be asked.
-        files: a folder, and what ends as :data:`monolayer.data.unlabelled.READERS` says, holds features; everything else
-            is an image.
+        files: a folder, and what ends as :data:`monolayer.data.unlabelled.READERS` says, holds features; everything
+            else is an image.
         chosen: what is read of files of features.
 
     Raises:

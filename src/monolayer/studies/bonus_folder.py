@@ -36,7 +36,12 @@ def save_study(result: StudyResult, folder: Path, ladder: Path | None = None) ->
     paths = save_pictures(chain.from_iterable(pictures.values()), folder)
     write_text(folder / "report.html", render_html(document))
     write_text(folder / "report.md", render_markdown(document, paths))
-    results = {**result.to_dict(), "ladder": climbed and climbed["steps"], "printed": _collect_printed(), "provenance": provenance}
+    results = {
+        **result.to_dict(),
+        "ladder": climbed and climbed["steps"],
+        "printed": _collect_printed(),
+        "provenance": provenance,
+    }
     write_json(folder / "results.json", results)
     networks = folder / NETWORKS
     networks.mkdir()

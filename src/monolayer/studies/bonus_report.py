@@ -322,9 +322,9 @@ def _make_ladder_section(
     title, slug = "One layer, better features", "ladder"
     if ladder is None:
         text = (
-            f"Not measured for this page. `monolayer ladder {result.dataset.name} --out runs/ladder` trains the same one "
-            "layer on features that are learnt from the training images without their labels, and `--ladder runs/ladder` "
-            "puts what it found here."
+            f"Not measured for this page. `monolayer ladder {result.dataset.name} --out runs/ladder` trains the same "
+            "one layer on features that are learnt from the training images without their labels, and `--ladder "
+            "runs/ladder` puts what it found here."
         )
         return Section(title, (Paragraph(text),), slug)
     blocks = (Paragraph(describe_ladder(ladder)), make_steps_table(ladder))

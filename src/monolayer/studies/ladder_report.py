@@ -14,7 +14,7 @@ import numpy as np
 
 from monolayer.data.dataset import Dataset
 from monolayer.errors import BadData, BadInput
-from monolayer.evaluate.metrics import format_accuracy
+from monolayer.evaluate.metrics import format_accuracy, make_finite
 from monolayer.features import PatchFeatures
 from monolayer.figures import AccuracyCost, Evidence, Filters
 from monolayer.folder import NETWORKS, REPORT, write_json, write_table, write_text
@@ -109,7 +109,7 @@ def write_ladder_report(folder: Path) -> None:
 
 def draw_ladder(facts: dict[str, Any], folder: Path) -> list[Picture]:
     """Accuracy against cost; the filters, and where each class looks, of the best step on patches."""
-    pictures = [_draw_cost(facts)]
+    pictures: list[Picture | None] = [_draw_cost(facts)]
     if facts["pictured"] is not None:
         step = facts["steps"][facts["pictured"]]
         network = OneLayer.load(folder / NETWORKS / name_network(step["features"], step["recipe"]["loss"]))
@@ -242,8 +242,8 @@ def make_calibration_table(facts: dict[str, Any]) -> Table:
         f"Calibration on the {facts['steps'][0]['test']['n']:,} test images, with 95 % bootstrap intervals.",
         ("features", "loss, reading", "expected error", "by chance alone", "Brier score"),
         rows,
-        note="Expected error of the top label, 15 bins of equal width. By chance alone: what a calibrated network would "
-        "show on as many rows. Raw sigmoids need not sum to one, so chance is not defined for them.",
+        note="Expected error of the top label, 15 bins of equal width. By chance alone: what a calibrated network "
+        "would show on as many rows. Raw sigmoids need not sum to one, so chance is not defined for them.",
     )
 
 
@@ -252,9 +252,9 @@ def describe_ladder(facts: dict[str, Any]) -> str:
     first, best = facts["steps"][0], facts["steps"][facts["best"]]
     n = first["test"]["n"]
     return (
-        f"One layer of weights on {_name(first)} gives **{_format(first['test'])} %** of {n:,} test images their label. "
-        f"The best step by validation, {_name(best)}, gives **{_format(best['test'])} %**: the layer is the same kind, "
-        "trained the same way, and what it looks at was learnt from the training images without their labels."
+        f"One layer of weights on {_name(first)} gives **{_format(first['test'])} %** of {n:,} test images their "
+        f"label. The best step by validation, {_name(best)}, gives **{_format(best['test'])} %**: the same kind of "
+        "layer, trained the same way, and what it looks at was learnt from the training images without their labels."
     )
 
 
@@ -293,8 +293,8 @@ def _make_document(facts: dict[str, Any], pictures: Sequence[Picture]) -> Docume
 def _make_published_table(facts: dict[str, Any]) -> Table:
     rows = tuple((figure["what"], figure["accuracy"], figure["source"]) for figure in facts["published"])
     note = (
-        "Linear classifiers on features that no label has touched, trained on all 50,000 training images: support vector "
-        "machines, and in the last row gradient descent with momentum through a bottleneck."
+        "Linear classifiers on features that no label has touched, trained on all 50,000 training images: support "
+        "vector machines, and in the last row gradient descent with momentum through a bottleneck."
     )
     return Table("Published by others.", ("features", "test %", "source"), rows, "printed", note)
 
@@ -319,7 +319,7 @@ def _list_step(step: Step, facts: dict[str, Any]) -> dict[str, Any]:
 def _list_evidence(ladder: Ladder) -> list[Any] | None:
     """The maps as JSON holds them: None where a class has no validation images."""
     maps = ladder.evidence
-    return None if maps is None else np.where(np.isfinite(maps), maps, None).tolist()
+    return None if maps is None else [[list(map(make_finite, line)) for line in one] for one in maps.tolist()]
 
 
 def _count_seconds(step: dict[str, Any]) -> float:

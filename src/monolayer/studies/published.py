@@ -1,8 +1,8 @@
 """What others have published for a linear classifier on features of CIFAR-10 that no label has touched.
 
-Quoted for comparison and marked as published wherever it appears. Nothing in this file was measured by monolayer. Their
-classifiers are linear too, but not ours (support vector machines; with momentum and a bottleneck), and they were trained
-on all 50,000 training images.
+Quoted for comparison and marked as published wherever it appears. Nothing in this file was measured by monolayer.
+Their classifiers are linear too, but not ours (support vector machines; with momentum and a bottleneck), and they were
+trained on all 50,000 training images.
 """
 
 from __future__ import annotations
