@@ -21,7 +21,7 @@ def _cache(monkeypatch, tmp_path_factory):
 def test_a_run_learns_from_them_and_its_network_answers_for_images(command, tmp_path):
     assert command("train", "digits", *WORDS, "--flip", "0.2", "--out", tmp_path / "run").code == 0
     network, test = load_network(tmp_path / "run"), load_answers(tmp_path / "run")["test"]
-    assert network.weights.shape == (10, 120)
+    assert network.weights.shape == (10, 270)
     images = load_digits().data.astype(np.uint8)
     np.testing.assert_allclose(network.compute_scores(images[test.index]), test.scores, atol=2e-3)
     assert test.correct.mean() > 0.8

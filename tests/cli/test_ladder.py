@@ -48,7 +48,7 @@ def test_a_folder_of_images_has_a_ladder_too(command, tmp_path, monkeypatch):
     rungs = ["--features", "pixels", "--features", "hog", "--features", "patches:12"]
     result = command("ladder", "photos", *rungs, "--epochs", "3", "--out", "ladder", "--json")
     assert result.code == 0
-    assert [step["n_features"] for step in result.json["steps"][::2]] == [768, 1956, 48]
+    assert [step["n_features"] for step in result.json["steps"][::2]] == [768, 1956, 108]
     assert "evidence" in (tmp_path / "place" / "ladder" / "report.html").read_text()
 
 

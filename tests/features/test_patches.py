@@ -119,7 +119,7 @@ def test_what_places_add_to_a_weighted_sum_adds_up_to_it(activation, shape, stri
 
 def test_a_place_is_where_its_patch_stands():
     X = np.full((1, 100), 100, np.float32)
-    features = PatchFeatures(5, patch_size=3, n_patches=300).fit(make_images(30, (1, 10, 10)))
+    features = PatchFeatures(5, patch_size=3, pool=2, n_patches=300).fit(make_images(30, (1, 10, 10)))
     weights = np.random.default_rng(1).standard_normal((1, 20))
     X_changed = X.copy()
     X_changed[0, 10 * 6 + 2] = 200  # line 6, column 2: in the patches from line 4 to 6 and column 0 to 2
@@ -130,7 +130,7 @@ def test_a_place_is_where_its_patch_stands():
 
 def test_weights_and_images_that_do_not_fit_are_refused():
     X = make_images(9, (1, 8, 8))
-    features = PatchFeatures(8, patch_size=3, n_patches=100).fit(X)
+    features = PatchFeatures(8, patch_size=3, pool=2, n_patches=100).fit(X)
     with pytest.raises(BadInput, match=r"accepted is \(K, 32\)"):
         features.locate(X, np.ones((2, 31)))
     with pytest.raises(BadInput, match="accepted are images of 64 values"):
@@ -139,10 +139,10 @@ def test_weights_and_images_that_do_not_fit_are_refused():
 
 def test_few_images_have_few_patches():
     X = make_images(3, (1, 4, 4))
-    features = PatchFeatures(12, patch_size=3).fit(X)
+    features = PatchFeatures(12, patch_size=3, pool=2).fit(X)
     assert features.filters_.shape == (12, 9)
     with pytest.raises(BadInput, match="n_filters is 13; accepted are up to 12, the patches of the images"):
-        PatchFeatures(13, patch_size=3).fit(X)
+        PatchFeatures(13, patch_size=3, pool=2).fit(X)
 
 
 def test_a_unit_of_pixels_is_a_unit():

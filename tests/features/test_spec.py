@@ -14,7 +14,7 @@ from monolayer.features.spec import WORDS, is_spec, parse_features
         ("hog:4", "HOGFeatures(cell=4)"),
         ("patches", "PatchFeatures()"),
         ("patches:200", "PatchFeatures(n_filters=200)"),
-        ("patches:20,by=random,pool=3", "PatchFeatures(filters='random', n_filters=20, pool=3)"),
+        ("patches:20,by=random,pool=2", "PatchFeatures(filters='random', n_filters=20, pool=2)"),
         ("patches:activation=soft:0.25, seed=7", "PatchFeatures(activation='soft:0.25', random_state=7)"),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_row_of_the_table_is_a_step(saved):
     _, facts = saved
     table = make_steps_table(facts)
     assert [row[0] for row in table.rows] == ["pixels", "pixels", "patches:20", "patches:20"]
-    assert [row[1] for row in table.rows] == ["64", "64", "80", "80"]
+    assert [row[1] for row in table.rows] == ["64", "64", "180", "180"]
 
 
 def test_without_patches_there_are_no_pictures_of_them(tmp_path):

@@ -37,7 +37,7 @@ def ladder(
     context: typer.Context,
     dataset: opt.DatasetName,
     features: Rungs = None,
-    epochs: opt.Epochs = 20,
+    epochs: opt.Epochs = 25,
     flip: Flip = None,
     seed: opt.Seed = 42,
     engine: opt.Engine = None,

@@ -44,7 +44,7 @@ FeaturesToTrain = Annotated[
     str | None,
     typer.Option(
         help="What to make of images and learn from: pixels, hog[:CELL], or patches[:FILTERS] such as patches:1600, "
-        "with words such as patches:1600,size=6,stride=1,pool=2,by=random,activation=soft:0.25,seed=0. Of data of your "
+        "with words such as patches:1600,size=6,stride=1,pool=3,by=random,activation=soft:0.25,seed=0. Of data of your "
         "own also the array, tensor or column of the features.",
         show_default="pixels, or the usual names",
     ),

@@ -45,7 +45,7 @@ class PatchFeatures(ImageTransformer):
         filters: ``kmeans`` (scikit-learn's ``MiniBatchKMeans``) or ``random``.
         activation: ``triangle``, ``soft:THRESHOLD`` (two features a filter) or ``nearest:SHARE``; see
             :mod:`monolayer.features.activations`.
-        pool: regions a side: 2 means quarters, so that an image has 4 K features.
+        pool: regions a side: 3 means ninths, so that an image has 9 K features; 2 are Coates, Lee and Ng's quarters.
         n_patches: how many are drawn to learn from; None: 400,000, or as many as there are where these are fewer.
         image_shape: (channels, height, width); None: square, grey or red, green and blue.
         pixel_max: the value of a fully lit pixel.
@@ -67,7 +67,7 @@ class PatchFeatures(ImageTransformer):
         stride: int = 1,
         filters: str = "kmeans",
         activation: str = "triangle",
-        pool: int = 2,
+        pool: int = 3,
         n_patches: int | None = None,
         image_shape: Shape | None = None,
         pixel_max: float = 255.0,

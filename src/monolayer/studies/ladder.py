@@ -37,7 +37,7 @@ Array = npt.NDArray[Any]
 RUNGS = ("pixels", "hog", "patches:200", "patches:800", "patches:1600", "patches:4000")
 LOSSES = ("cross_entropy", "multiple_bce")
 # What is tried of each rung and loss: multiples of the rate that the features bear, and l2.
-RATES, L2 = (1.0, 3.0, 10.0, 30.0), (0.0, 1e-4, 1e-3, 1e-2)
+RATES, L2 = (1.0, 3.0, 10.0, 30.0), (0.0, 1e-4, 1e-3, 3e-3)
 REASON = "every step of the ladder is chosen on validation"
 
 
@@ -55,7 +55,7 @@ class Plan:
 
     rungs: tuple[str, ...] = RUNGS
     losses: tuple[str, ...] = LOSSES
-    epochs: int = 20
+    epochs: int = 25
     flip: float = 0.5
     seed: int = 42
 
