@@ -34,6 +34,17 @@ def test_rows_of_one_dataset_that_was_divided():
     assert find_leaked(train, Rows(dataset, np.array([28, 29]))).mask.tolist() == [True, False]
 
 
+def test_a_copy_is_found_behind_an_earlier_one_that_is_no_training_row():
+    X = make_rows(30, 0)
+    X[10] = X[20] = X[2]
+    dataset = Dataset(X, np.zeros(30, int), ("a", "b"), test=Dataset(X[[20, 21]], np.zeros(2, int), ("a", "b")))
+    train = Rows(dataset, np.arange(5, 15))
+    found = find_leaked(train, Rows(dataset, np.array([2, 20, 21])))  # row 2 is the earliest, and a test row itself
+    assert found.mask.tolist() == [True, True, False]
+    assert [(pair.first, pair.second) for pair in found.pairs] == [(10, 2), (10, 20)]
+    assert find_leaked(train, Rows(dataset.test, np.arange(2))).mask.tolist() == [True, False]
+
+
 def test_the_shift_and_its_interval_are_those_of_resampled_rows():
     rng = np.random.default_rng(0)
     leaked = rng.random(2000) < 0.1

@@ -21,7 +21,7 @@ def test_the_ladder_of_digits_is_climbed_shown_and_kept(command, tmp_path, monke
     page = (out / "report.html").read_bytes()
     assert command("report", out).code == 0
     assert (out / "report.html").read_bytes() == page
-    network = out / "networks" / "patches-20-cross-entropy.safetensors"
+    network = out / "networks" / "2-patches-20-cross-entropy.safetensors"
     np.save("images.npy", np.zeros((2, 64), np.uint8))
     assert command("predict", network, "images.npy").code == 0
     assert "exists and is not empty" in command(*words).err
@@ -55,7 +55,11 @@ def test_a_folder_of_images_has_a_ladder_too(command, tmp_path, monkeypatch):
 def test_what_is_wrong_is_one_sentence_and_leaves_nothing(command, tmp_path):
     for words, said in (
         (["digits", "--features", "photos"], "no kind of features"),
-        (["digits", "--features", "pixels", "--features", "pixels"], "has each rung once"),
+        (["digits", "--features", "patches", "--features", "patches:1600"], "has one rung or more, and each once"),
+        (
+            ["digits", "--features", "pixels", "--features", "patches:4000", "--train-size", "100"],
+            "accepted are up to 3600",
+        ),
         (["digits", "--features", "patches:20,size=9"], "patch_size is 9; accepted is 1 to 8"),
         (["digits", "--val-size", "0"], "no rows are held out"),
         (["digits", "--epochs", "0"], "epochs"),

@@ -48,9 +48,7 @@ def measure(path, shuffle, engine):
     return int(subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout)
 
 
-needs_linux = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="only Linux tells a process's own peak"
-)
+needs_linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's own peak")
 
 
 @needs_linux

@@ -25,6 +25,20 @@ def test_filters_are_ordered_by_what_the_weights_give_them():
     assert weigh_filters(weights, 3).tolist() == [2, 0, 4]
 
 
+def test_both_features_of_a_filter_count_in_every_region():
+    weights = np.zeros((1, 12))  # two regions, of positive sides of three filters and then negative ones
+    weights[0, [1, 4, 7, 10]] = 1, 10, 100, 1000
+    assert weigh_filters(weights, 3).tolist() == [0, 1111, 0]
+
+
+def test_rows_of_features_are_no_images(trained, tmp_path):
+    splits, run = trained
+    transformer = PatchFeatures(16, patch_size=3, n_patches=500, pool=2)  # as many features as pixels
+    extracted = ml.extract_features(splits, transformer, folder=tmp_path)
+    with pytest.raises(BadInput, match="The rows are features already"):
+        Evidence.of(run, extracted.splits.val)
+
+
 def test_the_filters_of_a_run_are_its_own(trained):
     _, run = trained
     chart = Filters.of(run, most=5)

@@ -1,11 +1,14 @@
 """The ladder on digits, in seconds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import monolayer as ml
 from monolayer.errors import BadInput
 from monolayer.studies.ladder import Plan, climb
+from monolayer.training import answer
 
 PLAN = Plan(rungs=("pixels", "hog:2", "patches:40,size=3"), epochs=8, flip=0.0)
 
@@ -58,8 +61,10 @@ def test_features_that_do_not_fit_a_later_rung_are_told_before_the_first_is_made
     plan = Plan(rungs=("pixels", "hog:9"), flip=0.0)
     with pytest.raises(BadInput, match="cell is 9; accepted is 1 to 4"):
         climb(ml.load("digits").split(val=300), plan, folder=tmp_path)
-    with pytest.raises(BadInput, match="has each rung once"):
+    with pytest.raises(BadInput, match="one rung or more, and each once"):
         climb(ml.load("digits").split(val=300), Plan(rungs=("pixels", "hog", "pixels")), folder=tmp_path)
+    with pytest.raises(BadInput, match="one loss or more, and each once: none"):
+        climb(ml.load("digits").split(val=300), Plan(losses=()), folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -75,3 +80,33 @@ def test_what_is_at_the_edge_of_what_was_tried_is_marked(ladder):
     for step in ladder.steps:
         assert isinstance(step.rate_at_edge, bool)
         assert step.l2_at_edge == (step.run.recipe.l2 == 3e-3)
+
+
+def test_the_disk_must_have_room_for_all_rungs_together(tmp_path, monkeypatch):
+    splits = ml.load("digits").split(val=300)
+    one = 1797 * 64 * 2  # bytes of the pixels in half precision
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2 * one))
+    plan = Plan(rungs=("pixels", "patches:40"), epochs=1, flip=0.0)
+    with pytest.raises(BadInput, match="GB of features are to be kept there"):
+        climb(splits, plan, folder=tmp_path / "none yet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_test_row_is_answered_for_before_the_last_choice(tmp_path, monkeypatch):
+    splits, told = ml.load("digits").split(val=300), []
+
+    def tell(network, rows):
+        told.append(len(splits.openings))
+        return answer(network, rows)
+
+    monkeypatch.setattr("monolayer.studies.ladder.answer", tell)
+    climb(splits, Plan(rungs=("pixels", "hog"), epochs=1, flip=0.0), folder=tmp_path)
+    assert told == [1] * 4
+
+
+def test_a_rung_whose_recipes_all_diverge_is_told(tmp_path):
+    plan = Plan(rungs=("pixels",), rates=(1e30,), l2=(0.0,), epochs=2, flip=0.0)
+    splits = ml.load("digits").split(val=300)
+    with pytest.raises(BadInput, match="All 1 recipes of pixels with cross_entropy diverged"):
+        climb(splits, plan, folder=tmp_path)
+    assert not splits.openings

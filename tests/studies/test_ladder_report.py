@@ -14,6 +14,7 @@ from monolayer.network import OneLayer
 from monolayer.studies import published
 from monolayer.studies.ladder import Plan, climb
 from monolayer.studies.ladder_report import (
+    describe_ladder,
     is_ladder,
     load_ladder_of,
     make_ladder_blocks,
@@ -57,11 +58,13 @@ def test_the_folder_has_everything(saved, climbed):
 def test_each_network_answers_for_images_as_its_step_did(saved, climbed):
     folder, _ = saved
     digits = ml.load("digits")
-    for name, step in zip(
-        ("pixels-cross-entropy", "pixels-multiple-bce", "patches-20-cross-entropy", "patches-20-multiple-bce"),
-        climbed.steps,
-        strict=True,
-    ):
+    names = (
+        "1-pixels-cross-entropy",
+        "1-pixels-multiple-bce",
+        "2-patches-20-cross-entropy",
+        "2-patches-20-multiple-bce",
+    )
+    for name, step in zip(names, climbed.steps, strict=True):
         network = OneLayer.load(folder / "networks" / f"{name}.safetensors")
         correct = network.predict(digits.X[step.test.index]) == digits.y[step.test.index]
         assert abs(correct.mean() - step.run.evaluation["test"].accuracy) < 0.004
@@ -112,6 +115,7 @@ def test_a_class_without_validation_images_has_no_map(climbed, tmp_path):
     maps[3] = np.nan
     other = type(climbed)(climbed.splits, climbed.plan, climbed.steps, climbed.leaked, maps)
     facts = save_ladder(other, tmp_path)
+    assert (tmp_path / "figures" / "evidence.png").is_file()
     assert facts["evidence"][3][0][0] is None
 
 
@@ -124,3 +128,29 @@ def test_a_ladder_of_other_images_and_a_folder_without_one_are_refused(saved, tm
         load_ladder_of(other, folder)
     with pytest.raises(BadData, match="holds no ladder"):
         load_ladder_of(digits, tmp_path)
+
+
+def test_names_that_differ_in_signs_alone_are_two_files(tmp_path):
+    plan = Plan(rungs=("patches:8,activation=nearest:.1", "patches:8,activation=nearest:1"), epochs=1, flip=0.0)
+    climbed = climb(ml.load("digits").split(val=300), plan, folder=tmp_path / "features")
+    (tmp_path / "out").mkdir()
+    save_ladder(climbed, tmp_path / "out")
+    assert len(list((tmp_path / "out" / "networks").iterdir())) == 4
+
+
+def test_what_was_learnt_is_said_of_what_learns_alone(saved):
+    _, facts = saved
+    learnt = "was learnt from the training images without their labels"
+    best = facts["best"]
+    assert facts["steps"][best]["features"] == "patches:20"
+    assert learnt in describe_ladder(facts)
+    assert describe_ladder({**facts, "best": 0}).endswith("No other step is better by validation.")
+    assert learnt not in describe_ladder({**facts, "best": 1})
+
+
+def test_a_ladder_whose_test_rows_are_all_leaked_has_no_accuracy_without_them(climbed, tmp_path):
+    leaked = type(climbed.leaked)((), np.ones(len(climbed.leaked.mask), bool))
+    other = type(climbed)(climbed.splits, climbed.plan, climbed.steps, leaked, climbed.evidence)
+    facts = save_ladder(other, tmp_path)
+    assert facts["steps"][0]["without_leaked"] is None
+    assert make_steps_table(facts).rows[0][4] == "–"

@@ -6,7 +6,7 @@ The method and what was measured with it: docs/leakage.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -172,21 +172,21 @@ def _find_equal(first: Dataset, second: Dataset | None) -> _Found:
     """Rows equal byte for byte, each with the earliest equal one of the first dataset."""
     earliest: dict[bytes, int] = {}
     pairs = []
-    for row, content in enumerate(_iterate_bytes(first)):
+    for row, content in enumerate(digest_rows(first.X)):
         seen = earliest.setdefault(content, row)
         if second is None and seen != row:
             pairs.append((seen, row))
     if second is not None:
-        contents = enumerate(_iterate_bytes(second))
+        contents = enumerate(digest_rows(second.X))
         pairs = [(earliest[content], row) for row, content in contents if content in earliest]
     rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     mirrored = np.zeros(len(rows), dtype=bool)
     return _Found(Candidates(rows[:, 0], rows[:, 1], mirrored), np.ones(len(rows), dtype=np.float32))
 
 
-def _iterate_bytes(dataset: Dataset) -> Iterator[bytes]:
+def digest_rows(rows: Iterable[Array]) -> Iterator[bytes]:
     """A digest of each row's bytes: 16 bytes a row in memory, not the row."""
-    return (blake2b(row.tobytes(), digest_size=16).digest() for row in dataset.X)
+    return (blake2b(row.tobytes(), digest_size=16).digest() for row in rows)
 
 
 def _select(pairs: Candidates, similarity: Array, kept: Array) -> _Found:

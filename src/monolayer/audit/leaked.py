@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.audit.leakage import Duplicate, find_duplicates
+from monolayer.audit.leakage import Duplicate, digest_rows, find_duplicates
 from monolayer.data.splits import Rows
 from monolayer.evaluate.significance import Bootstrap, Interval
 from monolayer.progress import SILENCE, Progress
@@ -42,8 +43,30 @@ def find_leaked(train: Rows, test: Rows, *, progress: Progress = SILENCE) -> Lea
     else:
         found = find_duplicates(train.dataset, test.dataset, progress=progress)
     trained, tested = set(train.index.tolist()), set(test.index.tolist())
-    pairs = tuple(pair for pair in found if pair.first in trained and pair.second in tested)
+    kept = {(pair.first, pair.second): pair for pair in found if pair.first in trained and pair.second in tested}
+    # The search pairs equal rows with the earliest of all, which may be no training row while a later one is.
+    for pair in _find_equal(train, test):
+        kept.setdefault((pair.first, pair.second), pair)
+    pairs = tuple(sorted(kept.values(), key=lambda pair: (-pair.similarity, pair.first, pair.second)))
     return Leaked(pairs, np.isin(test.index, [pair.second for pair in pairs]))
+
+
+def _find_equal(train: Rows, test: Rows) -> list[Duplicate]:
+    """Each test row that is equal byte for byte to a training row, with the earliest of these."""
+    earliest: dict[bytes, int] = {}
+    for row, content in _digest(train):
+        earliest.setdefault(content, row)
+    y, other = train.dataset.y, test.dataset.y
+    return [
+        Duplicate(earliest[content], row, 1.0, False, (int(y[earliest[content]]), int(other[row])))
+        for row, content in _digest(test)
+        if content in earliest
+    ]
+
+
+def _digest(rows: Rows) -> Iterator[tuple[int, bytes]]:
+    X = rows.dataset.X
+    return zip(rows.index.tolist(), digest_rows(X[row] for row in rows.index), strict=True)
 
 
 def _order(pair: Duplicate, train: Rows) -> Duplicate:

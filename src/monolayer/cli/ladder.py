@@ -68,7 +68,7 @@ def ladder(
     """
     from monolayer.folder import open_new_folder
     from monolayer.studies.ladder import climb
-    from monolayer.studies.ladder_report import save_ladder
+    from monolayer.studies.ladder_report import collect_facts, save_ladder
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
@@ -76,7 +76,8 @@ def ladder(
         splits = _load(context, console)
         climbed = climb(splits, _read_plan(context), progress=console)
         console.close()
-        facts = save_ladder(climbed, folder) if folder else climbed.to_dict()
+        console.say("Measuring the calibration of every step, and drawing")
+        facts = save_ladder(climbed, folder) if folder else collect_facts(climbed)
     if as_json:
         print_json(facts)
         return

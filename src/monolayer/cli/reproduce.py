@@ -52,6 +52,9 @@ def reproduce(
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out, replace=overwrite))
         loaded, fallback = _load(dataset, data, console)
+        if ladder and fallback:
+            console.warn(f"{ladder} is left out of the report, which is not of CIFAR-10.")
+            ladder = None
         if ladder:
             load_ladder_of(loaded, ladder)  # what is wrong with it is known before anything is trained
         result = run_study(loaded, Plan(epochs, seed, seeds), progress=console, fallback=fallback)

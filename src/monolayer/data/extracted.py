@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from monolayer.progress import SILENCE, Progress
 
 Array = npt.NDArray[Any]
 MANIFEST = "content.json"
-FORMAT = 1
+FORMAT = 2
 DTYPE = np.dtype(np.float16)
 
 
@@ -106,26 +106,47 @@ def extract_features(
             disk has no room for the features.
         BadData: if what was made before is damaged.
     """
-    request = _Request(splits, check_features(splits, transformer), flips)
-    place = (folder or find_cache_folder() / "features") / request.name_folder()
+    request = _open_request(splits, transformer, flips)
+    place = _find_place(request, folder)
     if not os.path.isdir(place):  # unlike Path.is_dir, False where the way there is barred
         with tell_trouble(place):
             _make(request, place, progress)
     return _open(request, place)
 
 
-def check_features(splits: Splits, transformer: ImageTransformer) -> ImageTransformer:
-    """One of the same parameters, prepared for these images, which has learnt nothing yet.
+def check_features(
+    splits: Splits, transformers: Iterable[ImageTransformer], *, flips: bool = False, folder: Path | None = None
+) -> None:
+    """See that all these features can be made one after the other, and make none.
+
+    Args: as :func:`extract_features` has them.
 
     Raises:
-        BadInput: if the rows are no images, or a parameter is not accepted for them.
+        BadInput: if the rows are no images, a parameter is not accepted for them, they are too few to learn from, or
+            the disk has no room for all the features that are not there yet.
     """
+    requests = [_open_request(splits, transformer, flips) for transformer in transformers]
+    missing = [request for request in requests if not os.path.isdir(_find_place(request, folder))]
+    _check_room(sum(map(_count_bytes, missing)), _find_root(folder))
+
+
+def _open_request(splits: Splits, transformer: ImageTransformer, flips: bool) -> _Request:
+    """What is asked for, by a transformer of the same parameters that has learnt nothing yet."""
     _check_images(splits)
     images = splits.dataset
     kind = {"image_shape": images.image_shape, "pixel_max": images.pixel_max}
     prepared = type(transformer)(**{**transformer.get_params(), **kind})
     prepared.prepare(images.X)
-    return prepared
+    prepared.check_number(len(splits.train))
+    return _Request(splits, prepared, flips)
+
+
+def _find_root(folder: Path | None) -> Path:
+    return folder or find_cache_folder() / "features"
+
+
+def _find_place(request: _Request, folder: Path | None) -> Path:
+    return _find_root(folder) / request.name_folder()
 
 
 def list_parts(dataset: Dataset) -> dict[str, Dataset]:
@@ -149,7 +170,7 @@ def _make(request: _Request, place: Path, progress: Progress) -> None:
     start = time.perf_counter()
     place.parent.mkdir(parents=True, exist_ok=True)
     sweep_unfinished(place)
-    _check_room(request, place)
+    _check_room(_count_bytes(request), place.parent)
     train = request.splits.train
     request.transformer.learn(train.dataset.X, train.index, progress)
     give_back(train.dataset.X)
@@ -164,13 +185,19 @@ def _make(request: _Request, place: Path, progress: Progress) -> None:
         move_into_place(unfinished, place)
 
 
-def _check_room(request: _Request, place: Path) -> None:
+def _count_bytes(request: _Request) -> int:
     n_rows = sum(map(request.count_rows, request.parts))
-    needed = n_rows * request.transformer.n_features_out * DTYPE.itemsize
-    free = shutil.disk_usage(place.parent).free
+    return n_rows * request.transformer.n_features_out * DTYPE.itemsize
+
+
+def _check_room(needed: int, root: Path) -> None:
+    """Raise BadInput unless the disk has that many bytes free, there or where the folder would be made."""
+    there = next((place for place in (root, *root.parents) if place.is_dir()), root)
+    with tell_trouble(there):
+        free = shutil.disk_usage(there).free
     if needed > free:
         raise BadInput(
-            f"{place.parent}: {needed / 1e9:.1f} GB of features are to be kept there, and {free / 1e9:.1f} GB are "
+            f"{root}: {needed / 1e9:.1f} GB of features are to be kept there, and {free / 1e9:.1f} GB are "
             "free; make room, ask for fewer features, or name another place with MONOLAYER_CACHE."
         )
 

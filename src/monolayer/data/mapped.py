@@ -16,7 +16,8 @@ LARGE = 256 * 2**20
 STRIDE = 64 * 2**20
 # A row that is touched may bring all of its neighbourhood with it: the system keeps files in pieces of up to this size.
 NEIGHBOURHOOD = 2 * 2**20
-# Rows from anywhere in the file after which pages are given back: at the worst 256 MiB of neighbourhoods.
+# Rows from anywhere in the file after which pages are given back, or after a batch that has more: 128 bring 256 MiB of
+# neighbourhoods at the worst.
 SCATTERED = 128
 
 

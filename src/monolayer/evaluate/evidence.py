@@ -23,7 +23,7 @@ def compute_evidence(network: OneLayer, X: Array, y: Array) -> Array:
 
     Args:
         network: on patches of images.
-        X: images (n, D), of every class some.
+        X: images (n, D).
         y: labels, (n,).
 
     Returns:

@@ -72,6 +72,9 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise BadInput(f"pixel_max is {self.pixel_max!r}; accepted is a number above 0.")
         self._check()
 
+    def check_number(self, n_images: int) -> None:
+        """Raise BadInput if so many images are too few to learn from; :meth:`prepare` comes first."""
+
     def learn(self, X: Array, index: Array, progress: Progress = SILENCE) -> Self:
         """Learn from these rows, (n,), of images that :meth:`prepare` has seen; ``progress`` is told how far it is."""
         with hold_blas():  # the last digits of a product depend on how many threads share it

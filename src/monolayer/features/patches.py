@@ -12,6 +12,7 @@ import numpy as np
 import sklearn
 from sklearn.cluster import MiniBatchKMeans, kmeans_plusplus
 
+from monolayer.blas import hold_blas
 from monolayer.errors import BadInput
 from monolayer.features.activations import parse_activation
 from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
@@ -108,6 +109,13 @@ class PatchFeatures(ImageTransformer):
         if self.pool > n_places:
             raise BadInput(f"pool is {self.pool}; accepted is up to {n_places}, the places of a patch along a side.")
 
+    def check_number(self, n_images: int) -> None:
+        """Raise BadInput if images have fewer patches than there are filters to learn."""
+        lines, columns = self._count_places()
+        there_are = n_images * lines * columns
+        if self.n_patches is None and there_are < self.n_filters:
+            raise BadInput(f"n_filters is {self.n_filters}; accepted are up to {there_are}, the patches of the images.")
+
     @property
     def _size(self) -> int:
         # 6 of 32 pixels is the size that Coates, Lee and Ng found best; smaller images have smaller details.
@@ -143,10 +151,8 @@ class PatchFeatures(ImageTransformer):
     def _draw_patches(self, X: Array, index: Array, rng: np.random.Generator) -> Array:
         """Patches (n, d), float32, 0 to 255, from anywhere in any of these images."""
         places = find_places(self.image_shape_, self._size, self.stride)
-        there_are = len(index) * len(places)
-        n_patches = min(N_PATCHES, there_are) if self.n_patches is None else self.n_patches
-        if n_patches < self.n_filters:
-            raise BadInput(f"n_filters is {self.n_filters}; accepted are up to {n_patches}, the patches of the images.")
+        self.check_number(len(index))
+        n_patches = min(N_PATCHES, len(index) * len(places)) if self.n_patches is None else self.n_patches
         images = index[np.sort(rng.integers(0, len(index), n_patches))]  # a file is read forwards
         chosen = rng.integers(0, len(places), n_patches)
         patches = np.empty((n_patches, places.shape[1]), np.float32)
@@ -219,11 +225,12 @@ class PatchFeatures(ImageTransformer):
             for j, region in enumerate(regions)
         ]
         found = np.empty((len(X), len(weights), len(places)), np.float32)
-        for i, first, answers in self._iterate_answers(images):
-            for share, region in zip(shared, regions, strict=True):
-                start, stop = max(region.first, first), min(region.last, first + len(answers))
-                if start < stop:
-                    found[i, :, start:stop] = (answers[start - first : stop - first] @ share).T
+        with hold_blas():  # as when features are made: the last digits depend on how many threads share a product
+            for i, first, answers in self._iterate_answers(images):
+                for share, region in zip(shared, regions, strict=True):
+                    start, stop = max(region.first, first), min(region.last, first + len(answers))
+                    if start < stop:
+                        found[i, :, start:stop] = (answers[start - first : stop - first] @ share).T
         in_lines = np.argsort(self._find_order(), kind="stable")
         return found[..., in_lines].reshape(len(X), len(weights), *self._count_places())
 

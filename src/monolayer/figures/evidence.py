@@ -57,6 +57,8 @@ class Evidence(Chart):
         """
         from monolayer.evaluate.evidence import compute_evidence
 
+        if rows.dataset.transformer is not None:
+            raise BadInput("The rows are features already; accepted are rows of the images that these were made of.")
         shown = find_network(network)
         X = np.concatenate(list(rows.iterate_blocks(1024)))
         return cls(compute_evidence(shown, X, rows.y), shown.class_names)

@@ -6,6 +6,7 @@ The test rows are opened once, for all steps together, after the last choice.
 from __future__ import annotations
 
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -36,8 +37,6 @@ from monolayer.training import Run, add_test_metrics, answer, check_recipe, fit_
 Array = npt.NDArray[Any]
 RUNGS = ("pixels", "hog", "patches:200", "patches:800", "patches:1600", "patches:4000")
 LOSSES = ("cross_entropy", "multiple_bce")
-# What is tried of each rung and loss: multiples of the rate that the features bear, and l2.
-RATES, L2 = (1.0, 3.0, 10.0, 30.0), (0.0, 1e-4, 1e-3, 3e-3)
 REASON = "every step of the ladder is chosen on validation"
 
 
@@ -48,6 +47,8 @@ class Plan:
     Args:
         rungs: kinds of features, as ``--features`` takes them.
         losses: of each rung.
+        rates: learning rates to try, as multiples of the one that the features bear with the loss.
+        l2: to try with each.
         epochs: of every recipe.
         flip: probability that an image is mirrored when it is met.
         seed: of weights and orders.
@@ -55,6 +56,8 @@ class Plan:
 
     rungs: tuple[str, ...] = RUNGS
     losses: tuple[str, ...] = LOSSES
+    rates: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0)
+    l2: tuple[float, ...] = (0.0, 1e-4, 1e-3, 3e-3)
     epochs: int = 25
     flip: float = 0.5
     seed: int = 42
@@ -91,9 +94,9 @@ class Step:
     peak_mib: float
 
     @property
-    def seconds(self) -> float:
-        """From images to the chosen network."""
-        return self.feature_s + self.choice_s
+    def val_accuracy(self) -> float:
+        """By which it was chosen."""
+        return self.run.evaluation["val"].accuracy
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +120,8 @@ class Ladder:
 
     @property
     def best(self) -> Step:
-        """The step with the highest validation accuracy; ties go to the lower loss."""
-        return min(self.steps, key=lambda step: rank_run(step.run))
+        """The step with the highest validation accuracy, the first of equal ones."""
+        return max(self.steps, key=lambda step: step.val_accuracy)
 
     @property
     def best_on_patches(self) -> Step | None:
@@ -140,10 +143,12 @@ class Ladder:
 
     def _describe(self, step: Step) -> dict[str, Any]:
         kept = ("features", "by", "n_features", "n_recipes", "rate_at_edge", "l2_at_edge", "feature_s", "choice_s")
+        transformer = step.run.network.transformer
         return {
             **{name: getattr(step, name) for name in kept},
             "peak_mib": step.peak_mib,
-            "features_sha256": step.run.network.transformer.sha256 if step.run.network.transformer else None,
+            "features_sha256": transformer and transformer.sha256,
+            "is_learnt": transformer is not None and transformer.learns,
             "recipe": step.run.recipe.to_dict(),
             **{rows: step.run.evaluation[rows].to_dict() for rows in ("train", "val", "test")},
             "without_leaked": self._leave_out_leaked(step.test.correct),
@@ -177,11 +182,11 @@ def climb(
         progress: told how far it is.
 
     Raises:
-        BadInput: if nothing is held out for validation, a rung is no kind of features or does not fit the images, or
-            all recipes of a step diverge.
+        BadInput: if nothing is held out for validation, a rung is no kind of features or does not fit the images, the
+            disk has no room for all of them, or all recipes of a step diverge.
     """
     plan = plan or Plan()
-    _check(splits, plan)
+    _check(splits, plan, folder)
     climbed = [_climb(splits, rung, plan, folder, progress) for rung in plan.rungs]
     test = splits.open_test(REASON)
     steps = tuple(step for rung in climbed for step in rung.open_steps())
@@ -189,24 +194,26 @@ def climb(
     return Ladder(splits, plan, steps, find_leaked(splits.train, test, progress=progress), evidence)
 
 
-def _check(splits: Splits, plan: Plan) -> None:
-    """Know what is wrong before anything is made."""
+def _check(splits: Splits, plan: Plan, folder: Path | None) -> None:
+    """Raise BadInput for what is wrong, before anything is made."""
     if splits.val is None:
         raise BadInput("A ladder chooses by validation accuracy, but no rows are held out; give a val_size above 0.")
     if splits.dataset.is_multi_label:
         raise BadInput(f"{splits.dataset.name}: rows have several labels; a ladder compares losses where each has one.")
-    twice = [rung for rung in plan.rungs if plan.rungs.count(rung) > 1]
-    if twice or not plan.rungs:
-        raise BadInput(f"A ladder has each rung once, and one or more of them: {', '.join(plan.rungs) or 'none'}.")
-    for rung in plan.rungs:
-        check_features(splits, parse_features(rung))
+    kinds = [parse_features(rung) for rung in plan.rungs]
+    described = [(type(kind), kind.describe()) for kind in kinds]
+    if not kinds or any(described.count(kind) > 1 for kind in described):
+        raise BadInput(f"A ladder has one rung or more, and each once: {', '.join(plan.rungs) or 'none'}.")
+    if not plan.losses or len(set(plan.losses)) < len(plan.losses):
+        raise BadInput(f"A ladder has one loss or more, and each once: {', '.join(plan.losses) or 'none'}.")
     for recipe in make_grid(_make_base(splits, plan), {"loss": plan.losses}):
         check_recipe(recipe, splits)
+    check_features(splits, kinds, flips=plan.flip > 0, folder=folder)
 
 
 def _find_best_on_patches(steps: Sequence[Step]) -> Step | None:
     on_patches = [step for step in steps if isinstance(step.run.network.transformer, PatchFeatures)]
-    return min(on_patches, key=lambda step: rank_run(step.run), default=None)
+    return max(on_patches, key=lambda step: step.val_accuracy, default=None)
 
 
 def _find_evidence(step: Step | None, splits: Splits) -> Array | None:
@@ -257,13 +264,17 @@ def _climb(splits: Splits, rung: str, plan: Plan, folder: Path | None, progress:
     options = SweepOptions(TrainOptions(train_every=0, progress=progress, task=rung))
     runs = train_recipes(extracted.splits, recipes, {}, options).runs
     best = [_choose([run for run in runs if run.recipe.loss == loss], rung) for loss in plan.losses]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return _Rung(rung, extracted, best, recipes, time.perf_counter() - start, peak)
+    return _Rung(rung, extracted, best, recipes, time.perf_counter() - start, _measure_peak())
+
+
+def _measure_peak() -> float:
+    """The most memory that this process has had, in MiB; macOS tells it in bytes, others in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _list_recipes(splits: Splits, plan: Plan) -> list[Recipe]:
     """Every loss with every l2 and multiple of the rate that these features bear with that loss."""
-    grid = make_probe_grid(_make_base(splits, plan), {"loss": plan.losses, "l2": L2}, RATES)
+    grid = make_probe_grid(_make_base(splits, plan), {"loss": plan.losses, "l2": plan.l2}, plan.rates)
     return grid.give_rates(grid.list_recipes(), [splits.train])
 
 

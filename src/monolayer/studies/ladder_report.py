@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from monolayer.data.cifar10 import EXPECTED
 from monolayer.data.dataset import Dataset
 from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.metrics import format_accuracy, make_finite
@@ -26,7 +27,7 @@ from monolayer.report.markdown import render_markdown
 from monolayer.report.pictures import Picture, save_pictures
 from monolayer.report.provenance import collect_provenance
 from monolayer.studies import published
-from monolayer.studies.ladder import L2, RATES, Ladder, Step
+from monolayer.studies.ladder import Ladder, Step
 
 FORMAT = "monolayer-ladder-1"
 RESULTS, TABLE, MARKDOWN = "results.json", "ladder.csv", "report.md"
@@ -36,18 +37,10 @@ MARK = " *"  # of a value at the edge of what was tried
 
 def save_ladder(ladder: Ladder, folder: Path, command: Sequence[str] | None = None) -> dict[str, Any]:
     """Write everything into an empty folder, and give back what results.json holds."""
+    facts = collect_facts(ladder, command)
     (folder / NETWORKS).mkdir()
-    for step in ladder.steps:
-        step.run.network.save(folder / NETWORKS / name_network(step.features, step.run.recipe.loss))
-    pictured = ladder.best_on_patches
-    facts = {
-        "format": FORMAT,
-        **ladder.to_dict(),
-        "pictured": None if pictured is None else ladder.steps.index(pictured),
-        "evidence": _list_evidence(ladder),
-        "published": [vars(figure) for figure in _list_published(ladder.splits.dataset.name)],
-        "provenance": collect_provenance(command),
-    }
+    for step, described in zip(ladder.steps, facts["steps"], strict=True):
+        step.run.network.save(folder / NETWORKS / described["network"])
     write_json(folder / RESULTS, facts)
     rows = [_list_step(step, facts["steps"][i]) for i, step in enumerate(ladder.steps)]
     write_table(folder / TABLE, tuple(rows[0]), rows)
@@ -55,9 +48,22 @@ def save_ladder(ladder: Ladder, folder: Path, command: Sequence[str] | None = No
     return facts
 
 
-def name_network(features: str, loss: str) -> str:
-    """The file of a step's network."""
-    return f"{slugify(features)}-{slugify(loss)}.safetensors"
+def collect_facts(ladder: Ladder, command: Sequence[str] | None = None) -> dict[str, Any]:
+    """What results.json holds: all that the page is made of, but for the filters of a network."""
+    facts, pictured = ladder.to_dict(), ladder.best_on_patches
+    rungs = ladder.plan.rungs
+    for step in facts["steps"]:  # numbered: names of two rungs may differ in signs alone, which a file's name has not
+        number = rungs.index(step["features"]) + 1
+        step["network"] = f"{number}-{slugify(step['features'])}-{slugify(step['recipe']['loss'])}.safetensors"
+    is_cifar10 = ladder.splits.dataset.sha256 == EXPECTED.sha256
+    return {
+        "format": FORMAT,
+        **facts,
+        "pictured": None if pictured is None else ladder.steps.index(pictured),
+        "evidence": _list_evidence(ladder),
+        "published": [vars(figure) for figure in published.FIGURES] if is_cifar10 else [],
+        "provenance": collect_provenance(command),
+    }
 
 
 def is_ladder(folder: Path) -> bool:
@@ -112,7 +118,7 @@ def draw_ladder(facts: dict[str, Any], folder: Path) -> list[Picture]:
     pictures: list[Picture | None] = [_draw_cost(facts)]
     if facts["pictured"] is not None:
         step = facts["steps"][facts["pictured"]]
-        network = OneLayer.load(folder / NETWORKS / name_network(step["features"], step["recipe"]["loss"]))
+        network = OneLayer.load(folder / NETWORKS / step["network"])
         pictures += [_draw_filters(network, step), _draw_evidence(facts, step)]
     return [picture for picture in pictures if picture is not None]
 
@@ -132,10 +138,10 @@ def _draw_cost(facts: dict[str, Any]) -> Picture:
     )
     levels = " Dotted: published by others, not measured here." if facts["published"] else ""
     caption = (
-        f"Test accuracy of each step, with its 95 % Wilson interval, against the seconds that its features and the "
-        f"choice of its recipe took.{levels}"
+        "Test accuracy of each step, with its 95 % Wilson interval, against the seconds that its features and the "
+        f"choice among the recipes of all losses took; losses of one rung stand a little side by side.{levels}"
     )
-    return Picture("ladder", chart, caption, f"Two rising lines, one a loss. {caption}")
+    return Picture("ladder", chart, caption, f"A line for each loss. {caption}")
 
 
 def _draw_filters(network: OneLayer, step: dict[str, Any]) -> Picture | None:
@@ -147,7 +153,7 @@ def _draw_filters(network: OneLayer, step: dict[str, Any]) -> Picture | None:
         f"{len(chart.filters)} of the {transformer.n_filters:,} filters of {_name(step)}, those that its weights use "
         "most: what a whitened patch of the image is held against, each scaled to its own minimum and maximum."
     )
-    return Picture("filters", chart, caption, f"Rows of small pictures: edges, spots and colours. {caption}")
+    return Picture("filters", chart, caption, f"Rows of small pictures. {caption}")
 
 
 def _draw_evidence(facts: dict[str, Any], step: dict[str, Any]) -> Picture:
@@ -155,7 +161,7 @@ def _draw_evidence(facts: dict[str, Any], step: dict[str, Any]) -> Picture:
     caption = (
         f"Where {_name(step)} finds each class, on {step['val']['n']:,} validation images: what each place adds to the "
         "class's score in its own images, less what it adds in the others. A map adds up to the difference of the mean "
-        "scores."
+        "scores; a class without validation images has none."
     )
     return Picture("evidence", chart, caption, f"A map for each class, red where it is found. {caption}")
 
@@ -183,7 +189,8 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
         )
         for step in facts["steps"]
     )
-    n, leaked = facts["steps"][0]["test"]["n"], facts["leaked"]["n_test_rows"]
+    n_train, n = (facts["steps"][0][rows]["n"] for rows in ("train", "test"))
+    leaked = facts["leaked"]["n_test_rows"]
     columns = (
         "features", "number", "loss", "test %", "without leaked", "validation %", "features, s", "choice, s", "MiB",
     )  # fmt: skip
@@ -191,9 +198,10 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
         f"One layer on ever better features: accuracy on {n:,} test images, opened once after the last choice.",
         columns,
         rows,
-        note=f"95 % Wilson intervals. Without leaked: without the {leaked:,} test images that stand among the training "
-        "images too. Features: making them, of both orientations where there are flips, when they were made. Choice: "
-        "training all recipes of both losses, side by side. MiB: the most memory that the process had had by then.",
+        note=f"Trained on {n_train:,} images. 95 % Wilson intervals. Without leaked: without the {leaked:,} test "
+        "images that stand among the training images too. Features: making them, of both orientations where there are "
+        "flips, when they were made. Choice: training all recipes of all losses, side by side. MiB: the most memory "
+        "that the process had had by then.",
     )
 
 
@@ -214,14 +222,14 @@ def make_choices_table(facts: dict[str, Any]) -> Table:
         for recipe in [step["recipe"]]
     )
     step, plan = facts["steps"][0], facts["plan"]
-    multiples = ", ".join(f"{rate:g}" for rate in RATES)
+    rates, l2 = (", ".join(f"{value:g}" for value in plan[name]) for name in ("rates", "l2"))
     return Table(
         f"The recipes, each the best of {step['n_recipes']} by accuracy on {step['val']['n']:,} validation images.",
         ("features", "loss", "rate", "l2", "training %", "training loss", "validation loss", "test loss"),
         rows,
-        note=f"Tried: {multiples} times the rate that the features bear with the loss, and l2 of "
-        f"{', '.join(f'{l2:g}' for l2 in L2)}; {plan['epochs']} epochs, flips {plan['flip']:g}, the rate along a "
-        "cosine. *: the largest or smallest that was tried, where a better one may lie beyond.",
+        note=f"Tried: {rates} times the rate that the features bear with the loss, and l2 of {l2}; {plan['epochs']} "
+        f"epochs, flips {plan['flip']:g}, the rate along a cosine. *: the largest or smallest that was tried, where a "
+        "better one may lie beyond.",
     )
 
 
@@ -251,10 +259,14 @@ def describe_ladder(facts: dict[str, Any]) -> str:
     """From where to where, in two sentences."""
     first, best = facts["steps"][0], facts["steps"][facts["best"]]
     n = first["test"]["n"]
+    right = f"**{_format(first['test'])} %** of {n:,} test images"
+    said = f"One layer of weights on {_name(first)} gives {right} their label."
+    if best is first:
+        return f"{said} No other step is better by validation."
+    learnt = ", and what it looks at was learnt from the training images without their labels" * best["is_learnt"]
     return (
-        f"One layer of weights on {_name(first)} gives **{_format(first['test'])} %** of {n:,} test images their "
-        f"label. The best step by validation, {_name(best)}, gives **{_format(best['test'])} %**: the same kind of "
-        "layer, trained the same way, and what it looks at was learnt from the training images without their labels."
+        f"{said} The best step by validation, {_name(best)}, gives **{_format(best['test'])} %**: the same kind of "
+        f"layer, trained the same way{learnt}."
     )
 
 
@@ -270,8 +282,8 @@ def _make_document(facts: dict[str, Any], pictures: Sequence[Picture]) -> Docume
     }
     table = Table("How to get the same numbers.", ("what", "value"), tuple(origin.items()), "plain")
     method = (
-        "Each rung's features are learnt from the training images alone, without labels: no label, no validation "
-        "image and no test image changes them. Each loss is trained with every recipe of a grid, its best by "
+        "What features learn, they learn from the training images alone, without labels: no label, no validation image "
+        "and no test image changes them. Each loss is trained with every recipe of a grid, its best by "
         "validation accuracy is kept, and after the last choice the test images are opened, once for all steps. A "
         "number that was chosen as the best of several on validation is a little too high there, which is why the "
         "test column is the one to quote."
@@ -297,10 +309,6 @@ def _make_published_table(facts: dict[str, Any]) -> Table:
         "vector machines, and in the last row gradient descent with momentum through a bottleneck."
     )
     return Table("Published by others.", ("features", "test %", "source"), rows, "printed", note)
-
-
-def _list_published(dataset: str) -> tuple[published.Published, ...]:
-    return published.FIGURES if dataset == published.DATASET else ()
 
 
 def _list_step(step: Step, facts: dict[str, Any]) -> dict[str, Any]:

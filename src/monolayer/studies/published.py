@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DATASET = "cifar10"
-
 
 @dataclass(frozen=True)
 class Published:
