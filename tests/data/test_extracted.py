@@ -82,6 +82,17 @@ def test_what_was_made_is_found_again_and_anything_else_is_made(tmp_path, monkey
     assert again.transformer.sha256 == first.transformer.sha256
 
 
+def test_what_was_made_with_flips_serves_one_without_them_and_not_the_other_way_round(tmp_path):
+    splits, recipe = make_pictures().split(20), ml.Recipe(epochs=2, batch_size=10)
+    flipped = extract_features(splits, FEATURES, flips=True, folder=tmp_path / "a")
+    served = extract_features(splits, FEATURES, folder=tmp_path / "a")
+    alone = extract_features(splits, FEATURES, folder=tmp_path / "b")
+    assert served.folder == flipped.folder
+    weights = [ml.train(one.splits, recipe).network.weights for one in (served, alone)]
+    np.testing.assert_array_equal(*weights)
+    assert extract_features(splits, FEATURES, flips=True, folder=tmp_path / "b").folder != alone.folder
+
+
 OTHERS = ({"pool": 1}, {"activation": "soft:1"}, {"random_state": 1}, {"filters": "random"}, {"stride": 2})
 
 

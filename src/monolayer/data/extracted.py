@@ -106,7 +106,7 @@ def extract_features(
             disk has no room for the features.
         BadData: if what was made before is damaged.
     """
-    request = _open_request(splits, transformer, flips)
+    request = _choose_request(_open_request(splits, transformer, flips), folder)
     place = _find_place(request, folder)
     if not os.path.isdir(place):  # unlike Path.is_dir, False where the way there is barred
         with tell_trouble(place):
@@ -126,7 +126,7 @@ def check_features(
             the disk has no room for all the features that are not there yet.
     """
     requests = [_open_request(splits, transformer, flips) for transformer in transformers]
-    missing = [request for request in requests if not os.path.isdir(_find_place(request, folder))]
+    missing = [one for one in requests if not os.path.isdir(_find_place(_choose_request(one, folder), folder))]
     _check_room(sum(map(_count_bytes, missing)), _find_root(folder))
 
 
@@ -139,6 +139,13 @@ def _open_request(splits: Splits, transformer: ImageTransformer, flips: bool) ->
     prepared.prepare(images.X)
     prepared.check_number(len(splits.train))
     return _Request(splits, prepared, flips)
+
+
+def _choose_request(request: _Request, folder: Path | None) -> _Request:
+    """The request, or where it is not made, the same with flips, if that is: what is more does no harm."""
+    with_flips = replace(request, flips=True)
+    is_there = [os.path.isdir(_find_place(one, folder)) for one in (request, with_flips)]
+    return with_flips if is_there == [False, True] else request
 
 
 def _find_root(folder: Path | None) -> Path:
