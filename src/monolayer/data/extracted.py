@@ -111,7 +111,7 @@ def extract_features(
     if not os.path.isdir(place):  # unlike Path.is_dir, False where the way there is barred
         with tell_trouble(place):
             _make(request, place, progress)
-    return _open(request, place)
+    return _open(request, place, flips)
 
 
 def check_features(
@@ -240,7 +240,7 @@ def _iterate(request: _Request, part: Dataset, n_rows: int, progress: Progress) 
                 done = 0
 
 
-def _open(request: _Request, place: Path) -> Extracted:
+def _open(request: _Request, place: Path, flips: bool) -> Extracted:
     try:
         words = json.loads((place / MANIFEST).read_bytes())
         transformer = load_transformer(place / TRANSFORMER)
@@ -253,7 +253,9 @@ def _open(request: _Request, place: Path) -> Extracted:
     except (*DAMAGES, AttributeError, TypeError, BadData) as error:
         raise BadData(f"{place}: damaged features ({error}); delete the folder to have them made again.") from None
     images = request.splits.dataset.sha256
-    whole = replace(parts["train"], test=parts.get("test"), val=parts.get("val"), known_sha256=images)
+    both_ways = parts["train"].both_ways if flips else None  # which may be there for another request
+    test, val = parts.get("test"), parts.get("val")
+    whole = replace(parts["train"], test=test, val=val, both_ways=both_ways, known_sha256=images)
     return Extracted(_replace_rows(request.splits, whole), transformer, place, seconds)
 
 

@@ -10,14 +10,19 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 
 from monolayer.errors import BadInput
 from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
-from monolayer.figures.style import SERIES, SMALL_SIZE, WIDTH, get_ink, scale_text
+from monolayer.figures.style import SERIES, SMALL_SIZE, WIDTH, get_ink, get_paper, scale_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 MARKERS = "os^Dvp"
+LEGEND = 0.22  # inches, of a line of it
 BESIDE = 1.04  # each further group stands this much to the right, so that bars do not hide each other
-MARGIN = 1.6  # of the axis of seconds, beyond the first and the last point
+MARGIN = 2.0  # of the axis of seconds, beyond the first and the last point
+LETTER = 0.021  # of the axis, about: width of a letter
+DASHES = (":", "--", "-.")
+LINE, LEVELS = 13, 3  # points from one line of names to the next, and how many lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +63,8 @@ class AccuracyCost(Chart):
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
-        return WIDTH, 4.2
+        n_more = len(self.published) + len(set(self.groups)) - 1 if self.published else 0
+        return WIDTH, 4.0 + LEGEND * n_more
 
     def frame(self) -> Frame:
         """Columns name, group, seconds, accuracy, low, high: a row for each point, then one for each published level.
@@ -83,25 +89,40 @@ class AccuracyCost(Chart):
             ax.errorbar(
                 x, accuracy, ends, fmt=f"{MARKERS[number]}-", ms=5, lw=1.4, capsize=3, color=SERIES[number], label=group
             )
-        self._draw_published(ax)
+        handles, labels = ax.get_legend_handles_labels()
+        levels = self._draw_published(ax)
         self._draw_names(ax)
-        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.6)
+        labels += [label for label, _ in self.published]
+        n_columns = 1 if levels else 3
+        figure.legend([*handles, *levels], labels, loc="outside upper left", ncols=n_columns, handlelength=2.2)
 
     def _draw_names(self, ax: Axes) -> None:
-        """Each name once, below the lowest of its points."""
+        """Each name once, below the lowest of its points; lower than the one before where the two would meet."""
         style: dict[str, Any] = {"fontsize": scale_text(SMALL_SIZE), "ha": "center", "va": "top", "clip_on": True}
-        for name in dict.fromkeys(self.names):
-            places = [i for i, other in enumerate(self.names) if other == name]
-            at = (float(self.seconds[places[0]]), float(self.low[places].min()))
-            ax.annotate(name, at, xytext=(0, -5), textcoords="offset points", parse_math=False, **style)
+        style["bbox"] = {"facecolor": get_paper(), "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
+        first, last = np.log(ax.get_xlim())
+        end, level = -np.inf, 0
+        for name, place in sorted(self._find_places().items(), key=lambda item: item[1]):
+            half = LETTER * len(name) / 2
+            x = (np.log(place[0]) - first) / (last - first)
+            level = (level + 1) % LEVELS if x - half < end else 0
+            end = max(end, x + half) if level else x + half
+            ax.annotate(
+                name, place, xytext=(0, -5 - LINE * level), textcoords="offset points", parse_math=False, **style
+            )
 
-    def _draw_published(self, ax: Axes) -> None:
-        left = ax.get_xlim()[0]
-        for label, level in self.published:
-            ax.axhline(level, color=get_ink(), lw=1.0, ls=":", alpha=0.7)
-            text = f" {label}"
-            style: dict[str, Any] = {"fontsize": scale_text(SMALL_SIZE), "va": "bottom", "ha": "left", "clip_on": True}
-            ax.text(left, level, text, parse_math=False, **style)
+    def _find_places(self) -> dict[str, tuple[float, float]]:
+        """Seconds of each name's first point, and the lowest end of all its intervals."""
+        places = {name: [i for i, other in enumerate(self.names) if other == name] for name in self.names}
+        return {name: (float(self.seconds[of[0]]), float(self.low[of].min())) for name, of in places.items()}
+
+    def _draw_published(self, ax: Axes) -> list[Line2D]:
+        """A level each, in dashes of its own."""
+        style: dict[str, Any] = {"color": get_ink(), "lw": 1.1, "alpha": 0.7}
+        return [
+            ax.axhline(level, ls=DASHES[i % len(DASHES)], label=label, **style)
+            for i, (label, level) in enumerate(self.published)
+        ]
 
     def _draw_axis(self, ax: Axes) -> None:
         ax.set_xscale("log")
@@ -110,7 +131,7 @@ class AccuracyCost(Chart):
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
         levels = [*self.low, *self.high, *(level for _, level in self.published)]
-        ax.set_ylim(min(levels) - 0.06, min(1.02, max(levels) + 0.04))
+        ax.set_ylim(min(levels) - 0.09, max(levels) + 0.03)
         ax.set(xlabel="seconds", ylabel="test accuracy")
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         ax.grid(axis="y")

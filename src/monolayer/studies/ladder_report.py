@@ -192,7 +192,7 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
     n_train, n = (facts["steps"][0][rows]["n"] for rows in ("train", "test"))
     leaked = facts["leaked"]["n_test_rows"]
     columns = (
-        "features", "number", "loss", "test %", "without leaked", "validation %", "features, s", "choice, s", "MiB",
+        "features", "dimensions", "loss", "test %", "without leaked", "validation %", "features, s", "choice, s", "MiB",
     )  # fmt: skip
     return Table(
         f"One layer on ever better features: accuracy on {n:,} test images, opened once after the last choice.",
