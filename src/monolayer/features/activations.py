@@ -21,7 +21,40 @@ Array = npt.NDArray[Any]
 
 ROUNDING = 1e-9  # 0.29 * 100 is a little below 29
 
-Answer = Callable[[Array], Array]
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What patches tell filters: ``levels`` less ``values``, or the values where there are no levels.
+
+    Only weighted sums of answers are asked for, in which levels take no pass over the values.
+
+    Args:
+        values: (N, F), float32.
+        levels: (N,), float32, or None.
+    """
+
+    values: Array
+    levels: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, places: slice) -> Answers:
+        """Those of some patches."""
+        return Answers(self.values[places], None if self.levels is None else self.levels[places])
+
+    def sum_patches(self, shares: Array) -> Array:
+        """Over the patches, which weigh ``shares``, (N,): (F,)."""
+        values = shares @ self.values
+        return np.asarray(values if self.levels is None else shares @ self.levels - values)
+
+    def sum_features(self, weights: Array) -> Array:
+        """Over the features, by weights (F, K): (N, K)."""
+        values = self.values @ weights
+        return np.asarray(values if self.levels is None else np.outer(self.levels, weights.sum(axis=0)) - values)
+
+
+Answer = Callable[[Array], Answers]
 
 
 class Activation(Protocol):
@@ -52,15 +85,12 @@ class Triangle:
     def open(self, filters: Array, n_patches: int) -> Answer:
         """F is K."""
         measure, share = open_distances(filters, n_patches), np.full(len(filters), 1 / len(filters), np.float32)
-        sizes = np.empty((n_patches, len(filters)), np.float32)
 
-        def answer(patches: Array) -> Array:
+        def answer(patches: Array) -> Answers:
             found = measure(patches)
-            np.subtract((found @ share)[:, None], found, out=found)
-            # max(0, v) = (v + |v|) / 2, exactly, and in half of the time that NumPy's maximum takes.
-            found += np.abs(found, out=sizes[: len(found)])
-            found *= np.float32(0.5)
-            return found
+            means = found @ share
+            # max(0, mean - d) is mean - min(mean, d).
+            return Answers(np.minimum(found, means[:, None], out=found), means)
 
         return answer
 
@@ -82,12 +112,12 @@ class Soft:
         one_long = np.ascontiguousarray((filters / np.maximum(lengths, np.finfo(np.float32).tiny)).T)
         products = np.empty((n_patches, 2 * len(filters)), np.float32)
 
-        def answer(patches: Array) -> Array:
+        def answer(patches: Array) -> Answers:
             both, K = products[: len(patches)], len(filters)
             np.matmul(patches, one_long, out=both[:, :K])
             np.negative(both[:, :K], out=both[:, K:])
             np.subtract(both, np.float32(self.threshold), out=both)
-            return np.maximum(both, 0, out=both)
+            return Answers(np.maximum(both, 0, out=both))
 
         return answer
 
@@ -107,15 +137,15 @@ class Nearest:
         """F is K."""
         measure, last = open_distances(filters, n_patches), max(1, math.floor(self.share * len(filters) + ROUNDING)) - 1
 
-        def answer(patches: Array) -> Array:
+        def answer(patches: Array) -> Answers:
             distances = measure(patches)
             bounds = np.partition(distances, last, axis=1)[:, last : last + 1]
-            return (distances <= bounds).astype(np.float32)
+            return Answers((distances <= bounds).astype(np.float32))
 
         return answer
 
 
-def open_distances(filters: Array, n_patches: int) -> Answer:
+def open_distances(filters: Array, n_patches: int) -> Callable[[Array], Array]:
     """What gives Euclidean distances (N, K), float32, of up to so many patches (N, d) to filters (K, d).
 
     A squared distance is x x - 2 x c + c c, all three by one product: the patches get two columns more.

@@ -14,7 +14,7 @@ from sklearn.cluster import MiniBatchKMeans, kmeans_plusplus
 
 from monolayer.blas import hold_blas
 from monolayer.errors import BadInput
-from monolayer.features.activations import parse_activation
+from monolayer.features.activations import Answers, parse_activation
 from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
 from monolayer.progress import SILENCE, Progress
 
@@ -187,7 +187,7 @@ class PatchFeatures(ImageTransformer):
         """Features of a region."""
         return parse_activation(self.activation).per_filter * self.n_filters
 
-    def _iterate_answers(self, images: Array) -> Iterator[tuple[int, int, Array]]:
+    def _iterate_answers(self, images: Array) -> Iterator[tuple[int, int, Answers]]:
         """(image, first place, answers (N, F) of the places from there on), until each image's places are through."""
         rows = images.reshape(len(images), -1)
         places, _ = self._find_regions()
@@ -199,9 +199,9 @@ class PatchFeatures(ImageTransformer):
                 piece = places[first : first + size]
                 patches = normalise_contrast(rows[start : start + some][:, piece].reshape(-1, piece.shape[1]))
                 patches -= self.mean_
-                answers = answer(patches @ self.whitening_).reshape(-1, len(piece), self._per_region)
-                for i, of_image in enumerate(answers, start):
-                    yield i, first, of_image
+                answers = answer(patches @ self.whitening_)
+                for i in range(len(answers) // len(piece)):
+                    yield start + i, first, answers.take(slice(i * len(piece), (i + 1) * len(piece)))
 
     def locate(self, X: Array, weights: Array) -> Array:
         """What the patch at each place adds to weighted sums of the features, (n, K, lines, columns), float32.
@@ -230,7 +230,7 @@ class PatchFeatures(ImageTransformer):
                 for share, region in zip(shared, regions, strict=True):
                     start, stop = max(region.first, first), min(region.last, first + len(answers))
                     if start < stop:
-                        found[i, :, start:stop] = (answers[start - first : stop - first] @ share).T
+                        found[i, :, start:stop] = answers.take(slice(start - first, stop - first)).sum_features(share).T
         in_lines = np.argsort(self._find_order(), kind="stable")
         return found[..., in_lines].reshape(len(X), len(weights), *self._count_places())
 
@@ -268,8 +268,8 @@ class _Region:
         """Number of its places."""
         return self.last - self.first
 
-    def sum_part(self, answers: Array, start: int) -> Array | float:
-        """What answers (N, F) of the places from ``start`` on add to the region's mean, (F,); 0 where none is its own.
+    def sum_part(self, answers: Answers, start: int) -> Array | float:
+        """What answers of the places from ``start`` on add to the region's mean, (F,); 0 where none is its own.
 
         By a product with 1 / n: half of the time that NumPy's mean takes.
         """
@@ -277,7 +277,7 @@ class _Region:
         if first >= last:
             return 0.0
         shares = np.full(last - first, 1 / self.size, np.float32)
-        return np.asarray(shares @ answers[first:last])
+        return answers.take(slice(first, last)).sum_patches(shares)
 
 
 def count_places(side: int, size: int, stride: int) -> int:
