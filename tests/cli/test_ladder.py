@@ -55,7 +55,10 @@ def test_a_folder_of_images_has_a_ladder_too(command, tmp_path, monkeypatch):
 def test_what_is_wrong_is_one_sentence_and_leaves_nothing(command, tmp_path):
     for words, said in (
         (["digits", "--features", "photos"], "no kind of features"),
-        (["digits", "--features", "patches", "--features", "patches:1600"], "has one rung or more, and each once"),
+        (
+            ["digits", "--features", "patches", "--features", "patches:1600"],
+            "patches and patches:1600 are the same rung",
+        ),
         (
             ["digits", "--features", "pixels", "--features", "patches:4000", "--train-size", "100"],
             "accepted are up to 3600",

@@ -117,6 +117,16 @@ def test_what_places_add_to_a_weighted_sum_adds_up_to_it(activation, shape, stri
     np.testing.assert_allclose(found.sum(axis=(2, 3)), features.transform(X) @ weights.T, atol=1e-3)
 
 
+def test_a_filter_that_all_patches_leave_silent_has_a_feature_of_exactly_0():
+    X = make_images(40, (3, 12, 12))
+    features = PatchFeatures(12, patch_size=3, n_patches=500).fit(X)
+    features.filters_[5] += 1000  # farther away from everything than the mean of all
+    found = features.transform(X).reshape(40, -1, 12)
+    assert (found[..., 5] == 0).all()
+    assert (found >= 0).all()
+    assert (found[..., 4] > 0).any()
+
+
 def test_a_place_is_where_its_patch_stands():
     X = np.full((1, 100), 100, np.float32)
     features = PatchFeatures(5, patch_size=3, pool=2, n_patches=300).fit(make_images(30, (1, 10, 10)))

@@ -47,11 +47,12 @@ def test_the_filters_of_a_run_are_its_own(trained):
     assert chart.shape == (1, 3, 3)
 
 
-def test_filters_stand_in_lines_with_nothing_between_them():
+def test_filters_stand_in_lines_in_frames_with_nothing_where_there_is_none():
     sheet = tile(np.ones((3, 2, 2, 3)), (2, 2))
-    assert sheet.shape == (5, 5, 4)
-    assert sheet[..., 3].astype(int).tolist() == [
-        [1, 1, 0, 1, 1], [1, 1, 0, 1, 1], [0, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 0, 0, 0],
+    assert sheet.shape == (7, 7, 4)
+    assert (2 * sheet[..., 0] * sheet[..., 3]).astype(int).tolist() == [
+        [1, 1, 1, 1, 1, 1, 1], [1, 2, 2, 1, 2, 2, 1], [1, 2, 2, 1, 2, 2, 1], [1, 1, 1, 1, 1, 1, 1],
+        [1, 2, 2, 1, 0, 0, 0], [1, 2, 2, 1, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0],
     ]  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def test_features_that_do_not_fit_a_later_rung_are_told_before_the_first_is_made
     plan = Plan(rungs=("pixels", "hog:9"), flip=0.0)
     with pytest.raises(BadInput, match="cell is 9; accepted is 1 to 4"):
         climb(ml.load("digits").split(val=300), plan, folder=tmp_path)
-    with pytest.raises(BadInput, match="one rung or more, and each once"):
+    with pytest.raises(BadInput, match="pixels and pixels are the same rung"):
         climb(ml.load("digits").split(val=300), Plan(rungs=("pixels", "hog", "pixels")), folder=tmp_path)
     with pytest.raises(BadInput, match="one loss or more, and each once: none"):
         climb(ml.load("digits").split(val=300), Plan(losses=()), folder=tmp_path)

@@ -154,3 +154,17 @@ def test_a_ladder_whose_test_rows_are_all_leaked_has_no_accuracy_without_them(cl
     facts = save_ladder(other, tmp_path)
     assert facts["steps"][0]["without_leaked"] is None
     assert make_steps_table(facts).rows[0][4] == "–"
+
+
+def test_the_page_says_which_copies_were_looked_for_and_what_validation_cannot_tell(saved, climbed):
+    folder, facts = saved
+    assert "only rows equal byte for byte are looked for" in (folder / "report.html").read_text()
+    best = facts["steps"][facts["best"]]
+    assert facts["best"] not in facts["like_the_best"]
+    for i, step in enumerate(climbed.steps):
+        if step.val_accuracy == best["val"]["accuracy"] and i != facts["best"]:
+            assert i in facts["like_the_best"]
+    far = facts["steps"][0]["val"]["accuracy"] < best["val"]["accuracy"] - 0.1
+    assert far == (0 not in facts["like_the_best"])
+    said = describe_ladder({**facts, "like_the_best": [0, 1]})
+    assert said.endswith("On 300 validation images 2 others cannot be told from it.")

@@ -106,7 +106,7 @@ def _read_plan(context: typer.Context) -> Plan:
 
 
 def _show(facts: dict[str, Any]) -> None:
-    from monolayer.studies.ladder_report import describe_ladder
+    from monolayer.studies.ladder_report import describe_ladder, format_seconds
 
     rows = []
     for step in facts["steps"]:
@@ -119,10 +119,13 @@ def _show(facts: dict[str, Any]) -> None:
                 f"{100 * test['accuracy']:.2f}",
                 f"[{100 * low:.2f}, {100 * high:.2f}]",
                 f"{100 * left['accuracy']:.2f}" if left else "",
-                f"{step['feature_s'] + step['choice_s']:,.0f}",
+                format_seconds(step["feature_s"] + step["choice_s"]),
                 f"{step['peak_mib']:,.0f}",
             ]
         )
     columns = ["features", "loss", "test %", "95 % interval", "unleaked", "s", "MiB"]
     print_table(f"{len(rows)} steps, the test rows opened once for all", columns, rows)
     print_line(describe_ladder(facts).replace("**", ""))
+    at_edge = sum(step["rate_at_edge"] or step["l2_at_edge"] for step in facts["steps"])
+    if at_edge:
+        print_line(f"{at_edge} of {len(rows)} recipes lie at the edge of what was tried; the page marks them.")

@@ -19,6 +19,7 @@ from monolayer.errors import BadInput
 Array = npt.NDArray[Any]
 
 
+ROUNDING_OF_SUMS = 1e-5  # of float32 sums over some hundred patches, with a wide margin
 ROUNDING = 1e-9  # 0.29 * 100 is a little below 29
 
 
@@ -46,7 +47,14 @@ class Answers:
     def sum_patches(self, shares: Array) -> Array:
         """Over the patches, which weigh ``shares``, (N,): (F,)."""
         values = shares @ self.values
-        return np.asarray(values if self.levels is None else shares @ self.levels - values)
+        if self.levels is None:
+            return np.asarray(values)
+        level = shares @ self.levels
+        sums = level - values
+        # What is this far below the level is what rounds off, of a filter that all of these patches leave silent: it
+        # must be 0 as it is, or standardising would make it loud.
+        sums[sums < level * ROUNDING_OF_SUMS] = 0
+        return np.asarray(sums)
 
     def sum_features(self, weights: Array) -> Array:
         """Over the features, by weights (F, K): (N, K)."""

@@ -16,6 +16,7 @@ from monolayer.network import OneLayer
 from monolayer.training import Run
 
 IN_ROW = 16
+FRAME = (0.5, 0.5, 0.5)  # red, green, blue
 NOTE_WIDTH, NOTE_HEIGHT = 3.4, 0.3  # inches, of the line below
 MOST = 128  # eight rows; on a phone a filter is some four millimetres wide then
 
@@ -74,7 +75,7 @@ class Filters(Chart):
         return {**table, **{f"filter_{i}": values.tolist() for i, values in enumerate(self.filters)}}
 
     def draw(self, figure: Canvas) -> None:
-        """Draw on an empty figure or subfigure: one picture of all, transparent between them."""
+        """Draw on an empty figure or subfigure: one picture of all."""
         ax = figure.subplots()
         ax.imshow(tile(compute_pictures(self.filters, self.shape), self._grid()), interpolation="none")
         ax.set(xticks=[], yticks=[])
@@ -93,12 +94,15 @@ def weigh_filters(weights: Array, n_filters: int) -> Array:
 
 
 def tile(pictures: Array, grid: tuple[int, int]) -> Array:
-    """Pictures (M, height, width, 1 or 3) in lines and columns, a transparent pixel between two: (H, W, 4)."""
+    """Pictures (M, height, width, 1 or 3) in lines and columns, each within a grey frame of a pixel: (H, W, 4).
+
+    Without a frame white pixels would be lost on a light page and black ones on a dark one.
+    """
     _, height, width, _ = pictures.shape
     lines, columns = grid
-    sheet = np.zeros((lines * (height + 1) - 1, columns * (width + 1) - 1, 4))
+    sheet = np.full((lines * (height + 1) + 1, columns * (width + 1) + 1, 4), (*FRAME, 0.0))
     for i, picture in enumerate(pictures):
         top, left = i // columns * (height + 1), i % columns * (width + 1)
-        sheet[top : top + height, left : left + width, :3] = picture
-        sheet[top : top + height, left : left + width, 3] = 1
+        sheet[top : top + height + 2, left : left + width + 2, 3] = 1
+        sheet[top + 1 : top + 1 + height, left + 1 : left + 1 + width, :3] = picture
     return sheet

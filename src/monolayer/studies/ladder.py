@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.audit.leakage import name_obstacle
 from monolayer.audit.leaked import Leaked, compute_shift, find_leaked
 from monolayer.axes import make_grid
 from monolayer.data.extracted import Extracted, check_features, extract_features
@@ -31,6 +32,7 @@ from monolayer.features.spec import parse_features
 from monolayer.probe_grid import BASE, make_probe_grid
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe import Recipe
+from monolayer.selection import analyse_selection
 from monolayer.sweeping import SweepOptions, has_diverged, rank_run, train_recipes
 from monolayer.training import Run, add_test_metrics, answer, check_recipe, fit_batch_size
 
@@ -136,10 +138,23 @@ class Ladder:
             "splits": {"fingerprint": self.splits.fingerprint, **self.splits.request},
             "test_openings": [asdict(opening) for opening in self.splits.openings],
             "plan": asdict(self.plan),
-            "leaked": {"n_pairs": len(self.leaked.pairs), "n_test_rows": int(self.leaked.mask.sum())},
+            "leaked": {
+                "n_pairs": len(self.leaked.pairs),
+                "n_test_rows": int(self.leaked.mask.sum()),
+                "obstacle": name_obstacle(dataset),
+            },
             "steps": [self._describe(step) for step in self.steps],
             "best": self.steps.index(self.best),
+            "like_the_best": self._list_like_the_best(),
         }
+
+    def _list_like_the_best(self) -> list[int]:
+        """Places of the other steps that validation cannot tell from the best, by exact tests on the same rows."""
+        best = self.steps.index(self.best)
+        order = sorted(range(len(self.steps)), key=lambda i: (i != best, -self.steps[i].val_accuracy))
+        selection = analyse_selection([self.steps[i].run for i in order])
+        flags = selection.is_indistinguishable if selection else ()
+        return sorted(i for i, flag in zip(order, flags, strict=False) if flag and i != best)
 
     def _describe(self, step: Step) -> dict[str, Any]:
         kept = ("features", "by", "n_features", "n_recipes", "rate_at_edge", "l2_at_edge", "feature_s", "choice_s")
@@ -197,13 +212,17 @@ def climb(
 def _check(splits: Splits, plan: Plan, folder: Path | None) -> None:
     """Raise BadInput for what is wrong, before anything is made."""
     if splits.val is None:
-        raise BadInput("A ladder chooses by validation accuracy, but no rows are held out; give a val_size above 0.")
+        raise BadInput(
+            "A ladder chooses by validation accuracy, but no rows are held out; give a val_size above 0 (--val-size)."
+        )
     if splits.dataset.is_multi_label:
         raise BadInput(f"{splits.dataset.name}: rows have several labels; a ladder compares losses where each has one.")
     kinds = [parse_features(rung) for rung in plan.rungs]
     described = [(type(kind), kind.describe()) for kind in kinds]
-    if not kinds or any(described.count(kind) > 1 for kind in described):
-        raise BadInput(f"A ladder has one rung or more, and each once: {', '.join(plan.rungs) or 'none'}.")
+    twice = [rung for rung, kind in zip(plan.rungs, described, strict=True) if described.count(kind) > 1]
+    if twice or not kinds:
+        said = f"{' and '.join(twice)} are the same rung" if twice else "A ladder without a rung is none"
+        raise BadInput(f"{said}; accepted are one or more, and each once.")
     if not plan.losses or len(set(plan.losses)) < len(plan.losses):
         raise BadInput(f"A ladder has one loss or more, and each once: {', '.join(plan.losses) or 'none'}.")
     for recipe in make_grid(_make_base(splits, plan), {"loss": plan.losses}):

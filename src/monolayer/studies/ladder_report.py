@@ -149,9 +149,12 @@ def _draw_filters(network: OneLayer, step: dict[str, Any]) -> Picture | None:
     if not isinstance(transformer, PatchFeatures) or transformer.patch_shape[0] not in (1, 3):
         return None
     chart = Filters.of(network)
+    n, drawn = transformer.n_filters, len(chart.filters)
+    which = f"The filters of {_name(step)}, the most used first"
+    if drawn < n:
+        which = f"{drawn} of the {n:,} filters of {_name(step)}, those that its weights use most"
     caption = (
-        f"{len(chart.filters)} of the {transformer.n_filters:,} filters of {_name(step)}, those that its weights use "
-        "most: what a whitened patch of the image is held against, each scaled to its own minimum and maximum."
+        f"{which}: what a whitened patch of the image is held against, each scaled to its own minimum and maximum."
     )
     return Picture("filters", chart, caption, f"Rows of small pictures. {caption}")
 
@@ -183,14 +186,14 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
             _format(step["test"]),
             _format(step["without_leaked"]),
             _format(step["val"]),
-            f"{step['feature_s']:,.0f}",
-            f"{step['choice_s']:,.0f}",
+            format_seconds(step["feature_s"]),
+            format_seconds(step["choice_s"]),
             f"{step['peak_mib']:,.0f}",
         )
         for step in facts["steps"]
     )
     n_train, n = (facts["steps"][0][rows]["n"] for rows in ("train", "test"))
-    leaked = facts["leaked"]["n_test_rows"]
+    leaked, obstacle = facts["leaked"]["n_test_rows"], facts["leaked"]["obstacle"]
     columns = (
         "features", "dimensions", "loss", "test %", "without leaked", "validation %", "features, s", "choice, s", "MiB",
     )  # fmt: skip
@@ -201,7 +204,8 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
         note=f"Trained on {n_train:,} images. 95 % Wilson intervals. Without leaked: without the {leaked:,} test "
         "images that stand among the training images too. Features: making them, of both orientations where there are "
         "flips, when they were made. Choice: training all recipes of all losses, side by side. MiB: the most memory "
-        "that the process had had by then.",
+        "that the process had had by then."
+        + (f" Of these images only copies equal byte for byte are looked for. {obstacle}" if obstacle else ""),
     )
 
 
@@ -264,9 +268,11 @@ def describe_ladder(facts: dict[str, Any]) -> str:
     if best is first:
         return f"{said} No other step is better by validation."
     learnt = ", and what it looks at was learnt from the training images without their labels" * best["is_learnt"]
+    others = len(facts["like_the_best"])
+    untold = f" On {best['val']['n']:,} validation images {others} other{'s cannot' if others > 1 else ' cannot'}"
     return (
         f"{said} The best step by validation, {_name(best)}, gives **{_format(best['test'])} %**: the same kind of "
-        f"layer, trained the same way{learnt}."
+        f"layer, trained the same way{learnt}.{untold + ' be told from it.' if others else ''}"
     )
 
 
@@ -328,6 +334,11 @@ def _list_evidence(ladder: Ladder) -> list[Any] | None:
     """The maps as JSON holds them: None where a class has no validation images."""
     maps = ladder.evidence
     return None if maps is None else [[list(map(make_finite, line)) for line in one] for one in maps.tolist()]
+
+
+def format_seconds(seconds: float) -> str:
+    """Whole seconds, or tenths of fewer than ten."""
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}"
 
 
 def _count_seconds(step: dict[str, Any]) -> float:
