@@ -1,4 +1,7 @@
-"""The threads of the compiled engine under the thread sanitizer."""
+"""The threads of the compiled engine under the thread sanitizer.
+
+Not named like the tests that `make sanitize` runs: that loads another sanitizer into every process.
+"""
 
 import os
 import shutil
