@@ -136,7 +136,7 @@ def _draw_cost(facts: dict[str, Any]) -> Picture:
         high,
         tuple((f"published: {f['what']}, {f['accuracy']} %", float(f["accuracy"]) / 100) for f in facts["published"]),
     )
-    levels = " Dotted: published by others, not measured here." if facts["published"] else ""
+    levels = " Dotted and dashed: published by others, not measured here." if facts["published"] else ""
     caption = (
         "Test accuracy of each step, with its 95 % Wilson interval, against the seconds that its features and the "
         f"choice among the recipes of all losses took; losses of one rung stand a little side by side.{levels}"
@@ -186,8 +186,7 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
             _format(step["test"]),
             _format(step["without_leaked"]),
             _format(step["val"]),
-            format_seconds(step["feature_s"]),
-            format_seconds(step["choice_s"]),
+            f"{format_seconds(step['feature_s'])} + {format_seconds(step['choice_s'])}",
             f"{step['peak_mib']:,.0f}",
         )
         for step in facts["steps"]
@@ -195,16 +194,16 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
     n_train, n = (facts["steps"][0][rows]["n"] for rows in ("train", "test"))
     leaked, obstacle = facts["leaked"]["n_test_rows"], facts["leaked"]["obstacle"]
     columns = (
-        "features", "dimensions", "loss", "test %", "without leaked", "validation %", "features, s", "choice, s", "MiB",
+        "features", "dimensions", "loss", "test %", "without leaked", "validation %", "seconds", "MiB",
     )  # fmt: skip
     return Table(
         f"One layer on ever better features: accuracy on {n:,} test images, opened once after the last choice.",
         columns,
         rows,
         note=f"Trained on {n_train:,} images. 95 % Wilson intervals. Without leaked: without the {leaked:,} test "
-        "images that stand among the training images too. Features: making them, of both orientations where there are "
-        "flips, when they were made. Choice: training all recipes of all losses, side by side. MiB: the most memory "
-        "that the process had had by then."
+        "images that stand among the training images too. Seconds: of making the features, in both orientations where "
+        "there are flips, when they were made; and of training all recipes of all losses, side by side. MiB: the most "
+        "memory that the process had had by then."
         + (f" Of these images only copies equal byte for byte are looked for. {obstacle}" if obstacle else ""),
     )
 
