@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from monolayer.data.splits import Splits
     from monolayer.studies.ladder import Plan
 
-SHORT = {"cross_entropy": "CE", "multiple_bce": "BCE"}  # the table has 80 columns
 FLIPPED = ("cifar10",)  # of which a mirrored image shows the same thing
 
 Rungs = Annotated[
@@ -107,6 +106,7 @@ def _read_plan(context: typer.Context) -> Plan:
 
 def _show(facts: dict[str, Any]) -> None:
     from monolayer.studies.ladder_report import describe_ladder, format_seconds
+    from monolayer.studies.report_checks import NAMES
 
     rows = []
     for step in facts["steps"]:
@@ -115,7 +115,7 @@ def _show(facts: dict[str, Any]) -> None:
         rows.append(
             [
                 step["features"],
-                SHORT[step["recipe"]["loss"]],
+                NAMES[step["recipe"]["loss"]],
                 f"{100 * test['accuracy']:.2f}",
                 f"[{100 * low:.2f}, {100 * high:.2f}]",
                 f"{100 * left['accuracy']:.2f}" if left else "",

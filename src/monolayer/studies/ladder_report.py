@@ -259,7 +259,7 @@ def make_calibration_table(facts: dict[str, Any]) -> Table:
 
 
 def describe_ladder(facts: dict[str, Any]) -> str:
-    """From where to where, in two sentences."""
+    """From where to where, and what validation cannot tell apart, in two or three sentences."""
     first, best = facts["steps"][0], facts["steps"][facts["best"]]
     n = first["test"]["n"]
     right = f"**{_format(first['test'])} %** of {n:,} test images"
