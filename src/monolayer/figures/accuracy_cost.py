@@ -98,7 +98,7 @@ class AccuracyCost(Chart):
 
     def _draw_names(self, ax: Axes) -> None:
         """Each name once, below the lowest of its points; lower than the one before where the two would meet."""
-        style: dict[str, Any] = {"fontsize": scale_text(SMALL_SIZE), "ha": "center", "va": "top", "clip_on": True}
+        style: dict[str, Any] = {"fontsize": scale_text(SMALL_SIZE), "va": "top", "clip_on": True}
         style["bbox"] = {"facecolor": get_paper(), "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
         first, last = np.log(ax.get_xlim())
         end, level = -np.inf, 0
@@ -107,6 +107,7 @@ class AccuracyCost(Chart):
             x = (np.log(place[0]) - first) / (last - first)
             level = (level + 1) % LEVELS if x - half < end else 0
             end = max(end, x + half) if level else x + half
+            style["ha"] = "right" if x + half > 1 else "center"  # or the axes would cut it off
             ax.annotate(
                 name, place, xytext=(0, -5 - LINE * level), textcoords="offset points", parse_math=False, **style
             )

@@ -203,8 +203,7 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
         note=f"Trained on {n_train:,} images. 95 % Wilson intervals. Without leaked: without the {leaked:,} test "
         "images that stand among the training images too. Seconds: of making the features, in both orientations where "
         "there are flips, when they were made; and of training all recipes of all losses, side by side. MiB: the most "
-        "memory that the process had had by then."
-        + (f" Of these images only copies equal byte for byte are looked for. {obstacle}" if obstacle else ""),
+        "memory that the process had had by then." + (f" {obstacle}" if obstacle else ""),
     )
 
 
