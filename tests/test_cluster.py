@@ -1,15 +1,23 @@
 """What a worker of a cluster is given."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("distributed")
 
-from monolayer.cluster import _check_workers, _leave_test_out, describe_machine
-from monolayer.errors import BadInput
+from distributed import CancelledError
+
+from monolayer.cluster import TIMES_AGAIN, _check_workers, _collect, _leave_test_out, _Sent, describe_machine
+from monolayer.data.scaler import fit_scaler
+from monolayer.engine.bank import make_bank
+from monolayer.epochs import BankTraining, TrainOptions
+from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import SILENCE
+from monolayer.recipe import Recipe
+from monolayer.turns import Job
 from tests.made import make_dataset
 
 
@@ -46,3 +54,32 @@ def test_a_worker_that_would_give_other_bytes_is_refused_by_name(name):
 
 def test_workers_alike_are_counted():
     assert _check_workers(Client({}, {}), "tcp://here:1", SILENCE) == 2
+
+
+class Dropped:
+    """A task that the scheduler has dropped, with a client that still has a scheduler or has none."""
+
+    def __init__(self, status):
+        self.client = SimpleNamespace(status=status)
+
+    def result(self):
+        raise CancelledError("_train-1")
+
+
+def send(n_lost):
+    splits = make_dataset().split(40)
+    training = BankTraining(make_bank((Recipe(), Recipe(l2=0.1)), fit_scaler(splits.train), 3), splits, TrainOptions())
+    return _Sent(Job(training, 1), None, n_lost)
+
+
+def test_a_task_that_was_dropped_is_given_again_so_many_times():
+    assert _collect(Dropped("running"), send(TIMES_AGAIN - 1)) is None
+    with pytest.raises(
+        MonolayerError, match="A bank of 2 recipes lost every worker that tried it, so it was given up;"
+    ):
+        _collect(Dropped("running"), send(TIMES_AGAIN))
+
+
+def test_a_task_without_a_scheduler_is_not_given_again():
+    with pytest.raises(MonolayerError, match="The Dask scheduler was lost;"):
+        _collect(Dropped("connecting"), send(0))

@@ -30,6 +30,10 @@ CONNECT_S = 10
 POLL_S = 0.05
 # A task is a tenth of a bank's epochs: what a worker that dies, or a client, can lose of the bank.
 TASKS_A_BANK = 10
+# How often one task is given again because its rows were lost: as often as Dask gives one whose worker died.
+TIMES_AGAIN = 3
+KEPT = "what has arrived is kept where there is an --out."
+LOST = f"The Dask scheduler was lost; {KEPT}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,15 @@ class _Arrival:
     measured: list[Measured] | None
 
 
+@dataclass(frozen=True, eq=False)
+class _Sent:
+    """A task that was given to Dask: its bank, the rows that it is to use there, and how often they were lost to it."""
+
+    job: Job
+    rows: Future
+    n_lost: int = 0
+
+
 class Cluster:
     """Trains jobs on a Dask cluster, as ``SweepOptions.run_jobs`` does; made by :func:`open_cluster`."""
 
@@ -68,41 +81,64 @@ class Cluster:
     def __call__(self, jobs: Sequence[Job]) -> None:
         """Train these banks, a task for some epochs of each; what comes back is kept as it comes.
 
-        A task whose worker dies is given to another by Dask itself, some times before it is given up.
+        A task whose worker dies is given to another by Dask itself, some times before it is given up. The rows are
+        sent again when the last worker that had them has died with them: Dask keeps a copy only where it is waited for.
 
         Raises:
-            MonolayerError: if a bank's workers died too often, or the scheduler was lost.
+            MonolayerError: if a bank's workers died too often, none is left, or the scheduler was lost.
         """
-        waiting = {self._submit(job): job for job in jobs if not job.is_done}
-        if 0 < len(waiting) < self._n_workers:
-            self._progress.say(f"A bank trains on one worker: {len(waiting)} of {self._n_workers} workers are busy.")
+        unfinished = [job for job in jobs if not job.is_done]
+        if 0 < len(unfinished) < self._n_workers:
+            self._progress.say(f"A bank trains on one worker: {len(unfinished)} of {self._n_workers} workers are busy.")
+        waiting: dict[Future, _Sent] = {}
         try:
-            while waiting and not any(job.training.hear_stop() for job in waiting.values()):
+            for job in unfinished:
+                self._submit(waiting, job)
+            while waiting and not any(sent.job.training.hear_stop() for sent in waiting.values()):
                 arrived = [future for future in waiting if future.done()]
                 for future in arrived:
-                    job = waiting.pop(future)
-                    arrival = _collect(future, job)
-                    job.training.arrive(arrival.state, arrival.measured)
-                    if not job.is_done:
-                        waiting[self._submit(job)] = job
+                    self._receive(waiting, future)
                 if not arrived:
                     time.sleep(POLL_S)
         finally:
-            with suppress(OSError, TimeoutError):  # a scheduler that is lost has nothing to cancel
-                self._client.cancel(list(waiting))
+            if self._client.status == "running":  # a scheduler that is lost has nothing to cancel
+                with suppress(OSError):
+                    self._client.cancel(list(waiting))
 
-    def _submit(self, job: Job) -> Future:
+    def _receive(self, waiting: dict[Future, _Sent], future: Future) -> None:
+        """Keep what this task brought and give Dask the bank's next one, or the same again if its rows were lost."""
+        sent = waiting.pop(future)
+        job, arrival = sent.job, _collect(future, sent)
+        if arrival is None:
+            if self._rows is not None and self._rows[1] is sent.rows:  # or else another task has had them sent again
+                self._rows = None
+            self._submit(waiting, job, sent.n_lost + 1)
+            return
+        job.training.arrive(arrival.state, arrival.measured)
+        if not job.is_done:
+            self._submit(waiting, job)
+
+    def _submit(self, waiting: dict[Future, _Sent], job: Job, n_lost: int = 0) -> None:
+        if self._client.status == "closed":  # it gave up looking for its scheduler while the last arrival was kept
+            raise MonolayerError(LOST)
         training = job.training
         until = min(job.until, training.epoch + math.ceil(training.epochs / TASKS_A_BANK))
         task = _Task(training.bank.recipes, until, training.options.train_every, training.options.val_every)
         state = training.make_state() if training.epoch else None
+        rows = self._scatter(training)
         # Not "pure": Dask would take a bank that comes a second time, from a later epoch, for the first.
-        return self._client.submit(_train, self._scatter(training), task, state, pure=False)
+        future = self._client.submit(_train, rows, task, state, pure=False)
+        waiting[future] = _Sent(job, rows, n_lost)
 
     def _scatter(self, training: BankTraining) -> Future:
         if self._rows is None or self._rows[0] is not training.splits:
             rows = _Rows(_leave_test_out(training.splits), training.bank.scaler)
-            self._rows = training.splits, self._client.scatter(rows, broadcast=True, hash=False)
+            try:
+                self._rows = training.splits, self._client.scatter(rows, broadcast=True, hash=False)
+            except TimeoutError:
+                raise MonolayerError(f"No Dask worker was there to take the rows; {KEPT}") from None
+            except OSError:
+                raise MonolayerError(LOST) from None
         return self._rows[1]
 
 
@@ -170,16 +206,24 @@ def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Arrival:
     return _Arrival(training.make_state(), training.measure(1) if is_last else None)
 
 
-def _collect(future: Future, job: Job) -> _Arrival:
+def _collect(future: Future, sent: _Sent) -> _Arrival | None:
+    """What the task brought; None if Dask dropped it because the rows that it needs were lost with their worker."""
     from distributed import CancelledError, KilledWorker
 
+    n = len(sent.job.training.bank.recipes)
+    given_up = MonolayerError(f"A bank of {n} recipes lost every worker that tried it, so it was given up; {KEPT}")
     try:
         arrival: _Arrival = future.result()
     except KilledWorker:
-        n = len(job.training.bank.recipes)
-        raise MonolayerError(f"A bank of {n} recipes lost every worker that tried it, so Dask gave it up.") from None
-    except (CancelledError, OSError):
-        raise MonolayerError("The Dask scheduler was lost; what has arrived is kept where there is an --out.") from None
+        raise given_up from None
+    except CancelledError:
+        if future.client.status != "running":
+            raise MonolayerError(LOST) from None
+        if sent.n_lost == TIMES_AGAIN:
+            raise given_up from None
+        return None
+    except OSError:
+        raise MonolayerError(LOST) from None
     return arrival
 
 

@@ -20,7 +20,7 @@ from distributed import Client
 from monolayer.axes import make_grid
 from monolayer.cluster import open_cluster
 from monolayer.epochs import TrainOptions
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import SILENCE
 from monolayer.recipe import Recipe
 from monolayer.sweeping import Sweep, SweepOptions, train_recipes
@@ -79,6 +79,11 @@ def machines(tmp_path: Path, scheduler: str) -> Iterator[Machines]:
         yield Machines(scheduler, workers)
 
 
+def find_holders(client: Client) -> list[str]:
+    """The workers that have the rows."""
+    return [worker for key, found in client.who_has().items() if key.startswith("_Rows") for worker in found]
+
+
 def collect(result: Sweep) -> list[Any]:
     return [
         (run.recipe, run.network.weights.tobytes(), run.network.bias.tobytes(), repr(run.history),
@@ -117,6 +122,55 @@ def test_a_worker_that_is_killed_costs_the_attempt_at_its_bank_and_nothing_else(
     assert machines.workers[0].wait(10) == -signal.SIGKILL
     assert arrivals == [4] * 40  # four banks come back ten times, whoever trained them
     assert collect(there) == collect(here)
+
+
+def test_rows_that_are_lost_with_the_only_worker_that_had_them_are_sent_again(machines):
+    splits = make_dataset(600, 20).split(100)
+    recipes = [Recipe(epochs=80)]
+    here = train_recipes(splits, recipes, {})
+    killed = []
+
+    def kill_their_holder(rows):
+        if not killed:
+            with Client(machines.address) as client:
+                client.amm.run_once()  # Dask's own: a copy that no task waits for is dropped, every two seconds
+                wait_for(lambda: len(find_holders(client)) == 1, "one worker with the rows")
+                killed.extend(find_holders(client))
+                ports = client.run(os.getpid)
+            os.kill(ports[killed[0]], signal.SIGKILL)
+
+    with open_cluster(machines.address, SILENCE) as cluster:
+        options = SweepOptions(TrainOptions(on_epoch=kill_their_holder), run_jobs=cluster)
+        there = train_recipes(splits, recipes, {}, options)
+    assert len(killed) == 1
+    assert collect(there) == collect(here)
+
+
+def test_a_cluster_whose_workers_are_all_gone_is_one_sentence(machines, monkeypatch):
+    monkeypatch.setattr("monolayer.cluster.CONNECT_S", 1)
+
+    def kill_all(rows):
+        for worker in machines.workers:
+            worker.send_signal(signal.SIGKILL)
+
+    with open_cluster(machines.address, SILENCE) as cluster:
+        options = SweepOptions(TrainOptions(on_epoch=kill_all), run_jobs=cluster)
+        with pytest.raises(MonolayerError, match=r"^No Dask worker was there to take the rows; what has arrived"):
+            train_recipes(make_dataset(600, 20).split(100), [Recipe(epochs=80)], {}, options)
+
+
+def test_a_scheduler_that_is_lost_on_the_way_is_one_sentence(machines, monkeypatch):
+    monkeypatch.setattr("monolayer.cluster.CONNECT_S", 1)
+
+    def kill_scheduler(rows):
+        with Client(machines.address) as client:
+            pid = client.run_on_scheduler(os.getpid)
+        os.kill(pid, signal.SIGKILL)
+
+    with open_cluster(machines.address, SILENCE) as cluster:
+        options = SweepOptions(TrainOptions(on_epoch=kill_scheduler), run_jobs=cluster)
+        with pytest.raises(MonolayerError, match=r"^The Dask scheduler was lost; what has arrived"):
+            train_recipes(make_dataset(600, 20).split(100), [Recipe(epochs=80)], {}, options)
 
 
 def test_a_client_that_is_killed_is_taken_up_again_with_the_workers_or_without(command, tmp_path, machines):
