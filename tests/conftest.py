@@ -21,6 +21,15 @@ from monolayer.engine.opening import ENGINES
 from monolayer.errors import MonolayerError
 
 
+@pytest.fixture(autouse=True)
+def no_figure_is_left() -> Iterator[None]:
+    """pyplot holds figures until they are closed, and warns at twenty: a test must not be the one that is counted."""
+    yield
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close("all")
+
+
 @pytest.fixture(scope="session")
 def cifar10() -> Dataset:
     """The real CIFAR-10 from the user's cache, or fetched into it; tests that use it bear the marker ``cifar10``."""
