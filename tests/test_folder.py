@@ -45,8 +45,10 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
 def test_an_empty_folder_is_taken_and_a_full_one_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     fill(tmp_path / "empty")
-    with pytest.raises(BadInput, match="exists and is not empty"):
+    with pytest.raises(BadInput, match=r"exists and is not empty; name a new or empty folder with --out\.$"):
         fill(tmp_path / "empty")
+    with pytest.raises(BadInput, match=r"with --out, or replace it with --overwrite\.$"):
+        fill(tmp_path / "empty", replace=False)
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="exists and is not a folder"):
         fill(tmp_path / "file")

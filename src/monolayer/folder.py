@@ -81,14 +81,15 @@ EVALUATION_KEYS = frozenset(
 
 
 @contextlib.contextmanager
-def open_new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+def open_new_folder(path: Path, *, replace: bool | None = None) -> Iterator[Path]:
     """A folder beside ``path`` to write into; it becomes ``path`` when the block ends well, and vanishes when not.
 
     Made before the work starts, so that a place that cannot be written is known at once and not after an hour.
 
     Args:
         path: where the folder is to appear.
-        replace: whether an older folder that monolayer made may be replaced.
+        replace: whether an older folder that monolayer made may be replaced; None: the command has no --overwrite that
+            the message could name.
 
     Raises:
         BadInput: if ``path`` exists and is not empty (or not ours to replace), or cannot be written.
@@ -104,7 +105,7 @@ def open_new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     try:
         with tell_trouble(path):
             yield draft
-            _put_in_place(draft, path, replace)
+            _put_in_place(draft, path, bool(replace))
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -283,7 +284,7 @@ def _check_finished(folder: Path) -> None:
         raise BadInput(f"{folder} holds a run that is not finished; go on with --resume {folder}.")
 
 
-def _check_free(path: Path, replace: bool) -> None:
+def _check_free(path: Path, replace: bool | None) -> None:
     if not check_place(path):
         return
     if path == Path.cwd() or path.is_mount():
@@ -291,7 +292,8 @@ def _check_free(path: Path, replace: bool) -> None:
     with tell_trouble(path):
         names = sorted(os.listdir(path))
     if names and not replace:
-        raise BadInput(f"{path} exists and is not empty; name a new or empty folder with --out.")
+        or_replace = "" if replace is None else ", or replace it with --overwrite"
+        raise BadInput(f"{path} exists and is not empty; name a new or empty folder with --out{or_replace}.")
     foreign = [name for name in names if name not in OURS]
     if foreign:
         raise BadInput(

@@ -24,7 +24,7 @@ def test_the_ladder_of_digits_is_climbed_shown_and_kept(command, tmp_path, monke
     network = out / "networks" / "2-patches-20-cross-entropy.safetensors"
     np.save("images.npy", np.zeros((2, 64), np.uint8))
     assert command("predict", network, "images.npy").code == 0
-    assert "exists and is not empty" in command(*words).err
+    assert "name a new or empty folder with --out, or replace it with --overwrite." in command(*words).err
     assert command(*words, "--overwrite").code == 0
 
 

@@ -84,8 +84,8 @@ def _show(result: StudyResult, results: dict[str, Any], out: Path, as_json: bool
         print_json(results)
         return
     columns, rows = make_study_table(result)
-    # The recipes stand in the report; 80 columns hold the names and three accuracies.
-    print_table(f"Accuracy on {result.dataset.name}, 95 % intervals", columns[:-1], [row[:-1] for row in rows])
+    # 80 columns hold the names and two accuracies; those of training, and the recipes, stand in the report.
+    print_table(f"Accuracy on {result.dataset.name}, 95 % intervals", columns[:3], [row[:3] for row in rows])
     if result.fallback:
         print_line("*** THIS IS NOT CIFAR-10: no source of it could be reached, so the study ran on digits. ***")
     print_line(f"The report: {(out / 'report.html').resolve()}")
