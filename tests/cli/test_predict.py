@@ -48,6 +48,27 @@ def test_a_folder_of_images_gets_classes_and_probabilities(command, network, ima
         assert p["probabilities"][p["class"]] == p["probability"] == max(p["probabilities"].values())
 
 
+def test_images_of_another_size_are_resized_and_counted(command, network, images, tmp_path):
+    assert "resized" not in command("predict", network, images).err
+    for name, size in (("a.png", (8, 9)), ("b.png", (30, 20)), ("c.png", (8, 8))):
+        Image.new("L", size).save(images / name)
+    result = command("predict", network, images, "--out", tmp_path / "answers.csv")
+    assert result.code == 0
+    assert "2 images were resized to 8 x 8 pixels (height x width)" in result.err
+    assert "1 image was resized" in command("predict", network, images / "a.png").err
+
+
+def test_resizing_is_nothing_to_tell_a_network_that_learned_from_resized_images(command, tmp_path):
+    for name, colour in (("dark", 20), ("light", 200)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(10):
+            Image.new("RGB", (12, 10), (colour + i, colour, colour)).save(tmp_path / "photos" / name / f"{i}.png")
+    words = ("--resize", "4x4", "--epochs", "1", "--batch-size", "4", "--val-size", "4", "--out", tmp_path / "run")
+    assert command("train", tmp_path / "photos", *words).code == 0
+    result = command("predict", tmp_path / "run", tmp_path / "photos")
+    assert (result.code, "resized" in result.err) == (0, False)
+
+
 def test_image_files_are_refused_where_the_unit_of_the_training_images_is_not_known(command, images, tmp_path):
     digits = load_digits()
     np.savez(tmp_path / "d.npz", X=digits.images[:200].astype(np.float32), y=digits.target[:200])

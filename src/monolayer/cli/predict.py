@@ -118,17 +118,23 @@ def predict(
 
 
 def _answer(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...], features: str | None) -> Answered:
-    """Every row with its probabilities, block by block; what looks scaled wrongly is said once a file."""
-    from monolayer.predicting.inputs import Chosen, find_doubt, find_files, iterate_rows
+    """Every row with its probabilities, block by block; what looks scaled wrongly is said once a file.
+
+    That images were resized is said once, after the last.
+    """
+    from monolayer.predicting.inputs import Chosen, describe_resizing, find_doubt, find_files, iterate_rows
     from monolayer.predicting.predictions import compute_answers
 
-    doubted = ""
+    doubted, n_resized = "", 0
     with open_console() as console:
         for rows in iterate_rows(network, find_files(paths, network), Chosen(ignored, features)):
             if rows.places[0].get("row") == 0 and (doubt := find_doubt(network, rows)) and doubt != doubted:
                 console.warn(doubt)
                 doubted = doubt
+            n_resized += rows.n_resized
             yield rows, compute_answers(network, rows)
+        if resized := describe_resizing(network, n_resized):
+            console.warn(resized)
 
 
 def _list(network: OneLayer, answered: Answered, top: int | None) -> list[dict[str, Any]]:

@@ -34,8 +34,10 @@ def find_images(path: Path) -> list[Path]:
     return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
 
 
-def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float | None = 255) -> npt.NDArray[Any]:
-    """One image as features (D,), float32, channel-major, 0 to pixel_max, resized to ``image_shape``.
+def read_image(
+    path: Path, image_shape: tuple[int, int, int], pixel_max: float | None = 255
+) -> tuple[npt.NDArray[Any], bool]:
+    """One image as features (D,), float32, channel-major, 0 to pixel_max, and whether it was resized for it.
 
     Args:
         path: the file.
@@ -52,10 +54,11 @@ def read_image(path: Path, image_shape: tuple[int, int, int], pixel_max: float |
         upright = open_upright(path, channels)
     except DECODING_ERRORS as error:
         raise BadData(f"{path}: cannot be read as an image ({error}).") from None
-    if upright.size != (width, height):
+    is_resized = upright.size != (width, height)
+    if is_resized:
         upright = upright.resize((width, height), Image.Resampling.LANCZOS)
     pixels = np.asarray(upright, np.float32).reshape(height, width, channels)
-    return pixels.transpose(2, 0, 1).reshape(-1) * factor
+    return pixels.transpose(2, 0, 1).reshape(-1) * factor, is_resized
 
 
 def find_factor(path: Path, pixel_max: float | None) -> np.float32:

@@ -27,10 +27,12 @@ class Rows:
     Args:
         places: where each row is from: its ``file``, and in a file of features its ``row``, from 0.
         X: features, (n, D), finite.
+        n_resized: how many are of images that had another height or width than the network's.
     """
 
     places: list[dict[str, Any]]
     X: Array
+    n_resized: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,8 @@ def make_expected(network: OneLayer, chosen: Chosen) -> Expected:
     )
 
 
-def read_image(network: OneLayer, file: Path) -> Array:
-    """One image file as features (D,), float32, in the unit of the training data.
+def read_image(network: OneLayer, file: Path) -> tuple[Array, bool]:
+    """One image file as features (D,), float32, in the unit of the training data, and whether it was resized for it.
 
     Raises:
         BadInput: if the network was not trained on images, or on images of an unknown unit.
@@ -158,7 +160,21 @@ def find_doubt(network: OneLayer, rows: Rows) -> str:
     )
 
 
+def describe_resizing(network: OneLayer, n_resized: int) -> str:
+    """A sentence where images were resized for a network whose training images were not; else empty."""
+    if not n_resized or network.input_shape is None or "resize" in json.loads(network.metadata.get("reading", "{}")):
+        return ""
+    _, height, width = network.input_shape
+    size, were = f"{height} x {width}", "1 image was" if n_resized == 1 else f"{n_resized:,} images were"
+    return (
+        f"{were} resized to {size} pixels (height x width); the network learned from images that were {size} already, "
+        "so it may answer resized ones worse."
+    )
+
+
 def _read_images(network: OneLayer, files: Sequence[Path], n_rows: int) -> Iterator[Rows]:
     left = iter(files)
     while some := list(islice(left, n_rows)):
-        yield Rows([{"file": str(file)} for file in some], np.stack([read_image(network, file) for file in some]))
+        read = [read_image(network, file) for file in some]
+        X = np.stack([features for features, _ in read])
+        yield Rows([{"file": str(file)} for file in some], X, sum(is_resized for _, is_resized in read))

@@ -74,7 +74,7 @@ def _read_features(network: OneLayer, content: dict[str, Any]) -> Array:
     if "image" in content:
         if not isinstance(content["image"], str) or "\0" in content["image"]:
             raise BadInput("image is not the path of a file.")
-        return read_image(network, Path(content["image"]))
+        return read_image(network, Path(content["image"]))[0]
     given, n_features = content["features"], network.n_inputs
     if not isinstance(given, list) or not all(type(number) in (int, float) for number in given):
         raise BadInput("features is not a list of numbers.")
