@@ -264,7 +264,7 @@ def _parse_epoch(row: dict[str, str]) -> EpochRow:
 def load_network(path: Path) -> OneLayer:
     """The network of a run's folder, or of a .safetensors file; BadData if there is none, BadInput if not yet."""
     if path.is_dir() and not (path / NETWORK).exists():
-        _check_finished(path)
+        _check_holds_run(path)
     return OneLayer.load(path / NETWORK if path.is_dir() else path)
 
 
@@ -275,13 +275,19 @@ def _read(path: Path) -> str:
         reason = error.strerror
     except UnicodeDecodeError:
         reason = "it is no text"
-    _check_finished(path.parent)
+    _check_holds_run(path.parent)
     raise BadData(f"{path}: cannot be read ({reason}); a folder made by monolayer train holds it.") from None
 
 
-def _check_finished(folder: Path) -> None:
+def _check_holds_run(folder: Path) -> None:
+    """Raise BadInput for what people take for a run's folder."""
     if is_unfinished(folder):
         raise BadInput(f"{folder} holds a run that is not finished; go on with --resume {folder}.")
+    if (folder / NETWORKS).is_dir():
+        raise BadInput(
+            f"{folder} holds several networks and no run; predict and export take one of the files in "
+            f"{folder / NETWORKS}."
+        )
 
 
 def _check_free(path: Path, replace: bool | None) -> None:

@@ -24,6 +24,10 @@ def test_the_ladder_of_digits_is_climbed_shown_and_kept(command, tmp_path, monke
     network = out / "networks" / "2-patches-20-cross-entropy.safetensors"
     np.save("images.npy", np.zeros((2, 64), np.uint8))
     assert command("predict", network, "images.npy").code == 0
+    for taking in (["predict", out, "images.npy"], ["calibrate", out], ["compare", out, out]):
+        result = command(*taking)
+        assert (result.code, result.out) == (2, "")
+        assert "holds several networks and no run; predict and export take one of the files in" in result.err
     assert "name a new or empty folder with --out, or replace it with --overwrite." in command(*words).err
     assert command(*words, "--overwrite").code == 0
 

@@ -1,6 +1,7 @@
 """Features of a dataset's images: made once, from training images alone, and met like any others."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from monolayer.data.dataset import Dataset
 from monolayer.data.extracted import extract_features
 from monolayer.data.splits import Rows
 from monolayer.errors import BadData, BadInput
-from monolayer.features import PatchFeatures, PixelFeatures
+from monolayer.features import HOGFeatures, PatchFeatures, PixelFeatures
 from monolayer.few_shot import divide, draw_rows
 from monolayer.training import answer
 from tests.features.test_patches import make_images
@@ -80,6 +81,19 @@ def test_what_was_made_is_found_again_and_anything_else_is_made(tmp_path, monkey
     assert not made
     assert again.splits.identity == first.splits.identity
     assert again.transformer.sha256 == first.transformer.sha256
+
+
+def test_what_takes_much_of_the_disk_is_told_when_it_is_made(tmp_path, monkeypatch):
+    told = []
+    progress = SimpleNamespace(say=told.append, advance=lambda *words: None)
+    splits = make_pictures().split(20)
+    extract_features(splits, PixelFeatures(), folder=tmp_path, progress=progress)
+    assert told == []
+    monkeypatch.setattr("monolayer.data.extracted.MUCH", 1)
+    extract_features(splits, PixelFeatures(), folder=tmp_path, progress=progress)  # which is there already
+    assert told == []
+    extract_features(splits, HOGFeatures(cell=4), folder=tmp_path, progress=progress)
+    assert told == [f"0.0 GB of features are kept for the next time in {tmp_path}"]
 
 
 def test_what_was_made_with_flips_serves_one_without_them_and_not_the_other_way_round(tmp_path):

@@ -34,6 +34,7 @@ Array = npt.NDArray[Any]
 MANIFEST = "content.json"
 FORMAT = 2
 DTYPE = np.dtype(np.float16)
+MUCH = 10**8  # bytes in the cache that are worth a word
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,8 @@ def _make(request: _Request, place: Path, progress: Progress) -> None:
         words = {**request.describe(), "sha256": request.transformer.sha256, "seconds": seconds}
         write_whole(unfinished / MANIFEST, json.dumps(words, indent=2).encode(), is_lasting=True)
         move_into_place(unfinished, place)
+    if (kept := _count_bytes(request)) >= MUCH:
+        progress.say(f"{kept / 1e9:.1f} GB of features are kept for the next time in {place.parent}")
 
 
 def _count_bytes(request: _Request) -> int:
