@@ -10,7 +10,7 @@ pytest.importorskip("distributed")
 
 from distributed import CancelledError
 
-from monolayer.cluster import TIMES_AGAIN, _check_workers, _collect, _leave_test_out, _Sent, describe_machine
+from monolayer.cluster import TIMES_AGAIN, Cluster, _check_workers, _collect, _leave_test_out, _Sent, describe_machine
 from monolayer.data.scaler import fit_scaler
 from monolayer.engine.bank import make_bank
 from monolayer.epochs import BankTraining, TrainOptions
@@ -66,10 +66,13 @@ class Dropped:
         raise CancelledError("_train-1")
 
 
-def send(n_lost):
+def make_training():
     splits = make_dataset().split(40)
-    training = BankTraining(make_bank((Recipe(), Recipe(l2=0.1)), fit_scaler(splits.train), 3), splits, TrainOptions())
-    return _Sent(Job(training, 1), None, n_lost)
+    return BankTraining(make_bank((Recipe(), Recipe(l2=0.1)), fit_scaler(splits.train), 3), splits, TrainOptions())
+
+
+def send(n_lost):
+    return _Sent(Job(make_training(), 1), None, n_lost)
 
 
 def test_a_task_that_was_dropped_is_given_again_so_many_times():
@@ -83,3 +86,37 @@ def test_a_task_that_was_dropped_is_given_again_so_many_times():
 def test_a_task_without_a_scheduler_is_not_given_again():
     with pytest.raises(MonolayerError, match="The Dask scheduler was lost;"):
         _collect(Dropped("connecting"), send(0))
+
+
+class Taking:
+    """A client whose workers take rows after so many of them have died over it."""
+
+    def __init__(self, n_deaths, status="running", error=OSError):
+        self.n_left, self.status, self.error = n_deaths, status, error
+
+    def scatter(self, rows, *, broadcast, hash):  # noqa: A002 - Dask's word
+        self.n_left -= 1
+        if self.n_left >= 0:
+            raise self.error("in <TCP>: Stream is closed")
+        return "there"
+
+
+def test_rows_are_sent_past_workers_that_have_just_died():
+    training, cluster = make_training(), Cluster(Taking(2), 3, SILENCE)
+    assert cluster._scatter(training) == "there"
+    assert cluster._scatter(training) == "there"  # sent once, and another scatter would have been the fourth
+    assert cluster._client.n_left == -1
+
+
+@pytest.mark.parametrize(
+    ("client", "message"),
+    [
+        (Taking(99), "No Dask worker was there to take the rows;"),
+        (Taking(99, error=TimeoutError), "No Dask worker was there to take the rows;"),
+        (Taking(99, "connecting"), "The Dask scheduler was lost;"),
+    ],
+)
+def test_rows_that_nobody_takes_are_one_sentence(client, message):
+    with pytest.raises(MonolayerError, match=message):
+        Cluster(client, 3, SILENCE)._scatter(make_training())
+    assert client.n_left >= 90

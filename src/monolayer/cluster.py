@@ -133,13 +133,20 @@ class Cluster:
     def _scatter(self, training: BankTraining) -> Future:
         if self._rows is None or self._rows[0] is not training.splits:
             rows = _Rows(_leave_test_out(training.splits), training.bank.scaler)
-            try:
-                self._rows = training.splits, self._client.scatter(rows, broadcast=True, hash=False)
-            except TimeoutError:
-                raise MonolayerError(f"No Dask worker was there to take the rows; {KEPT}") from None
-            except OSError:
-                raise MonolayerError(LOST) from None
+            self._rows = training.splits, self._send(rows)
         return self._rows[1]
+
+    def _send(self, rows: _Rows) -> Future:
+        for _ in range(1 + TIMES_AGAIN):
+            try:
+                return self._client.scatter(rows, broadcast=True, hash=False)
+            except TimeoutError:
+                break
+            except OSError:
+                if self._client.status != "running":
+                    raise MonolayerError(LOST) from None
+                time.sleep(POLL_S)  # it may be a worker that died, of which the scheduler has not heard yet
+        raise MonolayerError(f"No Dask worker was there to take the rows; {KEPT}")
 
 
 @contextmanager
