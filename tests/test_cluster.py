@@ -10,7 +10,7 @@ pytest.importorskip("distributed")
 
 from distributed import CancelledError
 
-from monolayer.cluster import TIMES_AGAIN, Cluster, _check_workers, _collect, _leave_test_out, _Sent, describe_machine
+from monolayer.cluster import TIMES_AGAIN, Cluster, _check_workers, _collect, _leave_test_out, describe_machine
 from monolayer.data.scaler import fit_scaler
 from monolayer.engine.bank import make_bank
 from monolayer.epochs import BankTraining, TrainOptions
@@ -62,6 +62,9 @@ class Dropped:
     def __init__(self, status):
         self.client = SimpleNamespace(status=status)
 
+    def done(self):
+        return True
+
     def result(self):
         raise CancelledError("_train-1")
 
@@ -71,21 +74,27 @@ def make_training():
     return BankTraining(make_bank((Recipe(), Recipe(l2=0.1)), fit_scaler(splits.train), 3), splits, TrainOptions())
 
 
-def send(n_lost):
-    return _Sent(Job(make_training(), 1), None, n_lost)
-
-
-def test_a_task_that_was_dropped_is_given_again_so_many_times():
-    assert _collect(Dropped("running"), send(TIMES_AGAIN - 1)) is None
-    with pytest.raises(
-        MonolayerError, match="A bank of 2 recipes lost every worker that tried it, so it was given up;"
-    ):
-        _collect(Dropped("running"), send(TIMES_AGAIN))
-
-
-def test_a_task_without_a_scheduler_is_not_given_again():
+def test_a_task_that_was_dropped_is_told_from_one_without_a_scheduler():
+    assert _collect(Dropped("running"), 2) is None
     with pytest.raises(MonolayerError, match="The Dask scheduler was lost;"):
-        _collect(Dropped("connecting"), send(0))
+        _collect(Dropped("connecting"), 2)
+
+
+class Failed:
+    """A task that failed on its worker, or could not be asked for what it brought."""
+
+    def __init__(self, status):
+        self.status = status
+
+    def result(self):
+        raise FileNotFoundError(2, "No such file", "rows.npy")
+
+
+def test_an_error_of_the_task_itself_is_not_taken_for_a_lost_scheduler():
+    with pytest.raises(FileNotFoundError, match=r"rows\.npy"):
+        _collect(Failed("error"), 2)
+    with pytest.raises(MonolayerError, match="The Dask scheduler was lost;"):
+        _collect(Failed("finished"), 2)
 
 
 class Taking:
@@ -98,21 +107,22 @@ class Taking:
         self.n_left -= 1
         if self.n_left >= 0:
             raise self.error("in <TCP>: Stream is closed")
-        return "there"
+        return SimpleNamespace(number=-self.n_left)
 
 
-def test_rows_are_sent_past_workers_that_have_just_died():
-    training, cluster = make_training(), Cluster(Taking(2), 3, SILENCE)
-    assert cluster._scatter(training) == "there"
-    assert cluster._scatter(training) == "there"  # sent once, and another scatter would have been the fourth
-    assert cluster._client.n_left == -1
+@pytest.mark.parametrize("error", [OSError, KeyError, ValueError])
+def test_rows_are_sent_past_workers_that_have_just_died(error):
+    training, cluster = make_training(), Cluster(Taking(2, error=error), 3, SILENCE)
+    there = cluster._scatter(training)
+    assert cluster._scatter(training) is there  # sent once, and another scatter would have been the fourth
+    assert there.number == 1
 
 
 @pytest.mark.parametrize(
     ("client", "message"),
     [
-        (Taking(99), "No Dask worker was there to take the rows;"),
-        (Taking(99, error=TimeoutError), "No Dask worker was there to take the rows;"),
+        (Taking(99), "No Dask worker took the rows;"),
+        (Taking(99, error=TimeoutError), "No Dask worker took the rows;"),
         (Taking(99, "connecting"), "The Dask scheduler was lost;"),
     ],
 )
@@ -120,3 +130,32 @@ def test_rows_that_nobody_takes_are_one_sentence(client, message):
     with pytest.raises(MonolayerError, match=message):
         Cluster(client, 3, SILENCE)._scatter(make_training())
     assert client.n_left >= 90
+
+
+class Losing:
+    """A client whose workers lose the rows, and every task with them."""
+
+    status = "running"
+
+    def __init__(self):
+        self.n_sent, self.n_tasks = 0, 0
+
+    def scatter(self, rows, *, broadcast, hash):  # noqa: A002 - Dask's word
+        self.n_sent += 1
+        return object()
+
+    def submit(self, *words, pure):
+        self.n_tasks += 1
+        return Dropped("running")
+
+    def cancel(self, futures):
+        pass
+
+
+def test_rows_that_are_lost_again_and_again_are_sent_once_for_all_banks_and_given_up():
+    client, jobs = Losing(), [Job(make_training(), 1)]
+    jobs.append(Job(jobs[0].training, 1))
+    with pytest.raises(MonolayerError, match=f"lost with their workers {1 + TIMES_AGAIN} times in a row; what"):
+        Cluster(client, 3, SILENCE)(jobs)
+    assert client.n_sent == 1 + TIMES_AGAIN
+    assert client.n_tasks >= 2 * TIMES_AGAIN

@@ -1,4 +1,4 @@
-"""Banks on the workers of a Dask cluster: the rows are sent to each worker once, some epochs of a bank are a task."""
+"""Banks on the workers of a Dask cluster: the rows are sent to the workers first, some epochs of a bank are a task."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ CONNECT_S = 10
 POLL_S = 0.05
 # A task is a tenth of a bank's epochs: what a worker that dies, or a client, can lose of the bank.
 TASKS_A_BANK = 10
-# How often one task is given again because its rows were lost: as often as Dask gives one whose worker died.
+# How often in a row the rows are sent again because the workers that had them died, and nothing came back meanwhile:
+# as often as Dask gives a task again whose worker died.
 TIMES_AGAIN = 3
 KEPT = "what has arrived is kept where there is an --out."
 LOST = f"The Dask scheduler was lost; {KEPT}"
@@ -38,7 +39,7 @@ LOST = f"The Dask scheduler was lost; {KEPT}"
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """What is sent to each worker once: the rows without those for the test, and their scaler."""
+    """What is sent to the workers first: the rows without those for the test, and their scaler."""
 
     splits: Splits
     scaler: Scaler
@@ -64,11 +65,10 @@ class _Arrival:
 
 @dataclass(frozen=True, eq=False)
 class _Sent:
-    """A task that was given to Dask: its bank, the rows that it is to use there, and how often they were lost to it."""
+    """A task that was given to Dask: its bank, and the rows that it is to use there."""
 
     job: Job
     rows: Future
-    n_lost: int = 0
 
 
 class Cluster:
@@ -77,15 +77,17 @@ class Cluster:
     def __init__(self, client: Client, n_workers: int, progress: Progress) -> None:
         self._client, self._n_workers, self._progress = client, n_workers, progress
         self._rows: tuple[Splits, Future] | None = None
+        self._n_lost = 0
 
     def __call__(self, jobs: Sequence[Job]) -> None:
         """Train these banks, a task for some epochs of each; what comes back is kept as it comes.
 
         A task whose worker dies is given to another by Dask itself, some times before it is given up. The rows are
         sent again when the last worker that had them has died with them: Dask keeps a copy only where it is waited for.
+        A worker that dies while they are being sent may keep Dask itself waiting (dask/distributed issue 6578).
 
         Raises:
-            MonolayerError: if a bank's workers died too often, none is left, or the scheduler was lost.
+            MonolayerError: if workers died too often, none is left, or the scheduler was lost.
         """
         unfinished = [job for job in jobs if not job.is_done]
         if 0 < len(unfinished) < self._n_workers:
@@ -108,17 +110,25 @@ class Cluster:
     def _receive(self, waiting: dict[Future, _Sent], future: Future) -> None:
         """Keep what this task brought and give Dask the bank's next one, or the same again if its rows were lost."""
         sent = waiting.pop(future)
-        job, arrival = sent.job, _collect(future, sent)
+        arrival = _collect(future, len(sent.job.training.bank.recipes))
         if arrival is None:
-            if self._rows is not None and self._rows[1] is sent.rows:  # or else another task has had them sent again
-                self._rows = None
-            self._submit(waiting, job, sent.n_lost + 1)
-            return
-        job.training.arrive(arrival.state, arrival.measured)
-        if not job.is_done:
-            self._submit(waiting, job)
+            self._forget(sent.rows)
+        else:
+            self._n_lost = 0
+            sent.job.training.arrive(arrival.state, arrival.measured)
+        if not sent.job.is_done:
+            self._submit(waiting, sent.job)
 
-    def _submit(self, waiting: dict[Future, _Sent], job: Job, n_lost: int = 0) -> None:
+    def _forget(self, rows: Future) -> None:
+        """These rows were lost: they are to be sent again, unless another task has had that done."""
+        if self._rows is None or self._rows[1] is not rows:
+            return
+        self._rows = None
+        self._n_lost += 1
+        if self._n_lost > TIMES_AGAIN:
+            raise MonolayerError(f"The rows were lost with their workers {self._n_lost} times in a row; {KEPT}")
+
+    def _submit(self, waiting: dict[Future, _Sent], job: Job) -> None:
         if self._client.status == "closed":  # it gave up looking for its scheduler while the last arrival was kept
             raise MonolayerError(LOST)
         training = job.training
@@ -127,8 +137,7 @@ class Cluster:
         state = training.make_state() if training.epoch else None
         rows = self._scatter(training)
         # Not "pure": Dask would take a bank that comes a second time, from a later epoch, for the first.
-        future = self._client.submit(_train, rows, task, state, pure=False)
-        waiting[future] = _Sent(job, rows, n_lost)
+        waiting[self._client.submit(_train, rows, task, state, pure=False)] = _Sent(job, rows)
 
     def _scatter(self, training: BankTraining) -> Future:
         if self._rows is None or self._rows[0] is not training.splits:
@@ -142,11 +151,12 @@ class Cluster:
                 return self._client.scatter(rows, broadcast=True, hash=False)
             except TimeoutError:
                 break
-            except OSError:
+            # What a worker raises here that died a moment ago: the scheduler does not know it any more, or still does.
+            except (OSError, KeyError, ValueError):
                 if self._client.status != "running":
                     raise MonolayerError(LOST) from None
-                time.sleep(POLL_S)  # it may be a worker that died, of which the scheduler has not heard yet
-        raise MonolayerError(f"No Dask worker was there to take the rows; {KEPT}")
+                time.sleep(POLL_S)
+        raise MonolayerError(f"No Dask worker took the rows; {KEPT}")
 
 
 @contextmanager
@@ -213,23 +223,22 @@ def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Arrival:
     return _Arrival(training.make_state(), training.measure(1) if is_last else None)
 
 
-def _collect(future: Future, sent: _Sent) -> _Arrival | None:
+def _collect(future: Future, n_recipes: int) -> _Arrival | None:
     """What the task brought; None if Dask dropped it because the rows that it needs were lost with their worker."""
     from distributed import CancelledError, KilledWorker
 
-    n = len(sent.job.training.bank.recipes)
-    given_up = MonolayerError(f"A bank of {n} recipes lost every worker that tried it, so it was given up; {KEPT}")
     try:
         arrival: _Arrival = future.result()
     except KilledWorker:
-        raise given_up from None
+        lost = f"A bank of {n_recipes} recipes lost every worker that tried it, so Dask gave it up; {KEPT}"
+        raise MonolayerError(lost) from None
     except CancelledError:
         if future.client.status != "running":
             raise MonolayerError(LOST) from None
-        if sent.n_lost == TIMES_AGAIN:
-            raise given_up from None
         return None
     except OSError:
+        if future.status == "error":  # it is the task's own
+            raise
         raise MonolayerError(LOST) from None
     return arrival
 

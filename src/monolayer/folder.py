@@ -48,6 +48,7 @@ PROTOCOL_PAGE = "protocol.md"
 CARD = "model-card.md"
 CARD_FACTS = "model-card.json"
 NETWORKS = "networks"
+RESULTS = "results.json"
 # A folder is ours to replace when it holds nothing else.
 OURS = frozenset(
     {
@@ -73,7 +74,7 @@ OURS = frozenset(
         CARD,
         CARD_FACTS,
     }
-    | {NETWORKS, "report.md", "results.json", "ladder.csv"}
+    | {NETWORKS, RESULTS, "report.md", "ladder.csv"}
 )
 EVALUATION_KEYS = frozenset(
     {"train", "epochs_done", "seconds", "findings", "dataset", "splits", "test_openings", "provenance"}
@@ -105,7 +106,7 @@ def open_new_folder(path: Path, *, replace: bool | None = None) -> Iterator[Path
     try:
         with tell_trouble(path):
             yield draft
-            _put_in_place(draft, path, bool(replace))
+            _put_in_place(draft, path, replace)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -283,7 +284,7 @@ def _check_holds_run(folder: Path) -> None:
     """Raise BadInput for what people take for a run's folder."""
     if is_unfinished(folder):
         raise BadInput(f"{folder} holds a run that is not finished; go on with --resume {folder}.")
-    if (folder / NETWORKS).is_dir():
+    if (folder / NETWORKS).is_dir() and (folder / RESULTS).is_file():
         raise BadInput(
             f"{folder} holds several networks and no run; predict and export take one of the files in "
             f"{folder / NETWORKS}."
@@ -307,7 +308,7 @@ def _check_free(path: Path, replace: bool | None) -> None:
         )
 
 
-def _put_in_place(draft: Path, path: Path, replace: bool) -> None:
+def _put_in_place(draft: Path, path: Path, replace: bool | None) -> None:
     """Two renames: for an instant an older folder stands aside, and at no time is half of either in place."""
     try:
         _check_free(path, replace)

@@ -155,7 +155,7 @@ def test_a_cluster_whose_workers_are_all_gone_is_one_sentence(machines, monkeypa
 
     with open_cluster(machines.address, SILENCE) as cluster:
         options = SweepOptions(TrainOptions(on_epoch=kill_all), run_jobs=cluster)
-        with pytest.raises(MonolayerError, match=r"^No Dask worker was there to take the rows; what has arrived"):
+        with pytest.raises(MonolayerError, match=r"^No Dask worker took the rows; what has arrived"):
             train_recipes(make_dataset(600, 20).split(100), [Recipe(epochs=80)], {}, options)
 
 

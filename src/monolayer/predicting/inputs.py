@@ -27,7 +27,7 @@ class Rows:
     Args:
         places: where each row is from: its ``file``, and in a file of features its ``row``, from 0.
         X: features, (n, D), finite.
-        n_resized: how many are of images that had another height or width than the network's.
+        n_resized: how many are of image files that had another height or width than the network's.
     """
 
     places: list[dict[str, Any]]

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from monolayer.folder import NETWORKS, write_json, write_text
+from monolayer.folder import NETWORKS, RESULTS, write_json, write_text
 from monolayer.report.html import render_html
 from monolayer.report.markdown import render_markdown
 from monolayer.report.pictures import save_pictures
@@ -42,7 +42,7 @@ def save_study(result: StudyResult, folder: Path, ladder: Path | None = None) ->
         "printed": _collect_printed(),
         "provenance": provenance,
     }
-    write_json(folder / "results.json", results)
+    write_json(folder / RESULTS, results)
     networks = folder / NETWORKS
     networks.mkdir()
     for key, run in result.runs.items():

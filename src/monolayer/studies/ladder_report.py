@@ -18,7 +18,7 @@ from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.metrics import format_accuracy, make_finite
 from monolayer.features import PatchFeatures
 from monolayer.figures import AccuracyCost, Evidence, Filters
-from monolayer.folder import NETWORKS, REPORT, write_json, write_table, write_text
+from monolayer.folder import NETWORKS, REPORT, RESULTS, write_json, write_table, write_text
 from monolayer.network import OneLayer
 from monolayer.report.calibration import READING_NAMES
 from monolayer.report.document import Block, Document, FigureRow, Paragraph, Section, Table, slugify
@@ -30,7 +30,7 @@ from monolayer.studies import published
 from monolayer.studies.ladder import Ladder, Step
 
 FORMAT = "monolayer-ladder-1"
-RESULTS, TABLE, MARKDOWN = "results.json", "ladder.csv", "report.md"
+TABLE, MARKDOWN = "ladder.csv", "report.md"
 LOSS_NAMES = {"cross_entropy": "cross-entropy", "multiple_bce": "multiple BCE"}
 MARK = " *"  # of a value at the edge of what was tried
 
