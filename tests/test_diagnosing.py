@@ -63,6 +63,14 @@ def test_a_second_opening_shows(splits):
     assert ("ML008", "issue") in {(f.code, f.outcome) for f in diagnose_run(run, splits).findings}
 
 
+def test_validation_rows_are_asked_where_no_answers_are_given(splits):
+    run = train(splits, epochs=1)
+    said = diagnose_run(run, splits, {"val": answer(run.network, splits.val)}).findings
+    assert diagnose_run(run, splits).findings == said
+    outcomes = {finding.code: finding.outcome for finding in diagnose_run(run, splits, {}).findings}
+    assert outcomes["ML011"] == outcomes["ML012"] == "skipped" not in {f.outcome for f in said if f.code > "ML010"}
+
+
 def test_what_is_muted_is_told_as_muted(run, splits):
     again = diagnose_run(run, splits, muted=["ML002"])
     assert next(f for f in again.findings if f.code == "ML002").outcome == "muted"

@@ -7,11 +7,23 @@ import pytest
 
 from monolayer.epochs import TrainOptions
 from monolayer.errors import BadData, BadInput
-from monolayer.folder import load_evaluation, load_history, load_recipe, open_new_folder, save_run, save_sweep
+from monolayer.folder import (
+    LADDER_FOLDER,
+    REPORT_FOLDER,
+    Kind,
+    load_evaluation,
+    load_history,
+    load_recipe,
+    open_new_folder,
+    save_run,
+    save_sweep,
+)
 from monolayer.recipe import Recipe
 from monolayer.sweeping import sweep
 from monolayer.training import train
 from tests.made import make_dataset
+
+KIND = Kind("test", "evaluation.json", frozenset({"evaluation.json", "figures"}))
 
 
 def fill(path, text="done", error=None, **options):
@@ -47,8 +59,6 @@ def test_an_empty_folder_is_taken_and_a_full_one_refused(tmp_path):
     fill(tmp_path / "empty")
     with pytest.raises(BadInput, match=r"exists and is not empty; name a new or empty folder with --out\.$"):
         fill(tmp_path / "empty")
-    with pytest.raises(BadInput, match=r"with --out, or replace it with --overwrite\.$"):
-        fill(tmp_path / "empty", replace=False)
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="exists and is not a folder"):
         fill(tmp_path / "file")
@@ -79,17 +89,42 @@ def test_when_the_new_folder_cannot_be_put_in_place_the_old_one_comes_back(tmp_p
 
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(BadInput, match="Input/output error"):
-        fill(tmp_path / "out", "new", replace=True)
+        fill(tmp_path / "out", "new", kind=KIND, overwrite=True)
     assert (tmp_path / "out" / "evaluation.json").read_text() == "old"
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_a_folder_with_anything_foreign_in_it_is_not_replaced(tmp_path):
-    (tmp_path / "results.json").write_text("{}")
-    (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(BadInput, match=r"holds thesis\.txt, which monolayer did not make"):
-        fill(tmp_path, replace=True)
-    assert sorted(os.listdir(tmp_path)) == ["results.json", "thesis.txt"]
+def test_only_an_older_folder_of_the_same_kind_is_replaced(tmp_path):
+    for names, said in (
+        (["evaluation.json", "thesis.txt"], "holds thesis.txt, which is no part of a test"),
+        (["figures"], "holds no evaluation.json, which every test has"),
+    ):
+        folder = tmp_path / names[-1].partition(".")[0]
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text("precious")
+        with pytest.raises(BadInput, match=f"{said}, so it is not replaced; name another --out"):
+            fill(folder, kind=KIND, overwrite=True)
+        with pytest.raises(BadInput, match=r"name a new or empty folder with --out\.$"):
+            fill(folder, kind=KIND)
+        assert {name: (folder / name).read_text() for name in os.listdir(folder)} == dict.fromkeys(names, "precious")
+    fill(tmp_path / "out")
+    with pytest.raises(BadInput, match=r"with --out, or replace it with --overwrite\.$"):
+        fill(tmp_path / "out", kind=KIND)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (LADDER_FOLDER, ["figures", "networks", "report.html", "report.md", "results.json"]),
+        (LADDER_FOLDER, ["recipe.json", "network.safetensors", "ladder.csv"]),
+        (REPORT_FOLDER, ["figures", "ladder.csv", "networks", "report.html", "report.md", "results.json"]),
+        (REPORT_FOLDER, ["figures", "report.html", "description.json"]),
+        (REPORT_FOLDER, ["figures", "report.html"]),
+    ],
+)
+def test_a_ladder_a_report_and_a_run_are_not_taken_for_each_other(kind, names):
+    assert kind.find_foreign(sorted(names))
 
 
 def test_a_working_folder_is_refused_and_a_link_followed(tmp_path, monkeypatch):
@@ -120,9 +155,9 @@ def test_drafts_of_runs_that_were_killed_long_ago_are_swept(tmp_path):
 def test_replacing_keeps_the_old_one_until_the_new_one_is_whole(tmp_path):
     fill(tmp_path / "out", "old")
     with pytest.raises(ValueError, match="x"):
-        fill(tmp_path / "out", "new", ValueError("x"), replace=True)
+        fill(tmp_path / "out", "new", ValueError("x"), kind=KIND, overwrite=True)
     assert (tmp_path / "out" / "evaluation.json").read_text() == "old"
-    fill(tmp_path / "out", "new", replace=True)
+    fill(tmp_path / "out", "new", kind=KIND, overwrite=True)
     assert (tmp_path / "out" / "evaluation.json").read_text() == "new"
     assert os.listdir(tmp_path) == ["out"]
 

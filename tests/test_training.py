@@ -21,6 +21,12 @@ def test_history_has_a_row_an_epoch_with_both_sets_of_rows():
     assert run.is_complete
 
 
+@pytest.mark.parametrize("work", [train, sweep])
+def test_a_dataset_that_was_not_split_is_told(work):
+    with pytest.raises(BadInput, match=r"^A Dataset is not divided into .*; accepted is dataset\.split\(val=1000\)\."):
+        work(make_dataset())
+
+
 def test_evaluating_less_often_changes_no_weight_and_leaves_gaps():
     splits, recipe = make_dataset().split(40), Recipe(epochs=5, batch_size=10)
     often, seldom = train(splits, recipe), train(splits, recipe, options=TrainOptions(train_every=0, val_every=2))

@@ -22,7 +22,7 @@ from monolayer.losses import compute_ignorance
 from monolayer.probing import Probe
 from monolayer.recipe import Recipe
 from monolayer.sweeping import Sweep
-from monolayer.training import Run
+from monolayer.training import Run, answer
 
 
 def diagnose_run(
@@ -38,18 +38,20 @@ def diagnose_run(
     Args:
         run: a trained run.
         splits: what it was trained on.
-        answers: to ``val`` and ``test`` rows, as far as they were asked.
+        answers: to ``val`` and ``test`` rows, as far as they were asked; None: the validation rows are asked here.
         certificate: how far it stopped from the optimum, if that was computed.
         muted: codes of findings that are not wanted.
 
     Raises:
         BadInput: if a muted code is none.
     """
+    if answers is None:
+        answers = {"val": answer(run.network, splits.val)} if splits.val else {}
     findings = [
         *_check_descent(run, splits, certificate),
         *check_above_training(run.evaluation),
         *_check_rows(splits),
-        *_check_answers(answers or {}, splits),
+        *_check_answers(answers, splits),
         *_check_installation([run.recipe]),
     ]
     return replace(run, findings=mute(findings, muted))

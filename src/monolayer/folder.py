@@ -8,8 +8,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,54 +49,55 @@ CARD = "model-card.md"
 CARD_FACTS = "model-card.json"
 NETWORKS = "networks"
 RESULTS = "results.json"
-# A folder is ours to replace when it holds nothing else.
-OURS = frozenset(
-    {
-        RECIPE,
-        HISTORY,
-        NETWORK,
-        EVALUATION,
-        SWEEP,
-        FIGURES,
-        REPORT,
-        PREDICTIONS,
-        HISTORIES,
-        CERTIFICATE,
-        ANSWERS,
-        DUPLICATES,
-        COMPARISON,
-        DESCRIPTION,
-        JOURNAL,
-        PROBE,
-        FEW_SHOT,
-        PROTOCOL,
-        PROTOCOL_PAGE,
-        CARD,
-        CARD_FACTS,
-    }
-    | {NETWORKS, RESULTS, "report.md", "ladder.csv"}
-)
+LADDER = "ladder.csv"
+MARKDOWN = "report.md"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A folder that a command may replace: an older one of its own, and nothing that took training to make.
+
+    Args:
+        name: what it is called.
+        mark: the file that tells it.
+        names: all that may stand in it.
+    """
+
+    name: str
+    mark: str
+    names: frozenset[str]
+
+    def find_foreign(self, names: Sequence[str]) -> str:
+        """What speaks against its being such a folder, in a few words; else empty."""
+        foreign = [name for name in names if name not in self.names]
+        if foreign:
+            return f"holds {foreign[0]}, which is no part of a {self.name}"
+        return "" if self.mark in names else f"holds no {self.mark}, which every {self.name} has"
+
+
+REPORT_FOLDER = Kind("report", RESULTS, frozenset({RESULTS, REPORT, MARKDOWN, FIGURES, NETWORKS}))
+LADDER_FOLDER = Kind("ladder", LADDER, frozenset({*REPORT_FOLDER.names, LADDER}))
 EVALUATION_KEYS = frozenset(
     {"train", "epochs_done", "seconds", "findings", "dataset", "splits", "test_openings", "provenance"}
 )
 
 
 @contextlib.contextmanager
-def open_new_folder(path: Path, *, replace: bool | None = None) -> Iterator[Path]:
+def open_new_folder(path: Path, *, kind: Kind | None = None, overwrite: bool = False) -> Iterator[Path]:
     """A folder beside ``path`` to write into; it becomes ``path`` when the block ends well, and vanishes when not.
 
     Made before the work starts, so that a place that cannot be written is known at once and not after an hour.
 
     Args:
         path: where the folder is to appear.
-        replace: whether an older folder that monolayer made may be replaced; None: the command has no --overwrite that
-            the message could name.
+        kind: what the folder will be, where an older one of that kind may be replaced.
+        overwrite: whether it is to be.
 
     Raises:
-        BadInput: if ``path`` exists and is not empty (or not ours to replace), or cannot be written.
+        BadInput: if ``path`` exists and is not empty (or nothing to be replaced), or cannot be written.
     """
     path = path.resolve()
-    _check_free(path, replace)
+    _check_free(path, kind, overwrite)
     with tell_trouble(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep_drafts(path)
@@ -106,7 +107,7 @@ def open_new_folder(path: Path, *, replace: bool | None = None) -> Iterator[Path
     try:
         with tell_trouble(path):
             yield draft
-            _put_in_place(draft, path, replace)
+            _put_in_place(draft, path, kind, overwrite)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -284,34 +285,36 @@ def _check_holds_run(folder: Path) -> None:
     """Raise BadInput for what people take for a run's folder."""
     if is_unfinished(folder):
         raise BadInput(f"{folder} holds a run that is not finished; go on with --resume {folder}.")
+    if folder.is_file():
+        raise BadInput(f"{folder} is a file; accepted is the folder of a run, as train and sweep make it.")
     if (folder / NETWORKS).is_dir() and (folder / RESULTS).is_file():
         raise BadInput(
-            f"{folder} holds several networks and no run; predict and export take one of the files in "
-            f"{folder / NETWORKS}."
+            f"{folder} holds several networks and no run; accepted are a run's folder, and for predict and export one "
+            f"of the files in {folder / NETWORKS}."
         )
 
 
-def _check_free(path: Path, replace: bool | None) -> None:
+def _check_free(path: Path, kind: Kind | None, overwrite: bool) -> None:
     if not check_place(path):
         return
     if path == Path.cwd() or path.is_mount():
         raise BadInput(f"{path} is in use as a working folder or a mount; name a new folder with --out.")
     with tell_trouble(path):
         names = sorted(os.listdir(path))
-    if names and not replace:
-        or_replace = "" if replace is None else ", or replace it with --overwrite"
+    if not names:
+        return
+    foreign = kind.find_foreign(names) if kind else "is not empty"
+    if not overwrite:
+        or_replace = "" if foreign else ", or replace it with --overwrite"
         raise BadInput(f"{path} exists and is not empty; name a new or empty folder with --out{or_replace}.")
-    foreign = [name for name in names if name not in OURS]
     if foreign:
-        raise BadInput(
-            f"{path} holds {foreign[0]}, which monolayer did not make, so it is not replaced; name another --out."
-        )
+        raise BadInput(f"{path} {foreign}, so it is not replaced; name another --out.")
 
 
-def _put_in_place(draft: Path, path: Path, replace: bool | None) -> None:
+def _put_in_place(draft: Path, path: Path, kind: Kind | None, overwrite: bool) -> None:
     """Two renames: for an instant an older folder stands aside, and at no time is half of either in place."""
     try:
-        _check_free(path, replace)
+        _check_free(path, kind, overwrite)
     except BadInput:
         kept = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
         draft.rename(kept)

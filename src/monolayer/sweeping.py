@@ -22,7 +22,7 @@ from monolayer.planning import Plan, choose_train_every, group_recipes
 from monolayer.progress import SILENCE
 from monolayer.recipe import Recipe
 from monolayer.selection import Selection, analyse_selection
-from monolayer.training import Run, check_recipe, fit_batch_size, make_runs
+from monolayer.training import Run, check_recipe, check_splits, fit_batch_size, make_runs
 from monolayer.turns import Job, Runner, measure_all, run_jobs
 from monolayer.watching import Watch
 
@@ -117,6 +117,7 @@ def sweep(splits: Splits, base: Recipe | None = None, *, options: SweepOptions |
     Raises:
         BadInput: if an axis is no recipe field or empty, or a recipe does not fit the data, or nothing is held out.
     """
+    check_splits(splits)
     values = {name: list_values(axis) for name, axis in axes.items()}
     base = fit_batch_size(base or Recipe(), splits, is_asked="batch_size" in values)
     return train_recipes(splits, make_grid(base, values), values, options)

@@ -87,8 +87,10 @@ def train(splits: Splits, recipe: Recipe | None = None, *, options: TrainOptions
     A batch size that nobody chose, the default, is lowered to the number of training rows where they are fewer.
 
     Raises:
-        BadInput: if the recipe does not fit the data: a batch larger than the training rows, flips without images.
+        BadInput: if the dataset was not split, or the recipe does not fit the data: a batch larger than the training
+            rows, flips without images.
     """
+    check_splits(splits)
     recipe = fit_batch_size((recipe or Recipe()).replace(**changes), splits, is_asked="batch_size" in changes)
     return train_bank(splits, [recipe], options)[0]
 
@@ -122,6 +124,15 @@ def train_bank(
     training = BankTraining(bank, splits, options)
     training.run()
     return make_runs(training, splits)
+
+
+def check_splits(splits: object) -> None:
+    """Raise BadInput for a dataset that was not split."""
+    if not isinstance(splits, Splits):
+        kind = type(splits).__name__
+        raise BadInput(
+            f"A {kind} is not divided into rows to train on and others; accepted is dataset.split(val=1000)."
+        )
 
 
 def fit_batch_size(recipe: Recipe, splits: Splits, *, is_asked: bool = False) -> Recipe:

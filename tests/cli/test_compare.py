@@ -30,6 +30,15 @@ def test_two_runs_side_by_side_as_json_and_as_a_page(command, tmp_path, runs):
     assert "exact McNemar test" in page
 
 
+def test_eighty_columns_hold_the_accuracies_of_both(command, runs, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = command("compare", *runs).out.splitlines()
+    start = lines.index(next(line for line in lines if line.startswith("Accuracy, 95 % intervals")))
+    rows = [line for line in lines[start : start + 7] if line.startswith("│")]
+    assert [row.split()[1] for row in rows] == ["A", "B"]
+    assert all(len(line.rstrip()) <= 80 for line in lines[start : start + 7])
+
+
 def test_the_terminal_says_which_is_better_or_that_nobody_knows(command, runs):
     first, second = runs
     told = command("compare", first, second).out

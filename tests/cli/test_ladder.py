@@ -27,9 +27,19 @@ def test_the_ladder_of_digits_is_climbed_shown_and_kept(command, tmp_path, monke
     for taking in (["predict", out, "images.npy"], ["calibrate", out], ["compare", out, out]):
         result = command(*taking)
         assert (result.code, result.out) == (2, "")
-        assert "holds several networks and no run; predict and export take one of the files in" in result.err
+        assert (
+            "holds several networks and no run; accepted are a run's folder, and for predict and export one of"
+            in result.err
+        )
+    assert "is a file; accepted is the folder of a run" in command("calibrate", network).err
     assert "name a new or empty folder with --out, or replace it with --overwrite." in command(*words).err
     assert command(*words, "--overwrite").code == 0
+    assert command("train", "digits", "--epochs", "1", "--out", tmp_path / "run").code == 0
+    trained = sorted(os.listdir(tmp_path / "run"))
+    result = command(*words[:-1], tmp_path / "run", "--overwrite")
+    assert (result.code, result.out) == (2, "")
+    assert "which is no part of a ladder, so it is not replaced" in result.err
+    assert sorted(os.listdir(tmp_path / "run")) == trained
 
 
 def test_json_has_the_steps_and_nothing_else_is_printed(command, tmp_path, monkeypatch):

@@ -148,12 +148,24 @@ def test_what_was_learnt_is_said_of_what_learns_alone(saved):
     assert learnt not in describe_ladder({**facts, "best": 1})
 
 
+def test_what_is_leaked_is_said_beside_the_accuracies(climbed, tmp_path):
+    mask = np.arange(len(climbed.leaked.mask)) < 9
+    other = type(climbed)(climbed.splits, climbed.plan, climbed.steps, type(climbed.leaked)((), mask), climbed.evidence)
+    facts = save_ladder(other, tmp_path)
+    best = facts["steps"][facts["best"]]
+    words = ("without the 9 that stand among the training images too", "without those")
+    for step, said in zip((facts["steps"][0], best), words, strict=True):
+        assert f"({100 * step['without_leaked']['accuracy']:.2f} % {said})" in describe_ladder(facts)
+    assert "% without the" not in describe_ladder({**facts, "leaked": {**facts["leaked"], "n_test_rows": 0}})
+
+
 def test_a_ladder_whose_test_rows_are_all_leaked_has_no_accuracy_without_them(climbed, tmp_path):
     leaked = type(climbed.leaked)((), np.ones(len(climbed.leaked.mask), bool))
     other = type(climbed)(climbed.splits, climbed.plan, climbed.steps, leaked, climbed.evidence)
     facts = save_ladder(other, tmp_path)
     assert facts["steps"][0]["without_leaked"] is None
     assert make_steps_table(facts).rows[0][4] == "–"
+    assert "% without the" not in describe_ladder(facts)
 
 
 def test_the_page_says_which_copies_were_looked_for_and_what_validation_cannot_tell(saved, climbed):

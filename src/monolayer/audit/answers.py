@@ -41,7 +41,7 @@ def check_calibration(answers: Answers | None) -> Finding:
         answers: to rows that were not trained on; None where there are none.
     """
     if answers is None:
-        return report(MISCALIBRATED, "skipped", "There are no answers to rows that were not trained on.")
+        return report(MISCALIBRATED, "skipped", "No answers to rows that were not trained on were given.")
     if answers.loss != "cross_entropy":
         seen = "Raw sigmoids need not sum to one, so what chance gives is not defined; `compare` shows all readings."
         return report(MISCALIBRATED, "not applicable", seen)
@@ -69,12 +69,12 @@ def check_majority(answers: Answers | None, y_train: Array) -> Finding:
         y_train: (n,), labels of the training rows.
     """
     if answers is None:
-        return report(NO_BETTER, "skipped", "There are no answers to rows that were not trained on.")
+        return report(NO_BETTER, "skipped", "No answers to rows that were not trained on were given.")
     share = float((answers.y == np.bincount(y_train).argmax()).mean())
     metrics = Metrics(0.0, 0.0, float(answers.correct.mean()), len(answers))
     low, high = metrics.interval
     seen = f"Accuracy {metrics.accuracy:.1%} [{low:.1%}, {high:.1%}]; the most frequent class alone gives {share:.1%}."
     if low <= share:
-        advice = "The network has learnt nothing that shows: look at labels, scaling and rate."
+        advice = "Nothing that was learnt shows on these rows: look at labels, scaling, rate and l2, or have more rows."
         return report(NO_BETTER, "issue", seen, advice)
     return report(NO_BETTER, "passed", seen)

@@ -195,19 +195,22 @@ def let_reader_leave() -> Iterator[None]:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on stdout; every column but the first is aligned right.
 
-    Numbers and intervals stay in one piece. Where a window is too narrow, their headers take several lines, and then
-    words are folded.
+    Numbers and intervals stay in one piece. Where a window is too narrow, their headers take several lines, then words
+    are folded, and where not even that helps the table is wider than the window: no column goes.
     """
     console = RichConsole(highlight=False)
     widths = [max((len(row[i]) for row in rows), default=1) for i in range(len(columns))]
     is_wide = sum(max(len(column), width) + 3 for column, width in zip(columns, widths, strict=True)) >= console.width
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    needed = 1
     for i, column in enumerate(columns):
         is_whole = any(row[i][:1].isdigit() or row[i][:1] == "[" for row in rows)
         header = "\n".join(wrap(column, widths[i], break_long_words=False)) if is_wide and is_whole else column
         justify: Literal["left", "right"] = "left" if i == 0 else "right"
         least = None if is_whole else min(widths[i], LEAST_WIDTH)
         table.add_column(header, justify=justify, no_wrap=is_whole, overflow="fold", min_width=least)
+        needed += 3 + (least or max(widths[i], *map(len, header.split("\n"))))
+    console.width = max(console.width, needed)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)

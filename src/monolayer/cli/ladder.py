@@ -66,13 +66,13 @@ def ladder(
 
     Example: monolayer ladder photos/ --resize 32x32 --features pixels --features patches:200 --out runs/ladder
     """
-    from monolayer.folder import open_new_folder
+    from monolayer.folder import LADDER_FOLDER, open_new_folder
     from monolayer.studies.ladder import climb
     from monolayer.studies.ladder_report import collect_facts, save_ladder
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out, replace=overwrite)) if out else None
+        folder = stack.enter_context(open_new_folder(out, kind=LADDER_FOLDER, overwrite=overwrite)) if out else None
         splits = _load(context, console)
         climbed = climb(splits, _read_plan(context), progress=console)
         console.close()

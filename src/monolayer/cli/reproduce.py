@@ -43,14 +43,14 @@ def reproduce(
 
     Example: monolayer reproduce cifar10 --out runs/report
     """
-    from monolayer.folder import open_new_folder
+    from monolayer.folder import REPORT_FOLDER, open_new_folder
     from monolayer.studies.bonus_assignment import Plan, run_study
     from monolayer.studies.bonus_folder import save_study
     from monolayer.studies.ladder_report import load_ladder_of
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out, replace=overwrite))
+        folder = stack.enter_context(open_new_folder(out, kind=REPORT_FOLDER, overwrite=overwrite))
         loaded, fallback = _load(dataset, data, console)
         if ladder and fallback:
             console.warn(f"{ladder} is left out of the report, which is not of CIFAR-10.")

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from monolayer.folder import NETWORKS, RESULTS, write_json, write_text
+from monolayer.folder import MARKDOWN, NETWORKS, REPORT, RESULTS, write_json, write_text
 from monolayer.report.html import render_html
 from monolayer.report.markdown import render_markdown
 from monolayer.report.pictures import save_pictures
@@ -34,8 +34,8 @@ def save_study(result: StudyResult, folder: Path, ladder: Path | None = None) ->
     pictures["ladder"] = draw_ladder(climbed, ladder) if ladder and climbed else []
     document = make_study_document(result, pictures, provenance, climbed)
     paths = save_pictures(chain.from_iterable(pictures.values()), folder)
-    write_text(folder / "report.html", render_html(document))
-    write_text(folder / "report.md", render_markdown(document, paths))
+    write_text(folder / REPORT, render_html(document))
+    write_text(folder / MARKDOWN, render_markdown(document, paths))
     results = {
         **result.to_dict(),
         "ladder": climbed and climbed["steps"],

@@ -18,7 +18,7 @@ from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.metrics import format_accuracy, make_finite
 from monolayer.features import PatchFeatures
 from monolayer.figures import AccuracyCost, Evidence, Filters
-from monolayer.folder import NETWORKS, REPORT, RESULTS, write_json, write_table, write_text
+from monolayer.folder import LADDER, MARKDOWN, NETWORKS, REPORT, RESULTS, write_json, write_table, write_text
 from monolayer.network import OneLayer
 from monolayer.report.calibration import READING_NAMES
 from monolayer.report.document import Block, Document, FigureRow, Paragraph, Section, Table, slugify
@@ -30,7 +30,6 @@ from monolayer.studies import published
 from monolayer.studies.ladder import Ladder, Step
 
 FORMAT = "monolayer-ladder-1"
-TABLE, MARKDOWN = "ladder.csv", "report.md"
 LOSS_NAMES = {"cross_entropy": "cross-entropy", "multiple_bce": "multiple BCE"}
 MARK = " *"  # of a value at the edge of what was tried
 
@@ -43,7 +42,7 @@ def save_ladder(ladder: Ladder, folder: Path, command: Sequence[str] | None = No
         step.run.network.save(folder / NETWORKS / described["network"])
     write_json(folder / RESULTS, facts)
     rows = [_list_step(step, facts["steps"][i]) for i, step in enumerate(ladder.steps)]
-    write_table(folder / TABLE, tuple(rows[0]), rows)
+    write_table(folder / LADDER, tuple(rows[0]), rows)
     write_ladder_report(folder)
     return facts
 
@@ -68,7 +67,7 @@ def collect_facts(ladder: Ladder, command: Sequence[str] | None = None) -> dict[
 
 def is_ladder(folder: Path) -> bool:
     """Whether this is the folder of a ladder."""
-    return (folder / TABLE).is_file()
+    return (folder / LADDER).is_file()
 
 
 def load_ladder(folder: Path) -> dict[str, Any]:
@@ -262,16 +261,25 @@ def describe_ladder(facts: dict[str, Any]) -> str:
     first, best = facts["steps"][0], facts["steps"][facts["best"]]
     n = first["test"]["n"]
     right = f"**{_format(first['test'])} %** of {n:,} test images"
-    said = f"One layer of weights on {_name(first)} gives {right} their label."
+    leaked = facts["leaked"]["n_test_rows"]
+    apart = _say_apart(first, f"without the {leaked:,} that stand among the training images too") if leaked else ""
+    said = f"One layer of weights on {_name(first)} gives {right} their label{apart}."
     if best is first:
         return f"{said} No other step is better by validation."
     learnt = ", and what it looks at was learnt from the training images without their labels" * best["is_learnt"]
     others = len(facts["like_the_best"])
     untold = f" On {best['val']['n']:,} validation images {others} other{'s cannot' if others > 1 else ' cannot'}"
     return (
-        f"{said} The best step by validation, {_name(best)}, gives **{_format(best['test'])} %**: the same kind of "
-        f"layer, trained the same way{learnt}.{untold + ' be told from it.' if others else ''}"
+        f"{said} The best step by validation, {_name(best)}, gives **{_format(best['test'])} %**"
+        f"{_say_apart(best, 'without those') if leaked else ''}: the same kind of layer, trained the same way{learnt}."
+        f"{untold + ' be told from it.' if others else ''}"
     )
+
+
+def _say_apart(step: dict[str, Any], words: str) -> str:
+    """The step's accuracy without leaked images, if others are left, and these words for that."""
+    left = step["without_leaked"]
+    return f" ({100 * left['accuracy']:.2f} % {words})" if left else ""
 
 
 def _make_document(facts: dict[str, Any], pictures: Sequence[Picture]) -> Document:
