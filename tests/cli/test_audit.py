@@ -167,7 +167,7 @@ def test_drawn_test_rows_are_weighed_where_the_source_has_validation_rows_only(c
 
 def test_what_was_searched_and_found_is_said_in_a_line(command, tmp_path):
     save_twice(tmp_path / "d.npz")
-    line = "Searched 100 training rows against each other, since there are no test rows: 25 pairs, 25 with labels that"
+    line = "Searched 100 rows, none of which is apart for the test, against each other: 25 pairs, 25 with labels that"
     assert command("audit", tmp_path / "d.npz").out.startswith(line)
     test = {"test_X": np.zeros((4, 3), np.float32), "test_y": np.arange(4) % 2}
     save_twice(tmp_path / "e.npz", **test)

@@ -176,14 +176,18 @@ def _search(name: str, request: _Request, muted: Sequence[str], console: Console
 def _describe_search(found: Audit, *, is_within: bool) -> str:
     """Which rows were compared with which, and what was found."""
     dataset = found.dataset
-    n, why = len(dataset.X), "" if dataset.test is not None else ", since there are no test rows"
+    n = len(dataset.X)
     searched = [
         f"{len(part.X):,} {name} rows against {n:,} training rows: {_count_pairs(pairs)}"
         for name, part, pairs in (("test", dataset.test, found.across), ("validation", dataset.val, found.across_val))
         if part is not None
     ]
-    if is_within or dataset.test is None:
-        searched.append(f"{n:,} training rows against each other{why}: {_count_pairs(found.inside)}")
+    if dataset.test is None:
+        searched.append(
+            f"{n:,} rows, none of which is apart for the test, against each other: {_count_pairs(found.inside)}"
+        )
+    elif is_within:
+        searched.append(f"{n:,} training rows against each other: {_count_pairs(found.inside)}")
     return f"Searched {'; '.join(searched)}."
 
 

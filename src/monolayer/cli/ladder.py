@@ -73,8 +73,8 @@ def ladder(
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out, kind=LADDER_FOLDER, overwrite=overwrite)) if out else None
-        splits = _load(context, console)
-        climbed = climb(splits, _read_plan(context), progress=console)
+        plan = _read_plan(context)
+        climbed = climb(_load(context, console), plan, progress=console)
         console.close()
         console.say("Measuring the calibration of every step, and drawing")
         facts = save_ladder(climbed, folder) if folder else collect_facts(climbed)
@@ -95,9 +95,12 @@ def _load(context: typer.Context, console: Console) -> Splits:
 
 
 def _read_plan(context: typer.Context) -> Plan:
+    from monolayer.features.spec import parse_features
     from monolayer.studies.ladder import RUNGS, Plan
 
     given = context.params
+    for rung in given["features"] or ():
+        parse_features(rung)  # what is no kind of features is told before any image is read
     flip = given["flip"]
     if flip is None:
         flip = 0.5 if given["dataset"] in FLIPPED else 0.0

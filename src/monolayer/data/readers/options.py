@@ -35,8 +35,11 @@ class DataOptions:
     def __post_init__(self) -> None:
         if self.channels not in (None, 1, 3):
             raise BadInput(f"channels is {self.channels!r}; accepted are 1 (grey) and 3 (red, green and blue).")
-        sizes = self.resize
-        if sizes is not None and (len(sizes) != 2 or not all(isinstance(n, int) and n > 0 for n in sizes)):
+        sizes: object = self.resize
+        is_pair = (
+            isinstance(sizes, tuple | list) and len(sizes) == 2 and all(isinstance(n, int) and n > 0 for n in sizes)
+        )
+        if sizes is not None and not is_pair:
             raise BadInput(f"resize is {sizes!r}; accepted is (height, width), such as (32, 32).")
 
     def to_dict(self) -> dict[str, Any]:
