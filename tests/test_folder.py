@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import time
 from pathlib import Path
@@ -23,7 +24,7 @@ from monolayer.sweeping import sweep
 from monolayer.training import train
 from tests.made import make_dataset
 
-KIND = Kind("test", "evaluation.json", frozenset({"evaluation.json", "figures"}))
+KIND = Kind("test", frozenset({"evaluation.json"}), frozenset())
 
 
 def fill(path, text="done", error=None, **options):
@@ -94,37 +95,53 @@ def test_when_the_new_folder_cannot_be_put_in_place_the_old_one_comes_back(tmp_p
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_only_an_older_folder_of_the_same_kind_is_replaced(tmp_path):
-    for names, said in (
-        (["evaluation.json", "thesis.txt"], "holds thesis.txt, which is no part of a test"),
-        (["figures"], "holds no evaluation.json, which every test has"),
-    ):
-        folder = tmp_path / names[-1].partition(".")[0]
-        folder.mkdir()
-        for name in names:
-            (folder / name).write_text("precious")
-        with pytest.raises(BadInput, match=f"{said}, so it is not replaced; name another --out"):
-            fill(folder, kind=KIND, overwrite=True)
-        with pytest.raises(BadInput, match=r"name a new or empty folder with --out\.$"):
-            fill(folder, kind=KIND)
-        assert {name: (folder / name).read_text() for name in os.listdir(folder)} == dict.fromkeys(names, "precious")
-    fill(tmp_path / "out")
-    with pytest.raises(BadInput, match=r"with --out, or replace it with --overwrite\.$"):
-        fill(tmp_path / "out", kind=KIND)
+def write(folder, names, content=""):
+    """Files of these names, folders included, and what results.json holds."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(content) if name == "results.json" else "precious")
+
+
+REPORT = ["figures/grid.png", "networks/a.safetensors", "report.html", "report.md", "results.json"]
+OF_REPORT = {"experiments": {}, "printed": {}, "verdicts": []}
+OF_LADDER = {"steps": [], "published": [], "plan": {}}
 
 
 @pytest.mark.parametrize(
-    ("kind", "names"),
+    ("kind", "names", "content", "said"),
     [
-        (LADDER_FOLDER, ["figures", "networks", "report.html", "report.md", "results.json"]),
-        (LADDER_FOLDER, ["recipe.json", "network.safetensors", "ladder.csv"]),
-        (REPORT_FOLDER, ["figures", "ladder.csv", "networks", "report.html", "report.md", "results.json"]),
-        (REPORT_FOLDER, ["figures", "report.html", "description.json"]),
-        (REPORT_FOLDER, ["figures", "report.html"]),
+        (REPORT_FOLDER, [*REPORT, "thesis.txt"], OF_REPORT, "holds thesis.txt, which is no part of a report"),
+        (REPORT_FOLDER, [*REPORT, "figures/me.jpg"], OF_REPORT, "holds figures/me.jpg, which is no part of a report"),
+        (REPORT_FOLDER, [*REPORT, "networks/a.onnx"], OF_REPORT, "holds networks/a.onnx, which is no part"),
+        (REPORT_FOLDER, [*REPORT, "figures/more/a.png"], OF_REPORT, "holds figures/more, which is no part"),
+        (REPORT_FOLDER, REPORT, OF_LADDER, "holds no results.json of a report"),
+        (REPORT_FOLDER, REPORT, [1], "holds no results.json of a report"),
+        (REPORT_FOLDER, REPORT[:-1], {}, "holds no results.json of a report"),
+        (REPORT_FOLDER, [*REPORT, "ladder.csv"], OF_LADDER, "holds ladder.csv, which is no part of a report"),
+        (LADDER_FOLDER, REPORT, OF_REPORT, "holds no results.json of a ladder"),
+        (LADDER_FOLDER, ["recipe.json", "network.safetensors"], {}, "holds network.safetensors, which is no part"),
     ],
 )
-def test_a_ladder_a_report_and_a_run_are_not_taken_for_each_other(kind, names):
-    assert kind.find_foreign(sorted(names))
+def test_only_an_older_folder_of_the_same_kind_is_replaced(tmp_path, kind, names, content, said):
+    write(tmp_path, names, content)
+    with pytest.raises(BadInput, match=f" {said}.* so it is not replaced; name another --out"):
+        fill(tmp_path, kind=kind, overwrite=True)
+    with pytest.raises(BadInput, match=r"name a new or empty folder with --out\.$"):
+        fill(tmp_path, kind=kind)
+    assert all((tmp_path / name).exists() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "content"),
+    [(REPORT_FOLDER, REPORT, OF_REPORT), (LADDER_FOLDER, [*REPORT, "ladder.csv"], OF_LADDER)],
+)
+def test_an_older_folder_of_the_same_kind_is_replaced_when_that_is_asked(tmp_path, kind, names, content):
+    out = tmp_path / "out"
+    write(out, names, content)
+    with pytest.raises(BadInput, match=r"with --out, or replace it with --overwrite\.$"):
+        fill(out, kind=kind)
+    fill(out, kind=kind, overwrite=True)
+    assert os.listdir(out) == ["evaluation.json"]
 
 
 def test_a_working_folder_is_refused_and_a_link_followed(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,28 +55,37 @@ MARKDOWN = "report.md"
 
 @dataclass(frozen=True)
 class Kind:
-    """A folder that a command may replace: an older one of its own, and nothing that took training to make.
+    """A folder that a command may replace: an older one of its own kind, and nothing else.
 
     Args:
         name: what it is called.
-        mark: the file that tells it.
         names: all that may stand in it.
+        keys: some that its results.json has, and that of no other kind.
     """
 
     name: str
-    mark: str
     names: frozenset[str]
+    keys: frozenset[str]
 
-    def find_foreign(self, names: Sequence[str]) -> str:
+    def find_foreign(self, folder: Path) -> str:
         """What speaks against its being such a folder, in a few words; else empty."""
-        foreign = [name for name in names if name not in self.names]
-        if foreign:
-            return f"holds {foreign[0]}, which is no part of a {self.name}"
-        return "" if self.mark in names else f"holds no {self.mark}, which every {self.name} has"
+        inside = (path.relative_to(folder) for path in sorted(folder.rglob("*")))
+        foreign = next((path for path in inside if not self._may_hold(path)), None)
+        if foreign is not None:
+            return f"holds {foreign}, which is no part of a {self.name}"
+        return "" if self.keys <= _read_keys(folder / RESULTS) else f"holds no {RESULTS} of a {self.name}"
+
+    def _may_hold(self, path: Path) -> bool:
+        first, *rest = path.parts
+        return first in self.names and (not rest or (len(rest) == 1 and path.suffix in SUFFIXES.get(first, ())))
 
 
-REPORT_FOLDER = Kind("report", RESULTS, frozenset({RESULTS, REPORT, MARKDOWN, FIGURES, NETWORKS}))
-LADDER_FOLDER = Kind("ladder", LADDER, frozenset({*REPORT_FOLDER.names, LADDER}))
+# Of the files in these folders.
+SUFFIXES = {FIGURES: (".png", ".csv"), NETWORKS: (".safetensors",)}
+REPORT_FOLDER = Kind(
+    "report", frozenset({RESULTS, REPORT, MARKDOWN, FIGURES, NETWORKS}), frozenset({"experiments", "printed"})
+)
+LADDER_FOLDER = Kind("ladder", frozenset({*REPORT_FOLDER.names, LADDER}), frozenset({"steps", "published"}))
 EVALUATION_KEYS = frozenset(
     {"train", "epochs_done", "seconds", "findings", "dataset", "splits", "test_openings", "provenance"}
 )
@@ -294,6 +303,15 @@ def _check_holds_run(folder: Path) -> None:
         )
 
 
+def _read_keys(path: Path) -> frozenset[str]:
+    """The keys of an object in a JSON file; none where there is no such thing."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return frozenset()
+    return frozenset(content) if isinstance(content, dict) else frozenset()
+
+
 def _check_free(path: Path, kind: Kind | None, overwrite: bool) -> None:
     if not check_place(path):
         return
@@ -303,7 +321,7 @@ def _check_free(path: Path, kind: Kind | None, overwrite: bool) -> None:
         names = sorted(os.listdir(path))
     if not names:
         return
-    foreign = kind.find_foreign(names) if kind else "is not empty"
+    foreign = kind.find_foreign(path) if kind else "is not empty"
     if not overwrite:
         or_replace = "" if foreign else ", or replace it with --overwrite"
         raise BadInput(f"{path} exists and is not empty; name a new or empty folder with --out{or_replace}.")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from monolayer.folder import load_answers, load_network
@@ -35,6 +36,22 @@ def test_a_run_learns_from_them_and_its_network_answers_for_images(command, tmp_
     card = json.loads((tmp_path / "run" / "model-card.json").read_text())
     assert card["input"]["image_shape"] == [1, 8, 8]
     assert card["input"]["n_features"] == 64
+
+
+def test_a_mistyped_kind_is_answered_with_the_kinds_where_only_images_can_be_meant(command, tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / "photos" / name / "1.png")
+    np.savez(tmp_path / "a.npz", X=np.zeros((4, 3), np.float32), y=[0, 1, 0, 1])
+    (tmp_path / "t.csv").write_text("w,label\n1,a\n2,b\n")
+    for data, said in (
+        ("photos", "--features 'patchs:9' is no kind of features; accepted are pixels, hog"),
+        ("a.npz", "has no features named 'patchs:9'; it has X, y"),
+        ("t.csv", "--features means nothing to"),
+    ):
+        result = command("train", tmp_path / data, "--features", "patchs:9")
+        assert (result.code, result.out) == (2, "")
+        assert said in result.err
 
 
 def test_test_rows_are_opened_later_by_the_images(command, tmp_path):

@@ -75,24 +75,34 @@ def read_data_request(context: typer.Context) -> DataRequest:
         raise BadInput("Name a dataset, such as cifar10 or digits, or a folder to go on with: --resume DIR.")
     data = str(given["data"].resolve()) if given["data"] else None
     reading = opt.read_reading(context)
-    transformer = _take_transformer(reading)
+    transformer = _take_transformer(reading, given["dataset"])
     return DataRequest(_name_dataset(given["dataset"]), data, opt.read_split(context), reading, transformer)
 
 
-def _take_transformer(reading: dict[str, Any]) -> str:
+def _take_transformer(reading: dict[str, Any], dataset: str) -> str:
     """What --features says where it names a kind of features, taken out of ``reading``; empty where it names an array.
 
     Raises:
-        BadInput: if the kind does not take what is said of it.
+        BadInput: if the kind does not take what is said of it, or it is none and the dataset has no arrays to name.
     """
     if "features" not in reading:
         return ""
     from monolayer.features.spec import is_spec, parse_features
 
-    if not is_spec(reading["features"]):
+    if not is_spec(reading["features"]) and not _has_only_images(dataset):
         return ""
     parse_features(reading["features"])
     return str(reading.pop("features"))
+
+
+def _has_only_images(dataset: str) -> bool:
+    """Whether this is a dataset of images that has no array, tensor or column of features to be named."""
+    from monolayer.data.load import NAMES
+    from monolayer.data.readers.reading import find_reader
+
+    if dataset in NAMES or not Path(dataset).exists():
+        return dataset in NAMES
+    return "resize" in (takes := find_reader(Path(dataset)).takes) and "features" not in takes
 
 
 def _name_dataset(name: str) -> str:

@@ -11,7 +11,7 @@ from monolayer.data.dataset import Dataset
 from monolayer.data.digits import load_digits
 from monolayer.data.readers.options import DataOptions
 from monolayer.data.readers.raw import Watch
-from monolayer.data.readers.reading import ACCEPTED, check_kind, read_path
+from monolayer.data.readers.reading import ACCEPTED, read_path
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
 
@@ -38,8 +38,6 @@ def load(name: str | Path, *, path: Path | str | None = None, progress: Progress
     asked = read_options(options)
     if str(name) not in NAMES:
         return _read_own(name, path, asked, progress)
-    if asked.features is not None:
-        check_kind(asked.features)
     if replace(asked, normalize="none") != DataOptions():
         raise BadInput(f"{name} is read in one way only; options of reading are for data of one's own.")
     dataset = _load_named(str(name), path, progress)

@@ -262,7 +262,8 @@ def describe_ladder(facts: dict[str, Any]) -> str:
     n = first["test"]["n"]
     right = f"**{_format(first['test'])} %** of {n:,} test images"
     leaked = facts["leaked"]["n_test_rows"]
-    apart = _say_apart(first, f"without the {leaked:,} that stand among the training images too") if leaked else ""
+    stand = "stands" if leaked == 1 else "stand"
+    apart = _say_apart(first, f"without the {leaked:,} that {stand} among the training images too") if leaked else ""
     said = f"One layer of weights on {_name(first)} gives {right} their label{apart}."
     if best is first:
         return f"{said} No other step is better by validation."

@@ -280,8 +280,6 @@ WRONG = {
     "nothing": (table("\n"), {}, "accepted is a table whose first line names its columns"),
     "column twice": (table("a,a,y\n1,2,0\n"), {}, "names column 'a' twice"),
     "empty folder": (make_folder, {}, "is an empty folder"),
-    "no kind": (make_two_sizes, {"features": "patchs:9"}, "--features 'patchs:9' is no kind of features; accepted are"),
-    "kind": (make_two_sizes, {"features": "patches:9"}, "--features means nothing to .*, a folder of images"),
     "cut image": (make_cut_image, {}, r"cat/1\.png: cannot be read as an image"),
     "one folder": (make_one_class, {}, "holds 1 class; accepted are 2 folders of images or more"),
     "empty class": (make_empty_class, {}, "eel: holds no images"),
@@ -301,7 +299,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_input_gets_its_one_sentence(name, tmp_path):
     make, options, message = WRONG[name]
-    with pytest.raises(BadInput if name in ("resize", "kind", "no kind") else BadData, match=message) as caught:
+    with pytest.raises(BadData if name != "resize" else BadInput, match=message) as caught:
         ml.load(make(tmp_path), **options)
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith(".")

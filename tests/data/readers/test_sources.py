@@ -83,6 +83,7 @@ def test_grey_and_colour_together_are_colour_and_the_option_decides_otherwise(tm
     assert ml.load(folder, channels=1).image_shape == (1, 4, 5)
     with pytest.raises(BadInput, match=r"channels is 4; accepted are 1 \(grey\) and 3"):
         ml.load(folder, channels=4)
+    assert ml.load(folder, resize=[3, 2]).image_shape == (3, 3, 2)
     for wrong in (24, (24,), "24x24", (0, 3), (4.0, 5.0)):
         with pytest.raises(BadInput, match=r"^resize is .*; accepted is \(height, width\), such as \(32, 32\)\.$"):
             ml.load(folder, resize=wrong)

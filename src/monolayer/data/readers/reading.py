@@ -103,20 +103,11 @@ def _check_options(options: DataOptions, reader: Reader, path: Path) -> None:
     asked = (name for name, value in options.to_dict().items() if value is not None and name != "normalize")
     for name in asked:
         if name not in reader.takes:
-            if options.features is not None and name == "features":
-                check_kind(options.features)
             option = name.replace("_", "-")
             taken = ", ".join(f"--{one.replace('_', '-')}" for one in options.to_dict() if one in reader.takes)
             raise BadInput(f"--{option} means nothing to {path}, {reader.kind}; it takes {taken}.")
 
 
-def check_kind(features: str) -> None:
-    """Raise BadInput for ``features`` that names no kind of features of images, where there is no array to be named."""
-    from monolayer.features.spec import is_spec, parse_features  # only now: scikit-learn's k-means is loaded with it
-
-    if not is_spec(features):
-        parse_features(features)
-
-
 def _has_size(dataset: Dataset, options: DataOptions) -> bool:
-    return dataset.image_shape is not None and dataset.image_shape[1:] == options.resize
+    asked = None if options.resize is None else tuple(options.resize)
+    return dataset.image_shape is not None and dataset.image_shape[1:] == asked
