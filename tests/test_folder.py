@@ -11,7 +11,7 @@ from monolayer.errors import BadData, BadInput
 from monolayer.folder import (
     LADDER_FOLDER,
     REPORT_FOLDER,
-    Kind,
+    FolderKind,
     load_evaluation,
     load_history,
     load_recipe,
@@ -24,7 +24,7 @@ from monolayer.sweeping import sweep
 from monolayer.training import train
 from tests.made import make_dataset
 
-KIND = Kind("test", frozenset({"evaluation.json"}), frozenset())
+KIND = FolderKind("test", frozenset({"evaluation.json"}), frozenset())
 
 
 def fill(path, text="done", error=None, **options):

@@ -54,7 +54,7 @@ MARKDOWN = "report.md"
 
 
 @dataclass(frozen=True)
-class Kind:
+class FolderKind:
     """A folder that a command may replace: an older one of its own kind, and nothing else.
 
     Args:
@@ -82,17 +82,17 @@ class Kind:
 
 # Of the files in these folders.
 SUFFIXES = {FIGURES: (".png", ".csv"), NETWORKS: (".safetensors",)}
-REPORT_FOLDER = Kind(
+REPORT_FOLDER = FolderKind(
     "report", frozenset({RESULTS, REPORT, MARKDOWN, FIGURES, NETWORKS}), frozenset({"experiments", "printed"})
 )
-LADDER_FOLDER = Kind("ladder", frozenset({*REPORT_FOLDER.names, LADDER}), frozenset({"steps", "published"}))
+LADDER_FOLDER = FolderKind("ladder", frozenset({*REPORT_FOLDER.names, LADDER}), frozenset({"steps", "published"}))
 EVALUATION_KEYS = frozenset(
     {"train", "epochs_done", "seconds", "findings", "dataset", "splits", "test_openings", "provenance"}
 )
 
 
 @contextlib.contextmanager
-def open_new_folder(path: Path, *, kind: Kind | None = None, overwrite: bool = False) -> Iterator[Path]:
+def open_new_folder(path: Path, *, kind: FolderKind | None = None, overwrite: bool = False) -> Iterator[Path]:
     """A folder beside ``path`` to write into; it becomes ``path`` when the block ends well, and vanishes when not.
 
     Made before the work starts, so that a place that cannot be written is known at once and not after an hour.
@@ -312,7 +312,7 @@ def _read_keys(path: Path) -> frozenset[str]:
     return frozenset(content) if isinstance(content, dict) else frozenset()
 
 
-def _check_free(path: Path, kind: Kind | None, overwrite: bool) -> None:
+def _check_free(path: Path, kind: FolderKind | None, overwrite: bool) -> None:
     if not check_place(path):
         return
     if path == Path.cwd() or path.is_mount():
@@ -329,7 +329,7 @@ def _check_free(path: Path, kind: Kind | None, overwrite: bool) -> None:
         raise BadInput(f"{path} {foreign}, so it is not replaced; name another --out.")
 
 
-def _put_in_place(draft: Path, path: Path, kind: Kind | None, overwrite: bool) -> None:
+def _put_in_place(draft: Path, path: Path, kind: FolderKind | None, overwrite: bool) -> None:
     """Two renames: for an instant an older folder stands aside, and at no time is half of either in place."""
     try:
         _check_free(path, kind, overwrite)

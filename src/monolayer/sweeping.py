@@ -115,7 +115,8 @@ def sweep(splits: Splits, base: Recipe | None = None, *, options: SweepOptions |
     to the number of training rows where they are fewer.
 
     Raises:
-        BadInput: if an axis is no recipe field or empty, or a recipe does not fit the data, or nothing is held out.
+        BadInput: if the dataset was not split, an axis is no recipe field or empty, a recipe does not fit the data, or
+            nothing is held out.
     """
     check_splits(splits)
     values = {name: list_values(axis) for name, axis in axes.items()}

@@ -98,11 +98,10 @@ def _take_transformer(reading: dict[str, Any], dataset: str) -> str:
 def _has_only_images(dataset: str) -> bool:
     """Whether this is a dataset of images that has no array, tensor or column of features to be named."""
     from monolayer.data.load import NAMES
-    from monolayer.data.readers.reading import find_reader
+    from monolayer.data.readers.reading import IMAGES, find_reader
 
-    if dataset in NAMES or not Path(dataset).exists():
-        return dataset in NAMES
-    return "resize" in (takes := find_reader(Path(dataset)).takes) and "features" not in takes
+    place = Path(dataset)
+    return dataset in NAMES or (place.exists() and find_reader(place).takes == IMAGES)
 
 
 def _name_dataset(name: str) -> str:
