@@ -18,12 +18,12 @@ def check_claims(train: float, evaluations: dict[str, Accuracy]) -> list[Finding
     """
     verdicts = judge_claim(Accuracy(train, max(e.n for e in evaluations.values())), *evaluations.values())
     return [
-        _judge(name, train, evaluation, verdict.log10_p)
+        _make_finding(name, train, evaluation, verdict.log10_p)
         for (name, evaluation), verdict in zip(evaluations.items(), verdicts, strict=True)
     ]
 
 
-def _judge(name: str, train: float, evaluation: Accuracy, log10_p: float) -> Finding:
+def _make_finding(name: str, train: float, evaluation: Accuracy, log10_p: float) -> Finding:
     is_plausible = log10_p > IMPLAUSIBLE_LOG10_P
     chance = f"{10**log10_p:.2g}" if log10_p > -300 else f"1e{log10_p:.0f}"
     evidence = (
