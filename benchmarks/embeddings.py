@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from benchmarks.limit import EMBEDDINGS
 from benchmarks.peers.task import read_epochs
-from monolayer.data.dataset import Dataset
-from monolayer.data.splits import Splits
-from monolayer.epochs import TrainOptions
-from monolayer.training import evaluate_test, train
+from monolayer.data.dataset import Dataset, Splits
+from monolayer.training.loop import TrainOptions
+from monolayer.training.run import evaluate_test, train
 
 Array = npt.NDArray[Any]
 TEST_ROWS = 2_000

@@ -21,8 +21,8 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from benchmarks.embeddings import make_embedding
 from benchmarks.machine import describe_machine
-from monolayer.cores import count_cores
 from monolayer.sklearn import FusedSearchCV, OneLayerClassifier
+from monolayer.threads import count_cores
 
 Array = npt.NDArray[Any]
 # Of the time that GridSearchCV takes.

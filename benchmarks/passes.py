@@ -13,12 +13,12 @@ import numpy.typing as npt
 from benchmarks.limit import CIFAR10, EMBEDDINGS
 from benchmarks.standing import PROFILE_MEMBERS, name_profile
 from benchmarks.traffic import Work
-from monolayer.data.dataset import Dataset
+from monolayer.data.dataset import Dataset, Rows
 from monolayer.data.scaler import Scaler
-from monolayer.data.splits import Rows
-from monolayer.engine.bank import make_bank, make_batch_order
-from monolayer.engine.native_engine import open_native_engine
-from monolayer.recipe import Recipe
+from monolayer.engine.bank import make_bank
+from monolayer.engine.batches import make_batch_order
+from monolayer.engine.native import open_native_engine
+from monolayer.recipe.recipe import Recipe
 
 Array = npt.NDArray[Any]
 IMAGE = (3, 32, 32)

@@ -16,10 +16,9 @@ from benchmarks.passes import ONE_THREAD, RUN, WORKS, make_passes, make_profile_
 from benchmarks.roofs import make_roofs
 from benchmarks.standing import Roofline, Roofs, find_standing, make_profile
 from benchmarks.traffic import Caches
-from monolayer.blas import hold_blas
-from monolayer.cores import count_cores
 from monolayer.engine.native import choose_instruction_set, find_native
 from monolayer.errors import BadInput
+from monolayer.threads import count_cores, hold_blas
 
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 

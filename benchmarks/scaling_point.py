@@ -9,11 +9,10 @@ from dataclasses import asdict
 import numpy as np
 
 from benchmarks.scaling import Shape
-from monolayer.data.dataset import Dataset
-from monolayer.data.splits import Splits
-from monolayer.epochs import TrainOptions
-from monolayer.recipe import Recipe
-from monolayer.training import train_bank
+from monolayer.data.dataset import Dataset, Splits
+from monolayer.recipe.recipe import Recipe
+from monolayer.training.loop import TrainOptions
+from monolayer.training.run import train_bank
 
 REPEATS = 5
 

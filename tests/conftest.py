@@ -17,7 +17,7 @@ from monolayer.cli.main import main
 from monolayer.data.cifar10 import load_cifar10
 from monolayer.data.dataset import Dataset
 from monolayer.engine.native import explain_missing, find_native
-from monolayer.engine.opening import ENGINES
+from monolayer.engine.select import ENGINES
 from monolayer.errors import MonolayerError
 
 

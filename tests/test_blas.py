@@ -5,13 +5,14 @@ import pytest
 import scipy.linalg  # noqa: F401 - it has a BLAS of its own, which would be loaded in the middle of a test
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from monolayer.blas import hold_blas
 from monolayer.data.scaler import fit_scaler
-from monolayer.engine.bank import make_bank, make_batch_order
-from monolayer.engine.numpy_engine import open_numpy_engine
-from monolayer.epochs import TrainOptions
-from monolayer.recipe import Recipe
-from monolayer.sweeping import SweepOptions, sweep
+from monolayer.engine.bank import make_bank
+from monolayer.engine.batches import make_batch_order
+from monolayer.engine.numpy import open_numpy_engine
+from monolayer.recipe.recipe import Recipe
+from monolayer.threads import hold_blas
+from monolayer.training.loop import TrainOptions
+from monolayer.tuning.sweep import SweepOptions, sweep
 from tests.made import make_dataset
 
 

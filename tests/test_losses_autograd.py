@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monolayer.losses import get_loss
+from monolayer.recipe.losses import get_loss
 
 torch = pytest.importorskip("torch", reason="PyTorch is optional; finite differences hold the same in test_losses.py")
 

@@ -6,7 +6,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from monolayer.errors import BadData, BadInput
-from monolayer.evaluate.calibration import apply_temperature
+from monolayer.evaluate.probabilities import apply_temperature
 from monolayer.network import OneLayer
 
 

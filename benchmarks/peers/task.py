@@ -11,9 +11,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.data.dataset import Rows, Splits
 from monolayer.data.load import load
 from monolayer.data.scaler import Scaler, fit_scaler
-from monolayer.data.splits import Rows, Splits
 
 Array = npt.NDArray[np.generic]
 Predict = Callable[[Array], Array]

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from monolayer.errors import BadData, BadInput
+from monolayer.features.normalize import compute_lengths
 from monolayer.files import pack_tensors, write_whole
-from monolayer.lengths import compute_lengths
-from monolayer.losses import get_loss
+from monolayer.recipe.losses import get_loss
 
 if TYPE_CHECKING:
     from monolayer.features.base import ImageTransformer
@@ -169,7 +169,7 @@ class OneLayer:
         }
         tensors = {"weights": self.weights, "bias": self.bias, "mean": self.mean, "std": self.std}
         if self.transformer is not None:
-            from monolayer.features.saving import describe_transformer
+            from monolayer.features.registry import describe_transformer
 
             header["transformer"] = describe_transformer(self.transformer)
             tensors |= {f"{PREFIX}{name}": tensor for name, tensor in self.transformer.get_tensors().items()}
@@ -214,7 +214,7 @@ class OneLayer:
 
 
 def _make_transformer(text: str, tensors: dict[str, Array]) -> ImageTransformer:
-    from monolayer.features.saving import make_transformer  # only here: it loads what makes features
+    from monolayer.features.registry import make_transformer  # only here: it loads what makes features
 
     return make_transformer(text, tensors)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from monolayer.data.dataset import Dataset
-from monolayer.folder import load_answers
+from monolayer.runs.folder import load_answers
 
 NAMES = ("a", "b")
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from monolayer.data.load import load
-from monolayer.evaluate.answers import Answers
-from monolayer.evaluate.calibration import fit_temperature
-from monolayer.folder import load_answers, load_network, save_answers
+from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.probabilities import fit_temperature
 from monolayer.network import OneLayer
-from monolayer.recipe import Recipe
-from monolayer.report.of_run import save_run_with_report
-from monolayer.training import add_test_metrics, answer, train
+from monolayer.recipe.recipe import Recipe
+from monolayer.reports.run import save_run_with_report
+from monolayer.runs.folder import load_answers, load_network, save_answers
+from monolayer.training.run import add_test_metrics, answer, train
 
 TRAIN = ["train", "digits", "--epochs", "5", "--val-size", "300", "--learning-rate", "0.05"]
 

@@ -4,7 +4,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from monolayer.folder import load_network
+from monolayer.runs.folder import load_network
 from tests.cli.test_resume import read, stop
 
 

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 
 from monolayer.network import OneLayer
-from tests.export.made import make_network, make_rows
+from tests.exporters.made import make_network, make_rows
 
 NAMES = {"onnx": "a.onnx", "torch": "a.safetensors", "json": "a.json", "safetensors": "a.safetensors"}
 

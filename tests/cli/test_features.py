@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from monolayer.folder import load_answers, load_network
 from monolayer.network import OneLayer
+from monolayer.runs.folder import load_answers, load_network
 
 WORDS = ["--features", "patches:30,size=3", "--epochs", "5", "--learning-rate", "0.05", "--val-size", "200"]
 

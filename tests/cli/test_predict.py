@@ -12,8 +12,8 @@ from sklearn.datasets import load_digits
 
 from monolayer.data.load import load
 from monolayer.network import OneLayer
-from monolayer.recipe import Recipe
-from monolayer.training import train
+from monolayer.recipe.recipe import Recipe
+from monolayer.training.run import train
 
 
 @pytest.fixture(scope="module")

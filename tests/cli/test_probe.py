@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from monolayer import few_shot
 from monolayer.cli.probe import _name_sets
 from monolayer.network import OneLayer
-from monolayer.report.of_probe import draw_probe
+from monolayer.reports.probe import draw_probe
+from monolayer.tuning import few_shot
 from tests.made import make_dataset
 
 QUICK = ["--epochs", "3", "--batch-size", "20", "--val-size", "60", "--grid", "l2=0,0.1", "--rates", "1,3"]
@@ -190,7 +190,7 @@ def test_ctrl_c_leaves_nothing(command, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("monolayer.probing.train_shots", interrupt)
+    monkeypatch.setattr("monolayer.tuning.probe.train_shots", interrupt)
     result = command(*LAYERS, *SHOTS, "--out", tmp_path / "out")
     assert (result.code, result.out) == (130, "")
     assert "Interrupted." in result.err

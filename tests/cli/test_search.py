@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.test_resume import read, stop
 from tests.end_to_end.test_kills import kill_often, run_command
-from tests.test_searching import read_ours, read_trials
+from tests.tuning.test_optuna import read_ours, read_trials
 
 QUICK = ["sweep", "digits", "--epochs", "2", "--val-size", "200"]
 AXES = ["--grid", "learning-rate=log:1e-4:10", "--grid", "l2=log:1e-6:1", "--grid", "flip=0,0.5"]
@@ -173,5 +173,6 @@ def test_other_sweeps_do_without_optuna(command, monkeypatch):
 
 
 def test_optuna_is_loaded_by_searches_only():
-    code = "import sys, monolayer.cli.main, monolayer.searching, monolayer.cli.sweep; sys.exit('optuna' in sys.modules)"
+    modules = "monolayer.cli.main, monolayer.tuning.optuna, monolayer.cli.sweep"
+    code = f"import sys, {modules}; sys.exit('optuna' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from monolayer.audit.finding import CODES, NOT_OF_A_RUN, OF_THE_INSTALLATION
-from monolayer.folder import load_history, load_network, load_recipe
-from monolayer.recipe import Recipe
+from monolayer.findings import CODES, NOT_OF_A_RUN, OF_THE_INSTALLATION
+from monolayer.recipe.recipe import Recipe
+from monolayer.runs.folder import load_history, load_network, load_recipe
 
 QUICK = ["train", "digits", "--epochs", "3", "--val-size", "200"]
 LAYOUT = ["answers.safetensors", "evaluation.json", "figures", "history.csv", "model-card.json", "model-card.md",

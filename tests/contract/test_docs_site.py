@@ -12,8 +12,8 @@ import typer
 from sphinx.util.inventory import InventoryFile
 
 import monolayer
-from monolayer.audit.finding import CODES
 from monolayer.cli.main import app
+from monolayer.findings import CODES
 from tests.contract.pages import DOCS, PAGES
 
 WIDEST = 86  # characters that a page of furo has room for

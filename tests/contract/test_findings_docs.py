@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from monolayer.audit import thresholds
-from monolayer.audit.finding import CODES
+from monolayer.checks import thresholds
+from monolayer.findings import CODES
 
 FOLDER = Path(__file__).parents[2] / "docs" / "findings"
 HEADINGS = ["How it is found", "Why it matters", "What to do", "When it does not apply", "How to mute"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monolayer.data.digits import load_digits
+from monolayer.data.load import load_digits
 
 
 def test_digits_are_small_grey_images() -> None:

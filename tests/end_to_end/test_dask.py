@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from distributed import Client
 
-from monolayer.axes import make_grid
-from monolayer.cluster import open_cluster
-from monolayer.epochs import TrainOptions
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import SILENCE
-from monolayer.recipe import Recipe
-from monolayer.sweeping import Sweep, SweepOptions, train_recipes
+from monolayer.recipe.grid import make_grid
+from monolayer.recipe.recipe import Recipe
+from monolayer.training.loop import TrainOptions
+from monolayer.tuning.dask import open_cluster
+from monolayer.tuning.sweep import Sweep, SweepOptions, train_recipes
 from tests.made import make_dataset
 
 GRID = ["--grid", "learning-rate=0.001,0.1", "--grid", "batch-size=20,50", "--grid", "flip=0,0.5"]
@@ -147,7 +147,7 @@ def test_rows_that_are_lost_with_the_only_worker_that_had_them_are_sent_again(ma
 
 
 def test_a_cluster_whose_workers_are_all_gone_is_one_sentence(machines, monkeypatch):
-    monkeypatch.setattr("monolayer.cluster.CONNECT_S", 1)
+    monkeypatch.setattr("monolayer.tuning.dask.CONNECT_S", 1)
 
     def kill_all(rows):
         for worker in machines.workers:
@@ -160,7 +160,7 @@ def test_a_cluster_whose_workers_are_all_gone_is_one_sentence(machines, monkeypa
 
 
 def test_a_scheduler_that_is_lost_on_the_way_is_one_sentence(machines, monkeypatch):
-    monkeypatch.setattr("monolayer.cluster.CONNECT_S", 1)
+    monkeypatch.setattr("monolayer.tuning.dask.CONNECT_S", 1)
 
     def kill_scheduler(rows):
         with Client(machines.address) as client:
@@ -208,7 +208,7 @@ def test_ctrl_c_comes_back_at_once_and_keeps_what_has_arrived(tmp_path, machines
 
 
 def test_a_scheduler_that_nobody_answers_for_is_one_sentence(command, tmp_path, monkeypatch):
-    monkeypatch.setattr("monolayer.cluster.CONNECT_S", 1)
+    monkeypatch.setattr("monolayer.tuning.dask.CONNECT_S", 1)
     result = command("sweep", "digits", *GRID, "--dask", "tcp://127.0.0.1:9", "--out", tmp_path / "out")
     assert (result.code, result.out) == (2, "")
     assert "No Dask scheduler answers at tcp://127.0.0.1:9; accepted is one such as tcp://HOST:8786." in result.err
@@ -221,7 +221,7 @@ def test_a_scheduler_without_workers_is_one_sentence(scheduler):
 
 
 def test_workers_with_other_versions_are_refused(machines, monkeypatch):
-    monkeypatch.setattr("monolayer.cluster.version", lambda package: "1.0")  # in this process, not in theirs
+    monkeypatch.setattr("monolayer.tuning.dask.version", lambda package: "1.0")  # in this process, not in theirs
     with pytest.raises(BadInput, match=r"has monolayer \S+, this process 1\.0; accepted is the same\."):
         open_cluster(machines.address, SILENCE).__enter__()
 

@@ -19,14 +19,14 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from monolayer.axes import make_grid
 from monolayer.cli.main import main
 from monolayer.data.load import load
-from monolayer.epochs import TrainOptions
-from monolayer.folder import save_sweep
-from monolayer.recipe import Recipe
-from monolayer.sweeping import SweepOptions, train_recipes
-from monolayer.unfinished import begin_folder, is_unfinished, resume_folder
+from monolayer.recipe.grid import make_grid
+from monolayer.recipe.recipe import Recipe
+from monolayer.runs.folder import save_sweep
+from monolayer.runs.resume import begin_folder, is_unfinished, resume_folder
+from monolayer.training.loop import TrainOptions
+from monolayer.tuning.sweep import SweepOptions, train_recipes
 
 # 200 in all, with the five on CIFAR-10 below.
 LIBRARY_KILLS, SWEEP_KILLS, TRAIN_KILLS, CIFAR10_KILLS = 150, 25, 20, 5
@@ -36,7 +36,7 @@ SAME_BYTES = (
 )  # fmt: skip
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["monolayer.cli.main", "monolayer.report.of_run", "tests.end_to_end.test_kills"])
+CONTEXT.set_forkserver_preload(["monolayer.cli.main", "monolayer.reports.run", "tests.end_to_end.test_kills"])
 
 
 @dataclass(frozen=True)

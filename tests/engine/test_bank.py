@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from monolayer.data.scaler import Scaler
-from monolayer.engine.bank import make_bank, make_batch_order
+from monolayer.engine.bank import make_bank
+from monolayer.engine.batches import make_batch_order
 from monolayer.errors import BadInput
-from monolayer.recipe import Recipe
+from monolayer.recipe.recipe import Recipe
 
 SCALER = Scaler(np.zeros(6), np.linspace(0.5, 3, 6))
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monolayer.epochs import TrainOptions
-from monolayer.recipe import Recipe
-from monolayer.training import train, train_bank
+from monolayer.recipe.recipe import Recipe
+from monolayer.training.loop import TrainOptions
+from monolayer.training.run import train, train_bank
 from tests.made import make_dataset
 from tests.reference import plain_loop
 

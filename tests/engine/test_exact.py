@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from monolayer.data.load import load
 from monolayer.data.scaler import fit_scaler
 from monolayer.engine.exact import Problem, compute_cost_and_gradient, solve_exactly
-from monolayer.losses import get_loss
+from monolayer.recipe.losses import get_loss
 from tests.made import make_dataset
 from tests.reference import plain_loop
 

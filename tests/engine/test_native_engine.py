@@ -12,19 +12,18 @@ from hypothesis import strategies as st
 
 from monolayer.data.dataset import Dataset
 from monolayer.data.scaler import compute_moments, fit_scaler
-from monolayer.data.splits import make_splits
-from monolayer.engine import native_engine
-from monolayer.engine.bank import make_bank, make_batch_order
-from monolayer.engine.fold import Fold
-from monolayer.engine.native import find_native
-from monolayer.engine.native_engine import open_native_engine
-from monolayer.engine.numpy_engine import open_numpy_engine
-from monolayer.engine.opening import ENGINES, choose_engine
-from monolayer.epochs import TrainOptions
+from monolayer.data.splitting import make_splits
+from monolayer.engine import native as native_module
+from monolayer.engine.bank import Fold, make_bank
+from monolayer.engine.batches import make_batch_order
+from monolayer.engine.native import find_native, open_native_engine
+from monolayer.engine.numpy import open_numpy_engine
+from monolayer.engine.select import ENGINES, choose_engine
 from monolayer.errors import BadInput
-from monolayer.losses import get_loss
-from monolayer.recipe import Recipe
-from monolayer.training import answer, train
+from monolayer.recipe.losses import get_loss
+from monolayer.recipe.recipe import Recipe
+from monolayer.training.loop import TrainOptions
+from monolayer.training.run import answer, train
 from tests.made import make_dataset
 
 pytestmark = pytest.mark.usefixtures("native")
@@ -159,7 +158,7 @@ class Counting:
 def test_ctrl_c_is_heard_in_the_middle_of_a_long_epoch(monkeypatch):
     splits = make_dataset(330, 130, 4).split(10)
     bank = make_bank([RECIPE], fit_scaler(splits.train), 4)
-    monkeypatch.setattr(native_engine, "CALL_OPERATIONS", 5 * 4 * bank.weights.size * RECIPE.batch_size)
+    monkeypatch.setattr(native_module, "CALL_OPERATIONS", 5 * 4 * bank.weights.size * RECIPE.batch_size)
     order = make_batch_order(RECIPE, 4, 130).draw_epoch(320)
     with open_native_engine(bank, None, 2) as engine:
         engine._native = counting = Counting(engine._native)
@@ -201,7 +200,7 @@ def test_an_epoch_in_several_calls_is_the_epoch(monkeypatch, has_folds):
     recipes, rng = [RECIPE.replace(flip=0.5)] * 2, np.random.default_rng(0)
     folds = [make_fold("real", splits, rng) for _ in recipes] if has_folds else ()
     whole = train_bank(open_native_engine, splits, recipes, folds=folds)
-    monkeypatch.setattr(native_engine, "CALL_OPERATIONS", 4 * 8 * 1030 * 16 * 2)  # two batches a call
+    monkeypatch.setattr(native_module, "CALL_OPERATIONS", 4 * 8 * 1030 * 16 * 2)  # two batches a call
     cut = train_bank(open_native_engine, splits, recipes, folds=folds)
     assert whole[0].weights.tobytes() == cut[0].weights.tobytes()
     assert whole[0].bias.tobytes() == cut[0].bias.tobytes()

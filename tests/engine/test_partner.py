@@ -4,7 +4,7 @@ import weakref
 
 import pytest
 
-from monolayer.engine.partner import Partner
+from monolayer.engine.numpy import Partner
 
 
 def test_tasks_run_in_the_other_thread_one_after_the_other():

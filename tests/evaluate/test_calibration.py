@@ -12,9 +12,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from monolayer.errors import BadInput
 from monolayer.evaluate.calibration import (
-    READINGS,
     Binning,
-    apply_temperature,
     assign_bins,
     compute_bootstrap_interval,
     compute_brier,
@@ -24,16 +22,14 @@ from monolayer.evaluate.calibration import (
     compute_expected_error,
     compute_log_loss,
     compute_maximum_error,
-    compute_readings,
     compute_reliability,
     compute_sharpness,
     compute_top_label,
     decompose_brier,
-    fit_temperature,
-    get_reading,
 )
+from monolayer.evaluate.probabilities import READINGS, apply_temperature, compute_readings, fit_temperature, get_reading
 from monolayer.evaluate.significance import Bootstrap
-from monolayer.losses import compute_softmax
+from monolayer.recipe.losses import compute_softmax
 
 EQUAL_MASS = Binning(15, "equal_mass")
 MEASURES = {

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from monolayer.checks.plausibility import Accuracy, judge_claim
 from monolayer.errors import BadInput
 from monolayer.evaluate.significance import (
-    Accuracy,
     Bootstrap,
     choose_one_standard_error,
     compute_difference_interval,
@@ -17,7 +17,6 @@ from monolayer.evaluate.significance import (
     correct_holm,
     estimate_optimism,
     find_indistinguishable,
-    judge_claim,
     summarise_seeds,
 )
 

@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 
 from monolayer.errors import BadData, BadInput
 from monolayer.features import HOGFeatures, PatchFeatures, PixelFeatures, base, patches
-from monolayer.features.saving import load_transformer, save_transformer
+from monolayer.features.registry import load_transformer, save_transformer
 from monolayer.sklearn import OneLayerClassifier
 from tests.features.test_patches import make_images
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monolayer.errors import BadInput
-from monolayer.features.spec import WORDS, is_spec, parse_features
+from monolayer.features.registry import WORDS, is_spec, parse_features
 
 
 @pytest.mark.parametrize(

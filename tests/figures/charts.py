@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from monolayer.audit.leakage import Duplicate
+from monolayer.duplicates.search import Duplicate
 from monolayer.evaluate.calibration import compute_reliability
 from monolayer.figures import (
     AccuracyCost,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from monolayer.audit.leakage import Duplicate
 from monolayer.data.dataset import Dataset
+from monolayer.duplicates.search import Duplicate
 from monolayer.errors import BadInput
 from monolayer.figures import DuplicatePairs, render_svg
 from monolayer.figures.pairs import collect_pairs

@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 import monolayer as ml
 from monolayer.errors import BadInput
-from monolayer.sklearn import OneLayerClassifier, reading
-from monolayer.sklearn.reading import make_splits
+from monolayer.sklearn import OneLayerClassifier, validation
+from monolayer.sklearn.validation import make_splits
 from tests.made import make_dataset
 from tests.sklearn.made import make_rows
 
@@ -230,8 +230,8 @@ def test_metadata_is_routed():
 def test_features_stay_what_they_are(dtype, monkeypatch):
     """The very array is trained on: nothing of its size is made on the way."""
     seen = []
-    original = reading.make_dataset
-    monkeypatch.setattr(reading, "make_dataset", lambda rows, *rest: seen.append(rows) or original(rows, *rest))
+    original = validation.make_dataset
+    monkeypatch.setattr(validation, "make_dataset", lambda rows, *rest: seen.append(rows) or original(rows, *rest))
     features = np.ascontiguousarray(DATA.X.astype(dtype))
     OneLayerClassifier(**QUICK).fit(features, Y).predict(features)
     assert np.shares_memory(seen[0], features)
@@ -241,8 +241,8 @@ def test_features_stay_what_they_are(dtype, monkeypatch):
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int16", ">f4"])
 def test_small_numbers_become_float32(dtype, monkeypatch):
     seen = []
-    original = reading.make_dataset
-    monkeypatch.setattr(reading, "make_dataset", lambda rows, *rest: seen.append(rows) or original(rows, *rest))
+    original = validation.make_dataset
+    monkeypatch.setattr(validation, "make_dataset", lambda rows, *rest: seen.append(rows) or original(rows, *rest))
     features = (X / 10 - 3).astype(dtype)
     fitted = OneLayerClassifier(**QUICK).fit(features, Y)
     assert seen[0].dtype == np.float32

@@ -17,7 +17,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 
 from monolayer.errors import BadInput
-from monolayer.recipe import Recipe
+from monolayer.recipe.recipe import Recipe
 from monolayer.sklearn import FusedSearchCV, OneLayerClassifier
 from tests.sklearn.made import make_rows, make_several_labels
 

@@ -9,10 +9,10 @@ import pytest
 
 import monolayer as ml
 from monolayer.errors import BadInput
-from monolayer.recipe import Recipe
-from monolayer.sweeping import SweepOptions, sweep
+from monolayer.recipe.recipe import Recipe
 from monolayer.trackers import TRACKERS, Job, MLflowTracker, log_run, log_sweep, open_logbook, open_tracker
-from monolayer.training import train
+from monolayer.training.run import train
+from monolayer.tuning.sweep import SweepOptions, sweep
 from tests.trackers.trained import list_values, make_run, make_splits, make_sweep
 
 

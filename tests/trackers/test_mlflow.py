@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from monolayer.epochs import TrainOptions
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
 from monolayer.trackers import Job, MLflowTracker, log_run, log_sweep, open_logbook
-from monolayer.training import train
+from monolayer.training.loop import TrainOptions
+from monolayer.training.run import train
 from tests.trackers.trained import list_values, make_run, make_splits, make_sweep
 
 pytestmark = [

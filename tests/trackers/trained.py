@@ -2,10 +2,10 @@
 
 from functools import cache
 
-from monolayer.diagnosing import diagnose_run, diagnose_sweep
-from monolayer.recipe import Recipe
-from monolayer.sweeping import sweep
-from monolayer.training import answer, train
+from monolayer.checks.diagnose import diagnose_run, diagnose_sweep
+from monolayer.recipe.recipe import Recipe
+from monolayer.training.run import answer, train
+from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 
 

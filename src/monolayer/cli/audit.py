@@ -15,11 +15,11 @@ from monolayer.cli.console import open_console, print_json, print_line
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
-    from monolayer.audit.finding import Finding
-    from monolayer.audit.leakage import Duplicate
+    from monolayer.checks.plausibility import Accuracy
     from monolayer.cli.console import Console
-    from monolayer.evaluate.significance import Accuracy
-    from monolayer.report.of_audit import Audit
+    from monolayer.duplicates.search import Duplicate
+    from monolayer.findings import Finding
+    from monolayer.reports.duplicates import Audit
 
 
 def audit(
@@ -61,8 +61,8 @@ def audit(
         raise BadInput("--run needs the dataset that the run was trained on: monolayer audit DATASET --run DIR.")
     if dataset is None and not (train and claims):
         raise BadInput("Name a dataset to search, or claims to judge: --train 45.18 with --val 79.00:1000 or --test.")
-    from monolayer.audit.finding import check_codes
-    from monolayer.audit.finding import mute as mute_findings
+    from monolayer.findings import check_codes
+    from monolayer.findings import mute as mute_findings
 
     check_codes(mute or ())
     findings = list(mute_findings(_judge_claims(train, claims), mute or ())) if train and claims else []
@@ -90,7 +90,7 @@ def audit(
 
 
 def _parse_claim(name: str, text: str) -> Accuracy:
-    from monolayer.evaluate.significance import Accuracy
+    from monolayer.checks.plausibility import Accuracy
 
     per_cent, _, n = text.partition(":")
     try:
@@ -100,7 +100,7 @@ def _parse_claim(name: str, text: str) -> Accuracy:
 
 
 def _judge_claims(train: str, claims: dict[str, Accuracy]) -> list[Finding]:
-    from monolayer.audit.claims import check_claims
+    from monolayer.checks.plausibility import check_claims
 
     try:
         accuracy = float(train) / 100
@@ -124,8 +124,8 @@ class _Request:
 
 def _search_and_save(name: str, request: _Request, muted: Sequence[str]) -> tuple[Audit, dict[str, Any]]:
     """The search, and what it means for a run if one is named."""
-    from monolayer.folder import load_evaluation, open_new_folder
-    from monolayer.report.of_audit import save_audit
+    from monolayer.reports.duplicates import save_audit
+    from monolayer.runs.folder import load_evaluation, open_new_folder
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
@@ -157,10 +157,10 @@ def _describe_weighed(weighed: dict[str, Any]) -> str:
 
 
 def _search(name: str, request: _Request, muted: Sequence[str], console: Console) -> Audit:
-    from monolayer.audit.duplicated import check_duplicates
-    from monolayer.audit.finding import mute
-    from monolayer.audit.leakage import find_duplicates
-    from monolayer.report.of_audit import Audit
+    from monolayer.checks.splits import check_duplicates
+    from monolayer.duplicates.search import find_duplicates
+    from monolayer.findings import mute
+    from monolayer.reports.duplicates import Audit
 
     dataset = opt.load_dataset(name, request.data, console, request.reading)
     # A run draws its test rows from the training file where there is no test file, so they are searched there.
@@ -207,7 +207,7 @@ def _list_leaked(found: Audit, evaluation: dict[str, Any]) -> list[int]:
     """Rows with a duplicate among the run's training rows, where its test rows are."""
     if found.dataset.test is not None:
         return [pair.second for pair in found.across]
-    from monolayer.report.opening import divide_again
+    from monolayer.reports.open_test import divide_again
 
     trained = set(divide_again(found.dataset, evaluation).train.index.tolist())
     both_ways = [(pair.first, pair.second) for pair in found.inside]
@@ -218,8 +218,8 @@ def _weigh_run(folder: Path, found: Audit) -> dict[str, Any]:
     """What the run's test accuracy is with and without the test rows that were found in the training file."""
     import numpy as np
 
-    from monolayer.audit.leaked import compute_shift
-    from monolayer.folder import load_answers, load_evaluation
+    from monolayer.duplicates.leaked import compute_shift
+    from monolayer.runs.folder import load_answers, load_evaluation
 
     evaluation = load_evaluation(folder)
     if evaluation["dataset"]["sha256"] != found.dataset.sha256:

@@ -11,7 +11,7 @@ from monolayer.cli import options as opt
 from monolayer.cli.console import print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from monolayer.report.calibrating import Calibrated
+    from monolayer.reports.recalibrate import Calibrated
 
 
 def calibrate(
@@ -27,7 +27,7 @@ def calibrate(
 
     Example: monolayer calibrate runs/a
     """
-    from monolayer.report.calibrating import calibrate_folder
+    from monolayer.reports.recalibrate import calibrate_folder
 
     calibrated = calibrate_folder(folder)
     if as_json:

@@ -12,7 +12,7 @@ from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from monolayer.comparing import Comparison
+    from monolayer.runs.compare import Comparison
 
 
 def compare(
@@ -27,10 +27,10 @@ def compare(
 
     Example: monolayer compare runs/a runs/b --out runs/a-b
     """
-    from monolayer.comparing import compare as compare_sides
-    from monolayer.comparing import load_side
-    from monolayer.folder import open_new_folder
-    from monolayer.report.of_comparison import save_comparison
+    from monolayer.reports.comparison import save_comparison
+    from monolayer.runs.compare import compare as compare_sides
+    from monolayer.runs.compare import load_side
+    from monolayer.runs.folder import open_new_folder
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
@@ -47,8 +47,8 @@ def compare(
 
 
 def _show(comparison: Comparison) -> None:
-    from monolayer.report.calibration import READING_NAMES
-    from monolayer.report.of_comparison import SIDES, describe_comparison, make_accuracy_table
+    from monolayer.reports.calibration import READING_NAMES
+    from monolayer.reports.comparison import SIDES, describe_comparison, make_accuracy_table
 
     table = make_accuracy_table(comparison)
     for name, side in zip(SIDES, comparison.sides, strict=True):

@@ -13,7 +13,7 @@ from monolayer.cli.console import open_console, print_json, print_line, print_ta
 from monolayer.cli.show import show_findings
 
 if TYPE_CHECKING:
-    from monolayer.describing import Description
+    from monolayer.checks.describe import Description
 
 data = typer.Typer(help="Look at a dataset before training.", no_args_is_help=True, rich_markup_mode=None)
 # Classes that a table lists; --json has all.
@@ -44,9 +44,9 @@ def describe(
 
     Example: monolayer data describe table.csv --label species
     """
-    from monolayer.describing import describe_data
-    from monolayer.folder import open_new_folder
-    from monolayer.report.of_data import save_description
+    from monolayer.checks.describe import describe_data
+    from monolayer.reports.dataset import save_description
+    from monolayer.runs.folder import open_new_folder
 
     reading = opt.read_reading(context)
     with ExitStack() as stack:
@@ -62,7 +62,7 @@ def describe(
 
 
 def _show(found: Description, out: Path | None) -> None:
-    from monolayer.report.of_data import CONTACT_SHEET, list_counts, list_facts
+    from monolayer.reports.dataset import CONTACT_SHEET, list_counts, list_facts
 
     print_table(found.dataset.name, ["what", "value"], [list(fact) for fact in list_facts(found)])
     columns, lines = list_counts(found, MOST_CLASSES)

@@ -25,9 +25,9 @@ def export(
 
     Example: monolayer export runs/a --to onnx --out a.onnx
     """
-    from monolayer.export.formats import export_network
+    from monolayer.exporters.formats import export_network
     from monolayer.files import check_new_file
-    from monolayer.folder import load_network
+    from monolayer.runs.folder import load_network
 
     loaded = load_network(network)
     check_new_file(out)

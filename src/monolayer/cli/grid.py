@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
-    from monolayer.axes import Axis
+    from monolayer.recipe.grid import Axis
 
 USAGE = "NAME=VALUE,VALUE,... (such as learning-rate=0.001,0.01) or NAME=log:LOW:HIGH:N (or linear:LOW:HIGH:N)"
 
@@ -20,7 +20,7 @@ def parse_axes(grid: list[str]) -> dict[str, Axis]:
     Raises:
         BadInput: if a word is no axis, names no field or one twice, or a value cannot be read.
     """
-    from monolayer.recipe import Recipe
+    from monolayer.recipe.recipe import Recipe
 
     defaults = Recipe().to_dict()
     axes: dict[str, Axis] = {}
@@ -42,7 +42,7 @@ def _cut(word: str) -> tuple[str, str]:
 
 
 def _read_axis(name: str, text: str, kind: type) -> Axis:
-    from monolayer.axes import KINDS
+    from monolayer.recipe.grid import KINDS
 
     if kind is not str and text.split(":")[0] in KINDS:
         return _read_range(name, text, kind)
@@ -50,7 +50,7 @@ def _read_axis(name: str, text: str, kind: type) -> Axis:
 
 
 def _read_range(name: str, text: str, kind: type) -> Axis:
-    from monolayer.axes import Range
+    from monolayer.recipe.grid import Range
 
     scale, *words = text.split(":")
     try:

@@ -12,8 +12,8 @@ from monolayer.cli.console import open_console, print_json, print_line, print_ta
 
 if TYPE_CHECKING:
     from monolayer.cli.console import Console
-    from monolayer.data.splits import Splits
-    from monolayer.studies.ladder import Plan
+    from monolayer.data.dataset import Splits
+    from monolayer.studies.ladder.study import Plan
 
 FLIPPED = ("cifar10",)  # of which a mirrored image shows the same thing
 
@@ -66,9 +66,9 @@ def ladder(
 
     Example: monolayer ladder photos/ --resize 32x32 --features pixels --features patches:200 --out runs/ladder
     """
-    from monolayer.folder import LADDER_FOLDER, open_new_folder
-    from monolayer.studies.ladder import climb
-    from monolayer.studies.ladder_report import collect_facts, save_ladder
+    from monolayer.runs.folder import LADDER_FOLDER, open_new_folder
+    from monolayer.studies.ladder.report import collect_facts, save_ladder
+    from monolayer.studies.ladder.study import climb
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
@@ -95,8 +95,8 @@ def _load(context: typer.Context, console: Console) -> Splits:
 
 
 def _read_plan(context: typer.Context) -> Plan:
-    from monolayer.features.spec import parse_features
-    from monolayer.studies.ladder import RUNGS, Plan
+    from monolayer.features.registry import parse_features
+    from monolayer.studies.ladder.study import RUNGS, Plan
 
     given = context.params
     for rung in given["features"] or ():
@@ -108,8 +108,8 @@ def _read_plan(context: typer.Context) -> Plan:
 
 
 def _show(facts: dict[str, Any]) -> None:
-    from monolayer.studies.ladder_report import describe_ladder, format_seconds
-    from monolayer.studies.report_checks import NAMES
+    from monolayer.studies.bonus.report_checks import NAMES
+    from monolayer.studies.ladder.report import describe_ladder, format_seconds
 
     rows = []
     for step in facts["steps"]:

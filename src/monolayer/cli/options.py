@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from monolayer.data.dataset import Dataset
-    from monolayer.data.splits import Splits
+    from monolayer.data.dataset import Dataset, Splits
     from monolayer.progress import Progress
-    from monolayer.recipe import Recipe
+    from monolayer.recipe.recipe import Recipe
 
 
 def read_folder(text: str) -> Path:
@@ -172,7 +171,7 @@ def _set_for_now(context: typer.Context, name: str, value: str) -> None:
 
 def _set_engine(context: typer.Context, value: str | None) -> str | None:
     if value is not None:
-        from monolayer.engine.opening import choose_engine
+        from monolayer.engine.select import choose_engine
 
         _set_for_now(context, "MONOLAYER_ENGINE", value)
         choose_engine()
@@ -230,7 +229,7 @@ class SplitOptions:
 
     def split(self, dataset: Dataset) -> Splits:
         """The dataset divided so."""
-        from monolayer.data.splits import choose_val_size
+        from monolayer.data.dataset import choose_val_size
 
         val_size = choose_val_size(dataset) if self.val_size is None else self.val_size
         return dataset.split(val_size, seed=self.split_seed, train=self.train_size, test=self.test_size)
@@ -245,7 +244,7 @@ def load_dataset(name: str, data: Path | None, progress: Progress, reading: dict
 
 def read_reading(context: typer.Context) -> dict[str, Any]:
     """How a command's options say that data of one's own is to be read: what differs from the defaults."""
-    from monolayer.data.readers.options import DataOptions, parse_size
+    from monolayer.data.readers.rows import DataOptions, parse_size
 
     given = {name: context.params.get(name) for name in DataOptions.__dataclass_fields__}
     if given["resize"] is not None:
@@ -267,7 +266,7 @@ def _make_whole(size: float | None) -> float | None:
 
 def read_recipe(context: typer.Context) -> Recipe:
     """The recipe that a command's options say: fields are options of the same names; others have their defaults."""
-    from monolayer.recipe import FIELDS, Recipe
+    from monolayer.recipe.recipe import FIELDS, Recipe
 
     fields = {name: context.params[name] for name in FIELDS if name in context.params}
     return Recipe.from_dict({**fields, "loss": fields["loss"].replace("-", "_")})

@@ -13,21 +13,14 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import (
-    let_reader_leave,
-    open_console,
-    print_json,
-    print_json_line,
-    print_line,
-    print_table,
-)
+from monolayer.cli.console import let_reader_leave, open_console, print_json, print_json_line, print_line, print_table
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from monolayer.network import OneLayer
-    from monolayer.predicting.inputs import Rows
+    from monolayer.predict.inputs import Rows
 
     Answered = Iterator[tuple[Rows, npt.NDArray[Any]]]
 
@@ -86,8 +79,8 @@ def predict(
 
     Example: tail -f measured.jsonl | monolayer predict runs/a -
     """
-    from monolayer.folder import load_network
-    from monolayer.predicting.predictions import check_network, check_top
+    from monolayer.predict.answers import check_network, check_top
+    from monolayer.runs.folder import load_network
 
     loaded = load_network(network)
     check_network(loaded)
@@ -122,8 +115,8 @@ def _answer(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...], 
 
     That images were resized is said once, after the last.
     """
-    from monolayer.predicting.inputs import Chosen, describe_resizing, find_doubt, find_files, iterate_rows
-    from monolayer.predicting.predictions import compute_answers
+    from monolayer.predict.answers import compute_answers
+    from monolayer.predict.inputs import Chosen, describe_resizing, find_doubt, find_files, iterate_rows
 
     doubted, n_resized = "", 0
     with open_console() as console:
@@ -138,14 +131,14 @@ def _answer(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...], 
 
 
 def _list(network: OneLayer, answered: Answered, top: int | None) -> list[dict[str, Any]]:
-    from monolayer.predicting.predictions import describe_answers
+    from monolayer.predict.answers import describe_answers
 
     return [item for rows, p in answered for item in describe_answers(network, rows.places, p, top)]
 
 
 def _write(network: OneLayer, answered: Answered, out: Path, top: int | None) -> Counter[str]:
     """All answers into a file; how many rows each class was given."""
-    from monolayer.predicting.outputs import open_answers
+    from monolayer.predict.outputs import open_answers
 
     counts: Counter[str] = Counter()
     with open_answers(out, network, top) as writer:
@@ -157,7 +150,7 @@ def _write(network: OneLayer, answered: Answered, out: Path, top: int | None) ->
 
 def _show(network: OneLayer, answered: Answered, top: int) -> None:
     """A line an image, and for each file of features its first rows, then how many rows each class was given."""
-    from monolayer.predicting.predictions import describe_answers
+    from monolayer.predict.answers import describe_answers
 
     lines: list[list[str]] = []
     counts: Counter[str] = Counter()
@@ -199,7 +192,7 @@ def _answer_lines(
     network: OneLayer, file: IO[bytes], top: int | None, put: Callable[[Any], None], *, is_strict: bool
 ) -> int:
     """How many lines were bad."""
-    from monolayer.predicting.stream import iterate_answers
+    from monolayer.predict.stream import iterate_answers
 
     n_bad = 0
     for item in iterate_answers(network, file, top):
@@ -213,7 +206,7 @@ def _answer_lines(
 @contextmanager
 def _open_lines(out: Path) -> Iterator[Callable[[Any], None]]:
     from monolayer.files import check_new_file, open_whole, tell_trouble
-    from monolayer.predicting.outputs import write_json_line
+    from monolayer.predict.outputs import write_json_line
 
     if out.suffix.lower() != STREAM:
         raise BadInput(f"{out}: the answers to a stream are JSON lines; accepted is a name ending in {STREAM}.")

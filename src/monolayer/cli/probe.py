@@ -12,14 +12,14 @@ import typer
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line, print_table
 from monolayer.cli.grid import parse_axes
+from monolayer.cli.session import fit_batch_sizes
 from monolayer.cli.show import show_findings
-from monolayer.cli.work import fit_batch_sizes
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
     from monolayer.cli.console import Console
-    from monolayer.data.splits import Splits
-    from monolayer.probing import Probe
+    from monolayer.data.dataset import Splits
+    from monolayer.tuning.probe import Probe
 
 FeatureSets = Annotated[
     str | None,
@@ -95,10 +95,10 @@ def probe(
 
     Example: monolayer probe cls.npy mean.npy --label labels.npy --grid l2=log:1e-6:1e-1:6 --shuffle block
     """
-    from monolayer.audit.finding import check_codes
-    from monolayer.diagnosing import diagnose_probe
-    from monolayer.folder import open_new_folder
-    from monolayer.report.of_probe import save_probe
+    from monolayer.checks.diagnose import diagnose_probe
+    from monolayer.findings import check_codes
+    from monolayer.reports.probe import save_probe
+    from monolayer.runs.folder import open_new_folder
 
     check_codes(mute or ())
     with ExitStack() as stack:
@@ -154,7 +154,7 @@ def _name_sets(paths: list[str], features: str | None) -> dict[str, tuple[str, s
 
 
 def _probe(context: typer.Context, splits: dict[str, Splits], console: Console) -> Probe:
-    from monolayer.probing import ProbeOptions, probe
+    from monolayer.tuning.probe import ProbeOptions, probe
 
     given = context.params
     axes = parse_axes(given["grid"] or [])
@@ -181,7 +181,7 @@ def _read_numbers(name: str, text: str, kind: type[int] | type[float]) -> list[A
 
 
 def _show(found: Probe) -> None:
-    from monolayer.report.protocol import describe_probe
+    from monolayer.reports.protocol import describe_probe
 
     _show_sets(found)
     if found.few_shot:
@@ -193,8 +193,8 @@ def _show(found: Probe) -> None:
 
 def _show_sets(found: Probe) -> None:
     """The feature sets, in columns that a terminal has room for."""
-    from monolayer.axes import format_value
     from monolayer.cli.show import split_interval
+    from monolayer.recipe.grid import format_value
 
     rows = [
         [
@@ -213,7 +213,7 @@ def _show_sets(found: Probe) -> None:
 
 
 def _show_few_shot(found: Probe) -> None:
-    from monolayer.axes import format_value
+    from monolayer.recipe.grid import format_value
 
     rows = [
         [

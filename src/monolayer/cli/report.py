@@ -38,9 +38,9 @@ def report(
     Example: monolayer report runs/grid --open-test "the recipe is chosen"
     Example: monolayer report runs/grid --heat-map l2,batch-size
     """
-    from monolayer.report.of_probe import is_probe, write_probe_report
-    from monolayer.report.of_run import write_run_report
-    from monolayer.studies.ladder_report import is_ladder, write_ladder_report
+    from monolayer.reports.probe import is_probe, write_probe_report
+    from monolayer.reports.run import write_run_report
+    from monolayer.studies.ladder.report import is_ladder, write_ladder_report
 
     if open_test is not None:
         _open_test(folder, open_test, again, data)
@@ -67,8 +67,8 @@ def _read_pair(text: str) -> tuple[str, str]:
 
 
 def _open_test(folder: Path, reason: str, again: bool, data: Path | None) -> None:
-    from monolayer.folder import load_evaluation
-    from monolayer.report.opening import open_test
+    from monolayer.reports.open_test import open_test
+    from monolayer.runs.folder import load_evaluation
 
     if not reason.strip():
         raise BadInput("--open-test needs a reason, such as 'the recipe is chosen'.")

@@ -14,7 +14,7 @@ from monolayer.cli.console import open_console, print_json, print_line, print_ta
 if TYPE_CHECKING:
     from monolayer.cli.console import Console
     from monolayer.data.dataset import Dataset
-    from monolayer.studies.bonus_assignment import StudyResult
+    from monolayer.studies.bonus.study import StudyResult
 
 
 def reproduce(
@@ -43,10 +43,10 @@ def reproduce(
 
     Example: monolayer reproduce cifar10 --out runs/report
     """
-    from monolayer.folder import REPORT_FOLDER, open_new_folder
-    from monolayer.studies.bonus_assignment import Plan, run_study
-    from monolayer.studies.bonus_folder import save_study
-    from monolayer.studies.ladder_report import load_ladder_of
+    from monolayer.runs.folder import REPORT_FOLDER, open_new_folder
+    from monolayer.studies.bonus.report import save_study
+    from monolayer.studies.bonus.study import Plan, run_study
+    from monolayer.studies.ladder.report import load_ladder_of
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
@@ -78,7 +78,7 @@ def _load(name: str | None, data: Path | None, console: Console) -> tuple[Datase
 
 
 def _show(result: StudyResult, results: dict[str, Any], out: Path, as_json: bool) -> None:
-    from monolayer.studies.bonus_report import make_study_table
+    from monolayer.studies.bonus.report import make_study_table
 
     if as_json:
         print_json(results)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from monolayer.cli.console import print_line, print_table
 
 if TYPE_CHECKING:
-    from monolayer.audit.finding import Finding
-    from monolayer.certificate import Certificate
+    from monolayer.checks.certificate import Certificate
     from monolayer.evaluate.metrics import Metrics
-    from monolayer.sweeping import Sweep
-    from monolayer.training import Run
+    from monolayer.findings import Finding
+    from monolayer.training.run import Run
+    from monolayer.tuning.sweep import Sweep
 
 
 def _format(metrics: Metrics) -> str:
@@ -36,7 +36,7 @@ def show_run(run: Run) -> None:
 
 def show_findings(findings: Sequence[Finding]) -> None:
     """What is news, a line each, and how all checks ended."""
-    from monolayer.diagnosing import summarise_findings
+    from monolayer.checks.diagnose import summarise_findings
 
     for finding in findings:
         if finding.is_news:
@@ -77,9 +77,9 @@ def show_plan(plan: dict[str, Any]) -> None:
 
 def show_sweep(sweep: Sweep, top: int) -> None:
     """The best runs of a sweep as a table, its axes as columns; then what their ranking is worth."""
-    from monolayer.audit.learning_rate import TOO_HIGH
-    from monolayer.axes import format_value
-    from monolayer.report.of_sweep import describe_halving, describe_selection
+    from monolayer.checks.learning_rate import TOO_HIGH
+    from monolayer.recipe.grid import format_value
+    from monolayer.reports.sweep import describe_halving, describe_selection
 
     epochs = ["epochs"] if sweep.rungs else []
     rows = [
@@ -113,9 +113,7 @@ def show_sweep(sweep: Sweep, top: int) -> None:
 
 def split_interval(run: Run) -> tuple[str, str]:
     """Validation accuracy and its interval, in cells of their own; of a run that diverged it would mean nothing."""
-    from monolayer.sweeping import has_diverged
-
-    if has_diverged(run):
+    if run.has_diverged:
         return "diverged", ""
     accuracy, _, interval = _format(run.evaluation["val"]).partition(" ")
     return accuracy, interval

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json
+from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json, print_line
 from monolayer.cli.grid import parse_axes
-from monolayer.cli.search import SearchRequest, read_search
-from monolayer.cli.show import describe_plan, show_plan, show_sweep
-from monolayer.cli.tracking import TrackRequest, read_tracking
-from monolayer.cli.work import (
+from monolayer.cli.session import (
     DataRequest,
     fit_batch_sizes,
     open_work,
@@ -24,17 +22,109 @@ from monolayer.cli.work import (
     settle,
     show_where,
 )
+from monolayer.cli.show import describe_plan, show_plan, show_sweep
+from monolayer.cli.tracking import TrackRequest, read_tracking
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
     from monolayer.cli.console import Console
-    from monolayer.cluster import Cluster
-    from monolayer.data.splits import Splits
-    from monolayer.recipe import Recipe
-    from monolayer.sweeping import Sweep, SweepOptions
+    from monolayer.data.dataset import Splits
+    from monolayer.recipe.grid import Axis
+    from monolayer.recipe.recipe import Recipe
+    from monolayer.runs.resume import Unfinished
     from monolayer.trackers import Logbook
-    from monolayer.turns import Runner
-    from monolayer.unfinished import Unfinished
+    from monolayer.training.scheduler import Runner
+    from monolayer.tuning.dask import Cluster
+    from monolayer.tuning.sweep import Sweep, SweepOptions
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """A search, all that going on with it needs.
+
+    Args:
+        base: the fields that are not searched.
+        axes: values or a range of each that is.
+        n_trials: how many trials.
+        n_at_once: trials of a batch.
+        journal: the file that was named for them, if any.
+    """
+
+    base: Recipe
+    axes: dict[str, Axis]
+    n_trials: int
+    n_at_once: int
+    journal: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it: of a range, its kind and ends by name."""
+        axes = {name: list(axis) if isinstance(axis, tuple) else asdict(axis) for name, axis in self.axes.items()}
+        return {**vars(self), "base": self.base.to_dict(), "axes": axes}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> SearchRequest:
+        """What :meth:`to_dict` gave."""
+        from monolayer.recipe.grid import Range
+        from monolayer.recipe.recipe import Recipe
+
+        axes: dict[str, Axis] = {
+            name: tuple(axis) if isinstance(axis, list) else Range(**axis) for name, axis in content["axes"].items()
+        }
+        return cls(**{**content, "base": Recipe.from_dict(content["base"]), "axes": axes})
+
+    def run(self, splits: Splits, options: SweepOptions, work: Unfinished | None) -> Sweep:
+        """Search; where no file was named for the trials, they are kept beside the checkpoints."""
+        from monolayer.tuning.optuna import SearchOptions, search
+
+        journal = Path(self.journal) if self.journal else self._place(work)
+        return search(splits, self.base, self.axes, SearchOptions(self.n_trials, self.n_at_once, journal, options))
+
+    def save_journal(self, work: Unfinished, folder: Path) -> None:
+        """Put the trials that were kept beside the checkpoints, which go, among the results."""
+        from monolayer.runs.folder import JOURNAL
+
+        kept = self._place(work)
+        if self.journal is None and kept is not None:
+            shutil.copyfile(kept, folder / JOURNAL)
+
+    def show(self, sweep: Sweep) -> None:
+        """Why there are fewer recipes than trials, if there are."""
+        if sweep.is_complete and len(sweep.runs) < self.n_trials:
+            print_line(f"{self.n_trials} trials; those that were proposed again are one: {len(sweep.runs)} recipes.")
+
+    def _place(self, work: Unfinished | None) -> Path | None:
+        from monolayer.runs.folder import JOURNAL
+        from monolayer.runs.resume import UNFINISHED
+
+        return work.path / UNFINISHED / JOURNAL if work else None
+
+
+def read_search(context: typer.Context) -> SearchRequest | None:
+    """The search that a command's options ask for, if they do.
+
+    Raises:
+        BadInput: if options exclude each other, an axis is none, or Optuna is not installed.
+    """
+    given = context.params
+    if given["optuna"] is None:
+        for name in ("at_once", "journal"):
+            if given[name] is not None:
+                raise BadInput(f"--{name.replace('_', '-')} is for a search; give --optuna N with it.")
+        return None
+    for option, n in (("--optuna", given["optuna"]), ("--at-once", given["at_once"])):
+        if n is not None and n < 1:
+            raise BadInput(f"{option} is {n}; accepted is a whole number of 1 or above.")
+    for name, why in (("random", "draws recipes that"), ("dry_run", "prints what")):
+        if given[name]:
+            raise BadInput(f"--{name.replace('_', '-')} {why} --optuna chooses only while it trains; give one of them.")
+    from monolayer.recipe.grid import check_axes
+    from monolayer.tuning.optuna import N_AT_ONCE, check_optuna
+
+    check_optuna()
+    axes = parse_axes(given["grid"])
+    check_axes(axes)
+    journal = str(given["journal"].resolve()) if given["journal"] else None
+    return SearchRequest(opt.read_recipe(context), axes, given["optuna"], given["at_once"] or N_AT_ONCE, journal)
 
 
 def sweep(
@@ -92,7 +182,7 @@ def sweep(
 
     Example: monolayer sweep --resume runs/grid
     """
-    from monolayer.audit.finding import check_codes
+    from monolayer.findings import check_codes
 
     check_codes(mute or ())
     if dry_run:
@@ -143,7 +233,7 @@ class _Request:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> _Request:
-        from monolayer.recipe import Recipe
+        from monolayer.recipe.recipe import Recipe
 
         return cls(
             DataRequest.from_dict(content["rows"]),
@@ -180,9 +270,9 @@ class _Request:
         self, work: Unfinished | None = None, runner: Runner | None = None, book: Logbook | None = None
     ) -> SweepOptions:
         """How to sweep, before anything is known of the console."""
-        from monolayer.epochs import TrainOptions
-        from monolayer.halving import FACTOR
-        from monolayer.sweeping import SweepOptions
+        from monolayer.training.loop import TrainOptions
+        from monolayer.tuning.halving import FACTOR
+        from monolayer.tuning.sweep import SweepOptions
 
         training = TrainOptions(self.train_every, task="sweep", keeper=work.checkpoints if work else None)
         training = book.follow(training) if book else training
@@ -191,7 +281,7 @@ class _Request:
 
 
 def _read_request(context: typer.Context) -> _Request:
-    from monolayer.axes import collect_axes, draw_recipes, make_grid
+    from monolayer.recipe.grid import collect_axes, draw_recipes, make_grid
 
     given = context.params
     if not given["grid"]:
@@ -206,7 +296,7 @@ def _read_request(context: typer.Context) -> _Request:
 
 
 def _open_cluster(address: str, console: Console) -> AbstractContextManager[Cluster]:
-    from monolayer.cluster import open_cluster
+    from monolayer.tuning.dask import open_cluster
 
     return open_cluster(address, console)
 
@@ -215,8 +305,8 @@ def _sweep(
     request: _Request, splits: Splits, work: Unfinished | None, console: Console, options: SweepOptions
 ) -> Sweep:
     """Train and diagnose; everything goes into the folder, if there is one."""
-    from monolayer.diagnosing import diagnose_sweep
-    from monolayer.report.of_run import save_sweep_with_report
+    from monolayer.checks.diagnose import diagnose_sweep
+    from monolayer.reports.run import save_sweep_with_report
 
     with catch_interruption(console) as interruption:
         training = replace(options.training, should_stop=interruption.should_stop, progress=console)
@@ -240,7 +330,7 @@ def _sweep(
 
 
 def _train(request: _Request, splits: Splits, options: SweepOptions, work: Unfinished | None) -> Sweep:
-    from monolayer.sweeping import plan_sweep, train_recipes
+    from monolayer.tuning.sweep import plan_sweep, train_recipes
 
     if request.search:
         return request.search.run(splits, options, work)
@@ -254,7 +344,7 @@ def _train(request: _Request, splits: Splits, options: SweepOptions, work: Unfin
 
 def _show_plan(context: typer.Context, data: Path | None, *, as_json: bool) -> None:
     """Say what the sweep would do here; nothing is written."""
-    from monolayer.sweeping import plan_sweep
+    from monolayer.tuning.sweep import plan_sweep
 
     for name in ("resume", "dask"):
         if context.params[name] is not None:

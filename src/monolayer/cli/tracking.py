@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import typer
 
     from monolayer.cli.console import Console
-    from monolayer.cli.work import DataRequest
+    from monolayer.cli.session import DataRequest
     from monolayer.trackers import Logbook
 
 PLACED = ("mlflow", "tensorboard")  # whose names a place follows, which must be the same when a run is resumed

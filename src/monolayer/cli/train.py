@@ -11,9 +11,7 @@ import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json
-from monolayer.cli.show import show_certificate, show_run
-from monolayer.cli.tracking import TrackRequest, read_tracking
-from monolayer.cli.work import (
+from monolayer.cli.session import (
     DataRequest,
     fit_batch_sizes,
     open_work,
@@ -22,16 +20,18 @@ from monolayer.cli.work import (
     settle,
     show_where,
 )
+from monolayer.cli.show import show_certificate, show_run
+from monolayer.cli.tracking import TrackRequest, read_tracking
 
 if TYPE_CHECKING:
-    from monolayer.certificate import Certificate
+    from monolayer.checks.certificate import Certificate
     from monolayer.cli.console import Console
-    from monolayer.data.splits import Splits
-    from monolayer.history import EpochRow
-    from monolayer.recipe import Recipe
+    from monolayer.data.dataset import Splits
+    from monolayer.recipe.recipe import Recipe
+    from monolayer.runs.resume import Unfinished
     from monolayer.trackers import Logbook
-    from monolayer.training import Run
-    from monolayer.unfinished import Unfinished
+    from monolayer.training.history import EpochRow
+    from monolayer.training.run import Run
 
 
 def train(
@@ -84,7 +84,7 @@ def train(
 
     Example: monolayer train --resume runs/a
     """
-    from monolayer.audit.finding import check_codes
+    from monolayer.findings import check_codes
 
     check_codes(mute or ())
     with ExitStack() as stack:
@@ -124,7 +124,7 @@ class _Request:
         Raises:
             BadInput: if the recipe does not fit the rows.
         """
-        from monolayer.training import check_recipe
+        from monolayer.training.run import check_recipe
 
         recipe = fit_batch_sizes(context, [self.recipe], splits, console)[0]
         check_recipe(recipe, splits)
@@ -140,7 +140,7 @@ class _Request:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> _Request:
-        from monolayer.recipe import Recipe
+        from monolayer.recipe.recipe import Recipe
 
         rest = {name: content[name] for name in ("evaluate_every", "certify", "sealed", "mute")}
         rest["track"] = TrackRequest.from_dict(content.get("track"))
@@ -161,8 +161,8 @@ def _train(
     """Train, score and diagnose; everything goes into the folder, if there is one."""
     run = _run(splits, request, work, console, book)
     # After the training, which need not wait for the libraries that search and draw.
-    from monolayer.diagnosing import diagnose_run
-    from monolayer.training import add_test_metrics, answer
+    from monolayer.checks.diagnose import diagnose_run
+    from monolayer.training.run import add_test_metrics, answer
 
     answers = {"val": answer(run.network, splits.val)} if splits.val else {}
     # The test rows stay sealed for a run that was stopped: they are for the one that is finished.
@@ -174,8 +174,8 @@ def _train(
     run = replace(run, network=run.network.keep(licence=request.licence.strip()))
 
     def write(folder: Path) -> None:
-        from monolayer.folder import save_certificate
-        from monolayer.report.of_run import save_run_with_report
+        from monolayer.reports.run import save_run_with_report
+        from monolayer.runs.folder import save_certificate
 
         if certificate:
             save_certificate(certificate, folder)
@@ -187,9 +187,9 @@ def _train(
 
 
 def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Console, book: Logbook) -> Run:
-    from monolayer.epochs import TrainOptions
-    from monolayer.report.of_history import format_epoch
-    from monolayer.training import train
+    from monolayer.training.history import format_epoch
+    from monolayer.training.loop import TrainOptions
+    from monolayer.training.run import train
 
     recipe, every = request.recipe, request.evaluate_every
 
@@ -206,7 +206,7 @@ def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Co
 
 
 def _certify(run: Run, splits: Splits, console: Console) -> Certificate:
-    from monolayer.certificate import certify
+    from monolayer.checks.certificate import certify
 
     certificate = certify(run, splits, progress=console)
     console.close()

@@ -1,26 +1,34 @@
-"""Dataset: features, labels and where they came from."""
+"""Dataset and Splits: features and labels, and training, validation and sealed test rows of them."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.mapped import count_rows, give_back
+from monolayer.data.memmap import count_rows, give_back, is_large, read_rows
+from monolayer.data.splitting import cut_rows
 from monolayer.errors import BadData, BadInput
-from monolayer.lengths import NORMALIZATIONS, compute_lengths
+from monolayer.features.normalize import NORMALIZATIONS, compute_lengths
 
 if TYPE_CHECKING:
-    from monolayer.data.splits import Splits
     from monolayer.features.base import ImageTransformer
 
 Array = npt.NDArray[Any]
 FEATURE_DTYPES = ("uint8", "float16", "float32", "float64")
+# A dataset without a test file of its own gives up this share of its rows.
+DEFAULT_TEST_SHARE = 0.2
+# The assignment holds out 1,000 of 50,000 images; a small dataset gives up a sixth of its rows.
+DEFAULT_VAL_SIZE, DEFAULT_VAL_SHARE = 1000, 6
+MAX_SEED = 2**32  # scikit-learn's limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,10 +147,192 @@ class Dataset:
     def split(
         self, val: float = 0, *, seed: int | None = None, train: int | None = None, test: float | None = None
     ) -> Splits:
-        """Divide the rows into training, validation and test rows; see :func:`monolayer.data.splits.make_splits`."""
-        from monolayer.data.splits import make_splits  # splits builds on this module
-
+        """Divide the rows into training, validation and test rows; see :func:`monolayer.data.dataset.make_splits`."""
         return make_splits(self, val_size=val, seed=seed, train_size=train, test_size=test)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some rows of a dataset: nothing is copied.
+
+    Args:
+        dataset: where the rows are.
+        index: which they are, (n,) int64, in the dataset's own order.
+    """
+
+    dataset: Dataset
+    index: Array
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        return f"<{len(self):,} rows of {self.dataset!r}>"
+
+    @property
+    def y(self) -> Array:
+        """Labels, (n,) int64."""
+        return np.asarray(self.dataset.y[self.index], dtype=np.int64)
+
+    @property
+    def scales(self) -> Array | None:
+        """What each row is multiplied by where it is used, (n,) float32; None without normalisation."""
+        scales = self.dataset.row_scales
+        return None if scales is None else scales[self.index]
+
+    def take_labels(self, order: Array) -> Array:
+        """Labels at these positions, (n,) or (n, K) int64."""
+        return np.asarray(self.dataset.y[self.index[order]], dtype=np.int64)
+
+    def locate(self) -> tuple[Array, Array | None]:
+        """(X, positions): row i is X[positions[i]], or X[i] where positions is None. X is a view, never a copy."""
+        # A plain array over the same memory: indexing a numpy.memmap costs some 30 microseconds more each time.
+        X = self.dataset.X.view(np.ndarray)
+        first, n = int(self.index[0]), len(self)
+        if np.array_equal(self.index, np.arange(first, first + n)):
+            return X[first : first + n], None
+        return X, self.index
+
+    def meet(self, order: Array, mirrored: Array | None, *, in_memory: bool) -> tuple[Array, Array, Array | None]:
+        """(X, places, mirrored): where the rows at these positions are found, (n,), and which are still to be mirrored.
+
+        Args:
+            order: positions, (n,).
+            mirrored: which of them are to be mirrored, (n,) bool, or None. Features have both ways to choose from.
+            in_memory: whether X is to be a copy in memory; a file is read forwards then, each row once.
+        """
+        both = self.dataset.both_ways
+        if both is not None and mirrored is not None:
+            X, places, mirrored = both.view(np.ndarray), self.index[order] + len(self.dataset.X) * mirrored, None
+        elif in_memory:
+            X, places = self.dataset.X, self.index[order]
+        else:
+            X, index = self.locate()
+            places = order if index is None else index[order]
+        if in_memory:
+            wanted, places = np.unique(places, return_inverse=True)
+            X = read_rows(X, wanted)
+        return X, places, mirrored
+
+    def iterate_blocks(self, size: int) -> Iterator[Array]:
+        """The rows' features, (at most size, D), in order; a view where they lie side by side, unless normalised."""
+        scales = self.scales
+        for start, block in zip(range(0, len(self), size), self._iterate_raw(size), strict=True):
+            yield block if scales is None else block * scales[start : start + size, None]
+
+    def _iterate_raw(self, size: int) -> Iterator[Array]:
+        X, positions = self.locate()
+        stride = -(-count_rows(X) // size) * size
+        for start in range(0, len(self), size):
+            if positions is None:
+                yield X[start : start + size]
+                if not (start + size) % stride:
+                    give_back(X)
+            else:
+                places = positions[start : start + size]
+                yield read_rows(X, places) if is_large(X) and _rises(places) else X[places]
+        give_back(X)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One opening of the test rows: when (UTC, ISO 8601) and why."""
+
+    when: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.when}: {self.why}"
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Training, validation and test rows of one dataset; the test rows are behind :meth:`~monolayer.Splits.open_test`.
+
+    Args:
+        train: rows to learn from.
+        val: rows to choose settings by, or None.
+        openings: of the test rows, the first one first.
+        request: what :func:`make_splits` was asked for, by its arguments' names, so that it can be asked again.
+    """
+
+    train: Rows
+    val: Rows | None
+    _test: Rows
+    openings: list[Opening] = field(default_factory=list)
+    request: dict[str, float | None] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        n_val = 0 if self.val is None else len(self.val)
+        counts = f"{len(self.train):,} training, {n_val:,} validation and {self.n_test:,} test rows"
+        return f"<Splits of {self.dataset!r}: {counts}>"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the data and of which rows are for training, validation and test."""
+        digest = hashlib.sha256(self.dataset.sha256.encode())
+        if self.dataset.normalize != "none":
+            digest.update(self.dataset.normalize.encode())
+        for rows in (self.train, self.val, self._test):
+            # With the number of rows, or two cuts of the same rows in another place would be the same bytes.
+            index = np.zeros(0, "<i8") if rows is None else np.asarray(rows.index, "<i8")
+            digest.update(len(index).to_bytes(8, "little") + index.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint, and of features of images what made them: where it is equal, networks are."""
+        transformer = self.dataset.transformer
+        return self.fingerprint if transformer is None else f"{self.fingerprint} {transformer.sha256}"
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that the training rows belong to."""
+        return self.train.dataset
+
+    @property
+    def n_test(self) -> int:
+        """Number of test rows; counting does not open them."""
+        return len(self._test)
+
+    def count_overlaps(self) -> dict[tuple[str, str], int]:
+        """How many rows stand in two parts, by the parts' names; counting does not open the test rows."""
+        parts = {"training": self.train, "validation": self.val, "test": self._test}
+        return {
+            (first, second): len(np.intersect1d(a.index, b.index))
+            for (first, a), (second, b) in itertools.combinations(parts.items(), 2)
+            if a is not None and b is not None and a.dataset is b.dataset
+        }
+
+    def divides_like(self, other: Splits) -> bool:
+        """Whether the same places are for training, validation and test there; comparing does not open the test."""
+        pairs = ((self.train, other.train), (self.val, other.val), (self._test, other._test))
+        return all(
+            (a is None and b is None) or (a is not None and b is not None and np.array_equal(a.index, b.index))
+            for a, b in pairs
+        )
+
+    def open_test(self, reason: str, *, again: bool = False) -> Rows:
+        """The test rows; the opening is recorded in ``openings``.
+
+        Args:
+            reason: why they are opened.
+            again: whether they may have been opened before. Settings that are changed after a look at the test rows,
+                and judged by them once more, are fitted to them.
+
+        Raises:
+            BadInput: if they have been opened before and this is not said to be one time more.
+        """
+        if self.openings and not again:
+            raise BadInput(
+                f"The test rows were opened before ({self.openings[-1]}); to open them once more, and have it "
+                "recorded, ask for it by name: --again (again=True)."
+            )
+        # The one clock below training: a seal that does not say when it was broken is none.
+        self.openings.append(Opening(datetime.now(UTC).isoformat(timespec="seconds"), reason))
+        return self._test
 
 
 def compute_sha256(X: Array, y: Array, test: Dataset | None = None, val: Dataset | None = None) -> str:
@@ -216,3 +406,85 @@ def _check_multi_labels(X: Array, y: Array, n_classes: int, name: str) -> None:
         )
     if y.dtype.kind not in "biu" or not ((y == 0) | (y == 1)).all():
         raise BadData(f"{name}: several labels a row must be 0 or 1, as integers or booleans.")
+
+
+def choose_val_size(dataset: Dataset) -> int:
+    """How many rows to hold out for validation where nobody says; none where the dataset has validation rows."""
+    return 0 if dataset.val is not None else min(DEFAULT_VAL_SIZE, len(dataset.X) // DEFAULT_VAL_SHARE)
+
+
+def make_splits(
+    dataset: Dataset,
+    *,
+    val_size: float = 0,
+    seed: int | None = None,
+    train_size: int | None = None,
+    test_size: float | None = None,
+) -> Splits:
+    """Divide a dataset's rows.
+
+    Sizes are numbers of rows, or below 1 shares of the training file's. Rows that the dataset has for validation or
+    test are used as they are. Without a seed, named here or by the dataset, everything else goes by file order: test
+    rows are the last ``test_size`` rows (a fifth); validation is the last ``val_size`` rows before them; training is
+    the first ``train_size`` of the rest (all). With a seed they are drawn at random in proportion to the classes, and
+    where the dataset has groups, whole groups, as near to that as these allow; the rest stay in file order.
+
+    Raises:
+        BadInput: if a size is negative, or leaves no rows to train on, or asks for more rows than there are.
+    """
+    sizes = {"val_size": val_size, "train_size": train_size, "test_size": test_size}
+    counts = {name: _count_rows(name, size, len(dataset.X)) for name, size in sizes.items()}
+    seed = dataset.split_seed if seed is None else seed
+    if seed is not None and not 0 <= seed < MAX_SEED:
+        raise BadInput(f"The seed of the split is {seed}; accepted is a whole number from 0 to {MAX_SEED - 1}.")
+    left = np.arange(len(dataset.X), dtype=np.int64)
+    left, test = _take_test(dataset, left, counts["test_size"], seed)
+    left, val = _take_val(dataset, left, counts["val_size"] or 0, seed)
+    return Splits(
+        train=Rows(dataset, _take_train(left, counts["train_size"])),
+        val=val,
+        _test=test,
+        request={"val_size": val_size, "seed": seed, "train_size": train_size, "test_size": test_size},
+    )
+
+
+def _count_rows(name: str, size: float | None, n: int) -> int | None:
+    """A size as a number of rows of n."""
+    if size is None:
+        return None
+    is_number = isinstance(size, int | float | np.integer | np.floating) and 0 <= size < np.inf
+    if not is_number or (size >= 1 and size != int(size)):
+        raise BadInput(f"{name} is {size!r}; accepted is a whole number of 0 or above, or a share of the rows below 1.")
+    return int(size) if size >= 1 or size == 0 else max(1, round(size * n))
+
+
+def _take_val(dataset: Dataset, left: Array, size: int, seed: int | None) -> tuple[Array, Rows | None]:
+    if dataset.val is not None:
+        if size:
+            raise BadInput(f"val_size is {size}, but {dataset.name} has validation rows of its own; leave it out.")
+        return left, Rows(dataset.val, np.arange(len(dataset.val.X), dtype=np.int64))
+    left, val = cut_rows(dataset, left, size, seed, "validation")
+    return left, Rows(dataset, val) if len(val) else None
+
+
+def _take_test(dataset: Dataset, left: Array, test_size: int | None, seed: int | None) -> tuple[Array, Rows]:
+    if dataset.test is not None:
+        n_test = len(dataset.test.X) if test_size is None else test_size
+        if not 1 <= n_test <= len(dataset.test.X):
+            raise BadInput(f"test_size is {n_test}; accepted are 1 to {len(dataset.test.X)}, the test file's rows.")
+        return left, Rows(dataset.test, np.arange(n_test, dtype=np.int64))
+    n_test = round(DEFAULT_TEST_SHARE * len(left)) if test_size is None else test_size
+    left, test = cut_rows(dataset, left, n_test, seed, "test")
+    if not len(test):
+        raise BadInput("test_size is 0; accepted is 1 or above, since this dataset has no test file of its own.")
+    return left, Rows(dataset, test)
+
+
+def _take_train(left: Array, train_size: int | None) -> Array:
+    if train_size is not None and not 1 <= train_size <= len(left):
+        raise BadInput(f"train_size is {train_size}; accepted are 1 to {len(left)}, the rows left to train on.")
+    return left[:train_size]
+
+
+def _rises(places: Array) -> bool:
+    return bool((np.diff(places) > 0).all())

@@ -6,14 +6,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from monolayer.data.cifar10 import load_cifar10
 from monolayer.data.dataset import Dataset
-from monolayer.data.digits import load_digits
-from monolayer.data.readers.options import DataOptions
-from monolayer.data.readers.raw import Watch
-from monolayer.data.readers.reading import ACCEPTED, read_path
+from monolayer.data.readers.registry import ACCEPTED, read_path
+from monolayer.data.readers.rows import DataOptions, Watch
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
+
+
+def load_digits() -> Dataset:
+    """1,797 images of digits, 8 x 8, grey from 0 to 16; X is (1797, 64) uint8.
+
+    Source: Alpaydin and Kaynak, 1998, doi:10.24432/C50P49, as shipped with scikit-learn.
+    """
+    from sklearn import datasets  # here, because it takes half a second that no other dataset should pay
+
+    X, y = datasets.load_digits(return_X_y=True)
+    return Dataset(
+        X=X.astype(np.uint8),
+        y=y.astype(np.int64),
+        class_names=tuple(str(digit) for digit in range(10)),
+        name="digits",
+        image_shape=(1, 8, 8),
+        source="scikit-learn's digits",
+        pixel_max=16,
+    )
+
 
 NAMES = ("cifar10", "digits")
 
@@ -28,7 +48,7 @@ def load(name: str | Path, *, path: Path | str | None = None, progress: Progress
         progress: told what is being tried and how far it is.
         options: how to read a path: label, features, split_by, group_by, resize, channels, normalize;
             see
-            :class:`monolayer.data.readers.options.DataOptions`.
+            :class:`monolayer.data.readers.rows.DataOptions`.
 
     Raises:
         BadInput: if the name is unknown and no path, or a path is given to a dataset that has none.

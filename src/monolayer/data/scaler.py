@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.cores import count_cores
-from monolayer.data.splits import Rows, Splits
+from monolayer.data.dataset import Rows, Splits
 from monolayer.errors import BadData
+from monolayer.threads import count_cores
 
 Array = npt.NDArray[Any]
 # 512 rows of float64 are 12 MiB for CIFAR-10: small enough to stay in cache, and nothing is held as a whole.

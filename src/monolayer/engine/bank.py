@@ -11,12 +11,50 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.scaler import Scaler
-from monolayer.engine.fold import Fold
 from monolayer.errors import BadInput
-from monolayer.losses import Loss, get_loss
 from monolayer.network import OneLayer
-from monolayer.recipe import Recipe
-from monolayer.shuffles import Shuffle, parse_shuffle
+from monolayer.recipe.losses import Loss, get_loss
+from monolayer.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Sample weights, and the scaler that goes with them.
+
+    A row of weight 0 is not there: the batches are those of all rows with such rows left out, and what is left of a
+    batch gives its mean gradient. The other weights multiply the gradients of their rows, divided by the mean of all
+    weights above 0, so that a common factor changes nothing and no batch weighs more for the company it keeps.
+
+    Args:
+        sample_weight: (n,) of the training rows, 0 or above, float64.
+        scaler: to standardise the features with for these members.
+
+    Raises:
+        BadInput: if a weight is negative or not finite, or none is above 0.
+    """
+
+    sample_weight: Array
+    scaler: Scaler
+
+    def __post_init__(self) -> None:
+        weights = np.asarray(self.sample_weight, np.float64)
+        object.__setattr__(self, "sample_weight", weights)
+        if weights.ndim != 1 or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+            raise BadInput("Sample weights must be finite numbers of 0 or above, one a training row, and not all 0.")
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether rows are only there or not, each as heavy as the others."""
+        present = self.sample_weight[self.sample_weight > 0]
+        return bool((present == present[0]).all())
+
+    def compute_factors(self) -> Array:
+        """What the gradient of each row is multiplied by, (n,) float64: the weights divided by their mean above 0."""
+        present = self.sample_weight > 0
+        if self.is_mask:  # exactly 1, which a mean of many equal weights need not give
+            return present.astype(np.float64)
+        return np.asarray(self.sample_weight / self.sample_weight[present].mean())
+
 
 Array = npt.NDArray[Any]
 # What the members of a bank must have in common: the batches, and the arithmetic.
@@ -149,29 +187,3 @@ def resume_bank(recipes: Sequence[Recipe], starts: Sequence[OneLayer]) -> Bank:
         bank.weights[m :: len(starts)] = network.weights
         bank.bias[m :: len(starts)] = network.bias
     return bank
-
-
-@dataclass(eq=False)
-class BatchOrder:
-    """The order in which an epoch meets the training rows, and which of them are mirrored.
-
-    Weights are the first draw of ``default_rng(seed)`` and the shuffles follow, one an epoch, so the generator is
-    advanced past the weights first. Flips come from a stream of their own: turning them on changes no order.
-    """
-
-    _orders: np.random.Generator
-    _flips: np.random.Generator
-    flip: float
-    shuffle: Shuffle
-
-    def draw_epoch(self, n: int) -> tuple[Array, Array | None]:
-        """(order, mirrored): (n,) int64 positions, and (n,) bool by place in that order, or None without flips."""
-        order = self.shuffle.draw(self._orders, n)
-        return order, (self._flips.random(n) < self.flip) if self.flip else None
-
-
-def make_batch_order(recipe: Recipe, n_classes: int, n_features: int) -> BatchOrder:
-    """The batch order of a recipe, before its first epoch."""
-    orders = np.random.default_rng(recipe.seed)
-    orders.standard_normal((n_classes, n_features))
-    return BatchOrder(orders, np.random.default_rng([recipe.seed, 1]), recipe.flip, parse_shuffle(recipe.shuffle))

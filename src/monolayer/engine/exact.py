@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.cores import count_cores
+from monolayer.data.dataset import Rows
 from monolayer.data.scaler import Scaler
-from monolayer.data.splits import Rows
 from monolayer.engine.bank import Bank
-from monolayer.engine.native_engine import open_native_engine
-from monolayer.engine.opening import uses_native
-from monolayer.losses import Loss, compute_cost, get_loss
+from monolayer.engine.native import open_native_engine
+from monolayer.engine.select import uses_native
 from monolayer.progress import SILENCE, Progress
-from monolayer.recipe import Recipe
+from monolayer.recipe.losses import Loss, compute_cost, get_loss
+from monolayer.recipe.recipe import Recipe
+from monolayer.threads import count_cores
 
 Array = npt.NDArray[Any]
 # A block of 500 rows of CIFAR-10 is 6 MB of float32: large enough for the products, small enough for the cache.

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.data.dataset import Rows
+from monolayer.data.memmap import SCATTERED, give_back, is_large
+from monolayer.engine.bank import Bank
+from monolayer.engine.batches import Meeting, cut_batches, plan_epoch
 from monolayer.errors import BadInput
+from monolayer.recipe.shuffle import parse_shuffle
+
+if TYPE_CHECKING:
+    from monolayer.engine._native import NativeBank
+
 
 NAME = "monolayer.engine._native"
 
@@ -45,3 +61,209 @@ def _look() -> tuple[ModuleType | None, str]:
         return None, f"It was built and cannot be loaded: {error}."
     except ImportError as error:
         return None, f"It was built and cannot be loaded: {error}."
+
+
+Array = npt.NDArray[Any]
+# As the C++ numbers them.
+LOSS_NUMBERS = {"cross_entropy": 0, "multiple_bce": 1}
+# Rows whose answers are held at once; a block of a large file's.
+MEASURED_ROWS, READ_ROWS = 8192, 1024
+# Rows whose gradients are added up in float32.
+SUMMED_ROWS = 4096
+# Operations of a call: a fraction of a second at the rates that docs/performance.md has.
+CALL_OPERATIONS = 30_000_000_000
+# Scores or losses held at once: 4 MiB.
+HELD_SCORES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """How the members' own scalers differ from the bank's, where they do.
+
+    Args:
+        shifts: (F, D) float64, what each fold's features add to those that the bank's scaler has standardised.
+        slopes: (F, D) float64, what the gradients by them are multiplied by; None where no deviation differs.
+        ratios: (M, D) float32, bank's deviation over the member's own; None where no deviation differs.
+    """
+
+    shifts: Array | None = None
+    slopes: Array | None = None
+    ratios: Array | None = None
+
+
+@dataclass(eq=False)
+class NativeEngine:
+    """Runs a bank's epochs and scores rows with it; made by :func:`open_native_engine`."""
+
+    bank: Bank
+    width: int
+    n_threads: int
+
+    def __post_init__(self) -> None:
+        self._shuffle = parse_shuffle(self.bank.recipes[0].shuffle)
+        self._l2 = np.array([recipe.l2 for recipe in self.bank.recipes])
+        self._scaling = compare_scalers(self.bank)
+        self._native = self._open()
+
+    def _open(self) -> NativeBank:
+        native, bank, ratios = find_native(), self.bank, self._scaling.ratios
+        if native is None:
+            raise BadInput(f"There is no native engine. {explain_missing()} Accepted is the engine numpy.")
+        weights = bank.weights
+        if ratios is not None:
+            weights = (weights.reshape(bank.n_classes, *ratios.shape) * ratios).reshape(weights.shape)
+        opened: NativeBank = native.NativeBank(
+            weights=weights,
+            bias=bank.bias,
+            mean=bank.scaler.mean,
+            std=bank.scaler.std,
+            losses=np.array([LOSS_NUMBERS[recipe.loss] for recipe in bank.recipes], np.uint8),
+            fold_of=bank.fold_of.astype(np.int32),
+            shifts=self._scaling.shifts,
+            slopes=self._scaling.slopes,
+            batch_size=bank.recipes[0].batch_size,
+            n_threads=self.n_threads,
+            instruction_set=choose_instruction_set(native),
+        )
+        return opened
+
+    def run_epoch(self, rows: Rows, order: Array, mirrored: Array | None, rates: Array) -> None:
+        """One pass over the rows in this order: every member takes a step a batch at its rate (M,)."""
+        for part in self._shuffle.cut(len(order)):
+            self._run_part(
+                rows, plan_epoch(self.bank, order[part], None if mirrored is None else mirrored[part]), rates
+            )
+        self._native.read_weights(weights=self.bank.weights, bias=self.bank.bias)
+        if self._scaling.ratios is not None:
+            by_member = self.bank.weights.reshape(self.bank.n_classes, *self._scaling.ratios.shape)
+            by_member /= self._scaling.ratios
+            # Division and multiplication round: an epoch begins where another process would take the bank up.
+            self._native = self._open()
+
+    def _run_part(self, rows: Rows, meeting: Meeting, rates: Array) -> None:
+        if not meeting.batches:
+            return
+        X, order, mirrored = rows.meet(meeting.order, meeting.mirrored, in_memory=bool(self._shuffle.buffer))
+        # A member that has no row in a batch takes no step on it, and does not shrink either.
+        counts = meeting.counts[:, self.bank.fold_of]
+        steps = np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0).astype(np.float32)
+        shrink = np.where(counts > 0, 1 - 2 * rates * self._l2, 1).astype(np.float32)
+        factors = None if meeting.factors is None else meeting.factors.astype(np.float32)
+        y, scales = _cast_labels(rows.take_labels(meeting.order)), rows.scales
+        for batches in self._cut_calls(meeting, X):
+            places = slice(meeting.batches[batches][0].start, meeting.batches[batches][-1].stop)
+            self._native.train(
+                X=X,
+                order=order[places],
+                mirrored=None if mirrored is None else mirrored[places].view(np.uint8),
+                scales=None if scales is None else scales[meeting.order[places]],
+                width=self.width,
+                y=y[places],
+                starts=np.array([0, *(batch.stop - places.start for batch in meeting.batches[batches])]),
+                steps=steps[batches],
+                shrink=shrink[batches],
+                factors=None if factors is None else factors[:, places],
+            )
+            give_back(X)
+
+    def _cut_calls(self, meeting: Meeting, X: Array) -> list[slice]:
+        """The batches in calls short enough that somebody who says twice to stop is heard between them.
+
+        And, of a large file, short enough that the pages that one brings are no matter.
+        """
+        size = self.bank.recipes[0].batch_size
+        n_batches = CALL_OPERATIONS // (4 * self.bank.weights.size * size)
+        if is_large(X):
+            n_batches = min(n_batches, SCATTERED // size)
+        return cut_batches(len(meeting.batches), max(1, n_batches))
+
+    def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        """(scores, y) in blocks of rows: scores (M, n, K) float32; y (n,)."""
+        size = max(1, min(MEASURED_ROWS, HELD_SCORES // len(self.bank.weights)))
+        for X, order, scales, y in _iterate_blocks(rows, size):
+            scores = np.empty((self.bank.n_members, len(y), self.bank.n_classes), np.float32)
+            self._native.score(X=X, order=order, scales=scales, scores=scores)
+            yield scores, y
+
+    def iterate_losses(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        """(losses, correct) in blocks of rows: (M, n) float32, and (M, n) bool."""
+        size = max(1, min(MEASURED_ROWS, HELD_SCORES // self.bank.n_members))
+        for X, order, scales, y in _iterate_blocks(rows, size):
+            losses = np.empty((self.bank.n_members, len(y)), np.float32)
+            correct = np.empty(losses.shape, np.uint8)
+            self._native.measure(X=X, order=order, scales=scales, y=_cast_labels(y), losses=losses, correct=correct)
+            yield losses, correct.view(np.bool_)
+
+    def sum_gradients(self, rows: Rows) -> tuple[Array, Array, Array]:
+        """Sums over the rows, without a step: losses (M,), by the weights (K * M, D), by the biases (K * M,), float64.
+
+        Blocks of rows are added up in float32, and the blocks in float64.
+        """
+        shape = self.bank.weights.shape
+        loss, weights, bias = np.zeros(self.bank.n_members), np.zeros(shape), np.zeros(shape[0])
+        by_weights, by_bias = np.empty(shape, np.float32), np.empty(shape[0])
+        for X, order, scales, y in _iterate_blocks(rows, SUMMED_ROWS):
+            losses = np.empty((self.bank.n_members, len(y)), np.float32)
+            correct = np.empty(losses.shape, np.uint8)
+            self._native.differentiate(
+                X=X,
+                order=order,
+                scales=scales,
+                y=_cast_labels(y),
+                losses=losses,
+                correct=correct,
+                by_weights=by_weights,
+                by_bias=by_bias,
+            )
+            loss += losses.sum(axis=1, dtype=np.float64)
+            weights += by_weights
+            bias += by_bias
+        return loss, weights, bias
+
+
+def _iterate_blocks(rows: Rows, size: int) -> Iterator[tuple[Array, Array | None, Array | None, Array]]:
+    """(X, order in it, scales, y) of each block: of a large file a copy in memory."""
+    X, positions = rows.locate()
+    y, scales = rows.y, rows.scales
+    if is_large(X):
+        blocks = zip(rows.iterate_blocks(READ_ROWS), cut_batches(len(y), READ_ROWS), strict=True)
+        yield from ((block, None, None, y[batch]) for block, batch in blocks)
+        return
+    for batch in cut_batches(len(y), size):
+        own_scales = None if scales is None else scales[batch]
+        yield (
+            (X[batch], None, own_scales, y[batch]) if positions is None else (X, positions[batch], own_scales, y[batch])
+        )
+
+
+def _cast_labels(y: Array) -> Array:
+    """Labels as the C++ takes them: int64 (n,), or several a row as uint8 (n, K)."""
+    return y if y.ndim == 1 else (y > 0).astype(np.uint8)
+
+
+def compare_scalers(bank: Bank) -> Scaling:
+    """What the members' own scalers ask for beside the bank's."""
+    scaler, scalers = bank.scaler, [fold.scaler for fold in bank.distinct_folds]
+    if all(np.array_equal(own.mean, scaler.mean) and np.array_equal(own.std, scaler.std) for own in scalers):
+        return Scaling()
+    shifts = np.stack([(scaler.mean - own.mean) / scaler.std for own in scalers])
+    if all(np.array_equal(own.std, scaler.std) for own in scalers):
+        return Scaling(shifts)
+    ratios = np.stack([scaler.std / own.std for own in scalers])
+    return Scaling(shifts, ratios**2, ratios[bank.fold_of].astype(np.float32))
+
+
+@contextmanager
+def open_native_engine(
+    bank: Bank, image_shape: tuple[int, int, int] | None, n_threads: int = 2
+) -> Iterator[NativeEngine]:
+    """An engine for this bank on so many threads; the bytes are the same for any number. Its threads end with it.
+
+    Raises:
+        BadInput: if the compiled part is not there.
+    """
+    engine = NativeEngine(bank, image_shape[2] if image_shape else 1, n_threads)
+    try:
+        yield engine
+    finally:
+        del engine._native

@@ -17,16 +17,14 @@ import numpy.typing as npt
 
 from monolayer.errors import BadInput
 from monolayer.evaluate.metrics import compute_wilson_interval
+from monolayer.evaluate.probabilities import _check_labels, _convert_to_table
 from monolayer.evaluate.significance import Bootstrap, Interval
-from monolayer.losses import compute_cross_entropy, compute_multiple_bce, compute_sigmoid, compute_softmax, get_loss
 
 Array = npt.NDArray[Any]
 Measure = Callable[[Array, Array], float]
 IntervalMethod = Literal["basic", "percentile"]
 
 SUM_TOLERANCE = 1e-4  # of a row of probabilities; float32 sums of thousands of classes stay well within
-LOG_TEMPERATURE_LIMIT = 7.0  # e**7: scores divided by a thousand say nothing, multiplied by it they say one class
-N_LOG_TEMPERATURES = 29  # of the first look, half apart on the log scale
 
 
 @dataclass(frozen=True)
@@ -103,137 +101,6 @@ class BrierParts:
     uncertainty: float
     within_variance: float
     within_covariance: float
-
-
-@dataclass(frozen=True)
-class TemperatureFit:
-    """A fitted temperature: scores / temperature are read instead of the scores.
-
-    Args:
-        temperature: above 1 the scores were over-confident, below 1 under-confident.
-        reading: the reading that it was fitted for.
-        loss_before: mean loss of the reading at temperature 1.
-        loss_after: the same at the temperature fitted.
-        n: rows that it was fitted on.
-        at_limit: whether the search ended at its edge: these rows want no finite temperature (all of them right, or
-            scores that say nothing).
-    """
-
-    temperature: float
-    reading: str
-    loss_before: float
-    loss_after: float
-    n: int
-    at_limit: bool
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A way to read scores (n, K), float64, as probabilities, with the loss that is proper for it.
-
-    ``compute_probabilities(scores)`` gives (n, K); ``compute_loss(scores, y)`` gives (n,).
-    """
-
-    compute_probabilities: Callable[[Array], Array]
-    compute_loss: Callable[[Array, Array], Array]
-
-
-def _compute_log_sigmoid(scores: Array) -> Array:
-    return -np.logaddexp(0.0, -scores)
-
-
-def _normalise_sigmoids(scores: Array) -> Array:
-    # sigmoid / sum(sigmoid) = softmax(log sigmoid), which is no 0/0 where every sigmoid is 0.
-    return compute_softmax(_compute_log_sigmoid(scores))
-
-
-def _compute_normalised_loss(scores: Array, y: Array) -> Array:
-    return compute_cross_entropy(_compute_log_sigmoid(scores), y)
-
-
-READINGS: dict[str, Reading] = {
-    "softmax": Reading(compute_softmax, compute_cross_entropy),
-    "sigmoid": Reading(compute_sigmoid, compute_multiple_bce),
-    "normalised_sigmoid": Reading(_normalise_sigmoids, _compute_normalised_loss),
-}
-READINGS_OF_LOSS = {"cross_entropy": ("softmax",), "multiple_bce": ("sigmoid", "normalised_sigmoid", "softmax")}
-
-
-def get_reading(name: str) -> Reading:
-    """The reading of that name.
-
-    Raises:
-        BadInput: if there is none.
-    """
-    if name not in READINGS:
-        raise BadInput(f"Unknown reading {name!r}; accepted are {', '.join(READINGS)}.")
-    return READINGS[name]
-
-
-def compute_readings(scores: Array, loss: str) -> dict[str, Array]:
-    """The probabilities that scores can be read as: one for cross-entropy, three for multiple BCE.
-
-    softmax: exp(s_k) / sum_j exp(s_j); sigmoid: 1 / (1 + exp(-s_k)), rows do not sum to 1; normalised_sigmoid:
-    sigmoid(s_k) / sum_j sigmoid(s_j). All three predict the same class, so they differ in calibration alone.
-
-    Args:
-        scores: (n, K), finite floats.
-        loss: "cross_entropy" or "multiple_bce".
-
-    Returns:
-        Name -> (n, K), float64; the reading that belongs to the loss comes first.
-
-    Raises:
-        BadInput: if the scores have another shape or are not finite, or the loss is unknown.
-    """
-    scores = _check_scores(scores)
-    return {name: READINGS[name].compute_probabilities(scores) for name in READINGS_OF_LOSS[get_loss(loss).name]}
-
-
-def apply_temperature(scores: Array, temperature: float, reading: str = "softmax") -> Array:
-    """The probabilities of scores / temperature, (n, K) float64 from (n, K); predictions stay the same.
-
-    Raises:
-        BadInput: if the temperature is not above 0, the scores are not finite (n, K), or the reading is unknown.
-    """
-    if not 0 < temperature < np.inf:
-        raise BadInput(f"temperature must be a number above 0, not {temperature}.")
-    return get_reading(reading).compute_probabilities(_check_scores(scores) / temperature)
-
-
-def fit_temperature(scores: Array, y: Array, reading: str = "softmax") -> TemperatureFit:
-    """The temperature T that minimises the mean loss of the reading of scores / T.
-
-    The rows must have been used neither for training nor for choosing settings, and not be the test rows: on training
-    rows the network looks better than it is, and the temperature comes out too low. The search is over log T, from
-    e**-7 to e**7: a coarse look first, because the loss of normalised sigmoids need not have one valley, then scipy's
-    bounded minimisation in the best stretch.
-
-    Args:
-        scores: (n, K), finite floats.
-        y: (n,), integers 0 to K - 1.
-        reading: "softmax" and "normalised_sigmoid" minimise -log p_y, "sigmoid" the multiple binary cross-entropy.
-
-    Raises:
-        BadInput: if the shapes do not fit, a score is not finite, a label is out of range, or the reading is unknown.
-
-    Source: Guo, Pleiss, Sun and Weinberger 2017, "On calibration of modern neural networks", ICML.
-    """
-    from scipy.optimize import minimize_scalar
-
-    compute_loss = get_reading(reading).compute_loss
-    scores = _check_scores(scores)
-    y = _check_labels(y, scores.shape)
-
-    def mean_loss(log_temperature: float) -> float:
-        return float(compute_loss(scores / np.exp(log_temperature), y).mean())
-
-    grid = np.linspace(-LOG_TEMPERATURE_LIMIT, LOG_TEMPERATURE_LIMIT, N_LOG_TEMPERATURES)
-    place = int(np.argmin([mean_loss(value) for value in grid]))
-    bounds = grid[max(place - 1, 0)], grid[min(place + 1, len(grid) - 1)]
-    found = minimize_scalar(mean_loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})
-    at_limit = place in (0, len(grid) - 1)
-    return TemperatureFit(float(np.exp(found.x)), reading, mean_loss(0.0), float(found.fun), len(y), at_limit)
 
 
 def compute_edges(confidence: Array, binning: Binning) -> Array:
@@ -589,30 +456,6 @@ def _check_sums(probabilities: Array) -> None:
     wrong = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
     if wrong.size:
         raise BadInput(f"Row {wrong[0]} of probabilities sums to {sums[wrong[0]]:.6g}; needed are rows that sum to 1.")
-
-
-def _check_scores(scores: Array) -> Array:
-    table = _convert_to_table(scores, "scores")
-    wrong = np.flatnonzero(~np.isfinite(table).all(axis=1))
-    if wrong.size:
-        raise BadInput(f"Row {wrong[0]} of scores is not finite; a network that diverged has no probabilities.")
-    return table
-
-
-def _convert_to_table(values: Array, name: str) -> Array:
-    values = np.asarray(values)
-    if not np.issubdtype(values.dtype, np.floating) or values.ndim != 2 or not values.size:
-        raise BadInput(f"{name} must be floats of shape (n, K), not {values.dtype} of shape {values.shape}.")
-    return values.astype(np.float64, copy=False)
-
-
-def _check_labels(y: Array, shape: tuple[int, ...]) -> Array:
-    y = np.asarray(y)
-    if not np.issubdtype(y.dtype, np.integer) or y.shape != shape[:1]:
-        raise BadInput(f"y must be integers of shape ({shape[0]},), not {y.dtype} of shape {y.shape}.")
-    if y.min() < 0 or y.max() >= shape[1]:
-        raise BadInput(f"y must hold classes 0 to {shape[1] - 1}, not {y.min()} to {y.max()}.")
-    return y
 
 
 def _check_claims(confidence: Array, came_true: Array) -> tuple[Array, Array]:

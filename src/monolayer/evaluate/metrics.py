@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.losses import compute_cost
+from monolayer.recipe.losses import compute_cost
 
 Array = npt.NDArray[Any]
 

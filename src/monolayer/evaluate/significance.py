@@ -129,51 +129,6 @@ class Optimism:
         return self.apparent - self.corrected
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """An accuracy, 0 to 1, and the number of images that it was measured on.
-
-    Raises:
-        BadInput: if the accuracy is not within 0 and 1, or there is no image.
-    """
-
-    accuracy: float
-    n: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.accuracy <= 1:
-            raise BadInput(f"accuracy must be a fraction from 0 to 1, not {self.accuracy}.")
-        if self.n < 1:
-            raise BadInput(f"n must be 1 or more images, not {self.n}.")
-
-    @property
-    def hits(self) -> int:
-        """Images classified correctly; a printed accuracy is rounded, so this is the nearest whole number."""
-        return round(self.accuracy * self.n)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How probable an evaluation this high is, were it fair; see :func:`judge_claim`.
-
-    Args:
-        evaluation: the accuracy that is claimed.
-        gap: its lead over the training accuracy, in fractions; negative where it lies below.
-        log10_p: log10 of the probability, taking the training accuracy as exact.
-        log10_p_both: the same, with the training accuracy's own chance counted too.
-    """
-
-    evaluation: Accuracy
-    gap: float
-    log10_p: float
-    log10_p_both: float
-
-    @property
-    def p_value(self) -> float:
-        """10 ** log10_p; 0 where that is too small for a float64."""
-        return float(10.0**self.log10_p)
-
-
 def check_confidence(confidence: float) -> None:
     """Refuse a confidence that is not between 0 and 1.
 
@@ -390,44 +345,6 @@ def estimate_optimism(correct: Array, bootstrap: Bootstrap | None = None) -> Opt
     interval = Interval(corrected, float(low), float(high), bootstrap.confidence)
     best = int(accuracy.argmax())
     return Optimism(best, float(accuracy[best]), corrected, float(held_out.std(ddof=1)), interval)
-
-
-def judge_claim(train: Accuracy, *evaluations: Accuracy) -> list[Verdict]:
-    """How probable is an evaluation this high, were it fair and the true accuracy no higher than in training?
-
-    log10_p is log10 P(B >= hits), B ~ Binomial(n, training accuracy): the exact one-sided tail. It rests on one
-    assumption: a network fits the images it was trained on at least as well as new ones of the same kind, so in
-    expectation its training accuracy bounds its true accuracy from above. That fails when training images are harder
-    (noisy labels, heavy augmentation, dropout while measuring), or when evaluation images come from elsewhere; then a
-    small p has an innocent reason. log10_p_both lets the training accuracy vary too, as n_train independent images
-    would (Fisher's exact test, one-sided): the one to read when training images are few.
-
-    Args:
-        train: accuracy on the training images.
-        evaluations: one or more accuracies on images that were, it is claimed, not trained on.
-
-    Raises:
-        BadInput: if there is no evaluation.
-    """
-    if not evaluations:
-        raise BadInput("There is no evaluation to judge; give one or more.")
-    return [_judge(train, evaluation) for evaluation in evaluations]
-
-
-def _judge(train: Accuracy, evaluation: Accuracy) -> Verdict:
-    from scipy.stats import binom, hypergeom
-
-    hits = np.arange(evaluation.hits, evaluation.n + 1)
-    tail = binom.logpmf(hits, evaluation.n, train.accuracy)
-    both = hypergeom.logpmf(hits, train.n + evaluation.n, train.hits + evaluation.hits, evaluation.n)
-    return Verdict(evaluation, evaluation.accuracy - train.accuracy, _sum_logs(tail), _sum_logs(both))
-
-
-def _sum_logs(logs: Array) -> float:
-    """log10(sum(exp(logs))), at most 0; summed as logarithms, because such tails lie below the smallest float64."""
-    from scipy.special import logsumexp
-
-    return min(float(logsumexp(logs)) / math.log(10), 0.0)
 
 
 def _accelerate(tails: Array, differences: Array, counts: Array) -> Array:

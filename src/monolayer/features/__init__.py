@@ -6,11 +6,10 @@ any classifier::
     pipeline = make_pipeline(PatchFeatures(400, image_shape=(3, 32, 32)), OneLayerClassifier())
 
 To add one: write a class in a file of its own on :class:`monolayer.features.base.ImageTransformer`, and name it in
-``KINDS`` of :mod:`monolayer.features.saving`, so that files can bring it back.
+``KINDS`` of :mod:`monolayer.features.registry`, so that files can bring it back.
 """
 
-from monolayer.features.hog import HOGFeatures
+from monolayer.features.hog import HOGFeatures, PixelFeatures
 from monolayer.features.patches import PatchFeatures
-from monolayer.features.pixels import PixelFeatures
 
 __all__ = ["HOGFeatures", "PatchFeatures", "PixelFeatures"]

@@ -17,10 +17,9 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from monolayer.blas import hold_blas
-from monolayer.cores import count_cores
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
+from monolayer.threads import count_cores, hold_blas
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, int, int]

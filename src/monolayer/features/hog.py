@@ -80,3 +80,29 @@ class HOGFeatures(ImageTransformer):
         cell, lines, columns = self._cell, height // self._cell, width // self._cell
         cells = images[:, :, : lines * cell, : columns * cell].reshape(n, channels, lines, cell, columns, cell)
         return np.asarray(cells.mean(axis=(3, 5)).reshape(n, -1) / 255, np.float32)
+
+
+class PixelFeatures(ImageTransformer):
+    """The pixels of an image, 0 to 255, channel-major.
+
+    Args:
+        image_shape: (channels, height, width); None: square, grey or red, green and blue.
+        pixel_max: the value of a fully lit pixel.
+    """
+
+    def __init__(self, image_shape: Shape | None = None, *, pixel_max: float = 255.0) -> None:
+        self.image_shape = image_shape
+        self.pixel_max = pixel_max
+
+    def _check(self) -> None:
+        pass
+
+    def _learn(self, X: Array, index: Array, progress: Progress) -> None:
+        pass
+
+    def get_tensors(self) -> Mapping[str, Array]:
+        """Nothing is learnt."""
+        return {}
+
+    def _compute(self, images: Array) -> Array:
+        return np.asarray(images.reshape(len(images), -1), np.float32)

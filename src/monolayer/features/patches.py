@@ -12,11 +12,11 @@ import numpy as np
 import sklearn
 from sklearn.cluster import MiniBatchKMeans, kmeans_plusplus
 
-from monolayer.blas import hold_blas
 from monolayer.errors import BadInput
 from monolayer.features.activations import Answers, parse_activation
 from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
 from monolayer.progress import SILENCE, Progress
+from monolayer.threads import hold_blas
 
 FILTERS = ("kmeans", "random")
 # Added to a patch's variance, of pixels from 0 to 255: a patch of one colour must not become noise at full volume.

@@ -19,8 +19,8 @@ makes a figure that a notebook is to show.
 """
 
 from monolayer.figures.accuracy_cost import AccuracyCost
-from monolayer.figures.base import Chart, Frame
 from monolayer.figures.candidates import MOST_NAMED, Candidate, CandidateCurves
+from monolayer.figures.chart import Chart, Frame, render_svg, save_csv, save_png
 from monolayer.figures.contact_sheet import ContactSheet
 from monolayer.figures.curves import Curve, Curves
 from monolayer.figures.evidence import Evidence
@@ -31,7 +31,6 @@ from monolayer.figures.pairs import DuplicatePairs
 from monolayer.figures.parallel import ParallelCoordinates
 from monolayer.figures.probabilities import ProbabilityHistogram
 from monolayer.figures.reliability import ReliabilityDiagram
-from monolayer.figures.render import render_svg, save_csv, save_png
 from monolayer.figures.response import Response
 from monolayer.figures.scatter import Scatter
 from monolayer.figures.templates import Templates

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +14,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.colours import VECTOR_POINTS
 from monolayer.figures.curves import check_quantity
 from monolayer.figures.style import SERIES, WIDTH, get_ink
+from monolayer.figures.sweep_table import Histories, Runs, find_varying, has_diverged, name_run, read_sweep
+from monolayer.training.history import EpochRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from monolayer.sweeping import Sweep
+    from monolayer.tuning.sweep import Sweep
 
 MOST_NAMED = 5  # as many colours as can be told apart at a glance
 GREY = SERIES[-1]
@@ -106,8 +110,6 @@ class CandidateCurves(Chart):
         Raises:
             BadInput: if the quantity is none of these, the recipes' losses are not on one scale, or nothing is finite.
         """
-        from monolayer.figures.swept import make_candidates, read_sweep
-
         check_quantity(quantity)
         runs, varying = read_sweep(sweep)
         return make_candidates(runs, [run.history for run in sweep.runs], varying, quantity)
@@ -250,3 +252,55 @@ def _wrap(name: str) -> str:
     """The name in lines, broken between its settings and not within one."""
     glued = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in name.split(", "))
     return "\n".join(textwrap.wrap(glued, NAME_WIDTH, break_long_words=False)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+NAME_WIDTH = 52  # characters; a longer name takes two lines of the legend
+
+
+def make_candidates(runs: Runs, histories: Histories, varying: Sequence[str], quantity: str) -> CandidateCurves:
+    """Accuracy, loss or cost of every candidate after each epoch; the best five are named.
+
+    Raises:
+        BadInput: if the candidates' losses are not on one scale, or none of them has a finite value.
+    """
+    if quantity != "accuracy" and "loss" in varying:
+        raise BadInput(f"The {quantity} of these recipes is not on one scale, since their losses differ; use accuracy.")
+    followed = [*histories, *([()] * (len(runs) - len(histories)))]
+    names = _name_best(runs, varying)
+    candidates = tuple(
+        _make_candidate(run, history, quantity, names.get(place, ""))
+        for place, (run, history) in enumerate(zip(runs, followed, strict=True))
+    )
+    return CandidateCurves(candidates, quantity=f"validation {quantity}", percent=quantity == "accuracy")
+
+
+def is_measured(histories: Histories, quantity: str) -> bool:
+    """Whether there is a finite validation value of this quantity in any of the histories."""
+    return any(math.isfinite(_read(row, "val", quantity)) for rows in histories for row in rows)
+
+
+def _name_best(runs: Runs, axes: Sequence[str]) -> dict[int, str]:
+    """Names of the best few by place: what varies, or where that is long, what varies among them."""
+    places = [place for place, run in enumerate(runs) if not has_diverged(run)][:MOST_NAMED]
+    best = [runs[place] for place in places]
+    names = [name_run(run, axes) for run in best]
+    if max(map(len, names), default=0) > NAME_WIDTH and len(best) > 1:
+        axes = find_varying(best, axes)
+        names = [name_run(run, axes) for run in best]
+    if len(set(names)) < len(names):  # three digits do not tell them apart
+        names = [", ".join(f"{axis} {run['recipe'][axis]}" for axis in axes) for run in best]
+    return dict(zip(places, names, strict=True))
+
+
+def _make_candidate(run: dict[str, Any], history: Sequence[EpochRow], quantity: str, name: str) -> Candidate:
+    columns = {
+        part: np.array([_read(row, part, quantity) for row in history], dtype=np.float64) for part in ("val", "train")
+    }
+    epoch = np.array([row.epoch for row in history], dtype=np.float64)
+    return Candidate(epoch, columns["val"], columns["train"], run["recipe"]["epochs"], has_diverged(run), name)
+
+
+def _read(row: EpochRow, part: str, quantity: str) -> float:
+    """The value of a row; NaN where it was not measured, or is one by accident because the loss is no number."""
+    value, loss = getattr(row, f"{part}_{quantity}"), getattr(row, f"{part}_loss")
+    return math.nan if value is None or loss is None or not math.isfinite(loss) else float(value)

@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, convert_to_column
+from monolayer.figures.chart import Array, Canvas, convert_to_column
 from monolayer.figures.style import COLOUR_MAP
 
 CROSS = "\N{MULTIPLICATION SIGN}"

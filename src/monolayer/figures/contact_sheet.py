@@ -11,7 +11,7 @@ from PIL import Image
 
 from monolayer.data.images import stretch
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame
+from monolayer.figures.chart import Array, Canvas, Chart, Frame
 from monolayer.figures.style import SMALL_SIZE, scale_text
 
 if TYPE_CHECKING:

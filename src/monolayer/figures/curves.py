@@ -12,14 +12,14 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.style import SERIES, TRAIN, VAL, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from monolayer.history import EpochRow
-    from monolayer.training import Run
+    from monolayer.training.history import EpochRow
+    from monolayer.training.run import Run
 
 Followed: TypeAlias = "Run | Sequence[EpochRow]"  # a run, or its history
 

@@ -12,14 +12,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame, find_network
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, find_network
 from monolayer.figures.colours import draw_colour_bar
 from monolayer.figures.style import SMALL_SIZE, scale_text
 
 if TYPE_CHECKING:
-    from monolayer.data.splits import Rows
+    from monolayer.data.dataset import Rows
     from monolayer.network import OneLayer
-    from monolayer.training import Run
+    from monolayer.training.run import Run
 
 COLOUR_MAP = "RdBu_r"  # red adds, blue takes away, white does neither; told apart without red or green
 IN_ROW = 5
@@ -33,7 +33,7 @@ class Evidence(Chart):
     All maps have one scale of colours, from minus to plus the largest size of any.
 
     Args:
-        maps: (K, lines, columns), as :func:`monolayer.evaluate.evidence.compute_evidence` gives them.
+        maps: (K, lines, columns), as :func:`monolayer.evaluate.localisation.compute_evidence` gives them.
         class_names: K names.
 
     Raises:
@@ -55,7 +55,7 @@ class Evidence(Chart):
         Raises:
             BadInput: if the network does not look at patches of images, or the rows are none of such images.
         """
-        from monolayer.evaluate.evidence import compute_evidence
+        from monolayer.evaluate.localisation import compute_evidence
 
         if rows.dataset.transformer is not None:
             raise BadInput("The rows are features already; accepted are rows of the images that these were made of.")

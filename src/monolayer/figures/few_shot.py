@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.ticker import NullLocator, PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from monolayer.probing import Probe
+    from monolayer.tuning.probe import Probe
 
 LEAST_RATIO = 1.25  # between two numbers on the axis that both have a label
 BESIDE = 0.92  # of its number of shots: a draw stands beside the bar, not behind it

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array
+from monolayer.figures.chart import Array
 
 Value = float | int | str
 Column = Sequence[Value]

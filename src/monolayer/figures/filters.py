@@ -9,11 +9,11 @@ import numpy as np
 
 from monolayer.errors import BadInput
 from monolayer.features.patches import PatchFeatures
-from monolayer.figures.base import Array, Canvas, Chart, Frame, find_network
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, find_network
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 from monolayer.figures.templates import compute_pictures
 from monolayer.network import OneLayer
-from monolayer.training import Run
+from monolayer.training.run import Run
 
 IN_ROW = 16
 FRAME = (0.5, 0.5, 0.5)  # red, green, blue

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,8 +14,8 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame
 from monolayer.figures.cells import CHARACTER, LINE, CellLayout, draw_cells, outline_cells
+from monolayer.figures.chart import Array, Canvas, Chart, Frame
 from monolayer.figures.colours import (
     CROSS,
     check_accuracy,
@@ -24,11 +26,21 @@ from monolayer.figures.colours import (
 )
 from monolayer.figures.fields import FieldScale, Settings, Value, check_settings, fold, format_value, make_scale
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
+from monolayer.figures.sweep_table import (
+    OUTLINE_NOTE,
+    Pair,
+    Runs,
+    choose_pair,
+    collect,
+    count_values,
+    read_pair,
+    read_sweep,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from monolayer.sweeping import Sweep
+    from monolayer.tuning.sweep import Sweep
 
 Cell = tuple[tuple[Value, ...], Value, Value]  # panel, x and y
 
@@ -89,8 +101,6 @@ class HeatMap(Chart):
         Raises:
             BadInput: if these are not two different fields that vary in the sweep.
         """
-        from monolayer.figures.swept import make_heat_map, read_pair, read_sweep
-
         return make_heat_map(*read_sweep(sweep), read_pair(x, y))
 
     @property
@@ -204,3 +214,23 @@ class HeatMap(Chart):
 
 def _number(values: tuple[Value, ...]) -> dict[Value, int]:
     return {value: i for i, value in enumerate(values)}
+
+
+MOST_PANELS = 6
+MOST_CELLS_ALONG = 25  # values of an axis of a heat map; more are points of a scatter plot
+LEAST_FILLED = 0.25  # of the cells; recipes that fill fewer lie on no grid
+
+
+def lies_on_grid(runs: Runs, pair: Pair) -> bool:
+    """Whether the recipes fill the cells of a heat map over these fields, or enough of them."""
+    counts = [count_values(runs, (axis,)) for axis in pair]
+    return max(counts) <= MOST_CELLS_ALONG and count_values(runs, pair) >= LEAST_FILLED * math.prod(counts)
+
+
+def make_heat_map(runs: Runs, varying: Sequence[str], pair: Pair | None = None) -> HeatMap:
+    """Accuracy over two fields, with a panel for each combination of the others where these are few."""
+    x, y = choose_pair(runs, varying, pair)
+    others = tuple(axis for axis in varying if axis not in (x, y))
+    panels = others if count_values(runs, others) <= MOST_PANELS else ()
+    settings, accuracy, is_close = collect(runs, varying)
+    return HeatMap(settings, accuracy, x, y, panels, is_close, OUTLINE_NOTE)

@@ -10,14 +10,14 @@ import numpy as np
 
 from monolayer.data.images import stretch
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame
+from monolayer.figures.chart import Array, Canvas, Chart, Frame
 from monolayer.figures.style import SMALL_SIZE, scale_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from monolayer.audit.leakage import Duplicate
     from monolayer.data.dataset import Dataset
+    from monolayer.duplicates.search import Duplicate
 
 CELL_WIDTH, CELL_HEIGHT = 2.5, 1.85  # inches; two pairs in a row, so that their text stays legible on a phone
 PAIRS_A_ROW = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame
+from monolayer.figures.chart import Array, Canvas, Chart, Frame
 from monolayer.figures.colours import (
     CROSS,
     VECTOR_POINTS,
@@ -24,21 +25,14 @@ from monolayer.figures.colours import (
     make_mappable,
     order_from_last,
 )
-from monolayer.figures.fields import (
-    ZERO_GAP,
-    FieldScale,
-    Settings,
-    Ticks,
-    check_settings,
-    fold,
-    make_scale,
-)
+from monolayer.figures.fields import ZERO_GAP, FieldScale, Settings, Ticks, check_settings, fold, make_scale
 from monolayer.figures.style import WIDTH, get_ink, get_paper, scale_text
+from monolayer.figures.sweep_table import Runs, collect, read_sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from monolayer.sweeping import Sweep
+    from monolayer.tuning.sweep import Sweep
 
 NARROWEST = 0.66  # inches between two axes
 LABEL_SIZE = 9.0
@@ -85,8 +79,6 @@ class ParallelCoordinates(Chart):
         Raises:
             BadInput: if no field varies in it.
         """
-        from monolayer.figures.swept import make_parallel, read_sweep
-
         return make_parallel(*read_sweep(sweep))
 
     @property
@@ -203,3 +195,9 @@ def _draw_ticks(ax: Axes, x: int, ticks: Ticks) -> None:
             x - 0.06, place, fold(label), ha="right", va="center", fontsize=scale_text(LABEL_SIZE), linespacing=1.0,
             zorder=3, bbox={"facecolor": get_paper(), "alpha": 0.8, "lw": 0, "pad": 0.8},
         )  # fmt: skip
+
+
+def make_parallel(runs: Runs, varying: Sequence[str]) -> ParallelCoordinates:
+    """One line a recipe through its settings to its accuracy."""
+    settings, accuracy, is_close = collect(runs, varying)
+    return ParallelCoordinates(settings, accuracy, is_close)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column, find_network
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_column, find_network
 from monolayer.figures.style import CORRECT, INCORRECT, WIDTH
 
 if TYPE_CHECKING:
-    from monolayer.data.splits import Rows
+    from monolayer.data.dataset import Rows
     from monolayer.network import OneLayer
-    from monolayer.training import Run
+    from monolayer.training.run import Run
 
 N_BINS = 20
 
@@ -56,7 +56,7 @@ class ProbabilityHistogram(Chart):
         Raises:
             BadInput: if it has diverged and gives no probabilities any more.
         """
-        from monolayer.training import answer
+        from monolayer.training.run import answer
 
         said = answer(find_network(network), rows)
         return cls(said.probability_of_label, said.correct)

@@ -9,16 +9,16 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Canvas, Chart, Frame, convert_to_column, find_network
+from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, find_network
 from monolayer.figures.style import SERIES, WIDTH, get_ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from monolayer.data.splits import Rows
+    from monolayer.data.dataset import Rows
     from monolayer.evaluate.calibration import Reliability
     from monolayer.network import OneLayer
-    from monolayer.training import Run
+    from monolayer.training.run import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class ReliabilityDiagram(Chart):
             BadInput: if the network has diverged and gives no probabilities any more.
         """
         from monolayer.evaluate.calibration import compute_reliability, compute_top_label
-        from monolayer.training import answer
+        from monolayer.training.run import answer
 
         said = answer(find_network(network), rows)
         return cls(compute_reliability(*compute_top_label(said.probabilities, said.y)))

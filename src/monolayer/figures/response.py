@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +10,16 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.colours import check_accuracy, find_best
 from monolayer.figures.fields import Column, FieldScale, check_settings, fold, make_scale
 from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
+from monolayer.figures.sweep_table import Runs, collect, read_sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from monolayer.sweeping import Sweep
+    from monolayer.tuning.sweep import Sweep
 
 TICK_GAP = 0.12  # of the axis, between two numbers: room for a label
 MARGIN = 0.06
@@ -71,8 +73,6 @@ class Response(Chart):
         Raises:
             BadInput: if none or several vary.
         """
-        from monolayer.figures.swept import make_response, read_sweep
-
         return make_response(*read_sweep(sweep))
 
     @property
@@ -141,3 +141,18 @@ def _draw_axis(ax: Axes, scale: FieldScale) -> None:
 def _measure(word: str) -> int:
     """Characters of a word's longest line."""
     return max(map(len, fold(word).split("\n")))
+
+
+def make_response(runs: Runs, varying: Sequence[str]) -> Response:
+    """Accuracy with its interval against the one field that varies.
+
+    Raises:
+        BadInput: if none or several do.
+    """
+    if len(varying) != 1:
+        found = ", ".join(varying) if varying else "none"
+        raise BadInput(f"The picture of one field needs a sweep in which one field varies, not {found}.")
+    settings, accuracy, _ = collect(runs, varying)
+    low, high = np.array([run["val"]["accuracy_interval"] for run in runs]).T
+    train = np.array([run["train"]["accuracy"] for run in runs])
+    return Response(varying[0], settings[varying[0]], accuracy, low, high, train)

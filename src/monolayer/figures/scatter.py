@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame
+from monolayer.figures.chart import Array, Canvas, Chart, Frame
 from monolayer.figures.colours import (
     CROSS,
     check_accuracy,
@@ -21,11 +22,12 @@ from monolayer.figures.colours import (
 )
 from monolayer.figures.fields import FieldScale, Settings, check_settings, make_scale
 from monolayer.figures.style import SMALL_SIZE, WIDTH, get_ink, scale_text
+from monolayer.figures.sweep_table import OUTLINE_NOTE, Pair, Runs, choose_pair, collect, read_pair, read_sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from monolayer.sweeping import Sweep
+    from monolayer.tuning.sweep import Sweep
 
 X_GAP, Y_GAP = 0.13, 0.07  # of the axis, between two ticks: room for a label
 MARGIN = 0.05
@@ -80,8 +82,6 @@ class Scatter(Chart):
         Raises:
             BadInput: if these are not two different fields that vary in the sweep.
         """
-        from monolayer.figures.swept import make_scatter, read_pair, read_sweep
-
         return make_scatter(*read_sweep(sweep), read_pair(x, y))
 
     @property
@@ -129,3 +129,10 @@ def _draw_axes(ax: Axes, scales: tuple[FieldScale, FieldScale]) -> None:
     ax.set_yticks([place for place, _ in y_ticks], [label for _, label in y_ticks], parse_math=False)
     ax.set(xlim=(-MARGIN, 1 + MARGIN), ylim=(-MARGIN, 1 + MARGIN), xlabel=scales[0].title, ylabel=scales[1].title)
     ax.grid()
+
+
+def make_scatter(runs: Runs, varying: Sequence[str], pair: Pair | None = None) -> Scatter:
+    """Accuracy over two fields, a point a recipe."""
+    x, y = choose_pair(runs, varying, pair)
+    settings, accuracy, is_close = collect(runs, varying)
+    return Scatter(settings, accuracy, x, y, is_close, OUTLINE_NOTE)

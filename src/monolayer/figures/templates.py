@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.base import Array, Canvas, Chart, Frame, find_network
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, find_network
 from monolayer.figures.style import SMALL_SIZE, get_ink, scale_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from monolayer.network import OneLayer
-    from monolayer.training import Run
+    from monolayer.training.run import Run
 
 CELL_WIDTH, CELL_HEIGHT = 1.02, 1.28  # inches; five in a row stay legible on a phone, ten do not
 CLASSES_IN_SHORT_ROWS = 20

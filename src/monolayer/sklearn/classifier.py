@@ -12,23 +12,23 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from monolayer.audit.finding import Finding
-from monolayer.audit.learning_rate import check_diverged
+from monolayer.checks.learning_rate import check_diverged
 from monolayer.data.dataset import Dataset
-from monolayer.engine.bank import Bank, make_bank, make_batch_order, resume_bank
-from monolayer.engine.fold import Fold
-from monolayer.epochs import BankTraining, TrainOptions
+from monolayer.engine.bank import Bank, Fold, make_bank, resume_bank
+from monolayer.engine.batches import make_batch_order
 from monolayer.errors import BadInput
-from monolayer.history import HISTORY_COLUMNS
-from monolayer.losses import compute_ignorance
+from monolayer.findings import Finding
 from monolayer.network import OneLayer
-from monolayer.recipe import Recipe
-from monolayer.sklearn import reading
+from monolayer.recipe.losses import compute_ignorance
+from monolayer.recipe.recipe import Recipe
+from monolayer.sklearn import validation
 from monolayer.sklearn.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from monolayer.sklearn.patience import Best
+from monolayer.sklearn.early_stopping import Best
 from monolayer.sklearn.problem import Problem, make_fold, make_recipe, read_problem
-from monolayer.sklearn.reading import Targets
-from monolayer.training import make_network
+from monolayer.sklearn.validation import Targets
+from monolayer.training.history import HISTORY_COLUMNS
+from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.run import make_network
 
 Array = npt.NDArray[Any]
 # Rows after which a stream's learning rate stays what it is. Of 1 to 784 features, normal and lognormal, in calls of 1
@@ -47,7 +47,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         loss: ``cross_entropy``, or ``multiple_bce``: a sigmoid a class (one sigmoid for two classes), which can also
             learn several labels a row, y being an indicator matrix (n, K).
         learning_rate: step size; ``auto`` takes what the features bear, 1 / their largest curvature (see
-            ``monolayer.stable_rate``), kept as ``learning_rate_``.
+            ``monolayer.training.stable_rate``), kept as ``learning_rate_``.
         l2: weight of sum(W**2) in the cost, W being the weights of standardised features.
         batch_size: rows in a mini-batch.
         epochs: passes over the rows.
@@ -151,9 +151,9 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             ValueError: if the rows or parameters are not as they should be; the text says which.
         """
         given = X, y, sample_weight
-        X, y = reading.read_rows(self, X, y, reset=True)
-        weights = reading.read_weights(sample_weight, X)
-        targets = reading.read_targets(y, self.loss, present=weights > 0)
+        X, y = validation.read_rows(self, X, y, reset=True)
+        weights = validation.read_weights(sample_weight, X)
+        targets = validation.read_targets(y, self.loss, present=weights > 0)
         problem = read_problem(self, X, targets, weights, self._read_val(X_val, y_val, targets))
         recipe = make_recipe(self, problem)
         best = self._choose_best(problem)
@@ -187,9 +187,9 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         is_first = not hasattr(self, "network_")
         if self.class_weight == "balanced":
             raise BadInput("class_weight='balanced' needs all rows at once; give partial_fit a dictionary of weights.")
-        X, y = reading.read_rows(self, X, y, reset=is_first)
-        weights = reading.read_weights(sample_weight, X)
-        targets = reading.read_targets(y, self.loss, self._choose_classes(y, classes, is_first))
+        X, y = validation.read_rows(self, X, y, reset=is_first)
+        weights = validation.read_weights(sample_weight, X)
+        targets = validation.read_targets(y, self.loss, self._choose_classes(y, classes, is_first))
         problem = read_problem(self, X, targets, weights)
         if is_first:
             recipe = make_recipe(self, problem)
@@ -266,7 +266,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def _compute_scores(self, X: Any) -> Array:
         check_is_fitted(self)
         with np.errstate(all="ignore"):  # a network that diverged answers too
-            scores: Array = self.network_.compute_scores(reading.read_features(self, X))
+            scores: Array = self.network_.compute_scores(validation.read_features(self, X))
             return scores
 
     def _read_val(self, X_val: Any, y_val: Any, targets: Targets) -> Dataset | None:
@@ -276,11 +276,11 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             )
         if X_val is None:
             return None
-        X_val, y_val = reading.read_rows(self, X_val, y_val, reset=False)
-        val = reading.read_targets(y_val, self.loss, targets.classes, name="y_val")
+        X_val, y_val = validation.read_rows(self, X_val, y_val, reset=False)
+        val = validation.read_targets(y_val, self.loss, targets.classes, name="y_val")
         if val.y.shape[1:] != targets.y.shape[1:]:
             raise BadInput(f"y_val has shape {np.shape(y_val)}, which does not go with y.")
-        return reading.make_dataset(X_val, val, self.image_shape)
+        return validation.make_dataset(X_val, val, self.image_shape)
 
     def _choose_best(self, problem: Problem) -> Best | None:
         if not self.early_stopping:

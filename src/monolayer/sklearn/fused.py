@@ -10,20 +10,19 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.data.dataset import Rows
 from monolayer.data.scaler import Moments, compute_moments
-from monolayer.data.splits import Rows
-from monolayer.engine.bank import SHARED_FIELDS, make_bank
-from monolayer.engine.fold import Fold
-from monolayer.epochs import BankTraining, TrainOptions
+from monolayer.engine.bank import SHARED_FIELDS, Fold, make_bank
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
-from monolayer.planning import count_max_members
-from monolayer.recipe import Recipe
-from monolayer.shuffles import FULL
-from monolayer.sklearn import reading
+from monolayer.recipe.recipe import Recipe
+from monolayer.recipe.shuffle import FULL
+from monolayer.sklearn import validation
 from monolayer.sklearn.classifier import OneLayerClassifier
 from monolayer.sklearn.problem import Problem, find_curvature, make_fold, make_recipe, weigh
-from monolayer.training import make_network
+from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.run import make_network
+from monolayer.tuning.plan import count_max_members
 
 Array = npt.NDArray[Any]
 Place = tuple[int, int]
@@ -99,15 +98,15 @@ class Reader:
 
         return Member(place, make_recipe(estimator, problem, find=find, share=self._fold_share), fold, problem)
 
-    def _read_targets(self, loss: str) -> reading.Targets:
-        targets = reading.read_targets(self._y, loss, present=np.asarray(self._weights.any(axis=0)))
+    def _read_targets(self, loss: str) -> validation.Targets:
+        targets = validation.read_targets(self._y, loss, present=np.asarray(self._weights.any(axis=0)))
         # Losses read the same labels the same, but for two classes: one sigmoid, or two scores.
-        return cast("reading.Targets", self._share(("read", targets.y.shape), lambda: targets))
+        return cast("validation.Targets", self._share(("read", targets.y.shape), lambda: targets))
 
-    def _read_problem(self, estimator: OneLayerClassifier, targets: reading.Targets, split: int) -> Problem:
+    def _read_problem(self, estimator: OneLayerClassifier, targets: validation.Targets, split: int) -> Problem:
         splits = self._share(
             ("splits", id(targets), repr(estimator.image_shape)),
-            lambda: reading.make_splits(reading.make_dataset(self._X, targets, estimator.image_shape)),
+            lambda: validation.make_splits(validation.make_dataset(self._X, targets, estimator.image_shape)),
         )
         moments = self._share("moments", lambda: self._compute_moments(splits.train))
         return weigh(estimator.class_weight, Problem(splits, targets, moments[split], self._weights[split]))

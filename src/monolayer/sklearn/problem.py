@@ -12,19 +12,18 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from monolayer.audit.class_weights import check_weights
-from monolayer.audit.finding import Finding
-from monolayer.blas import hold_blas
-from monolayer.data.dataset import Dataset
+from monolayer.checks.class_weights import check_weights
+from monolayer.data.dataset import Dataset, Splits
 from monolayer.data.scaler import Moments, Scaler, compute_moments
-from monolayer.data.splits import Splits
-from monolayer.engine.fold import Fold
+from monolayer.engine.bank import Fold
 from monolayer.errors import BadInput
-from monolayer.recipe import FIELDS, Recipe
-from monolayer.sklearn import reading
-from monolayer.sklearn.reading import Targets
-from monolayer.stable_rate import compute_curvature
-from monolayer.training import check_recipe
+from monolayer.findings import Finding
+from monolayer.recipe.recipe import FIELDS, Recipe
+from monolayer.sklearn import validation
+from monolayer.sklearn.validation import Targets
+from monolayer.threads import hold_blas
+from monolayer.training.run import check_recipe
+from monolayer.training.stable_rate import compute_curvature
 
 Array = npt.NDArray[Any]
 SEEDS = 2**31 - 1
@@ -58,7 +57,7 @@ def read_problem(
     estimator: Any, X: Array, targets: Targets, sample_weight: Array, val: Dataset | None = None
 ) -> Problem:
     """The problem of these rows, as this estimator's parameters pose it."""
-    splits = reading.make_splits(reading.make_dataset(X, targets, estimator.image_shape), val)
+    splits = validation.make_splits(validation.make_dataset(X, targets, estimator.image_shape), val)
     with hold_blas():
         moments = compute_moments(splits.train, sample_weight[None])[0]
     return weigh(estimator.class_weight, Problem(splits, targets, moments, sample_weight))
@@ -71,7 +70,7 @@ def weigh(class_weight: Any, problem: Problem) -> Problem:
         BadInput: if ``class_weight`` is none, or leaves no row.
     """
     targets, sample_weight = problem.targets, problem.weights
-    by_class = reading.weigh_classes(class_weight, targets, sample_weight)
+    by_class = validation.weigh_classes(class_weight, targets, sample_weight)
     if targets.is_multi_label:
         return problem
     y = targets.y.ravel()
@@ -126,7 +125,7 @@ def make_recipe(
     Raises:
         BadInput: if a parameter is not as it should be, or does not go with the rows.
     """
-    reading.check_count("train_every", estimator.train_every, 0)
+    validation.check_count("train_every", estimator.train_every, 0)
     fields = {name: getattr(estimator, name) for name in FIELDS}
     rows = problem.splits.train
     if fields["dtype"] == "auto":

@@ -14,14 +14,14 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import indexable
 
-from monolayer.blas import hold_blas
 from monolayer.errors import BadInput
 from monolayer.network import BLOCK
-from monolayer.sklearn import reading
+from monolayer.sklearn import validation as validation_module
 from monolayer.sklearn.callbacks import FitTasks, with_callbacks
 from monolayer.sklearn.classifier import OneLayerClassifier
 from monolayer.sklearn.fused import NO_EARLY_STOPPING, Learnt, Place, Reader, collect, group_members, open_training
-from monolayer.turns import Job, run_jobs
+from monolayer.threads import hold_blas
+from monolayer.training.scheduler import Job, run_jobs
 
 Array = npt.NDArray[Any]
 Outcome = Learnt | Exception  # or why it could not be trained
@@ -77,8 +77,8 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
         self._get_scorers()
         X, y = indexable(X, y)
         routed = self._get_routed_params_for_fit(params)
-        features, labels = reading.read_rows(clone(self.estimator), X, y, reset=True)
-        weights = reading.read_weights(routed.estimator.fit.get("sample_weight"), features)
+        features, labels = validation_module.read_rows(clone(self.estimator), X, y, reset=True)
+        weights = validation_module.read_weights(routed.estimator.fit.get("sample_weight"), features)
         numbers = np.arange(len(features))[:, None]
         splits = self._cut(numbers, labels, routed.splitter.split)
         tasks = FitTasks(self, 1, X, y, routed.estimator.fit.get("sample_weight"))

@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from monolayer.audit.finding import Finding
 from monolayer.errors import BadInput
+from monolayer.findings import Finding
 
 Row = tuple[int, dict[str, float]]  # an epoch, and what it measured, by the names of the history's columns
 

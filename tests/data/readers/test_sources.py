@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 import monolayer as ml
-from monolayer.data.mapped import find_map
+from monolayer.data.memmap import find_map
 from monolayer.data.readers import decoding
 from monolayer.errors import BadData, BadInput
 
@@ -220,8 +220,8 @@ def test_a_fully_lit_pixel_is_known_where_it_is_evident_and_the_same_for_all_par
 
 def test_the_brightest_pixel_of_a_mapped_file_is_found_without_keeping_its_pages(tmp_path, monkeypatch):
     given_back = []
-    monkeypatch.setattr("monolayer.data.readers.raw.give_back", given_back.append)
-    monkeypatch.setattr("monolayer.data.readers.raw.count_rows", lambda X: 2)
+    monkeypatch.setattr("monolayer.data.readers.rows.give_back", given_back.append)
+    monkeypatch.setattr("monolayer.data.readers.rows.count_rows", lambda X: 2)
     np.save(tmp_path / "X.npy", PIXELS.transpose(0, 3, 1, 2))
     np.save(tmp_path / "y.npy", Y[:6])
     assert ml.load(tmp_path / "X.npy").pixel_max == 255

@@ -14,8 +14,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.readers.options import DataOptions
-from monolayer.data.readers.raw import Raw, Watch, find_part
+from monolayer.data.readers.rows import DataOptions, Raw, Watch, find_part
 from monolayer.data.sources.formats.npz import DAMAGES
 from monolayer.errors import BadData
 

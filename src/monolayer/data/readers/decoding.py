@@ -17,8 +17,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from monolayer.data.images import DECODING_ERRORS, has_colour, open_upright
-from monolayer.data.readers.options import DataOptions
-from monolayer.data.readers.raw import Watch
+from monolayer.data.readers.rows import DataOptions, Watch
 from monolayer.errors import BadData, BadInput
 from monolayer.progress import Progress
 

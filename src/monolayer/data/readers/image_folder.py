@@ -10,8 +10,7 @@ import numpy as np
 
 from monolayer.data.images import SUFFIXES
 from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
-from monolayer.data.readers.options import DataOptions
-from monolayer.data.readers.raw import PARTS, Raw, Watch, find_part
+from monolayer.data.readers.rows import PARTS, DataOptions, Raw, Watch, find_part
 from monolayer.errors import BadData
 
 

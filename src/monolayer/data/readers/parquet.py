@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
-from monolayer.data.readers.options import DataOptions
-from monolayer.data.readers.raw import Raw, Watch, find_part
+from monolayer.data.readers.rows import DataOptions, Raw, Watch, find_part
 from monolayer.data.readers.table import choose_label, list_names
 from monolayer.data.sources.formats.parquet import is_available
 from monolayer.errors import BadData

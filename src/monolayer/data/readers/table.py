@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.readers.options import DataOptions
-from monolayer.data.readers.raw import Raw, Watch
+from monolayer.data.readers.rows import DataOptions, Raw, Watch
 from monolayer.errors import BadData
 
 Array = npt.NDArray[Any]

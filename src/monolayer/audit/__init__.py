@@ -1,1 +1,0 @@
-"""The audit room: what the library notices about runs, one file a check."""

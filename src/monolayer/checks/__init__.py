@@ -1,0 +1,1 @@
+"""Checks: each reads arrays, a run or a sweep and returns findings."""

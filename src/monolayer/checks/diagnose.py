@@ -1,0 +1,164 @@
+"""Diagnosing: every check that applies to a run or to a sweep, each with exactly one outcome."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from monolayer.checks.certificate import Certificate
+from monolayer.checks.installation import check_engine
+from monolayer.checks.learning_rate import check_descending, check_diverged, check_rate, check_vanished
+from monolayer.checks.predictions import check_above_training, check_calibration, check_majority
+from monolayer.checks.splits import DUPLICATED, check_classes, check_duplicates, check_fitted, check_openings
+from monolayer.checks.sweep import check_edges, check_noise
+from monolayer.data.dataset import Splits
+from monolayer.duplicates.leaked import Leaked
+from monolayer.engine.native import explain_missing
+from monolayer.evaluate.predictions import Answers
+from monolayer.findings import Finding, mute, report
+from monolayer.recipe.losses import compute_ignorance
+from monolayer.recipe.recipe import Recipe
+from monolayer.training.run import Run, answer
+from monolayer.tuning.probe import Probe
+from monolayer.tuning.sweep import Sweep
+
+
+def diagnose_run(
+    run: Run,
+    splits: Splits,
+    answers: dict[str, Answers] | None = None,
+    *,
+    certificate: Certificate | None = None,
+    muted: Sequence[str] = (),
+) -> Run:
+    """The run with the findings of every check on it.
+
+    Args:
+        run: a trained run.
+        splits: what it was trained on.
+        answers: to ``val`` and ``test`` rows, as far as they were asked; None: the validation rows are asked here.
+        certificate: how far it stopped from the optimum, if that was computed.
+        muted: codes of findings that are not wanted.
+
+    Raises:
+        BadInput: if a muted code is none.
+    """
+    if answers is None:
+        answers = {"val": answer(run.network, splits.val)} if splits.val else {}
+    findings = [
+        *_check_descent(run, splits, certificate),
+        *check_above_training(run.evaluation),
+        *_check_rows(splits),
+        *_check_answers(answers, splits),
+        *_check_installation([run.recipe]),
+    ]
+    return replace(run, findings=mute(findings, muted))
+
+
+def diagnose_sweep(sweep: Sweep, splits: Splits, *, muted: Sequence[str] = ()) -> Sweep:
+    """The sweep with the findings of every check on its ranking and its rows, and ML001 on each run that diverged.
+
+    Args:
+        sweep: as it was trained.
+        splits: what it was trained on.
+        muted: codes of findings that are not wanted.
+
+    Raises:
+        BadInput: if a muted code is none.
+    """
+    selection = sweep.selection
+    findings = [
+        *check_edges(
+            sweep.axes,
+            [run.recipe.to_dict() for run in sweep.runs],
+            selection.is_indistinguishable if selection else [None] * len(sweep.runs),
+        ),
+        check_noise(
+            selection.n_compared if selection else len(sweep.runs),
+            selection.n_indistinguishable if selection else None,
+            selection.n if selection else 0,
+        ),
+        *_check_rows(splits),
+        *_check_installation([one.recipe for one in sweep.runs]),
+    ]
+    runs = tuple(replace(run, findings=_list_divergence(run, splits)) for run in sweep.runs)
+    return replace(sweep, runs=runs, findings=mute(findings, muted))
+
+
+def diagnose_probe(probe: Probe, splits: Splits, *, muted: Sequence[str] = ()) -> Probe:
+    """The probe with the findings of every check on its winner, and on the grid of the winner's feature set.
+
+    Args:
+        probe: what was found.
+        splits: those of the winner's feature set.
+        muted: codes of findings that are not wanted.
+
+    Raises:
+        BadInput: if a muted code is none.
+    """
+    won = probe.sets[0]
+    recipes, is_close = zip(*((run["recipe"], run["is_indistinguishable"]) for run in won.runs), strict=True)
+    winner = diagnose_run(probe.winner, splits, probe.answers, muted=muted)
+    edges = mute(check_edges(won.grid, recipes, is_close), muted)
+    return replace(probe, winner=replace(winner, findings=(*edges, *winner.findings)))
+
+
+def summarise_findings(findings: Sequence[Finding]) -> str:
+    """How the checks ended, such as ``12 checks: 1 issue, 2 tips, 8 passed, 1 not applicable``."""
+    names = {"issue": "issues", "tip": "tips"}
+    outcomes = [finding.outcome for finding in findings]
+    counts = [
+        f"{n} {names.get(outcome, outcome) if n > 1 else outcome}"
+        for outcome in ("issue", "tip", "passed", "not applicable", "skipped", "muted")
+        if (n := outcomes.count(outcome))
+    ]
+    return f"{len(findings)} checks: {', '.join(counts)}"
+
+
+def check_leaked(leaked: Leaked | None, n_test: int) -> list[Finding]:
+    """ML002 for a run: what the search found, or that nobody has searched."""
+    if leaked is None:
+        advice = "Search with `monolayer audit DATASET`; on CIFAR-10 it takes half a minute."
+        return [report(DUPLICATED, "skipped", "Test rows were not searched for among the training rows.", advice)]
+    return check_duplicates(list(leaked.pairs), n_test)
+
+
+def _list_divergence(run: Run, splits: Splits) -> tuple[Finding, ...]:
+    losses = [row.train_loss for row in run.history if row.train_loss is not None]
+    start = compute_ignorance(run.recipe.loss, splits.dataset.n_classes)
+    return tuple(check_diverged(run.recipe, losses, start)) if run.has_diverged else ()
+
+
+def _check_descent(run: Run, splits: Splits, certificate: Certificate | None) -> list[Finding]:
+    start = compute_ignorance(run.recipe.loss, splits.dataset.n_classes)
+    rates = [row.learning_rate for row in run.history]
+    costs = [row.train_cost for row in run.history]
+    losses = [row.train_loss for row in run.history if row.train_loss is not None]
+    known = certificate if certificate and certificate.has_converged else None
+    distance, optimal = (known.distance, known.optimal_cost) if known else (None, None)
+    return [
+        check_rate(run.recipe, losses, costs, start),
+        check_vanished(rates, distance, start, optimal),
+        check_descending(rates, costs, start),
+    ]
+
+
+def _check_rows(splits: Splits) -> list[Finding]:
+    return [
+        *check_leaked(None, splits.n_test),
+        check_openings([opening.why for opening in splits.openings]),
+        check_fitted(splits),
+        check_classes(splits.train.y, splits.val.y if splits.val else None, splits.dataset.class_names),
+    ]
+
+
+def _check_answers(answers: dict[str, Answers], splits: Splits) -> list[Finding]:
+    new = answers.get("test") or answers.get("val")
+    return [check_calibration(new), check_majority(new, splits.train.y)]
+
+
+def _check_installation(recipes: Sequence[Recipe]) -> list[Finding]:
+    """What is missing is missed where there is something in float32, which is all that the compiled engine trains."""
+    is_missed = any(recipe.dtype == "float32" for recipe in recipes)
+    return check_engine(explain_missing(), os.environ.get("MONOLAYER_ENGINE", "")) if is_missed else []

@@ -1,0 +1,432 @@
+"""The NumPy engine: the readable reference, and fast enough to be pleasant.
+
+A step on a batch x of raw features (B, D), with x' = x / std and m' = mean / std:
+
+    scores   S = W (x' - m') + b           one matrix product for all members
+    residual R = dloss/dscores * rate / B  each member with its own loss and rate
+    W <- (1 - 2 rate l2) W - R (x' - m')
+    b <- b - sum of R over the batch
+
+Features are divided as they are turned from bytes to floats, in the same pass. The mean is never subtracted from them:
+it rides along as row 0 of the batch, S[:, 0] = W m' on the way out and R[:, 0] = -sum(R) on the way back. In float32
+that costs a feature whose mean is r times its deviation some 3e-9 r in its own weight, and a hundredth of that in the
+others (measured against float64 up to r = 100,000; a byte that is 255 in all but one of 50,000 images has r = 57,000).
+
+Members of one bank may have folds: sample weights and a scaler each (see Fold). Rows that none of them meets are left
+out of the pass, the residual is multiplied by a member's weights, and its mean is over the rows that the member has.
+The features are divided by one scaler's deviations t only. For a member whose own are s, V = W * t / s gives the same
+scores of the features as they were divided, and its gradient is multiplied by (t / s)**2.
+
+Weights are far more than a batch as soon as a bank has a dozen members, so as few passes over them as possible: the
+shrinking by l2 is one number a member, kept apart (W = scale * U) and multiplied in at the end of the epoch, or
+before it grows too large or too small.
+
+The features are cut into two slabs, the first half of the dimensions and the second. The slabs exchange scores once a
+step and nothing else, so weights and gradients never cross threads, and half a batch of 100 (600 kB) nearly stays in a
+core's cache. A bank that trains alone gives each slab a thread. Where several banks train at once, a thread goes
+through both slabs of its bank one after the other, which gives the same bytes and saves the exchange: up to a fifth of
+a step of 12 members, most with batches of 50 and nothing with 200. BLAS gets one thread: its own pool gains nothing on
+products this narrow.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.data.dataset import Rows
+from monolayer.data.memmap import SCATTERED, give_back, is_large
+from monolayer.engine.bank import Bank
+from monolayer.engine.batches import Meeting, cut_batches, plan_epoch
+from monolayer.evaluate.metrics import find_correct
+from monolayer.recipe.shuffle import parse_shuffle
+from monolayer.threads import hold_blas
+
+
+def _do_nothing() -> None:
+    pass
+
+
+class Partner:
+    """A thread that does one task at a time, handed over by two locks.
+
+    There and back costs 22 microseconds with two bare locks and 40 with an executor's futures (measured on two cores);
+    a step of one network takes some 400. NumPy lets go of the interpreter inside its long calls, so both threads
+    compute at once.
+    """
+
+    def __init__(self) -> None:
+        self._go, self._done = threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._done.acquire()
+        self._task: Callable[[], None] = _do_nothing
+        self._error: BaseException | None = None
+        self._leaving = False
+        self._thread = threading.Thread(target=self._work, name="monolayer-partner", daemon=True)
+
+    def __enter__(self) -> Partner:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        # No word from the task is waited for: an interrupt may have come anywhere, even between hearing and noting it.
+        self._leaving = True
+        with suppress(RuntimeError):  # a task that was handed over and not yet taken up
+            self._go.release()
+        self._thread.join()
+
+    def start(self, task: Callable[[], None]) -> None:
+        """Hand over a task; :meth:`wait` must follow."""
+        self._task = task
+        self._go.release()
+
+    def wait(self) -> None:
+        """Wait for the task; what it raised is raised here."""
+        self._done.acquire()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _work(self) -> None:
+        while True:
+            self._go.acquire()
+            if self._leaving:
+                return
+            try:
+                self._task()
+            except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
+                self._error = error
+            self._task = _do_nothing  # the task knows the engine, which knows this partner: a ring that lives long
+            self._done.release()
+
+
+Array = npt.NDArray[Any]
+# Two slabs however many cores there are, so that sums do not depend on it; narrow features are not worth a thread.
+MIN_SLABBED_FEATURES = 512
+# Scores of few rows of weights come faster by batch (n, K * M), those of many by class (K * M, n): with 10 rows the one
+# is a third faster, with 120 they are even, with 640 the other saves a tenth, and 190 us of turning them around.
+FEW_ROWS = 20
+# Evaluation has no steps to wait for: blocks as large as a slab's share of the cache bears.
+EVALUATION_ROWS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """Where batches come from: X and the order to meet its rows in (None: as they lie).
+
+    In that order: which are mirrored, and what each is multiplied by before anything else.
+    """
+
+    X: Array
+    order: Array | None
+    mirrored: Array | None = None
+    scales: Array | None = None
+
+
+@dataclass(eq=False)
+class Slab:
+    """A range of dimensions: its columns of the weights, and the batch's features in them, F means as the first rows.
+
+    The weights are the slab's own copy while the engine is open: stepping columns in place inside the bank's wider rows
+    costs four times as much as stepping rows that lie end to end. A diverging member overflows in silence; it is
+    reported from its loss, once.
+
+    Args:
+        weights: (K * M, d), of features divided by the bank's deviations.
+        means: (F, d), of each fold, divided by the same; F is 1 where there are no folds.
+        inverse_std: (d,), what features are multiplied by.
+        ratios: (M, d), t / s, where the members' scalers differ.
+        width: of an image's line.
+        columns: which dimensions these are.
+    """
+
+    weights: Array
+    means: Array
+    inverse_std: Array
+    ratios: Array | None
+    width: int | None
+    columns: slice
+
+    def __post_init__(self) -> None:
+        self.gradient = np.empty_like(self.weights)
+        self._slopes = None if self.ratios is None else self.ratios**2
+        self._allocate(0)
+        self._fit(0)
+
+    def forward(self, source: _Source, batch: slice) -> None:
+        """Scores of this batch, (K * M, F + n), this slab's share; scores[:, :F] are those of the means."""
+        features = source.X[:, self.columns][batch if source.order is None else source.order[batch]]
+        if source.mirrored is not None:
+            _mirror(features, source.mirrored[batch], self.width)
+        self._fit(len(features))
+        with np.errstate(all="ignore"):  # here and not around the loop: NumPy's error state is each thread's own
+            np.multiply(features, self.inverse_std, out=self.batch[len(self.means) :])
+            if source.scales is not None:
+                self.batch[len(self.means) :] *= source.scales[batch, None]
+            if len(self.weights) < FEW_ROWS:
+                np.matmul(self.batch, self.weights.T, out=self.scores.T)
+            else:
+                np.matmul(self.weights, self.batch.T, out=self.scores)
+
+    def backward(self, residual: Array, fold: Array | None) -> None:
+        """Step against the residual (K * M, F + n) of the batch that went forward last.
+
+        Args:
+            residual: of every row of weights.
+            fold: (K * M, 1), to multiply the weights by before the step; None leaves them.
+        """
+        with np.errstate(all="ignore"):
+            if fold is not None:
+                self.weights *= fold
+            np.matmul(residual, self.batch, out=self.gradient)
+            if self._slopes is not None:
+                by_member = self.gradient.reshape(-1, *self._slopes.shape)
+                by_member *= self._slopes
+            self.weights -= self.gradient
+
+    def compute_weights(self) -> Array:
+        """The weights (K * M, d) of features that each member's own scaler has standardised."""
+        if self.ratios is None:
+            return self.weights
+        return np.asarray((self.weights.reshape(-1, *self.ratios.shape) / self.ratios).reshape(self.weights.shape))
+
+    def set_weights(self, weights: Array) -> None:
+        """Go on from these weights, (K * M, d), of features that each member's own scaler has standardised.
+
+        Division and multiplication round: an epoch begins where another process would take the bank up.
+        """
+        if self.ratios is not None:
+            self.weights[:] = (weights.reshape(-1, *self.ratios.shape) * self.ratios).reshape(weights.shape)
+
+    def _fit(self, n: int) -> None:
+        """Room for n rows; what there is already serves fewer, since folds leave out some of each batch."""
+        n_rows, n_columns = len(self.weights), len(self.means) + n
+        if n_columns > len(self._rows):
+            self._allocate(n)
+        self.batch = self._rows[:n_columns]
+        flat = self._flat_scores[: n_rows * n_columns]
+        self.scores = flat.reshape(n_columns, n_rows).T if n_rows < FEW_ROWS else flat.reshape(n_rows, n_columns)
+
+    def _allocate(self, n: int) -> None:
+        self._rows = np.empty((len(self.means) + n, self.means.shape[1]), self.weights.dtype)
+        self._rows[: len(self.means)] = self.means
+        self._flat_scores = np.empty(len(self.weights) * len(self._rows), self.weights.dtype)
+
+
+@dataclass(eq=False)
+class NumpyEngine:
+    """Runs a bank's epochs and scores rows with it; made by :func:`open_numpy_engine`."""
+
+    bank: Bank
+    slabs: list[Slab]
+    partner: Partner | None
+
+    def __post_init__(self) -> None:
+        self._groups = self.bank.group_by_loss()
+        self._shuffle = parse_shuffle(self.bank.recipes[0].shuffle)
+        self._n_means = len(self.slabs[0].means)
+        self._mean_of_row = np.tile(self.bank.fold_of, self.bank.n_classes)
+
+    def run_epoch(self, rows: Rows, order: Array, mirrored: Array | None, rates: Array) -> None:
+        """One pass over the rows in this order: every member takes a step a batch at its rate (M,).
+
+        With a block shuffle a buffer of rows at a time is in memory; batches do not reach from one into the next.
+        """
+        for part in self._shuffle.cut(len(order)):
+            self._run_part(
+                rows, plan_epoch(self.bank, order[part], None if mirrored is None else mirrored[part]), rates
+            )
+
+    def _run_part(self, rows: Rows, meeting: Meeting, rates: Array) -> None:
+        source = self._open_source(rows, meeting)
+        y = rows.take_labels(meeting.order)
+        steps = _Steps(self.bank, meeting, rates)
+        batches = meeting.batches
+        with np.errstate(all="ignore"):
+            if batches:
+                self._each(lambda slab: slab.forward(source, batches[0]))
+            for i, following in enumerate([*batches[1:], None][: len(batches)]):
+                residual, fold = self._compute_residual(y[batches[i]], steps, i)
+
+                def move(
+                    slab: Slab,
+                    residual: Array = residual,
+                    fold: Array | None = fold,
+                    following: slice | None = following,
+                ) -> None:
+                    # Back with this batch and on with the next: between two exchanges a slab needs nobody.
+                    slab.backward(residual, fold)
+                    if following is not None:
+                        slab.forward(source, following)
+
+                self._each(move)
+                if batches[i].stop // SCATTERED > batches[i].start // SCATTERED:
+                    give_back(source.X)
+            for slab in self.slabs:
+                if steps.scale is not None:
+                    slab.weights *= steps.scale
+                self.bank.weights[:, slab.columns] = slab.compute_weights()
+                slab.set_weights(self.bank.weights[:, slab.columns])
+
+    def _open_source(self, rows: Rows, meeting: Meeting) -> _Source:
+        scales = None if rows.scales is None else rows.scales[meeting.order]
+        return _Source(*rows.meet(meeting.order, meeting.mirrored, in_memory=bool(self._shuffle.buffer)), scales)
+
+    def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        """(scores, y) in blocks of rows: scores (M, n, K), a view that the next block overwrites; y (n,)."""
+        y = rows.y
+        for source, batch, labels in self._iterate_sources(rows, y):
+            with np.errstate(all="ignore"):
+                self._each(lambda slab, source=source, batch=batch: slab.forward(source, batch))  # type: ignore[misc]
+                scores = self._add_scores(None)
+            yield scores, labels
+
+    def iterate_losses(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        """(losses, correct) in blocks of rows: (M, n), and (M, n) bool."""
+        for scores, y in self.iterate_scores(rows):
+            with np.errstate(all="ignore"):
+                losses = np.concatenate([loss.compute_loss(scores[members], y) for loss, members in self._groups])
+            yield losses, find_correct(scores, y)
+
+    def _iterate_sources(self, rows: Rows, y: Array) -> Iterator[tuple[_Source, slice, Array]]:
+        """Where each batch to evaluate comes from: the rows as they lie, or a copy of those of a large file."""
+        source = _Source(*rows.locate(), scales=rows.scales)
+        if is_large(source.X):
+            blocks = zip(rows.iterate_blocks(EVALUATION_ROWS), cut_batches(len(y), EVALUATION_ROWS), strict=True)
+            yield from ((_Source(block, None), slice(0, len(block)), y[batch]) for block, batch in blocks)
+        else:
+            yield from ((source, batch, y[batch]) for batch in cut_batches(len(y), EVALUATION_ROWS))
+
+    def _each(self, task: Callable[[Slab], None]) -> None:
+        """Do the task on every slab, the second one in the partner's thread if there is a partner."""
+        if self.partner is None:
+            for slab in self.slabs:
+                task(slab)
+        else:
+            self.partner.start(lambda: task(self.slabs[1]))
+            task(self.slabs[0])
+            self.partner.wait()
+
+    def _add_scores(self, scale: Array | None) -> Array:
+        """Scores (M, n, K) of the last forward pass; the memory lies class by class, see Bank."""
+        if len(self.slabs) > 1:
+            total = np.add(self.slabs[0].scores, self.slabs[1].scores, order="C")
+        else:
+            total = np.array(self.slabs[0].scores, order="C")
+        if scale is not None:
+            total *= scale
+        scores = total[:, self._n_means :]
+        of_mean = total[:, 0] if self._n_means == 1 else total[np.arange(len(total)), self._mean_of_row]
+        scores += (self.bank.bias - of_mean)[:, None]
+        return scores.reshape(self.bank.n_classes, self.bank.n_members, -1).transpose(1, 2, 0)
+
+    def _compute_residual(self, y: Array, steps: _Steps, batch: int) -> tuple[Array, Array | None]:
+        """R (K * M, F + n) for the slabs, R[:, f] = -sum of the rest, and what to fold; steps the bias on the way."""
+        scores = self._add_scores(steps.scale)
+        (M, n, K), F = scores.shape, self._n_means
+        residual = np.empty((K, M, F + n), scores.dtype)
+        for loss, members in self._groups:
+            residual[:, members, F:] = loss.compute_residual(scores[members], y).transpose(2, 0, 1)
+        factors = steps.get_factors(batch)
+        if factors is not None:
+            residual[:, :, F:] *= factors
+        sums, step = residual[:, :, F:].sum(axis=2), steps.get_steps(batch)
+        if F == 1:
+            np.negative(sums, out=residual[:, :, 0])
+        else:
+            residual[:, :, :F] = 0
+            residual[:, np.arange(M), self.bank.fold_of] = -sums
+        self.bank.bias -= (sums * step).reshape(-1)
+        factor = np.tile(step, K)[:, None]
+        fold = steps.shrink(factor)
+        rows = residual.reshape(K * M, F + n)
+        rows *= factor if steps.scale is None else factor / steps.scale
+        return rows, fold
+
+
+class _Steps:
+    """How large each member's step on each batch of an epoch is, and its shrinking by l2, kept apart from the weights.
+
+    Weights are W = scale * U. A scale (K * M, 1) that leaves RANGE is multiplied into the weights and begins again at
+    1, so that what is left of U keeps all its digits. There is no scale where no member has an l2.
+    """
+
+    RANGE = (1e-3, 1e3)
+
+    def __init__(self, bank: Bank, meeting: Meeting, rates: Array) -> None:
+        dtype, l2 = bank.weights.dtype, np.array([recipe.l2 for recipe in bank.recipes])
+        self._meeting, self._fold_of = meeting, bank.fold_of
+        self._factors = None if meeting.factors is None else meeting.factors.astype(dtype)
+        # A member that has no row in a batch takes no step on it, and does not shrink either.
+        counts = meeting.counts[:, bank.fold_of]
+        self._steps = np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0).astype(dtype)
+        self._shrink = np.tile(1 - 2 * rates * l2, bank.n_classes)[:, None].astype(dtype)
+        self.scale: Array | None = np.ones_like(self._shrink) if l2.any() else None
+
+    def get_factors(self, batch: int) -> Array | None:
+        """What the residuals of the batch are multiplied by, (M, n), or None."""
+        return None if self._factors is None else self._factors[self._fold_of, self._meeting.batches[batch]]
+
+    def get_steps(self, batch: int) -> Array:
+        """Rate over the number of rows that the member has in the batch, (M,); 0 where it has none."""
+        return np.asarray(self._steps[batch])
+
+    def shrink(self, steps: Array) -> Array | None:
+        """Shrink where there is a step, (K * M, 1), of other than 0; what to multiply into the weights before it."""
+        if self.scale is None:
+            return None
+        self.scale *= np.where(steps != 0, self._shrink, self._shrink.dtype.type(1))
+        size = np.abs(self.scale)
+        if self.RANGE[0] <= size.min() and size.max() <= self.RANGE[1]:
+            return None
+        fold, self.scale = self.scale, np.ones_like(self.scale)
+        return fold
+
+
+@contextmanager
+def open_numpy_engine(
+    bank: Bank, image_shape: tuple[int, int, int] | None, n_threads: int = 2
+) -> Iterator[NumpyEngine]:
+    """An engine for this bank on one thread or two: the bytes are the same. BLAS is held to one while it is open."""
+    width = image_shape[2] if image_shape else None
+    slabs = [_make_slab(bank, columns, width) for columns in _cut_dimensions(len(bank.scaler.mean), width)]
+    with ExitStack() as stack:
+        stack.enter_context(hold_blas())
+        partner = stack.enter_context(Partner()) if min(n_threads, len(slabs)) > 1 else None
+        yield NumpyEngine(bank, slabs, partner)
+
+
+def _make_slab(bank: Bank, columns: slice, width: int | None) -> Slab:
+    dtype, std = bank.weights.dtype, bank.scaler.std[columns]
+    scalers = [fold.scaler for fold in bank.distinct_folds] or [bank.scaler]
+    means = np.stack([scaler.mean[columns] / std for scaler in scalers]).astype(dtype)
+    weights, ratios = bank.weights[:, columns].copy(), None
+    if any(not np.array_equal(scaler.std, bank.scaler.std) for scaler in scalers):
+        ratios = np.stack([std / scaler.std[columns] for scaler in scalers]).astype(dtype)[bank.fold_of]
+        by_member = weights.reshape(-1, *ratios.shape)
+        by_member *= ratios
+    return Slab(weights, means, (1 / std).astype(dtype), ratios, width, columns)
+
+
+def _cut_dimensions(n_features: int, width: int | None) -> list[slice]:
+    """One slab, or two that meet where an image's line ends, so that each can mirror its own lines."""
+    if n_features < MIN_SLABBED_FEATURES:
+        return [slice(0, n_features)]
+    line = width or 1
+    middle = n_features // line // 2 * line
+    return [slice(0, middle), slice(middle, n_features)] if middle else [slice(0, n_features)]
+
+
+def _mirror(features: Array, mirrored: Array, width: int | None) -> None:
+    """Mirror these rows left-right in place: every image line, of every channel, backwards."""
+    lines = features.reshape(len(features), -1, width or 1)
+    lines[mirrored] = lines[mirrored][:, :, ::-1]

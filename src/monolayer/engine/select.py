@@ -1,0 +1,88 @@
+"""Which engine a bank is trained by, and opening it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.data.dataset import Dataset, Rows
+from monolayer.engine.bank import Bank
+from monolayer.engine.native import (
+    LOSS_NUMBERS,
+    choose_instruction_set,
+    explain_missing,
+    find_native,
+    open_native_engine,
+)
+from monolayer.engine.numpy import open_numpy_engine
+from monolayer.errors import BadInput
+
+Array = npt.NDArray[Any]
+ENGINES = ("numpy", "native")
+NATIVE_FEATURES = tuple(map(np.dtype, (np.uint8, np.float16, np.float32, np.float64)))
+
+
+class Engine(Protocol):
+    """Runs a bank's epochs and scores rows with it."""
+
+    bank: Bank
+
+    def run_epoch(self, rows: Rows, order: Array, mirrored: Array | None, rates: Array) -> None:
+        """One pass over the rows in this order: every member takes a step a batch at its rate (M,)."""
+
+    def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        """(scores, y) in blocks of rows: scores (M, n, K); y (n,) or (n, K)."""
+
+    def iterate_losses(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        """(losses, correct) in blocks of rows: (M, n) each."""
+
+
+def open_engine(bank: Bank, dataset: Dataset, n_threads: int) -> AbstractContextManager[Engine]:
+    """The engine for this bank on these features, on so many threads; the bytes are the same for any number.
+
+    The native one, where it is there and MONOLAYER_ENGINE does not say otherwise. float64 recipes, and losses that it
+    does not know, are the NumPy engine's.
+
+    Raises:
+        BadInput: if MONOLAYER_ENGINE names no engine, or one that is not there.
+    """
+    open_it = open_native_engine if uses_native(bank, dataset) else open_numpy_engine
+    return open_it(bank, dataset.image_shape, n_threads)
+
+
+def choose_engine() -> str:
+    """The engine that banks are trained by where it can: MONOLAYER_ENGINE, or the native one if it is there.
+
+    Raises:
+        BadInput: if MONOLAYER_ENGINE names no engine, or one that is not there.
+    """
+    wanted = os.environ.get("MONOLAYER_ENGINE", "")
+    if wanted not in ("", *ENGINES):
+        raise BadInput(f"MONOLAYER_ENGINE is {wanted!r}; accepted are {', '.join(ENGINES)}.")
+    if wanted != "native":
+        return wanted or ("numpy" if find_native() is None else "native")
+    if find_native() is None:
+        raise BadInput(f"The native engine was asked for. {explain_missing()} Accepted is numpy.")
+    return wanted
+
+
+def describe_engine() -> str:
+    """The engine that :func:`choose_engine` chooses, with the instruction set of the native one."""
+    native = find_native() if choose_engine() == "native" else None
+    return "numpy" if native is None else f"native {choose_instruction_set(native)}"
+
+
+def uses_native(bank: Bank, dataset: Dataset) -> bool:
+    """Whether it is the native engine that this bank gets on these features.
+
+    Raises:
+        BadInput: as :func:`choose_engine`.
+    """
+    is_known = all(recipe.loss in LOSS_NUMBERS for recipe in bank.recipes)
+    is_served = is_known and bank.weights.dtype == np.float32 and dataset.X.dtype in NATIVE_FEATURES
+    return is_served and choose_engine() == "native"

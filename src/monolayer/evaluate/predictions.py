@@ -1,0 +1,72 @@
+"""Answers: what one network says of some rows, kept so that networks can be compared row by row later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.evaluate.metrics import Metrics, find_correct
+from monolayer.network import OneLayer
+from monolayer.recipe.losses import compute_cost, get_loss
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The scores of one network on n rows.
+
+    Args:
+        loss: the loss that the network was trained with, which says how scores become probabilities.
+        scores: (n, K), float32 or float64.
+        y: labels, (n,) int64.
+        index: which rows of their dataset they are, (n,) int64.
+    """
+
+    loss: str
+    scores: Array
+    y: Array
+    index: Array
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def predicted(self) -> Array:
+        """The class of the highest score, (n,) int64."""
+        return np.asarray(self.scores.argmax(axis=1))
+
+    @property
+    def correct(self) -> Array:
+        """Whether each row is answered rightly, (n,) bool; of several labels a row, all of them."""
+        return find_correct(self.scores, self.y)
+
+    @property
+    def losses(self) -> Array:
+        """The loss of each row, (n,) float64."""
+        with np.errstate(all="ignore"):  # a diverged network's scores overflow; its loss says so
+            return np.asarray(get_loss(self.loss).compute_loss(self.scores.astype(np.float64), self.y))
+
+    @property
+    def probabilities(self) -> Array:
+        """Probabilities (n, K) float64 as the loss reads them: softmax, or one sigmoid a class."""
+        with np.errstate(all="ignore"):
+            return np.asarray(get_loss(self.loss).compute_probabilities(self.scores.astype(np.float64)))
+
+    @property
+    def probability_of_label(self) -> Array:
+        """The probability given to each row's own label, (n,) float64."""
+        return np.asarray(self.probabilities[np.arange(len(self)), self.y])
+
+    def take(self, rows: Array) -> Answers:
+        """Some of the rows, by position or by mask."""
+        return Answers(self.loss, self.scores[rows], self.y[rows], self.index[rows])
+
+    def compute_metrics(self, network: OneLayer, l2: float) -> Metrics:
+        """Loss, cost and accuracy on these rows, of the network that gave the answers."""
+        with np.errstate(all="ignore"):
+            loss, norm = float(self.losses.mean()), float((network.weights.astype(np.float64) ** 2).sum())
+            return Metrics(loss, compute_cost(loss, l2, norm), float(self.correct.mean()), len(self))

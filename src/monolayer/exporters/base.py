@@ -1,0 +1,55 @@
+"""What every format has: how a network is packed into it, and what a packed one answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from monolayer.errors import BadInput
+from monolayer.exporters.folding import TOLERANCE, Folded, fold, is_foldable
+from monolayer.network import OneLayer
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that a network can be exported to.
+
+    Args:
+        suffix: of its files.
+        pack: the bytes of a network's file.
+        compute_scores: (file, X) -> scores / temperature, (n, K), of features X (n, D), read from the file alone.
+        describe: one sentence on what is in the file of a network, and how it is used.
+    """
+
+    suffix: str
+    pack: Callable[[OneLayer], bytes]
+    compute_scores: Callable[[Path, Array], Array]
+    describe: Callable[[OneLayer], str]
+
+
+def fold_or_refuse(network: OneLayer, dtype: str = "float32") -> Folded:
+    """The network folded, for a format that has no other form.
+
+    Raises:
+        BadInput: if folding would lose more than a hundred-thousandth of the scores.
+    """
+    if not is_foldable(network, dtype):
+        raise BadInput(
+            f"The scaling cannot be folded into {dtype} weights, since features have means so large beside their "
+            f"deviations that scores would lose more than {TOLERANCE:g}; accepted is --to onnx or safetensors, which "
+            "keep the scaling apart."
+        )
+    return fold(network, dtype)
+
+
+def describe_reading(network: OneLayer) -> str:
+    """How its scores become probabilities, in a formula."""
+    if network.loss == "cross_entropy":
+        return "softmax: p_k = exp(s_k) / sum_j exp(s_j)"
+    return "a sigmoid a class: p_k = 1 / (1 + exp(-s_k)); they need not sum to 1"

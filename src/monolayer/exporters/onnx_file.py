@@ -1,0 +1,176 @@
+"""ONNX: one Gemm with scaling and temperature folded in, or Sub and Div before it where folding would lose too much."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer._version import __version__
+from monolayer.errors import BadInput
+from monolayer.exporters.base import Format, describe_reading
+from monolayer.exporters.folding import fold, get_dtype, is_foldable
+from monolayer.network import OneLayer
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
+
+Array = npt.NDArray[Any]
+Parts = tuple[list[Any], dict[str, Array]]  # nodes, and the constants that they name
+OPSET, IR_VERSION = 17, 8  # old enough for the runtimes of 2022, new enough for all that is needed
+INPUT, OUTPUTS = "X", ("scores", "probabilities", "label")
+
+
+def pack(network: OneLayer) -> bytes:
+    """The model's bytes, checked by onnx itself.
+
+    Raises:
+        BadInput: if the package onnx is not there.
+    """
+    _check_installed()
+    import onnx
+
+    model = _make_model(network)
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def compute_scores(path: Path, X: Array) -> Array:
+    """The model's scores by onnx's own reference implementation, which runs the file as it is."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    model = onnx.load_from_string(path.read_bytes())
+    onnx.checker.check_model(model, full_check=True)
+    (scores,) = ReferenceEvaluator(model).run([OUTPUTS[0]], {INPUT: X})
+    return np.asarray(scores)
+
+
+def describe(network: OneLayer) -> str:
+    """Inputs, outputs and form."""
+    form = "one Gemm" if is_foldable(network) else "scaling in float64 before the Gemm"
+    return (
+        f"ONNX opset {OPSET}, {form}; input {INPUT} (n, {len(network.mean)}) {get_dtype(network)}, features as they "
+        f"were in training; outputs {', '.join(OUTPUTS)}"
+    )
+
+
+ONNX = Format(".onnx", pack, compute_scores, describe)
+
+
+def _check_installed() -> None:
+    try:
+        import onnx  # noqa: F401  # asked for here, needed below
+    except ImportError:
+        raise BadInput("--to onnx needs the package onnx: pip install 'monolayer[onnx]'.") from None
+
+
+def _make_model(network: OneLayer) -> ModelProto:
+    from onnx import helper
+
+    model = helper.make_model(
+        _make_graph(network),
+        producer_name="monolayer",
+        producer_version=__version__,
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        doc_string=f"A one-layer network. {describe(network)}. Probabilities: {describe_reading(network)}.",
+    )
+    helper.set_model_props(model, _list_properties(network))
+    return model
+
+
+def _list_properties(network: OneLayer) -> dict[str, str]:
+    """What a reader needs beside the numbers: names, and where the network is from."""
+    own = {
+        "class_names": json.dumps(network.class_names, ensure_ascii=False),
+        "loss": network.loss,
+        "image_shape": json.dumps(network.image_shape),
+        "temperature": json.dumps(network.temperature),
+    }
+    return dict(sorted({**network.metadata, **own}.items()))
+
+
+def _make_graph(network: OneLayer) -> GraphProto:
+    from onnx import helper, numpy_helper
+
+    nodes, constants = _fold(network) if is_foldable(network) else _keep_apart(network)
+    nodes.append(_read(network.loss))
+    nodes.append(helper.make_node("ArgMax", ["scores"], ["label"], axis=1, keepdims=0))
+    tensors = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()]
+    return helper.make_graph(nodes, "one_layer", [_make_input(network)], _make_outputs(network), tensors)
+
+
+def _read(loss: str) -> NodeProto:
+    """Scores as probabilities; a loss that is new needs its line here."""
+    from onnx import helper
+
+    if loss == "cross_entropy":
+        return helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1)
+    return helper.make_node("Sigmoid", ["scores"], ["probabilities"])
+
+
+def _fold(network: OneLayer) -> Parts:
+    folded, given = fold(network), INPUT
+    nodes = []
+    if get_dtype(network) != "float32":
+        nodes.append(_cast(INPUT, "features", "FLOAT"))
+        given = "features"
+    return [*nodes, _gemm(given)], {"weights": folded.weights, "bias": folded.bias}
+
+
+def _keep_apart(network: OneLayer) -> Parts:
+    """As :meth:`OneLayer.compute_scores` does it: centred in float64, and only then rounded."""
+    from onnx import helper
+
+    T = network.temperature
+    nodes = [
+        _cast(INPUT, "features", "DOUBLE"),
+        helper.make_node("Sub", ["features", "mean"], ["centred"]),
+        helper.make_node("Div", ["centred", "std"], ["scaled"]),
+        _cast("scaled", "z", "FLOAT"),
+        _gemm("z"),
+    ]
+    weights, bias = ((part.astype(np.float64) / T).astype(np.float32) for part in (network.weights, network.bias))
+    return nodes, {"mean": network.mean, "std": network.std, "weights": weights, "bias": bias}
+
+
+def _cast(source: str, target: str, to: str) -> NodeProto:
+    from onnx import TensorProto, helper
+
+    return helper.make_node("Cast", [source], [target], to=TensorProto.DataType.Value(to))
+
+
+def _gemm(source: str) -> NodeProto:
+    from onnx import helper
+
+    return helper.make_node("Gemm", [source, "weights", "bias"], ["scores"], transB=1)
+
+
+def _make_input(network: OneLayer) -> ValueInfoProto:
+    from onnx import helper
+
+    dtype, doc = get_dtype(network), "Features as they were in training, not scaled."
+    return helper.make_tensor_value_info(INPUT, _element_type(dtype), ["n", len(network.mean)], doc)
+
+
+def _make_outputs(network: OneLayer) -> list[ValueInfoProto]:
+    from onnx import helper
+
+    K, (scores, probabilities, label) = len(network.class_names), OUTPUTS
+    return [
+        helper.make_tensor_value_info(
+            scores, _element_type("float32"), ["n", K], "W z + b, divided by the temperature."
+        ),
+        helper.make_tensor_value_info(probabilities, _element_type("float32"), ["n", K], describe_reading(network)),
+        helper.make_tensor_value_info(label, _element_type("int64"), ["n"], "The class of the highest score, from 0."),
+    ]
+
+
+def _element_type(dtype: str) -> int:
+    from onnx import helper
+
+    return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

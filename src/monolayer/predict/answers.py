@@ -1,0 +1,71 @@
+"""What a network answers, row by row, as JSON holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.errors import BadInput
+from monolayer.network import OneLayer
+from monolayer.predict.inputs import Rows
+
+Array = npt.NDArray[Any]
+
+
+def check_network(network: OneLayer) -> None:
+    """Raise BadInput if the network's training diverged, so that it has no answers."""
+    if not all(np.isfinite(part).all() for part in (network.weights, network.bias)):
+        raise BadInput("The network's weights are not finite, since its training diverged; it has no answers.")
+
+
+def check_top(top: int | None, n_classes: int) -> None:
+    """Raise BadInput if there are not so many classes."""
+    if top is not None and not 1 <= top <= n_classes:
+        raise BadInput(f"--top is {top}; accepted are 1 to {n_classes}, the network's classes.")
+
+
+def compute_answers(network: OneLayer, rows: Rows) -> Array:
+    """Probabilities (n, K), all of them finite.
+
+    Raises:
+        BadInput: if the features do not fit the network, or are so large that the scores overflow.
+    """
+    with np.errstate(all="ignore"):  # said in words below
+        probabilities = network.compute_probabilities(rows.X)
+    if not np.isfinite(probabilities).all():
+        place = rows.places[int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])]
+        named = ", ".join(f"{what} {place[what]}" for what in ("file", "row", "line") if what in place)
+        raise BadInput(f"{named}: lies so far outside the training data that its scores are no numbers any more.")
+    return probabilities
+
+
+def rank_classes(probabilities: Array, top: int) -> Array:
+    """The most probable classes of each row, (n, top) int64, best first; of equal ones the first class."""
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+
+
+def describe_answers(
+    network: OneLayer, places: Sequence[dict[str, Any]], probabilities: Array, top: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """A JSON object a row: where it is from, its class and probability, and those of all classes or the ``top`` best.
+
+    Args:
+        network: which has answered.
+        places: what is said first of each row.
+        probabilities: (n, K).
+        top: how many classes, best first; None gives all in the network's order.
+    """
+    names, n_classes = network.class_names, probabilities.shape[1]
+    ranked = rank_classes(probabilities, top or 1)
+    for place, row, order in zip(places, probabilities, ranked, strict=True):
+        best = int(order[0])
+        listed = order.tolist() if top else range(n_classes)
+        yield {
+            **place,
+            "class": names[best],
+            "probability": float(row[best]),
+            "probabilities": {names[k]: float(row[k]) for k in listed},
+        }

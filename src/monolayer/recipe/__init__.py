@@ -1,0 +1,1 @@
+"""Recipes: losses, schedules, shuffles and grids."""

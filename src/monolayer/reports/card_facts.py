@@ -1,0 +1,156 @@
+"""What a model card says, as plain facts, from a run's folder alone.
+
+Nothing in them depends on the clock, the folder's name or the machine's speed: a run that was killed and gone on with
+has the same card as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.data.images import parse_pixel_max
+from monolayer.data.sources.local import COPY
+from monolayer.evaluate.calibration import (
+    compute_bootstrap_interval,
+    compute_chance_interval,
+    compute_expected_error,
+    compute_log_loss,
+)
+from monolayer.evaluate.metrics import compute_wilson_interval
+from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.probabilities import READINGS_OF_LOSS, apply_temperature
+from monolayer.evaluate.significance import Interval
+from monolayer.findings import OF_THE_INSTALLATION
+from monolayer.network import OneLayer
+from monolayer.reports.sweep import describe_selection
+from monolayer.runs.folder import load_answers, load_evaluation, load_network, load_recipe
+
+Array = npt.NDArray[Any]
+FORMAT = "monolayer-card-1"
+NOT_STATED = "not stated"
+NEWS = ("issue", "tip")
+TEMPERATURE_FIT = "temperature_fit"  # the network's word on its temperature, as JSON
+
+
+def collect_card_facts(folder: Path) -> dict[str, Any]:
+    """The facts of a run's folder, as JSON holds them.
+
+    Raises:
+        BadData: if the folder is no run's folder.
+    """
+    evaluation, network, recipe = load_evaluation(folder), load_network(folder), load_recipe(folder)
+    answers, sweep = load_answers(folder), evaluation.get("sweep")
+    # One set of rows: each takes a second of resampling, and test rows, once open, say it better.
+    rows = next((name for name in ("test", "val") if name in answers), None)
+    of_sweep = [finding for finding in sweep["findings"] if "recipe" not in finding] if sweep else []
+    return {
+        "format": FORMAT,
+        "task": "image-classification" if network.input_shape else "tabular-classification",
+        "loss": network.loss,
+        "classes": list(network.class_names),
+        "input": _describe_input(network),
+        "data": _hide_place(evaluation["dataset"]),
+        "splits": evaluation["splits"],
+        "recipe": recipe.to_dict(),
+        "epochs_done": evaluation["epochs_done"],
+        "selection": _describe_selection(sweep, evaluation) if sweep else None,
+        "evaluation": {name: evaluation.get(name) for name in ("train", "val", "test")},
+        "n_test_openings": len(evaluation["test_openings"]),
+        "measured_on": rows,
+        "calibration": measure_probabilities(answers[rows]) if rows else None,
+        "temperature": _describe_temperature(network, answers.get("test")),
+        "by_class": _measure_classes(answers[rows], network) if rows else [],
+        "findings": [f for f in [*evaluation["findings"], *of_sweep] if _is_of_the_network(f)],
+        "licence": network.metadata.get("licence", NOT_STATED),
+        "versions": evaluation["provenance"]["versions"],
+    }
+
+
+def _is_of_the_network(finding: dict[str, Any]) -> bool:
+    return finding["outcome"] in NEWS and finding["code"] not in OF_THE_INSTALLATION
+
+
+def measure_probabilities(said: Answers, temperature: float = 1.0) -> dict[str, Any] | None:
+    """Whether probabilities mean what they say: expected error (15 bins of equal width), and the log loss in nats.
+
+    Args:
+        said: a network's answers to some rows.
+        temperature: that the scores are divided by.
+
+    Returns:
+        Estimates with 95 % bootstrap intervals, what chance alone would give the error, and the number of rows; the log
+        loss and chance are None for raw sigmoids, for which they are not defined. None if a score is not finite.
+    """
+    if not np.isfinite(said.scores).all():
+        return None
+    reading = READINGS_OF_LOSS[said.loss][0]
+    p = apply_temperature(said.scores, temperature, reading)
+    is_raw, label = reading == "sigmoid", p[np.arange(len(said)), said.y]
+    return {
+        "n": len(said),
+        "expected_error": _list(compute_bootstrap_interval(compute_expected_error, p, said.y)),
+        "by_chance": None if is_raw else _list(compute_chance_interval(compute_expected_error, p)),
+        "log_loss": None
+        if is_raw or not label.all()
+        else _list(compute_bootstrap_interval(compute_log_loss, p, said.y)),
+    }
+
+
+def _list(interval: Interval) -> dict[str, Any]:
+    return {"estimate": interval.estimate, "interval": [interval.low, interval.high]}
+
+
+def _hide_place(data: dict[str, Any]) -> dict[str, Any]:
+    """The data without the folders that they lie in: a card is published, and the hash says which data they are."""
+    reading = dict(data.get("reading") or {})
+    path, source = reading.pop("path", None), data["source"]
+    if path is not None:
+        source = Path(path).name
+    elif source.startswith(COPY):
+        source = f"{COPY}{Path(source.removeprefix(COPY)).name or '.'}"
+    return {**data, "source": source, "reading": reading}
+
+
+def _describe_input(network: OneLayer) -> dict[str, Any]:
+    words = network.metadata
+    return {
+        "n_features": network.n_inputs,
+        "dtype": words.get("features_dtype") if network.transformer is None else None,
+        "image_shape": list(network.input_shape) if network.input_shape else None,
+        "pixel_max": parse_pixel_max(words) if network.input_shape and "pixel_max" in words else None,
+        **({"transformer": network.transformer.say()} if network.transformer else {}),
+    }
+
+
+def _describe_selection(sweep: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "n_recipes": len(sweep["runs"]),
+        "is_complete": sweep["is_complete"],
+        "sentences": describe_selection(sweep, evaluation["axes"]),
+    }
+
+
+def _describe_temperature(network: OneLayer, test: Answers | None) -> dict[str, Any] | None:
+    """The temperature, what it was fitted on, and what it does on test rows that have been opened; None without one."""
+    if network.temperature == 1:
+        return None
+    fit = json.loads(network.metadata.get(TEMPERATURE_FIT, "null"))
+    after = measure_probabilities(test, network.temperature) if test else None
+    return {"temperature": network.temperature, "fit": fit, "test": after}
+
+
+def _measure_classes(said: Answers, network: OneLayer) -> list[dict[str, Any]]:
+    """How often each class that occurs is recognised."""
+    classes = []
+    for k, name in enumerate(network.class_names):
+        right = said.correct[said.y == k]
+        if len(right):
+            share = float(right.mean())
+            interval = list(compute_wilson_interval(share, len(right)))
+            classes.append({"class": name, "n": len(right), "recognised": share, "interval": interval})
+    return classes

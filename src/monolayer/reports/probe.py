@@ -1,0 +1,206 @@
+"""The folder of a probe: its tables, the winner as a run, the protocol card, and the page that is made from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monolayer.data.dataset import Splits
+from monolayer.errors import BadData
+from monolayer.evaluate.metrics import ROW_NAMES
+from monolayer.figures import Response
+from monolayer.figures.few_shot import make_few_shot_curve
+from monolayer.reports.document import Block, Document, FigureRow, Paragraph, Section
+from monolayer.reports.findings import make_finding_notices, make_findings_section
+from monolayer.reports.html import render_html
+from monolayer.reports.markdown import render_markdown
+from monolayer.reports.model_card import write_card
+from monolayer.reports.pictures import Picture, save_pictures
+from monolayer.reports.protocol import (
+    describe_few_shot,
+    describe_probe,
+    make_few_shot_table,
+    make_protocol,
+    make_protocol_sections,
+    make_sets_table,
+)
+from monolayer.reports.provenance import collect_provenance
+from monolayer.reports.run import describe_origin, draw_run, write_answers
+from monolayer.runs.folder import (
+    FEW_SHOT,
+    PROBE,
+    PROTOCOL,
+    PROTOCOL_PAGE,
+    REPORT,
+    SWEEP,
+    save_run,
+    write_json,
+    write_table,
+    write_text,
+)
+from monolayer.tuning.few_shot import FewShot
+from monolayer.tuning.probe import FeatureSet, Probe
+
+FORMAT = "monolayer-probe-1"
+
+
+def save_probe(probe: Probe, splits: Splits, folder: Path, command: Sequence[str] | None = None) -> None:
+    """Write a probe's folder: the tables, the winner like any run, the protocol card, figures and report.html.
+
+    Args:
+        probe: what was found.
+        splits: those of the winner's feature set.
+        folder: an empty folder.
+        command: what was asked for, word by word; by default the command of this process.
+    """
+    save_run(probe.winner, folder, **describe_origin(splits, command))
+    write_answers(probe.answers, folder)
+    _write_tables(probe, folder)
+    facts = {"format": FORMAT, **probe.to_dict(), "provenance": collect_provenance(command)}
+    write_json(folder / PROTOCOL, facts)
+    write_text(folder / PROTOCOL_PAGE, render_markdown(make_protocol(facts), {}))
+    write_probe_report(folder)
+
+
+def is_probe(folder: Path) -> bool:
+    """Whether this is the folder of a probe."""
+    return (folder / PROTOCOL).is_file()
+
+
+def write_probe_report(folder: Path) -> None:
+    """Make figures/, report.html and the winner's model card from what a probe's folder holds.
+
+    Raises:
+        BadData: if its protocol is not one of ours.
+    """
+    facts = load_protocol(folder)
+    of_probe, of_run = draw_probe(facts), draw_run(folder)
+    save_pictures([*of_probe, *of_run], folder)
+    write_text(folder / REPORT, render_html(_make_document(facts, of_probe, of_run)))
+    write_card(folder)
+
+
+def load_protocol(folder: Path) -> dict[str, Any]:
+    """protocol.json of a probe's folder.
+
+    Raises:
+        BadData: if it is not one of ours.
+    """
+    try:
+        facts = json.loads((folder / PROTOCOL).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        facts = None
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise BadData(f"{folder / PROTOCOL}: is not a protocol written by monolayer.")
+    return facts
+
+
+def _write_tables(probe: Probe, folder: Path) -> None:
+    sets = [_list_set(one, one is probe.sets[0]) for one in probe.sets]
+    write_table(folder / PROBE, tuple(sets[0]), sets)
+    candidates = [{"features": one.name, **_list_candidate(run)} for one in probe.sets for run in one.runs]
+    write_table(folder / SWEEP, tuple(candidates[0]), candidates)
+    repeats = [row for few in probe.few_shot for row in _list_repeats(few)]
+    if repeats:
+        write_table(folder / FEW_SHOT, tuple(repeats[0]), repeats)
+
+
+def _list_set(one: FeatureSet, is_winner: bool) -> dict[str, Any]:
+    """A feature set's line of probe.csv."""
+    return {
+        "features": one.name,
+        "n_features": one.n_features,
+        "dtype": one.dtype,
+        "sha256": one.sha256,
+        "n_recipes": len(one.runs),
+        **one.best.recipe.to_dict(),
+        **{f"{rows}_{k}": v for rows in ("train", "val") for k, v in one.best.evaluation[rows].to_dict().items()},
+        "is_winner": is_winner,
+        "is_indistinguishable": one.is_indistinguishable,
+        "p_value_adjusted": one.p_value,
+    }
+
+
+def _list_candidate(run: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's line of sweep.csv; whether it is told from the best is within its own feature set."""
+    measured = {f"{rows}_{k}": v for rows in ("train", "val") for k, v in run[rows].items()}
+    kept = ("has_diverged", "is_indistinguishable", "p_value_adjusted")
+    return {**run["recipe"], **measured, **{name: run[name] for name in kept}}
+
+
+def _list_repeats(few: FewShot) -> list[dict[str, Any]]:
+    """A line of few-shot.csv for each draw."""
+    return [
+        {
+            "shots": few.shots,
+            "repeat": repeat.draw.repeat,
+            "n_rows": few.n_rows,
+            **few.recipe.to_dict(),
+            **{
+                f"{rows}_{name}": getattr(metrics, name)
+                for rows in ROW_NAMES
+                if (metrics := getattr(repeat, rows)) is not None
+                for name in ("loss", "accuracy")
+            },
+            "rows_sha256": repeat.draw.sha256,
+        }
+        for repeat in few.repeats
+    ]
+
+
+def draw_probe(facts: dict[str, Any]) -> list[Picture]:
+    """Accuracy of the feature sets, where there are several, and against the shots, where there are any."""
+    pictures = []
+    sound = [one for one in facts["features"] if not one["has_diverged"]]
+    if len(sound) > 1:
+        pictures.append(_draw_sets(sound))
+    if facts["few_shot"]:
+        n, rest = facts["winner"]["train"]["n"], "The dashed line is the winner with all"
+        caption = f"{describe_few_shot(facts)} {rest} {n:,} training rows, with its 95 % interval."
+        alt = f"Points with the spread over the draws. {caption}"
+        pictures.append(Picture("few-shot", make_few_shot_curve(facts), caption, alt))
+    return pictures
+
+
+def _draw_sets(sets: list[dict[str, Any]]) -> Picture:
+    low, high = np.array([one["val"]["accuracy_interval"] for one in sets]).T
+    val, train = (np.array([one[rows]["accuracy"] for one in sets]) for rows in ("val", "train"))
+    chart = Response("features", [one["name"] for one in sets], val, low, high, train)
+    caption = (
+        f"Each feature set with its best recipe. Bars are 95 % Wilson intervals on {sets[0]['val']['n']:,} validation "
+        "rows."
+    )
+    return Picture("features", chart, caption, f"Points with intervals. {caption}")
+
+
+def _make_document(facts: dict[str, Any], of_probe: list[Picture], of_run: list[Picture]) -> Document:
+    blocks: list[Block] = [FigureRow((picture.render(),)) for picture in of_probe]
+    few: list[Block] = []
+    if facts["few_shot"]:
+        few = [make_few_shot_table(facts), *(block for block, p in zip(blocks, of_probe, strict=True) if _is_few(p))]
+    sets = [block for block, p in zip(blocks, of_probe, strict=True) if not _is_few(p)]
+    winner = facts["winner"]
+    sections = [
+        Section("Feature sets", (Paragraph(" ".join(describe_probe(facts)[1:])), *sets)),
+        *([Section("Few shots", tuple(few))] if few else []),
+        Section("The winner", tuple(FigureRow((picture.render(),)) for picture in of_run)),
+        *make_protocol_sections(facts),
+        make_findings_section(winner["findings"]),
+    ]
+    return Document(
+        title=f"Probe of {len(facts['features'])} feature sets"
+        if len(facts["features"]) > 1
+        else f"Probe of {winner['features']}",
+        lead=describe_probe(facts)[0],
+        notices=make_finding_notices(winner["findings"]),
+        sections=tuple(sections),
+        summary=(make_sets_table(facts),),
+    )
+
+
+def _is_few(picture: Picture) -> bool:
+    return picture.name == "few-shot"

@@ -1,0 +1,223 @@
+"""What scikit-learn's users hand over, as the rows, labels and weights that monolayer trains on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import _check_sample_weight, assert_all_finite, column_or_1d, validate_data
+
+from monolayer.data.dataset import Dataset, Rows, Splits
+from monolayer.errors import BadInput
+
+Array = npt.NDArray[Any]
+# Kept as they are; anything else becomes float32 where that is exact, and float64.
+DTYPES = [np.float64, np.float32, np.float16, np.uint8]
+BLOCK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Labels as the engine takes them, and what they stand for.
+
+    Args:
+        y: (n,) int64 places among the classes; (n, K) 0 or 1 where a row may have several labels, and (n, 1) for two
+            classes read by one sigmoid.
+        classes: (K,) the labels; of several labels a row, 0 to K - 1.
+        is_multi_label: whether a row may have several labels.
+    """
+
+    y: Array
+    classes: Array
+    is_multi_label: bool
+
+    @property
+    def n_scores(self) -> int:
+        """How many scores a row has."""
+        return self.y.shape[1] if self.y.ndim == 2 else len(self.classes)
+
+
+def read_features(estimator: Any, X: Any) -> Array:
+    """X (n, D), C-contiguous, in a dtype of DTYPES, to answer; what is in one already is not copied.
+
+    Raises:
+        ValueError: as scikit-learn words it, of shapes, types, and values that are not finite.
+    """
+    return _check_finite(estimator, validate_data(estimator, X, reset=False, **_choose_reading(X)))
+
+
+def read_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
+    """X as :func:`read_features` gives it, and y as an array, to learn from.
+
+    Args:
+        estimator: whose they are.
+        X: features.
+        y: labels.
+        reset: whether the estimator learns the number and names of the features here.
+
+    Raises:
+        ValueError: as scikit-learn words it.
+    """
+    X, y = validate_data(estimator, X, y, reset=reset, multi_output=True, **_choose_reading(X))
+    return _check_finite(estimator, X), y
+
+
+def _choose_reading(X: Any) -> dict[str, Any]:
+    dtype = getattr(X, "dtype", None)
+    is_small = isinstance(dtype, np.dtype) and np.can_cast(dtype, np.float32)
+    return {"dtype": DTYPES[1:] if is_small else DTYPES, "order": "C", "ensure_all_finite": False}
+
+
+def _check_finite(estimator: Any, X: Array) -> Array:
+    """A block at a time: scikit-learn's own search may make a copy of a float16 array."""
+    if X.dtype.kind == "f":
+        for start in range(0, len(X), BLOCK):
+            block = X[start : start + BLOCK]
+            if not np.isfinite(block).all():
+                assert_all_finite(block, estimator_name=type(estimator).__name__, input_name="X")
+    return np.asarray(X)
+
+
+def read_targets(
+    y: Any, loss: str, classes: Array | None = None, present: Array | None = None, name: str = "y"
+) -> Targets:
+    """Labels, encoded.
+
+    Args:
+        y: labels (n,), or for multiple BCE an indicator matrix (n, K) of 0 and 1, which may be sparse.
+        loss: the recipe's.
+        classes: which there are, where that is known.
+        present: (n,) bool, rows that count; a class of other rows only is none.
+        name: what the caller calls these labels.
+
+    Raises:
+        ValueError: if they are no labels.
+        BadInput: if there are fewer than two classes, or one that is not among ``classes``.
+    """
+    check_classification_targets(y)
+    if type_of_target(y) == "multilabel-indicator":
+        return _read_multi_labels(y.toarray() if hasattr(y, "toarray") else np.asarray(y), loss, name)
+    labels = column_or_1d(y, warn=True)
+    counted = np.ones(len(labels), bool) if present is None else present
+    if classes is None:
+        classes = np.unique(labels[counted])
+    if len(classes) < 2:
+        where = "" if counted.all() else " where sample_weight is above 0"
+        raise BadInput(
+            f"{name} holds 1 class only ({_name(classes)}){where}; accepted are labels of 2 classes or more."
+        )
+    places = np.searchsorted(classes, labels).clip(0, len(classes) - 1)
+    unknown = (classes[places] != labels) & counted
+    if unknown.any():
+        raise BadInput(
+            f"{name} holds {_name(labels[unknown])}, which is not among the classes; they are {classes.tolist()!r}."
+        )
+    if loss == "multiple_bce" and len(classes) == 2:
+        places = places[:, None]  # one sigmoid says both
+    return Targets(places, classes, is_multi_label=False)
+
+
+def _name(labels: Array) -> str:
+    """The first label as the caller would write it."""
+    return repr(labels.tolist()[0])
+
+
+def _read_multi_labels(y: Array, loss: str, name: str) -> Targets:
+    if loss != "multiple_bce":
+        raise BadInput(
+            f"{name} has several labels a row, which loss={loss!r} cannot learn; accepted is 'multiple_bce'."
+        )
+    if not ((y == 0) | (y == 1)).all():
+        raise BadInput(f"{name} has {y.shape[1]} columns with values other than 0 and 1; accepted are 0 and 1.")
+    return Targets(y.astype(np.uint8), np.arange(y.shape[1]), is_multi_label=True)
+
+
+def read_weights(sample_weight: Any, X: Array) -> Array:
+    """Sample weights (n,) float64; ones where there are none.
+
+    Raises:
+        ValueError: if they are not one a row, not finite, or below 0.
+        BadInput: if all are 0.
+    """
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():
+        raise BadInput("sample_weight is 0 for every row; accepted are weights of which one at least is above 0.")
+    return np.asarray(weights)
+
+
+def weigh_classes(class_weight: Any, targets: Targets, sample_weight: Array) -> Array:
+    """The weight of each class, (K,): 1 where nothing is said of it.
+
+    ``balanced``: the sum of all sample weights / (K * the class's), so that every class weighs the same.
+
+    Raises:
+        BadInput: if ``class_weight`` is neither None, ``balanced`` nor a dictionary of the classes.
+    """
+    K, labels = len(targets.classes), targets.classes.tolist()
+    if class_weight is None:
+        return np.ones(K)
+    if targets.is_multi_label:
+        raise BadInput("class_weight is not accepted where rows have several labels; weigh the rows (sample_weight).")
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        sums = np.bincount(targets.y.ravel(), weights=sample_weight, minlength=K)
+        return np.asarray(sample_weight.sum() / (K * np.where(sums > 0, sums, np.inf)))
+    if not (isinstance(class_weight, Mapping) and all(map(_is_weight, class_weight.values()))):
+        raise BadInput(
+            f"class_weight is {class_weight!r}; accepted are None, 'balanced' or a dictionary of labels to finite "
+            "numbers of 0 or above."
+        )
+    unknown = [label for label in class_weight if label not in set(labels)]
+    if unknown:
+        raise BadInput(f"class_weight names {unknown[0]!r}, which is not among the classes; they are {labels!r}.")
+    return np.array([float(class_weight.get(label, 1.0)) for label in labels])
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) < math.inf
+
+
+def check_count(name: str, value: Any, least: int) -> int:
+    """The value as an int.
+
+    Raises:
+        BadInput: if it is no whole number of at least so many.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise BadInput(f"{name} is {value!r}; accepted is a whole number of {least} or above.")
+    return int(value)
+
+
+def make_dataset(X: Array, targets: Targets, image_shape: tuple[int, int, int] | None) -> Dataset:
+    """The rows as a dataset; nothing is copied, and nothing hashed unless it is asked for.
+
+    Raises:
+        BadInput: if ``image_shape`` is no shape of images, or not that of these rows.
+    """
+    names = targets.classes[-1:] if targets.n_scores == 1 else targets.classes
+    return Dataset(X, targets.y, tuple(map(str, names)), image_shape=_check_image_shape(image_shape))
+
+
+def _check_image_shape(image_shape: Any) -> tuple[int, int, int] | None:
+    if image_shape is None:
+        return None
+    sizes = tuple(image_shape) if isinstance(image_shape, Sequence | np.ndarray) else ()
+    if len(sizes) != 3 or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
+        raise BadInput(
+            f"image_shape is {image_shape!r}; accepted are (channels, height, width), numbers of 1 or above."
+        )
+    return int(sizes[0]), int(sizes[1]), int(sizes[2])
+
+
+def make_splits(train: Dataset, val: Dataset | None = None) -> Splits:
+    """All rows for training, those of ``val`` for validation, and no test rows: they are the caller's."""
+    return Splits(Rows(train, _count(train)), Rows(val, _count(val)) if val else None, Rows(train, _count(train)[:0]))
+
+
+def _count(dataset: Dataset) -> Array:
+    return np.arange(len(dataset.X), dtype=np.int64)

@@ -1,0 +1,1 @@
+"""The course's bonus assignment: its experiments, claims and report."""

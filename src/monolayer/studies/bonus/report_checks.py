@@ -1,0 +1,167 @@
+"""What the study's page says of its own numbers: distances to the optimum, leaked test rows, calibration, findings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monolayer.checks.certificate import SIGNIFICANT
+from monolayer.checks.diagnose import summarise_findings
+from monolayer.duplicates.leaked import compute_shift
+from monolayer.evaluate.metrics import format_accuracy
+from monolayer.figures.pairs import collect_pairs
+from monolayer.reports.calibration import (
+    READING_NAMES,
+    draw_reliability,
+    make_brier_table,
+    make_calibration_table,
+    make_temperature_table,
+)
+from monolayer.reports.document import Block, FigureRow, Paragraph, Section, Table
+from monolayer.reports.findings import make_findings_table
+from monolayer.reports.pictures import Picture
+from monolayer.studies.bonus.study import StudyResult
+
+N_PAIRS_SHOWN = 12
+NAMES = {"cross_entropy": "CE", "multiple_bce": "BCE"}
+
+
+def make_certificate_section(result: StudyResult) -> Section:
+    """How far each run stopped from the lowest cost that there is, and what that optimum scores on validation."""
+    titles = {e.key: e.title for e in result.experiments}
+    rows = []
+    for key, c in result.certificates.items():
+        rows.append(
+            (
+                titles[key],
+                f"{c.cost:.4f}",
+                f"{c.optimal_cost:.4f}",
+                f"{c.distance:.4f}" if c.has_converged else "–",
+                f"{c.gap:.0e}",
+                f"{c.ending}: {c.left:.1%} left" if c.has_converged else c.ending,
+                format_accuracy(c.val.optimum.accuracy, c.val.optimum.n) if c.val else "–",
+                f"{c.val.p_value:.2g}" if c.val else "–",
+            )
+        )
+    table = Table(
+        "Where the descent stopped, and the lowest cost that its loss and l2 allow.",
+        ("experiment", "cost", "lowest cost", "distance", "solver's own gap", "how it ended",
+         "validation % of the optimum", "p"),
+        tuple(rows),
+        note="The solver's own gap estimates how much lower than the lowest cost found the true minimum may lie. Left: "
+        "of what there was to gain over a network that says nothing. p: exact McNemar test between the run and its "
+        "optimum on the validation rows.",
+    )  # fmt: skip
+    return Section("Distance to the optimum", (Paragraph(_explain_certificates(result)), table), "optimum")
+
+
+def _explain_certificates(result: StudyResult) -> str:
+    compared = [c.val for c in result.certificates.values() if c.val]
+    told = [val for val in compared if val.p_value < SIGNIFICANT]
+    n_better = sum(val.run.accuracy > val.optimum.accuracy for val in told)
+    judged = (
+        f"On validation, stopping short of the optimum was better in {n_better} of {len(compared)} and worse in "
+        f"{len(told) - n_better}; the others cannot be told apart."
+    )
+    return (
+        "The cost of one layer is convex: it has one lowest value, and an exact solver (L-BFGS, preconditioned) finds "
+        "it. A run that stops above it has not converged, whatever its curve looks like; a rate that has been divided "
+        f"until nothing moves makes any curve flat. {judged}"
+    )
+
+
+def draw_leaked(result: StudyResult) -> Picture | None:
+    """Some pairs of a test image and a training image that show the same photograph, from all over the ranking."""
+    pairs, dataset = result.leaked.pairs, result.dataset
+    if not pairs or dataset.image_shape is None or dataset.image_shape[0] not in (1, 3):
+        return None
+    places = np.unique(np.linspace(0, len(pairs) - 1, N_PAIRS_SHOWN).round().astype(int))
+    chart = collect_pairs([pairs[i] for i in places], dataset, dataset.test, splits=("train", "test"))
+    caption = (
+        f"{len(places)} of the {len(pairs):,} pairs, evenly spread from the most to the least similar: a training "
+        "image, and the test image that shows the same photograph."
+    )
+    return Picture("leaked-pairs", chart, caption, f"A contact sheet of image pairs. {caption}")
+
+
+def make_leaked_section(result: StudyResult, picture: Picture | None) -> Section:
+    """Test images that stand among the training images too, and what the accuracies are without them."""
+    mask = result.leaked.mask
+    n, leaked = len(mask), int(mask.sum())
+    if not leaked:
+        text = f"None of the {n:,} test rows was found among the training rows."
+        return Section("Leaked test images", (Paragraph(text),), "leaked")
+    mirrored = sum(pair.mirrored for pair in result.leaked.pairs)
+    blocks: list[Block] = [
+        Paragraph(
+            f"Of the {n:,} test images, **{leaked:,}** ({leaked / n:.1%}) show a photograph that stands among the "
+            f"{len(result.splits.train):,} training images too, as it is or mirrored ({mirrored:,} of "
+            f"{len(result.leaked.pairs):,} pairs), recoloured, shifted or stretched. They were found by their "
+            "pictures alone, at a threshold learnt from the training images; looked at by eye, a few in a hundred "
+            "are two photographs after all (docs/leakage.md)."
+        ),
+        _make_leaked_table(result),
+    ]
+    if picture:
+        blocks.append(FigureRow((picture.render(),)))
+    return Section("Leaked test images", tuple(blocks), "leaked")
+
+
+def _make_leaked_table(result: StudyResult) -> Table:
+    mask = result.leaked.mask
+    titles = {e.key: e.title for e in result.experiments}
+    rows = []
+    for key, title in titles.items():
+        correct = result.repeats[key][0].test.correct
+        shift = compute_shift(correct, mask)
+        cells = [format_accuracy(float(part.mean()), len(part)) for part in (correct, correct[~mask], correct[mask])]
+        rows.append((title, *cells, f"{100 * shift.estimate:+.2f} [{100 * shift.low:+.2f}, {100 * shift.high:+.2f}]"))
+    columns = ("experiment", "all test images", "without the leaked", "the leaked alone", "change without them, points")
+    return Table("Test accuracy in per cent, with and without the leaked images.", columns, tuple(rows))
+
+
+def draw_calibration(result: StudyResult) -> list[Picture]:
+    """A reliability diagram for cross-entropy and for each reading of multiple binary cross-entropy."""
+    titles = {e.key: e.title for e in result.experiments}
+    return [
+        draw_reliability(result.scored[key].test, reading, f"{key}-{reading}".replace("_", "-"), titles[key])
+        for key, (readings, _) in result.calibration.items()
+        for reading in readings
+    ]
+
+
+def make_calibration_section(result: StudyResult, pictures: list[Picture]) -> Section:
+    """Whether the two losses' probabilities mean what they say, in every reading."""
+    rows = f"the {result.splits.n_test:,} test rows"
+    named = {
+        f"{NAMES[key]}, {READING_NAMES[reading]}": (calibration, rescaled.get(reading))
+        for key, (readings, rescaled) in result.calibration.items()
+        for reading, calibration in readings.items()
+    }
+    calibrations = {name: calibration for name, (calibration, _) in named.items()}
+    temperatures = {name: (before, rescaled) for name, (before, rescaled) in named.items() if rescaled}
+    blocks: list[Block] = [
+        Paragraph(
+            "A probability of 0.3 means what it says if three in ten such answers are right. Multiple binary "
+            "cross-entropy gives one sigmoid a class, which can be read as it is, divided by the sum of all, or passed "
+            "over for the softmax of the scores: the predicted class is the same, the probabilities are not."
+        ),
+        make_calibration_table(calibrations, rows),
+        make_brier_table(calibrations),
+        *([make_temperature_table(temperatures, rows)] if temperatures else []),
+        *(
+            FigureRow(tuple(picture.render() for picture in pair))
+            for pair in (pictures[i : i + 2] for i in range(0, len(pictures), 2))
+        ),
+    ]
+    return Section("Calibration", tuple(blocks), "calibration")
+
+
+def make_study_findings_section(result: StudyResult) -> Section:
+    """Every check on the declared runs, the grid and the rows."""
+    findings = [finding for _, finding in result.findings]
+    text = (
+        f"The library looks at every run for what commonly goes wrong. {summarise_findings(findings)}. Issues and tips "
+        "stand first."
+    )
+    table = make_findings_table([(on, finding.to_dict()) for on, finding in result.findings])
+    return Section("Findings", (Paragraph(text), table), "findings")

@@ -1,0 +1,1 @@
+"""A ladder of feature kinds: declared steps and their report."""

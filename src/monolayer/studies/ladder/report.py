@@ -1,0 +1,368 @@
+"""The ladder's folder: results.json, ladder.csv, every step's network, figures, and the page that is made from them.
+
+The same tables and pictures are a section of the assignment's page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monolayer.data.cifar10 import EXPECTED
+from monolayer.data.dataset import Dataset
+from monolayer.errors import BadData, BadInput
+from monolayer.evaluate.metrics import format_accuracy, make_finite
+from monolayer.features import PatchFeatures
+from monolayer.figures import AccuracyCost, Evidence, Filters
+from monolayer.network import OneLayer
+from monolayer.reports.calibration import READING_NAMES
+from monolayer.reports.document import Block, Document, FigureRow, Paragraph, Section, Table, slugify
+from monolayer.reports.html import render_html
+from monolayer.reports.markdown import render_markdown
+from monolayer.reports.pictures import Picture, save_pictures
+from monolayer.reports.provenance import collect_provenance
+from monolayer.runs.folder import LADDER, MARKDOWN, NETWORKS, REPORT, RESULTS, write_json, write_table, write_text
+from monolayer.studies.ladder import published
+from monolayer.studies.ladder.study import Ladder, Step
+
+FORMAT = "monolayer-ladder-1"
+LOSS_NAMES = {"cross_entropy": "cross-entropy", "multiple_bce": "multiple BCE"}
+MARK = " *"  # of a value at the edge of what was tried
+
+
+def save_ladder(ladder: Ladder, folder: Path, command: Sequence[str] | None = None) -> dict[str, Any]:
+    """Write everything into an empty folder, and give back what results.json holds."""
+    facts = collect_facts(ladder, command)
+    (folder / NETWORKS).mkdir()
+    for step, described in zip(ladder.steps, facts["steps"], strict=True):
+        step.run.network.save(folder / NETWORKS / described["network"])
+    write_json(folder / RESULTS, facts)
+    rows = [_list_step(step, facts["steps"][i]) for i, step in enumerate(ladder.steps)]
+    write_table(folder / LADDER, tuple(rows[0]), rows)
+    write_ladder_report(folder)
+    return facts
+
+
+def collect_facts(ladder: Ladder, command: Sequence[str] | None = None) -> dict[str, Any]:
+    """What results.json holds: all that the page is made of, but for the filters of a network."""
+    facts, pictured = ladder.to_dict(), ladder.best_on_patches
+    rungs = ladder.plan.rungs
+    for step in facts["steps"]:  # numbered: names of two rungs may differ in signs alone, which a file's name has not
+        number = rungs.index(step["features"]) + 1
+        step["network"] = f"{number}-{slugify(step['features'])}-{slugify(step['recipe']['loss'])}.safetensors"
+    is_cifar10 = ladder.splits.dataset.sha256 == EXPECTED.sha256
+    return {
+        "format": FORMAT,
+        **facts,
+        "pictured": None if pictured is None else ladder.steps.index(pictured),
+        "evidence": _list_evidence(ladder),
+        "published": [vars(figure) for figure in published.FIGURES] if is_cifar10 else [],
+        "provenance": collect_provenance(command),
+    }
+
+
+def is_ladder(folder: Path) -> bool:
+    """Whether this is the folder of a ladder."""
+    return (folder / LADDER).is_file()
+
+
+def load_ladder(folder: Path) -> dict[str, Any]:
+    """results.json of a ladder's folder.
+
+    Raises:
+        BadData: if it is none.
+    """
+    try:
+        facts = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        facts = None
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise BadData(f"{folder}: holds no ladder; accepted is a folder that `monolayer ladder --out` made.")
+    return facts
+
+
+def load_ladder_of(dataset: Dataset, folder: Path) -> dict[str, Any]:
+    """results.json of a ladder of this dataset.
+
+    Raises:
+        BadData: if the folder holds no ladder.
+        BadInput: if the ladder is of other images.
+    """
+    facts = load_ladder(folder)
+    if facts["dataset"]["sha256"] != dataset.sha256:
+        raise BadInput(f"{folder} holds a ladder of {facts['dataset']['name']}; accepted is one of {dataset.name}.")
+    return facts
+
+
+def write_ladder_report(folder: Path) -> None:
+    """Make figures/, report.html and report.md from what a ladder's folder holds.
+
+    Raises:
+        BadData: if it is none.
+    """
+    facts = load_ladder(folder)
+    pictures = draw_ladder(facts, folder)
+    document = _make_document(facts, pictures)
+    paths = save_pictures(pictures, folder)
+    write_text(folder / REPORT, render_html(document))
+    write_text(folder / MARKDOWN, render_markdown(document, paths))
+
+
+def draw_ladder(facts: dict[str, Any], folder: Path) -> list[Picture]:
+    """Accuracy against cost; the filters, and where each class looks, of the best step on patches."""
+    pictures: list[Picture | None] = [_draw_cost(facts)]
+    if facts["pictured"] is not None:
+        step = facts["steps"][facts["pictured"]]
+        network = OneLayer.load(folder / NETWORKS / step["network"])
+        pictures += [_draw_filters(network, step), _draw_evidence(facts, step)]
+    return [picture for picture in pictures if picture is not None]
+
+
+def _draw_cost(facts: dict[str, Any]) -> Picture:
+    steps = facts["steps"]
+    accuracy = np.array([step["test"]["accuracy"] for step in steps])
+    low, high = np.array([step["test"]["accuracy_interval"] for step in steps]).T
+    chart = AccuracyCost(
+        tuple(step["features"] for step in steps),
+        tuple(LOSS_NAMES[step["recipe"]["loss"]] for step in steps),
+        np.array([_count_seconds(step) for step in steps]),
+        accuracy,
+        low,
+        high,
+        tuple((f"published: {f['what']}, {f['accuracy']} %", float(f["accuracy"]) / 100) for f in facts["published"]),
+    )
+    levels = " Dotted and dashed: published by others, not measured here." if facts["published"] else ""
+    caption = (
+        "Test accuracy of each step, with its 95 % Wilson interval, against the seconds that its features and the "
+        f"choice among the recipes of all losses took; losses of one rung stand a little side by side.{levels}"
+    )
+    return Picture("ladder", chart, caption, f"A line for each loss. {caption}")
+
+
+def _draw_filters(network: OneLayer, step: dict[str, Any]) -> Picture | None:
+    transformer = network.transformer
+    if not isinstance(transformer, PatchFeatures) or transformer.patch_shape[0] not in (1, 3):
+        return None
+    chart = Filters.of(network)
+    n, drawn = transformer.n_filters, len(chart.filters)
+    which = f"The filters of {_name(step)}, the most used first"
+    if drawn < n:
+        which = f"{drawn} of the {n:,} filters of {_name(step)}, those that its weights use most"
+    caption = (
+        f"{which}: what a whitened patch of the image is held against, each scaled to its own minimum and maximum."
+    )
+    return Picture("filters", chart, caption, f"Rows of small pictures. {caption}")
+
+
+def _draw_evidence(facts: dict[str, Any], step: dict[str, Any]) -> Picture:
+    chart = Evidence(np.array(facts["evidence"], dtype=np.float64), tuple(facts["dataset"]["class_names"]))
+    caption = (
+        f"Where {_name(step)} finds each class, on {step['val']['n']:,} validation images: what each place adds to the "
+        "class's score in its own images, less what it adds in the others. A map adds up to the difference of the mean "
+        "scores; a class without validation images has none."
+    )
+    return Picture("evidence", chart, caption, f"A map for each class, red where it is found. {caption}")
+
+
+def make_ladder_blocks(facts: dict[str, Any], pictures: Sequence[Picture]) -> tuple[Block, ...]:
+    """The picture of accuracy against cost, what was published, and then what the layer looks at."""
+    rows = [FigureRow((picture.render(),)) for picture in pictures]
+    quoted = (_make_published_table(facts),) if facts["published"] else ()
+    return (*rows[:1], *quoted, *rows[1:])
+
+
+def make_steps_table(facts: dict[str, Any]) -> Table:
+    """A row a step: accuracy with and without the leaked rows, seconds, memory."""
+    rows = tuple(
+        (
+            step["features"],
+            f"{step['n_features']:,}",
+            LOSS_NAMES[step["recipe"]["loss"]],
+            _format(step["test"]),
+            _format(step["without_leaked"]),
+            _format(step["val"]),
+            f"{format_seconds(step['feature_s'])} + {format_seconds(step['choice_s'])}",
+            f"{step['peak_mib']:,.0f}",
+        )
+        for step in facts["steps"]
+    )
+    n_train, n = (facts["steps"][0][rows]["n"] for rows in ("train", "test"))
+    leaked, obstacle = facts["leaked"]["n_test_rows"], facts["leaked"]["obstacle"]
+    columns = (
+        "features", "dimensions", "loss", "test %", "without leaked", "validation %", "seconds", "MiB",
+    )  # fmt: skip
+    return Table(
+        f"One layer on ever better features: accuracy on {n:,} test images, opened once after the last choice.",
+        columns,
+        rows,
+        note=f"Trained on {n_train:,} images. 95 % Wilson intervals. Without leaked: without the {leaked:,} test "
+        "images that stand among the training images too. Seconds: of making the features, in both orientations where "
+        "there are flips, when they were made; and of training all recipes of all losses, side by side. MiB: the most "
+        "memory that the process had had by then." + (f" {obstacle}" if obstacle else ""),
+    )
+
+
+def make_choices_table(facts: dict[str, Any]) -> Table:
+    """What validation chose among, and what it chose."""
+    rows = tuple(
+        (
+            step["features"],
+            LOSS_NAMES[recipe["loss"]],
+            _mark(f"{recipe['learning_rate']:g}", step["rate_at_edge"]),
+            _mark(f"{recipe['l2']:g}", step["l2_at_edge"]),
+            f"{100 * step['train']['accuracy']:.2f}",
+            f"{step['train']['loss']:.4f}",
+            f"{step['val']['loss']:.4f}",
+            f"{step['test']['loss']:.4f}",
+        )
+        for step in facts["steps"]
+        for recipe in [step["recipe"]]
+    )
+    step, plan = facts["steps"][0], facts["plan"]
+    rates, l2 = (", ".join(f"{value:g}" for value in plan[name]) for name in ("rates", "l2"))
+    return Table(
+        f"The recipes, each the best of {step['n_recipes']} by accuracy on {step['val']['n']:,} validation images.",
+        ("features", "loss", "rate", "l2", "training %", "training loss", "validation loss", "test loss"),
+        rows,
+        note=f"Tried: {rates} times the rate that the features bear with the loss, and l2 of {l2}; {plan['epochs']} "
+        f"epochs, flips {plan['flip']:g}, the rate along a cosine. *: the largest or smallest that was tried, where a "
+        "better one may lie beyond.",
+    )
+
+
+def make_calibration_table(facts: dict[str, Any]) -> Table:
+    """Whether the probabilities of each step mean what they say, by every reading of its scores."""
+    rows = tuple(
+        (
+            step["features"],
+            f"{LOSS_NAMES[step['recipe']['loss']]}, {READING_NAMES[reading]}",
+            _format_range(found["expected_error"]),
+            "–" if found["chance"] is None else f"[{found['chance']['low']:.3f}, {found['chance']['high']:.3f}]",
+            _format_range(found["brier"]),
+        )
+        for step in facts["steps"]
+        for reading, found in step["calibration"].items()
+    )
+    return Table(
+        f"Calibration on the {facts['steps'][0]['test']['n']:,} test images, with 95 % bootstrap intervals.",
+        ("features", "loss, reading", "expected error", "by chance alone", "Brier score"),
+        rows,
+        note="Expected error of the top label, 15 bins of equal width. By chance alone: what a calibrated network "
+        "would show on as many rows. Raw sigmoids need not sum to one, so chance is not defined for them.",
+    )
+
+
+def describe_ladder(facts: dict[str, Any]) -> str:
+    """From where to where, and what validation cannot tell apart, in two or three sentences."""
+    first, best = facts["steps"][0], facts["steps"][facts["best"]]
+    n = first["test"]["n"]
+    right = f"**{_format(first['test'])} %** of {n:,} test images"
+    leaked = facts["leaked"]["n_test_rows"]
+    stand = "stands" if leaked == 1 else "stand"
+    apart = _say_apart(first, f"without the {leaked:,} that {stand} among the training images too") if leaked else ""
+    said = f"One layer of weights on {_name(first)} gives {right} their label{apart}."
+    if best is first:
+        return f"{said} No other step is better by validation."
+    learnt = ", and what it looks at was learnt from the training images without their labels" * best["is_learnt"]
+    others = len(facts["like_the_best"])
+    untold = f" On {best['val']['n']:,} validation images {others} other{'s cannot' if others > 1 else ' cannot'}"
+    return (
+        f"{said} The best step by validation, {_name(best)}, gives **{_format(best['test'])} %**"
+        f"{_say_apart(best, 'without those') if leaked else ''}: the same kind of layer, trained the same way{learnt}."
+        f"{untold + ' be told from it.' if others else ''}"
+    )
+
+
+def _say_apart(step: dict[str, Any], words: str) -> str:
+    """The step's accuracy without leaked images, if others are left, and these words for that."""
+    left = step["without_leaked"]
+    return f" ({100 * left['accuracy']:.2f} % {words})" if left else ""
+
+
+def _make_document(facts: dict[str, Any], pictures: Sequence[Picture]) -> Document:
+    openings = "; ".join(f"{opening['when']}: {opening['why']}" for opening in facts["test_openings"])
+    dataset = facts["dataset"]
+    origin = {
+        **facts["provenance"],
+        "data": f"{dataset['name']}, from {dataset['source']}",
+        "SHA-256 of the decoded data": dataset["sha256"],
+        "test rows opened": openings,
+        **{f"features of {s['features']}": f"{s['by']}, SHA-256 {s['features_sha256']}" for s in facts["steps"][::-1]},
+    }
+    table = Table("How to get the same numbers.", ("what", "value"), tuple(origin.items()), "plain")
+    method = (
+        "What features learn, they learn from the training images alone, without labels: no label, no validation image "
+        "and no test image changes them. Each loss is trained with every recipe of a grid, its best by "
+        "validation accuracy is kept, and after the last choice the test images are opened, once for all steps. A "
+        "number that was chosen as the best of several on validation is a little too high there, which is why the "
+        "test column is the one to quote."
+    )
+    return Document(
+        title=f"The ladder: one layer on ever better features of {dataset['name']}",
+        lead=describe_ladder(facts),
+        sections=(
+            Section("Accuracy and what it costs", make_ladder_blocks(facts, pictures)),
+            Section("What validation chose", (make_choices_table(facts),)),
+            Section("Calibration", (make_calibration_table(facts),)),
+            Section("How it was measured", (Paragraph(method),)),
+            Section("Provenance", (table,)),
+        ),
+        summary=(make_steps_table(facts),),
+    )
+
+
+def _make_published_table(facts: dict[str, Any]) -> Table:
+    rows = tuple((figure["what"], figure["accuracy"], figure["source"]) for figure in facts["published"])
+    note = (
+        "Linear classifiers on features that no label has touched, trained on all 50,000 training images: support "
+        "vector machines, and in the last row gradient descent with momentum through a bottleneck."
+    )
+    return Table("Published by others.", ("features", "test %", "source"), rows, "printed", note)
+
+
+def _list_step(step: Step, facts: dict[str, Any]) -> dict[str, Any]:
+    """A step's line of ladder.csv."""
+    measured = {f"{rows}_{k}": v for rows in ("train", "val", "test") for k, v in facts[rows].items()}
+    kept = ("features", "n_features", "n_recipes", "feature_s", "choice_s", "peak_mib")
+    left = facts["without_leaked"] or {}
+    return {
+        **{name: facts[name] for name in kept},
+        **step.run.recipe.to_dict(),
+        **measured,
+        "test_accuracy_without_leaked": left.get("accuracy"),
+    }
+
+
+def _list_evidence(ladder: Ladder) -> list[Any] | None:
+    """The maps as JSON holds them: None where a class has no validation images."""
+    maps = ladder.evidence
+    return None if maps is None else [[list(map(make_finite, line)) for line in one] for one in maps.tolist()]
+
+
+def format_seconds(seconds: float) -> str:
+    """Whole seconds, or tenths of fewer than ten."""
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}"
+
+
+def _count_seconds(step: dict[str, Any]) -> float:
+    return float(step["feature_s"] + step["choice_s"])
+
+
+def _name(step: dict[str, Any]) -> str:
+    return f"{step['features']} with {LOSS_NAMES[step['recipe']['loss']]}"
+
+
+def _mark(text: str, is_marked: bool) -> str:
+    return text + MARK * is_marked
+
+
+def _format(measured: dict[str, Any] | None) -> str:
+    return format_accuracy(measured["accuracy"], measured["n"]) if measured else "–"
+
+
+def _format_range(found: dict[str, Any]) -> str:
+    return f"{found['estimate']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"

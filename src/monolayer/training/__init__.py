@@ -1,0 +1,1 @@
+"""Training: the epoch loop, the scheduler of banks, checkpoints, runs."""

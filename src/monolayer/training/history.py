@@ -1,0 +1,52 @@
+"""History: what each epoch of a run measured."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from monolayer.evaluate.metrics import LARGE, Metrics, format_loss, make_finite
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One epoch of a run's history; None where that epoch was not evaluated, or there are no validation rows."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float | None = None
+    train_cost: float | None = None
+    train_accuracy: float | None = None
+    val_loss: float | None = None
+    val_cost: float | None = None
+    val_accuracy: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as JSON holds it: a diverged loss becomes None."""
+        return {name: make_finite(value) for name, value in asdict(self).items()}
+
+
+HISTORY_COLUMNS = tuple(column.name for column in fields(EpochRow))
+
+
+def make_row(epoch: int, rate: float, measures: dict[str, Metrics]) -> EpochRow:
+    """A row from measures by name of the rows: ``train`` and ``val``, as far as they were evaluated."""
+    columns = {
+        f"{name}_{column}": value
+        for name, metrics in measures.items()
+        for column, value in asdict(metrics).items()
+        if column != "n"
+    }
+    return EpochRow(epoch, rate, **columns)
+
+
+def format_epoch(row: EpochRow, epochs: int) -> str:
+    """``Epoch 1/40 - LR: 0.00100 - Loss: 1.8440, Accuracy: 36.23%``, and validation beside training."""
+    # Five decimals as in the original's log, unless they would hide the rate.
+    rate = f"{row.learning_rate:.5f}" if 1e-5 <= row.learning_rate < LARGE else f"{row.learning_rate:.3g}"
+    line = f"Epoch {row.epoch}/{epochs} - LR: {rate}"
+    if row.train_loss is not None and row.train_accuracy is not None:
+        line += f" - Loss: {format_loss(row.train_loss)}, Accuracy: {row.train_accuracy:.2%}"
+    if row.val_loss is not None and row.val_accuracy is not None:
+        line += f" - Val loss: {format_loss(row.val_loss)}, Val accuracy: {row.val_accuracy:.2%}"
+    return line

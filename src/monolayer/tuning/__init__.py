@@ -1,0 +1,1 @@
+"""Tuning: sweeps, searches and probes."""

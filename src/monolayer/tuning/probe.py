@@ -1,0 +1,311 @@
+"""A probe of frozen features: several feature sets of the same rows, chosen among on validation, tested once.
+
+Of each feature set the recipes of a grid train side by side. The feature set and the recipe with the highest validation
+accuracy are the winner, and the test rows are opened for it alone; in the same opening, for few shots of its features,
+if they are asked for. What another needs to get the same numbers is the protocol.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer.data.dataset import Rows, Splits
+from monolayer.errors import BadInput
+from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.significance import find_indistinguishable
+from monolayer.progress import SILENCE, Progress
+from monolayer.recipe.grid import Axis, Range, collect_axes
+from monolayer.recipe.recipe import Recipe
+from monolayer.training.loop import TrainOptions
+from monolayer.training.run import Run, add_test_metrics, answer
+from monolayer.tuning.few_shot import FEWEST_STEPS, RULE, STEPS_RULE, FewShot, Shots, adapt, train_shots
+from monolayer.tuning.probe_grid import RATES, ProbeGrid, make_probe_grid
+from monolayer.tuning.sweep import Sweep, SweepOptions, list_values, rank_run, train_recipes
+
+Array = npt.NDArray[Any]
+REASON = "the probe's winner is chosen"
+PREPROCESSING = "every feature less its mean, divided by its standard deviation (of 0: by 1), of the rows trained on"
+SELECTION = (
+    "the highest validation accuracy, of equals the lower validation loss: the recipe within each feature set, then "
+    "the feature set"
+)
+SHOTS_SELECTION = "the highest mean validation accuracy over the repeats, of equals the lower mean loss"
+TEST = "exact McNemar test against the winner on the validation rows, p times the number of pairs of feature sets"
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """How to probe, as opposed to what.
+
+    Args:
+        rates: learning rates to try, as multiples of the rate that each feature set bears; unused where the axes have
+            learning rates.
+        seed: of the few-shot draws.
+        progress: told how far it is.
+    """
+
+    rates: tuple[float, ...] = RATES
+    seed: int = 0
+    progress: Progress = field(default=SILENCE, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """One feature set and what its recipes did on the validation rows.
+
+    Args:
+        name: of the feature set.
+        n_features: D.
+        dtype: of the features, as they are kept.
+        sha256: of features and labels.
+        fingerprint: of the same and of which rows are for what.
+        grid: what was tried, values by field.
+        best: the best recipe's run.
+        runs: every recipe with its measures, best first, as :meth:`monolayer.Sweep.to_dict` has them.
+        p_value: against the winner, corrected for all pairs of feature sets; None if its best recipe diverged.
+        is_indistinguishable: whether it cannot be told from the winner; None if its best recipe diverged.
+    """
+
+    name: str
+    n_features: int
+    dtype: str
+    sha256: str
+    fingerprint: str
+    grid: dict[str, tuple[Any, ...]]
+    best: Run
+    runs: tuple[dict[str, Any], ...]
+    p_value: float | None = None
+    is_indistinguishable: bool | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it, with its best recipe."""
+        kept = ("name", "n_features", "dtype", "sha256", "fingerprint", "grid", "is_indistinguishable")
+        return {
+            **{name: getattr(self, name) for name in kept},
+            "p_value_adjusted": self.p_value,
+            "n_recipes": len(self.runs),
+            "recipe": self.best.recipe.to_dict(),
+            "has_diverged": self.best.has_diverged,
+            **{name: self.best.evaluation[name].to_dict() for name in ("train", "val")},
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """What a probe found.
+
+    Args:
+        sets: the feature sets, best first.
+        winner: the winner's run, with its measures on the test rows.
+        few_shot: what few rows of the winner's features give, by rising number of shots.
+        protocol: what else another needs to get the same numbers: rows, split, rules, grid, draws.
+        answers: what the winner says of the ``val`` and ``test`` rows.
+        seconds: of all training, by the clock.
+    """
+
+    sets: tuple[FeatureSet, ...]
+    winner: Run
+    few_shot: tuple[FewShot, ...]
+    protocol: dict[str, Any]
+    answers: dict[str, Answers]
+    seconds: float
+
+    def keep(self, **words: str) -> Probe:
+        """The probe with these words kept with the winner's network, such as its licence."""
+        return replace(self, winner=replace(self.winner, network=self.winner.network.keep(**words)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The probe as ``monolayer probe --json`` prints it; no clock is in it."""
+        run = {name: part for name, part in self.winner.to_dict().items() if name != "seconds"}
+        return {
+            "features": [one.to_dict() for one in self.sets],
+            "winner": {"features": self.sets[0].name, **run},
+            "few_shot": [few.to_dict() for few in self.few_shot],
+            "protocol": self.protocol,
+        }
+
+
+def probe(
+    splits: Mapping[str, Splits],
+    base: Recipe | None = None,
+    *,
+    shots: Sequence[int] = (),
+    repeats: int = 5,
+    options: ProbeOptions | None = None,
+    **axes: Any,
+) -> Probe:
+    """Probe feature sets of the same rows: choose on validation, then open the test rows, once, for the winner.
+
+    Each recipe of the grid is trained on each feature set. Without ``learning_rate`` the rates are multiples of the one
+    that the features bear; ``l2`` goes from 0 to 0.1 unless it is given.
+
+    Args:
+        splits: the same division of each feature set, by the names of the feature sets.
+        base: the fields that do not vary; by default weights start at 0 and the rate falls along a cosine. Its learning
+            rate is not used: rates are the multiples, or the axes'.
+        shots: training rows a class, for few-shot probes of the winner's features.
+        repeats: draws of each number of shots.
+        options: how to probe.
+        axes: values to try, by fields of a recipe.
+
+    Raises:
+        BadInput: if the feature sets do not hold the same rows and labels, divided the same; if nothing is held out, or
+            the test rows have been opened before; if a class has fewer rows than there are shots; if a recipe does not
+            fit the data, or all diverged.
+    """
+    options, start = options or ProbeOptions(), time.perf_counter()
+    asked = Shots(tuple(shots), repeats, options.seed)
+    grid = make_probe_grid(base, _list_axes(axes), options.rates)
+    check_sets(splits)
+    first = next(iter(splits.values()))
+    asked.check(first.train)
+    if asked.shots:
+        for recipe in grid.list_recipes():
+            adapt(recipe, len(first.train))
+    sets = _rank([_sweep(name, one, grid, options.progress) for name, one in splits.items()])
+    chosen = splits[sets[0].name]
+    few = [train_shots(chosen, grid, n, asked, options.progress) for n in asked.shots]
+    protocol = _describe(chosen, grid, asked, sum(len(one.runs) for one in sets))
+    rows = _open_test(sets[0].name, splits)
+    answers = {"val": answer(sets[0].best.network, _get_val(chosen)), "test": answer(sets[0].best.network, rows)}
+    winner = add_test_metrics(sets[0].best, answers["test"])
+    opened = tuple(one.open_test(rows) for one in few)
+    return Probe(sets, winner, opened, protocol, answers, time.perf_counter() - start)
+
+
+def _list_axes(axes: Mapping[str, Any]) -> dict[str, Axis]:
+    return {name: axis if isinstance(axis, Range) else list_values(axis) for name, axis in axes.items()}
+
+
+def check_sets(splits: Mapping[str, Splits]) -> None:
+    """Raise BadInput unless these are feature sets of the same rows, divided the same, with sealed test rows."""
+    if not splits:
+        raise BadInput("A probe needs a feature set or more; there is none.")
+    first_name, first = next(iter(splits.items()))
+    for name, one in splits.items():
+        if one.val is None:
+            raise BadInput("A probe chooses by validation accuracy, but no rows are held out; give a val_size above 0.")
+        if one.openings:
+            raise BadInput(
+                f"The test rows of {name} were opened before ({one.openings[-1]}); a probe opens them once, for its "
+                "winner, so divide the data again."
+            )
+        _check_same((first_name, first), (name, one))
+
+
+def _check_same(first: tuple[str, Splits], other: tuple[str, Splits]) -> None:
+    """Raise BadInput unless both hold the same labels in the same order, and the same of them for the same."""
+    names, accepted = f"{other[0]} and {first[0]}", "feature sets of a probe hold the same rows in the same order"
+    a, b = first[1].dataset, other[1].dataset
+    if a.class_names != b.class_names:
+        raise BadInput(f"{names} have different classes; {accepted}.")
+    for what in ("", "val", "test"):
+        one, two = (getattr(dataset, what) if what else dataset for dataset in (a, b))
+        sizes = [0 if part is None else len(part.y) for part in (one, two)]
+        kind = {"": "rows", "val": "validation rows", "test": "test rows"}[what]
+        if sizes[0] != sizes[1]:
+            raise BadInput(f"{names} have {sizes[1]:,} and {sizes[0]:,} {kind}; {accepted}.")
+        if one is not None and not np.array_equal(one.y, two.y):
+            raise BadInput(f"{names} have different labels; {accepted}.")
+    if not first[1].divides_like(other[1]):
+        raise BadInput(
+            f"{names} are divided differently; feature sets of a probe have the same sizes and seed of the split."
+        )
+
+
+def _get_val(splits: Splits) -> Rows:
+    if splits.val is None:
+        raise BadInput("No rows are held out for validation.")
+    return splits.val
+
+
+def _sweep(name: str, splits: Splits, grid: ProbeGrid, progress: Progress) -> FeatureSet:
+    """Every recipe on one feature set; of all networks the best one's is kept."""
+    recipes = grid.give_rates(grid.list_recipes(), [splits.train])
+    axes = collect_axes(recipes, dict.fromkeys(grid.fields, ()))
+    options = SweepOptions(TrainOptions(progress=progress, task=name))
+    result: Sweep = train_recipes(splits, recipes, axes, options)
+    dataset = splits.dataset
+    return FeatureSet(
+        name,
+        int(dataset.X.shape[1]),
+        dataset.X.dtype.name,
+        dataset.sha256,
+        splits.fingerprint,
+        axes,
+        result.best,
+        tuple(result.to_dict()["runs"]),
+    )
+
+
+def _rank(sets: Sequence[FeatureSet]) -> tuple[FeatureSet, ...]:
+    """Best first, each compared with the first."""
+    ranked = sorted(sets, key=lambda one: rank_run(one.best))
+    if ranked[0].best.has_diverged:
+        raise BadInput(f"All {len(ranked[0].runs)} recipes of every feature set diverged; give lower learning rates.")
+    sound = [one for one in ranked if not one.best.has_diverged]
+    told = find_indistinguishable(np.array([one.best.val_correct for one in sound]), all_pairs=True)
+    compared = [
+        replace(one, p_value=float(p), is_indistinguishable=bool(is_close))
+        for one, p, is_close in zip(sound, told.adjusted, told.mask, strict=True)
+    ]
+    return (*compared, *ranked[len(sound) :])
+
+
+def _open_test(winner: str, splits: Mapping[str, Splits]) -> Rows:
+    """The winner's test rows. They are the rows of the other feature sets, too, whose seals are broken with it."""
+    rows = splits[winner].open_test(f"{REASON}: {winner}")
+    for name, one in splits.items():
+        if name != winner:
+            one.openings.extend(splits[winner].openings)
+    return rows
+
+
+def _describe(splits: Splits, grid: ProbeGrid, asked: Shots, n_candidates: int) -> dict[str, Any]:
+    """What all feature sets share, in words and numbers, as JSON holds it."""
+    dataset = splits.dataset
+    fixed = {name: value for name, value in grid.base.to_dict().items() if name not in grid.fields}
+    return {
+        "data": {
+            "n_classes": dataset.n_classes,
+            "rows": {"train": len(splits.train), "val": len(_get_val(splits)), "test": splits.n_test},
+            "normalize": dataset.normalize,
+        },
+        "split": {"how": _describe_split(splits), **splits.request},
+        "preprocessing": PREPROCESSING,
+        "recipe": fixed,
+        "axes": {name: list(values) for name, values in grid.axes.items() if not isinstance(values, Range)},
+        "rates_as_multiples_of_stable": list(grid.multiples) or None,
+        "n_candidates": n_candidates,
+        "selection": SELECTION,
+        "comparison": TEST,
+        "few_shot": _describe_shots(asked) if asked.shots else None,
+    }
+
+
+def _describe_shots(asked: Shots) -> dict[str, Any]:
+    return {
+        "shots": list(asked.shots),
+        "repeats": asked.repeats,
+        "seed": asked.seed,
+        "draw": RULE,
+        "training": STEPS_RULE.format(steps=FEWEST_STEPS),
+        "selection": SHOTS_SELECTION,
+    }
+
+
+def _describe_split(splits: Splits) -> str:
+    """Where validation and test rows come from, in a sentence."""
+    dataset, seed = splits.dataset, splits.request.get("seed")
+    drawn = "the last rows of the training file" if seed is None else f"drawn at random by class with seed {seed}"
+    if seed is not None and dataset.groups is not None:
+        drawn = f"whole groups, drawn at random with seed {seed}"
+    val = "a part of its own" if dataset.val is not None else drawn
+    test = "a part of its own" if dataset.test is not None else drawn
+    return f"Validation rows: {val}. Test rows: {test}."

@@ -1,0 +1,193 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from monolayer.errors import BadInput
+from monolayer.reports import (
+    BulletList,
+    Document,
+    FigureBlock,
+    FigureRow,
+    Listing,
+    Notice,
+    Paragraph,
+    Section,
+    Table,
+    render_html,
+    render_markdown,
+)
+from monolayer.reports.document import slugify
+from monolayer.reports.inline import render_cell_markdown, render_inline_html, render_inline_markdown
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><defs><path id="{0}" d=""/></defs></svg>'
+EVIL = "<script>alert('x')</script> & |"
+VOID = {"meta", "br", "path"}
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask for and checks that elements nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.cells = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "td":
+            self.cells.append("")
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "td" in self.open:
+            self.cells[-1] += data
+
+
+def make_document():
+    measured = Table(
+        "All.", ("run", "test %", "report"), (("a_b", "41.3 ± 0.5", "52"), (EVIL, 40, "")), printed_columns=("report",)
+    )
+    printed = Table("What it prints.", ("setting", "val"), (("CE", "53.20"),), "printed", "Small **print**.")
+    figures = [FigureBlock(SVG.format(name), f"See {name}.", f"Alt {EVIL}", name) for name in ("one", "two", "three")]
+    blocks = (Paragraph(EVIL), BulletList(("x", "`y`")), FigureRow(tuple(figures[:2])), figures[2], printed)
+    sections = (
+        Section("Grid & co", blocks),
+        Section(
+            "Grid, co", (Listing(f"$ run {EVIL}\n```", "Log."), Notice("Fine.", "good", "Claim 1"), Listing("$ ls"))
+        ),
+    )
+    return Document(EVIL, f"**Lead** {EVIL}", (Notice(EVIL, "warning"),), sections, "Made\n\nhere.", (measured,))
+
+
+PATHS = {name: f"figures/{name} 1.png" for name in ("one", "two", "three")}
+
+
+def test_page_nests_and_has_one_of_each_id():
+    page = Page(render_html(make_document()))
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    assert {"grid-co", "grid-co-2", "one", "two", "three"} <= set(ids)
+    targets = {attributes["href"] for tag, attributes in page.elements if tag == "a"}
+    assert targets <= {f"#{i}" for i in ids}
+    labels = {attributes["aria-labelledby"] for _, attributes in page.elements if "aria-labelledby" in attributes}
+    assert labels <= set(ids)
+
+
+def test_page_needs_nothing_else():
+    text = render_html(make_document())
+    assert not {tag for tag, _ in Page(text).elements} & {"script", "link", "img", "iframe"}
+    assert not re.search(r"https?:|\bsrc=|@import|url\(", text.replace('xmlns="http://www.w3.org/2000/svg"', ""))
+
+
+def test_page_escapes_everything():
+    text = render_html(make_document())
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") >= 8
+
+
+def test_page_is_accessible():
+    elements = Page(render_html(make_document())).elements
+    assert ("html", {"lang": "en"}) in elements
+    assert [tag for tag, _ in elements if re.fullmatch("h[1-6]", tag)] == ["h1", "h2", "h2"]
+    pictures = [attributes for tag, attributes in elements if attributes.get("role") == "img"]
+    assert [attributes["aria-label"] for attributes in pictures] == [f"Alt {EVIL}"] * 3
+    assert all(attributes.get("scope") == "col" for tag, attributes in elements if tag == "th")
+
+
+def test_printed_numbers_are_marked_in_both():
+    html, markdown = render_html(make_document()), render_markdown(make_document(), PATHS)
+    assert html.count('<span class="badge">Printed, not measured</span>') == 1
+    assert html.count('<span class="tag">printed</span>') == 1
+    assert 'class="table printed"' in html
+    assert "*Printed, not measured*" in markdown
+    assert "| report (printed) |" in markdown
+    assert "| *CE* | *53.20* |" in markdown
+
+
+def test_markdown_has_the_cells_of_the_page():
+    cells = Page(render_html(make_document())).cells
+    markdown = render_markdown(make_document(), PATHS)
+    rows = [line for line in markdown.splitlines() if line.startswith("|") and "---" not in line]
+    found = [cell.strip().strip("*") for row in rows for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
+    headers = {"run", "test %", "report (printed)", "setting", "val"}
+    assert [cell for cell in found if cell not in headers] == [render_cell_markdown(cell) for cell in cells]
+
+
+def test_markdown_links_its_figures_and_numbers_them_like_the_page():
+    markdown, html = render_markdown(make_document(), PATHS), render_html(make_document())
+    assert "](figures/one%201.png)" in markdown
+    numbers = re.findall(r"\*\*((?:Table|Figure|Listing) \d)\.\*\*", markdown)
+    assert numbers == re.findall(r'class="label">((?:Table|Figure|Listing) \d)\.<', html)
+    assert numbers == ["Table 1", "Figure 1", "Figure 2", "Figure 3", "Table 2", "Listing 1"]
+    with pytest.raises(BadInput, match="'one' has no file"):
+        render_markdown(make_document(), {})
+
+
+def test_markdown_has_no_markup_and_a_fence_that_holds():
+    markdown = render_markdown(make_document(), PATHS)
+    outside = re.sub(r"(?s)````text.*?\n````", "", markdown)
+    assert "````text" in markdown
+    assert not re.search(r"(?<!\\)<script", outside)
+
+
+def test_rendering_is_deterministic():
+    assert render_html(make_document()) == render_html(make_document())
+    assert render_markdown(make_document(), PATHS) == render_markdown(make_document(), PATHS)
+
+
+def test_a_bare_document_renders():
+    assert "<h1>T</h1>" in render_html(Document("T", "lead"))
+    assert render_markdown(Document("T", "lead"), {}) == "# T\n\nlead\n"
+
+
+@pytest.mark.parametrize(
+    ("cells", "numeric"),
+    [
+        (("1", "2.5", ""), True),
+        (("41.8 ± 1.6", "[40.2, 43.1]", "\N{EN DASH}"), True),
+        (("1e-05", "-0.3", "nan"), True),
+        (("12 %", "3.4 s", "**7**"), True),
+        (("", "\N{EN DASH}"), False),
+        (("10", "ten"), False),
+        (("e", "s"), False),
+        ((1, 2.0), True),
+    ],
+)
+def test_numeric_columns(cells, numeric):
+    assert Table("", ("a",), tuple((cell,) for cell in cells)).numeric() == (numeric,)
+
+
+def test_document_refuses_what_does_not_fit():
+    with pytest.raises(BadInput, match="row 2 has 1 cells for 2 columns"):
+        Table("t", ("a", "b"), ((1, 2), (1,)))
+    with pytest.raises(BadInput, match="'c' to mark"):
+        Table("t", ("a",), (), printed_columns=("c",))
+    with pytest.raises(BadInput, match="accepted are note, good, warning, bad"):
+        Notice("x", "loud")
+    with pytest.raises(BadInput, match="<svg>"):
+        FigureBlock("<script>", "c", "alt")
+    with pytest.raises(BadInput, match="alt text"):
+        FigureBlock("<svg/>", "c", "")
+
+
+def test_inline_marks():
+    assert render_inline_html("**a `b`** `<c>` 2**3") == "<strong>a <code>b</code></strong> <code>&lt;c&gt;</code> 2**3"
+    assert (
+        render_inline_markdown("**a** `b_` learning_rate _x_ 2*3 [y]") == r"**a** `b_` learning_rate \_x\_ 2\*3 \[y\]"
+    )
+    assert render_inline_markdown("# no\n1. no\n- no") == "\\# no\n1\\. no\n\\- no"
+    assert render_cell_markdown("a|b `c|d`\ne") == r"a\|b `c\|d` e"
+
+
+def test_slugs():
+    assert slugify("Q1.a Größe & more!") == "q1-a-groe-more"
+    assert slugify("層") == "section"
+    twice = Document("T", "", sections=(Section("A", ()), Section("A", ()), Section("x", (), "a-2"), Section("A", ())))
+    assert twice.anchors() == ("a", "a-2", "a-2-2", "a-3")

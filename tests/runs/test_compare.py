@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from monolayer.errors import BadInput
+from monolayer.evaluate.predictions import Answers
+from monolayer.recipe.recipe import Recipe
+from monolayer.reports.run import save_run_with_report, save_sweep_with_report
+from monolayer.runs.compare import choose_rows, compare, compare_answers, compute_cosine, judge_match, load_side
+from monolayer.runs.folder import open_new_folder
+from monolayer.training.run import add_test_metrics, answer, train
+from monolayer.tuning.sweep import sweep
+from tests.made import make_dataset
+
+
+def save(folder, recipe, *, n=40, seed=0, sealed=False):
+    splits = make_dataset(seed=seed).split(n)
+    run = train(splits, recipe)
+    answers = {"val": answer(run.network, splits.val)}
+    if not sealed:
+        answers["test"] = answer(run.network, splits.open_test("final evaluation"))
+        run = add_test_metrics(run, answers["test"])
+    with open_new_folder(folder) as draft:
+        save_run_with_report(run, splits, draft, answers)
+    return load_side(folder)
+
+
+BASE = Recipe(epochs=2, batch_size=10, learning_rate=0.01, l2=0.03)
+
+
+def test_the_paired_test_counts_what_either_has_right():
+    y = np.zeros(12, int)
+    a = Answers("cross_entropy", np.eye(2)[[0] * 9 + [1] * 3], y, np.arange(12))
+    b = Answers("cross_entropy", np.eye(2)[[0] * 2 + [1] * 7 + [0, 1, 1]], y, np.arange(12))
+    paired = compare_answers("test", a, b).to_dict()
+    assert (paired["both"], paired["only_a"], paired["only_b"], paired["neither"]) == (2, 7, 1, 2)
+    assert paired["difference"] == pytest.approx(6 / 12)
+    assert paired["p_value"] == pytest.approx(binomtest(1, 8).pvalue)
+
+
+def test_two_runs_are_paired_on_the_test_rows(tmp_path):
+    first = save(tmp_path / "a", BASE)
+    second = save(tmp_path / "b", BASE.replace(learning_rate=0.0001))
+    told = compare(first, second).to_dict()
+    assert told["paired"]["rows"] == "test"
+    assert told["paired"]["n"] == 120
+    accuracies = [run["test"]["accuracy"] for run in told["runs"]]
+    assert told["paired"]["difference"] == pytest.approx(accuracies[0] - accuracies[1])
+    assert told["runs"][0]["gap"] == pytest.approx(told["runs"][0]["train"]["accuracy"] - accuracies[0])
+    assert set(told["runs"][0]["temperature"]) == {"softmax"}
+    assert len(told["template_cosine"]) == 3
+
+
+def test_sealed_test_rows_leave_the_validation_rows_and_no_temperature(tmp_path):
+    first, second = save(tmp_path / "a", BASE, sealed=True), save(tmp_path / "b", BASE)
+    told = compare(first, second).to_dict()
+    assert (told["paired"]["rows"], told["paired"]["n"]) == ("val", 40)
+    assert "does not apply" in told["runs"][1]["temperature"]
+    assert told["paired"]["p_value"] == 1
+
+
+def test_only_the_common_rows_are_paired(tmp_path):
+    first, second = save(tmp_path / "a", BASE, n=40, sealed=True), save(tmp_path / "b", BASE, n=60, sealed=True)
+    name, (a, b) = choose_rows(first, second)
+    assert (name, len(a)) == ("val", 40)
+    assert a.index.tolist() == b.index.tolist()
+    assert not judge_match(first, second).is_matched
+
+
+def test_a_sweeps_choice_has_no_temperature(tmp_path):
+    splits = make_dataset().split(40)
+    with open_new_folder(tmp_path / "grid") as draft:
+        save_sweep_with_report(sweep(splits, BASE, l2=[0.0, 0.1]), splits, draft)
+    side = load_side(tmp_path / "grid")
+    assert side.is_chosen
+    assert "does not apply" in compare(side, save(tmp_path / "a", BASE)).to_dict()["runs"][0]["temperature"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"learning_rate": 0.03, "l2": 0.01}, "matched in effective rate and regularisation"),
+        ({"learning_rate": 0.03, "l2": 0.03}, "corresponds to 0.01 for multiple BCE, not 0.03"),
+        ({"learning_rate": 0.01, "l2": 0.01}, "corresponds to 0.03, not 0.01"),
+    ],
+)
+def test_two_losses_are_matched_or_it_is_said_in_what_they_are_not(tmp_path, changes, text):
+    first = save(tmp_path / "a", BASE)
+    second = save(tmp_path / "b", BASE.replace(loss="multiple_bce", **changes))
+    matched = judge_match(first, second)
+    assert text in matched.text
+    assert matched.is_matched == ("not matched" not in text and "corresponds" not in text)
+
+
+def test_other_data_and_folders_without_answers_are_refused(tmp_path):
+    first, other = save(tmp_path / "a", BASE), save(tmp_path / "b", BASE, seed=1)
+    with pytest.raises(BadInput, match="different data"):
+        compare(first, other)
+    (tmp_path / "a" / "answers.safetensors").unlink()
+    with pytest.raises(BadInput, match="holds no answers"):
+        load_side(tmp_path / "a")
+
+
+def test_the_cosine_is_that_of_each_classes_weights(tmp_path):
+    side = save(tmp_path / "a", BASE)
+    np.testing.assert_allclose(compute_cosine(side.network, side.network), 1)
