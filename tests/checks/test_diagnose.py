@@ -5,7 +5,7 @@ import pytest
 from monolayer.checks.certificate import certify
 from monolayer.checks.diagnose import diagnose_run, diagnose_sweep, summarise_findings
 from monolayer.data.load import load_digits
-from monolayer.data.splitting import choose_val_size
+from monolayer.data.dataset import choose_val_size
 from monolayer.errors import BadInput
 from monolayer.findings import CODES, NOT_OF_A_RUN, OF_THE_INSTALLATION, report
 from monolayer.recipe.recipe import Recipe

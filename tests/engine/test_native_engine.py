@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monolayer.data.dataset import Dataset
 from monolayer.data.scaler import compute_moments, fit_scaler
-from monolayer.data.splitting import make_splits
+from monolayer.data.dataset import make_splits
 from monolayer.engine import native as native_module
 from monolayer.engine.bank import Fold, make_bank
 from monolayer.engine.batches import make_batch_order
