@@ -13,10 +13,10 @@ from monolayer.files import (
     DAY_S,
     DISK_TROUBLE,
     DRAFT,
+    explain_os_error,
     name_draft,
     pack_tensors,
     sweep_drafts,
-    tell_trouble,
     write_whole,
 )
 
@@ -117,7 +117,10 @@ def test_a_disk_that_is_really_full_is_one_sentence_and_leaves_the_old_file(tmp_
     path.write_bytes(b"old")
     monkeypatch.setattr("monolayer.files.name_draft", lambda path: tmp_path / "draft")
     (tmp_path / "draft").symlink_to("/dev/full")
-    with pytest.raises(BadInput, match=r"file: cannot be written \(No space left on device\)\.$"), tell_trouble(path):
+    with (
+        pytest.raises(BadInput, match=r"file: cannot be written \(No space left on device\)\.$"),
+        explain_os_error(path),
+    ):
         write_whole(path, b"new" * 10_000)
     assert os.listdir(tmp_path) == ["file"]
     assert path.read_bytes() == b"old"
@@ -135,7 +138,7 @@ def test_files_of_ones_own_beside_it_stay_and_what_a_kill_left_is_in_nobodys_way
 @pytest.mark.parametrize("number", sorted(DISK_TROUBLE))
 def test_the_disks_trouble_is_one_sentence_with_the_place_the_cause_and_what_to_do(tmp_path, number):
     path, error = tmp_path / "out", make_error(number)
-    with pytest.raises(BadInput) as raised, tell_trouble(path, "; go on with --resume"):
+    with pytest.raises(BadInput) as raised, explain_os_error(path, "; go on with --resume"):
         raise error
     assert str(raised.value) == f"{path}: cannot be written ({os.strerror(number)}); go on with --resume."
     assert raised.value.__cause__ is error
@@ -144,7 +147,7 @@ def test_the_disks_trouble_is_one_sentence_with_the_place_the_cause_and_what_to_
 def test_a_folder_that_is_not_there_is_the_disks_trouble(tmp_path):
     path = tmp_path / "none" / "file"
     message = r"none/file: cannot be written \(No such file or directory\)\.$"
-    with pytest.raises(BadInput, match=message), tell_trouble(path):
+    with pytest.raises(BadInput, match=message), explain_os_error(path):
         write_whole(path, b"new")
 
 
@@ -162,13 +165,13 @@ def test_a_folder_that_is_not_there_is_the_disks_trouble(tmp_path):
     ids=repr,
 )
 def test_other_trouble_passes_through_as_it_is(tmp_path, error):
-    with pytest.raises(type(error)) as raised, tell_trouble(tmp_path):
+    with pytest.raises(type(error)) as raised, explain_os_error(tmp_path):
         raise error
     assert raised.value is error
 
 
 def test_without_trouble_nothing_is_told(tmp_path):
-    with tell_trouble(tmp_path):
+    with explain_os_error(tmp_path):
         write_whole(tmp_path / "file", b"new")
     assert os.listdir(tmp_path) == ["file"]
 

@@ -96,7 +96,7 @@ def check_place(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def tell_trouble(path: Path, advice: str = "") -> Iterator[None]:
+def explain_os_error(path: Path, advice: str = "") -> Iterator[None]:
     """Trouble with the disk as one sentence; other system errors, such as a lost connection, are not its business."""
     try:
         yield

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from monolayer.errors import BadData, BadInput
-from monolayer.features.normalize import compute_lengths
+from monolayer.features.normalize import compute_row_norms
 from monolayer.files import pack_tensors, write_whole
 from monolayer.recipe.losses import get_loss
 
@@ -115,7 +115,7 @@ class OneLayer:
         return np.asarray(self.transformer.transform(X).astype(np.float16))
 
     def _normalise(self, X: Array) -> Array:
-        return X if self.normalize == "none" else np.asarray(X / compute_lengths(X)[:, None])
+        return X if self.normalize == "none" else np.asarray(X / compute_row_norms(X)[:, None])
 
     def compute_probabilities(self, X: Array) -> Array:
         """Probabilities (n, K) of scores / temperature: softmax, or one sigmoid a class (which need not sum to one).

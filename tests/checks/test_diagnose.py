@@ -4,12 +4,12 @@ import pytest
 
 from monolayer.checks.certificate import certify
 from monolayer.checks.diagnose import diagnose_run, diagnose_sweep, summarise_findings
-from monolayer.data.load import load_digits
 from monolayer.data.dataset import choose_val_size
+from monolayer.data.load import load_digits
 from monolayer.errors import BadInput
 from monolayer.findings import CODES, NOT_OF_A_RUN, OF_THE_INSTALLATION, report
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import add_test_metrics, answer, evaluate_test, train
+from monolayer.training.run import add_test_metrics, evaluate_test, predict_rows, train
 from monolayer.tuning.sweep import sweep
 
 
@@ -22,11 +22,13 @@ def splits():
 @pytest.fixture(scope="module")
 def run(splits):
     run = train(splits, Recipe(learning_rate=0.1, l2=0.01, batch_size=50, epochs=40))
-    answers = {
-        "val": answer(run.network, splits.val),
-        "test": answer(run.network, splits.open_test("final evaluation")),
+    predictions = {
+        "val": predict_rows(run.network, splits.val),
+        "test": predict_rows(run.network, splits.open_test("final evaluation")),
     }
-    return diagnose_run(add_test_metrics(run, answers["test"]), splits, answers, certificate=certify(run, splits))
+    return diagnose_run(
+        add_test_metrics(run, predictions["test"]), splits, predictions, certificate=certify(run, splits)
+    )
 
 
 def test_each_check_has_one_outcome_and_none_fires_wrongly_on_digits(run, splits):
@@ -65,7 +67,7 @@ def test_a_second_opening_shows(splits):
 
 def test_validation_rows_are_asked_where_no_answers_are_given(splits):
     run = train(splits, epochs=1)
-    said = diagnose_run(run, splits, {"val": answer(run.network, splits.val)}).findings
+    said = diagnose_run(run, splits, {"val": predict_rows(run.network, splits.val)}).findings
     assert diagnose_run(run, splits).findings == said
     outcomes = {finding.code: finding.outcome for finding in diagnose_run(run, splits, {}).findings}
     assert outcomes["ML011"] == outcomes["ML012"] == "skipped" not in {f.outcome for f in said if f.code > "ML010"}

@@ -3,7 +3,7 @@ import pytest
 
 from monolayer.checks.predictions import check_above_training, check_calibration, check_majority
 from monolayer.evaluate.metrics import Metrics
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 
 
 def make_answers(factor=1.0, loss="cross_entropy", n=1000):
@@ -11,7 +11,7 @@ def make_answers(factor=1.0, loss="cross_entropy", n=1000):
     scores = rng.normal(0, 1.5, (n, 4))
     p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     y = (p.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(max=3)
-    return Answers(loss, factor * scores, y, np.arange(n))
+    return Predictions(loss, factor * scores, y, np.arange(n))
 
 
 def measure(accuracy, n):
@@ -41,6 +41,6 @@ def test_calibration_is_not_asked_of_raw_sigmoids_or_without_answers():
 def test_a_network_no_better_than_the_most_frequent_class_is_an_issue(share_right, outcome):
     y = np.repeat([0, 1], 100)
     predicted = np.where(np.random.default_rng(0).permutation(200) < 200 * share_right, y, 1 - y)
-    finding = check_majority(Answers("cross_entropy", np.eye(2)[predicted], y, np.arange(200)), y)
+    finding = check_majority(Predictions("cross_entropy", np.eye(2)[predicted], y, np.arange(200)), y)
     assert (finding.code, finding.outcome) == ("ML012", outcome)
     assert check_majority(None, y).outcome == "skipped"

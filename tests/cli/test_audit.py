@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from monolayer.data.dataset import Dataset
-from monolayer.runs.folder import load_answers
+from monolayer.runs.folder import load_predictions
 
 NAMES = ("a", "b")
 
@@ -142,7 +142,7 @@ def test_test_rows_that_were_drawn_are_weighed_by_what_the_run_was_trained_on(co
         "train", tmp_path / "d.npz", "--epochs", "1", "--val-size", "0", "--batch-size", "10", "--out", tmp_path / "a"
     )
     weighed = command("audit", tmp_path / "d.npz", "--run", tmp_path / "a", "--json").json["run"]
-    tested = set(load_answers(tmp_path / "a")["test"].index.tolist())
+    tested = set(load_predictions(tmp_path / "a")["test"].index.tolist())
     leaked = [row for row in tested if (row + 50) % 100 not in tested]
     assert 0 < len(leaked) < len(tested) == weighed["n"]
     assert weighed["n_leaked"] == len(leaked)

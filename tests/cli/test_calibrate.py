@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from monolayer.data.load import load
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import fit_temperature
 from monolayer.network import OneLayer
 from monolayer.recipe.recipe import Recipe
 from monolayer.reports.run import save_run_with_report
-from monolayer.runs.folder import load_answers, load_network, save_answers
-from monolayer.training.run import add_test_metrics, answer, train
+from monolayer.runs.folder import load_network, load_predictions, save_predictions
+from monolayer.training.run import add_test_metrics, predict_rows, train
 
 TRAIN = ["train", "digits", "--epochs", "5", "--val-size", "300", "--learning-rate", "0.05"]
 
@@ -21,8 +21,11 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     splits = load("digits").split(300)
     trained = train(splits, Recipe(epochs=5, learning_rate=0.05))
-    answers = {"val": answer(trained.network, splits.val), "test": answer(trained.network, splits.open_test("final"))}
-    save_run_with_report(add_test_metrics(trained, answers["test"]), splits, folder, answers)
+    predictions = {
+        "val": predict_rows(trained.network, splits.val),
+        "test": predict_rows(trained.network, splits.open_test("final")),
+    }
+    save_run_with_report(add_test_metrics(trained, predictions["test"]), splits, folder, predictions)
     return folder
 
 
@@ -37,7 +40,7 @@ def read_all(folder):
 
 def test_the_temperature_is_fitted_on_validation_rows_and_kept(command, run):
     before, network = read_all(run), load_network(run)
-    val, test = (load_answers(run)[name] for name in ("val", "test"))
+    val, test = (load_predictions(run)[name] for name in ("val", "test"))
     result = command("calibrate", run, "--json")
     assert result.code == 0
     fit = fit_temperature(val.scores, val.y)
@@ -74,7 +77,7 @@ def test_it_says_what_it_did_and_what_is_not_known(command, run, tmp_path):
     assert command(*TRAIN, "--sealed", "--out", tmp_path / "sealed").code == 0
     result = command("calibrate", tmp_path / "sealed")
     assert "The test rows are sealed, so what it does on rows that had no part in it is not known." in result.out
-    assert load_answers(tmp_path / "sealed").keys() == {"val"}
+    assert load_predictions(tmp_path / "sealed").keys() == {"val"}
 
 
 def test_rows_that_chose_a_run_are_said_to_have(command, tmp_path):
@@ -99,8 +102,8 @@ def test_what_cannot_be_fitted_is_one_sentence_and_changes_nothing(command, tmp_
 
 
 def test_rows_that_want_no_finite_temperature_are_said_to(command, run):
-    right = Answers("cross_entropy", np.eye(10)[np.arange(20) % 10], np.arange(20) % 10, np.arange(20))
-    save_answers({"val": right}, run)
+    right = Predictions("cross_entropy", np.eye(10)[np.arange(20) % 10], np.arange(20) % 10, np.arange(20))
+    save_predictions({"val": right}, run)
     before = read_all(run)
     result = command("calibrate", run)
     assert result.code == 2

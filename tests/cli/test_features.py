@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from monolayer.network import OneLayer
-from monolayer.runs.folder import load_answers, load_network
+from monolayer.runs.folder import load_network, load_predictions
 
 WORDS = ["--features", "patches:30,size=3", "--epochs", "5", "--learning-rate", "0.05", "--val-size", "200"]
 
@@ -21,14 +21,14 @@ def _cache(monkeypatch, tmp_path_factory):
 
 def test_a_run_learns_from_them_and_its_network_answers_for_images(command, tmp_path):
     assert command("train", "digits", *WORDS, "--flip", "0.2", "--out", tmp_path / "run").code == 0
-    network, test = load_network(tmp_path / "run"), load_answers(tmp_path / "run")["test"]
+    network, test = load_network(tmp_path / "run"), load_predictions(tmp_path / "run")["test"]
     assert network.weights.shape == (10, 270)
     images = load_digits().data.astype(np.uint8)
     np.testing.assert_allclose(network.compute_scores(images[test.index]), test.scores, atol=2e-3)
     assert test.correct.mean() > 0.8
     np.save(tmp_path / "x.npy", images[test.index])
     answered = command("predict", tmp_path / "run", tmp_path / "x.npy", "--json").json["predictions"]
-    predicted = [int(answer["class"]) for answer in answered]
+    predicted = [int(predict_rows["class"]) for predict_rows in answered]
     assert np.mean(np.array(predicted) == test.predicted) > 0.99
     page = (tmp_path / "run" / "report.html").read_text()
     assert "PatchFeatures(n_filters=30, patch_size=3, pixel_max=16)" in page

@@ -268,11 +268,11 @@ def test_a_stream_is_answered_line_by_line(command, network, rows, images, tmp_p
     broken = ['{"features": [1]}', "", "{", '{"id": 8, "image": "nowhere.png"}']
     (tmp_path / "a.jsonl").write_text("\n".join([*lines, *broken]) + "\n" + lines[0])
     result = command("predict", network, tmp_path / "a.jsonl", "--top", "1")
-    answers = [json.loads(line) for line in result.out.splitlines()]
-    assert [a["line"] for a in answers] == [1, 2, 3, 4, 5, 7, 8, 9]
-    assert [a.get("id") for a in answers] == ["row 0", "row 1", "row 2", [4], None, None, 8, "row 0"]
-    assert [a["class"] for a in answers[:3]] == [str(k) for k in predict_directly(network, rows[:3]).argmax(axis=1)]
-    assert answers[4]["error"] == "features has 1 numbers; the network takes 64."
+    predictions = [json.loads(line) for line in result.out.splitlines()]
+    assert [a["line"] for a in predictions] == [1, 2, 3, 4, 5, 7, 8, 9]
+    assert [a.get("id") for a in predictions] == ["row 0", "row 1", "row 2", [4], None, None, 8, "row 0"]
+    assert [a["class"] for a in predictions[:3]] == [str(k) for k in predict_directly(network, rows[:3]).argmax(axis=1)]
+    assert predictions[4]["error"] == "features has 1 numbers; the network takes 64."
     assert result.code == 2
     assert result.err == f"monolayer: {tmp_path / 'a.jsonl'}: 3 bad lines; every other line is answered.\n"
 

@@ -77,11 +77,11 @@ def serve() -> Iterator[Callable[[Answer], str]]:
     """Start a server on the loopback that gives one answer to every GET; returns its address."""
     servers: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
 
-    def start(answer: Answer) -> str:
+    def start(predict_rows: Answer) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 try:
-                    answer(self)
+                    predict_rows(self)
                 except (BrokenPipeError, ConnectionResetError):
                     self.close_connection = True  # the client has had enough
 

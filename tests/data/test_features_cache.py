@@ -11,7 +11,7 @@ from monolayer.data.dataset import Dataset, Rows
 from monolayer.data.features_cache import extract_features
 from monolayer.errors import BadData, BadInput
 from monolayer.features import HOGFeatures, PatchFeatures, PixelFeatures
-from monolayer.training.run import answer
+from monolayer.training.run import predict_rows
 from monolayer.tuning.few_shot import divide, draw_rows
 from tests.features.test_patches import make_images
 from tests.made import make_dataset
@@ -213,4 +213,4 @@ def test_rows_of_features_are_answered_for_as_features_even_where_these_are_as_m
     extracted = extract_features(splits, PixelFeatures(), folder=tmp_path)
     run = ml.train(extracted.splits, epochs=2)
     for rows in (extracted.splits.val, splits.val):
-        assert (answer(run.network, rows).correct == run.val_correct).mean() > 0.99
+        assert (predict_rows(run.network, rows).correct == run.val_correct).mean() > 0.99

@@ -109,7 +109,7 @@ def sweep_with_library(folder: Path) -> None:
     with work as unfinished:
         if not unfinished.request:
             unfinished.describe({"rows": "digits"})
-        options = SweepOptions(TrainOptions(keeper=unfinished.checkpoints), halving=4)
+        options = SweepOptions(TrainOptions(checkpointer=unfinished.checkpoints), halving=4)
         result = train_recipes(splits, make_grid(base, axes), axes, options)
         unfinished.publish(lambda draft: save_sweep(result, draft), is_finished=True)
 

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monolayer.data.dataset import Dataset
+from monolayer.data.dataset import Dataset, make_splits
 from monolayer.data.scaler import compute_moments, fit_scaler
-from monolayer.data.dataset import make_splits
 from monolayer.engine import native as native_module
 from monolayer.engine.bank import Fold, make_bank
 from monolayer.engine.batches import make_batch_order
@@ -23,7 +22,7 @@ from monolayer.errors import BadInput
 from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.loop import TrainOptions
-from monolayer.training.run import answer, train
+from monolayer.training.run import predict_rows, train
 from tests.made import make_dataset
 
 pytestmark = pytest.mark.usefixtures("native")
@@ -300,11 +299,11 @@ def test_an_instruction_set_that_is_not_there_is_named(monkeypatch):
 
 @pytest.mark.cifar10
 def test_the_engines_end_forty_epochs_on_cifar10_alike(cifar10, monkeypatch):
-    splits, answers = cifar10.split(val=1000), {}
+    splits, predictions = cifar10.split(val=1000), {}
     for engine in ENGINES:
         monkeypatch.setenv("MONOLAYER_ENGINE", engine)
         run = train(splits, Recipe(learning_rate=0.001, l2=0.001), options=TrainOptions(train_every=0, val_every=0))
-        answers[engine] = run.evaluation["val"].accuracy, answer(run.network, splits.val).scores
-    (ours, our_scores), (theirs, their_scores) = answers["native"], answers["numpy"]
+        predictions[engine] = run.evaluation["val"].accuracy, predict_rows(run.network, splits.val).scores
+    (ours, our_scores), (theirs, their_scores) = predictions["native"], predictions["numpy"]
     assert abs(ours - theirs) <= 0.001
     np.testing.assert_allclose(our_scores, their_scores, atol=1e-3)

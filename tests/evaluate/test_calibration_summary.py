@@ -3,7 +3,7 @@ import pytest
 
 from monolayer.evaluate.calibration import compute_brier, compute_expected_error
 from monolayer.evaluate.calibration_summary import measure_readings, rescale
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import compute_readings
 from monolayer.evaluate.significance import Bootstrap
 
@@ -16,17 +16,17 @@ def make_answers(loss="cross_entropy", n=400, factor=1.0, seed=0):
     scores = rng.normal(0, 1.5, (n, 4))
     p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     y = np.array([rng.choice(4, p=row) for row in p])
-    return Answers(loss, factor * scores, y, np.arange(n))
+    return Predictions(loss, factor * scores, y, np.arange(n))
 
 
 def test_measures_are_the_single_functions_with_intervals_around_them():
-    answers = make_answers("multiple_bce")
-    measured = measure_readings(answers, FEW)
+    predictions = make_answers("multiple_bce")
+    measured = measure_readings(predictions, FEW)
     assert list(measured) == ["sigmoid", "normalised_sigmoid", "softmax"]
-    for name, p in compute_readings(answers.scores, "multiple_bce").items():
+    for name, p in compute_readings(predictions.scores, "multiple_bce").items():
         calibration = measured[name]
-        assert calibration.expected_error.estimate == pytest.approx(compute_expected_error(p, answers.y))
-        assert calibration.brier.estimate == pytest.approx(compute_brier(p, answers.y))
+        assert calibration.expected_error.estimate == pytest.approx(compute_expected_error(p, predictions.y))
+        assert calibration.brier.estimate == pytest.approx(compute_brier(p, predictions.y))
         assert calibration.brier.low < calibration.brier.estimate < calibration.brier.high
         assert calibration.n == 400
 

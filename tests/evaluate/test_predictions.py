@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.network import OneLayer
-from monolayer.training.run import answer, answer_all, train
+from monolayer.training.run import predict_all_rows, predict_rows, train
 from tests.made import make_dataset
 from tests.reference import plain_loop
 
@@ -13,7 +13,7 @@ Y = np.array([0, 1, 1])
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "multiple_bce"])
 def test_answers_are_read_as_the_loss_reads_them(loss):
-    said = Answers(loss, SCORES, Y, np.arange(3))
+    said = Predictions(loss, SCORES, Y, np.arange(3))
     assert said.correct.tolist() == [True, False, True]
     assert said.losses.mean() == pytest.approx(plain_loop.compute_mean_loss(loss, SCORES.astype(float), Y))
     assert said.probability_of_label.tolist() == [said.probabilities[i, k] for i, k in enumerate(Y)]
@@ -25,7 +25,7 @@ def test_answers_are_read_as_the_loss_reads_them(loss):
 def test_metrics_are_those_of_the_network_that_answered():
     splits = make_dataset().split(40)
     run = train(splits, epochs=2, batch_size=10, l2=0.1)
-    metrics = answer(run.network, splits.val).compute_metrics(run.network, run.recipe.l2)
+    metrics = predict_rows(run.network, splits.val).compute_metrics(run.network, run.recipe.l2)
     assert metrics.loss == pytest.approx(run.evaluation["val"].loss, rel=1e-5)
     assert metrics.cost == pytest.approx(run.evaluation["val"].cost, rel=1e-5)
     assert (metrics.accuracy, metrics.n) == (run.evaluation["val"].accuracy, 40)
@@ -34,7 +34,7 @@ def test_metrics_are_those_of_the_network_that_answered():
 def test_the_last_epochs_right_rows_are_kept_for_paired_tests():
     splits = make_dataset().split(40)
     run = train(splits, epochs=2, batch_size=10)
-    assert run.val_correct.tolist() == answer(run.network, splits.val).correct.tolist()
+    assert run.val_correct.tolist() == predict_rows(run.network, splits.val).correct.tolist()
     assert train(make_dataset().split(0), epochs=1, batch_size=10).val_correct is None
 
 
@@ -43,9 +43,9 @@ def test_many_networks_answer_as_each_alone_whatever_their_scalers():
     whole, part = dataset.split(40), dataset.split(40, train=100)
     recipes = [{"seed": 1}, {"seed": 2, "loss": "multiple_bce"}]
     networks = [train(s, epochs=1, batch_size=10, **r).network for r in recipes for s in (whole, part)]
-    together = answer_all(networks, whole.val)
+    together = predict_all_rows(networks, whole.val)
     for network, said in zip(networks, together, strict=True):
-        np.testing.assert_allclose(said.scores, answer(network, whole.val).scores, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(said.scores, predict_rows(network, whole.val).scores, rtol=1e-5, atol=1e-6)
         assert said.loss == network.loss
 
 
@@ -59,5 +59,5 @@ def test_a_diverged_network_answers_without_a_warning():
         ("a", "b"),
     )
     splits = make_dataset(n_features=3, n_classes=2).split(40)
-    metrics = answer(network, splits.val).compute_metrics(network, 0.0)
+    metrics = predict_rows(network, splits.val).compute_metrics(network, 0.0)
     assert not np.isfinite(metrics.loss)

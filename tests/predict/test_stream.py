@@ -14,7 +14,7 @@ NETWORK = OneLayer(np.eye(3, 2), np.zeros(3), np.zeros(2), np.ones(2), "multiple
 
 def ask(text):
     content = text if isinstance(text, bytes) else text.encode()
-    return list(stream.iterate_answers(NETWORK, io.BytesIO(content)))
+    return list(stream.iterate_predictions(NETWORK, io.BytesIO(content)))
 
 
 @pytest.mark.parametrize(
@@ -44,33 +44,33 @@ def ask(text):
 )
 def test_a_bad_line_is_answered_with_its_number_and_a_sentence(line, message):
     good = b'{"features": [1, 2]}'
-    answers = ask(b"\n".join([good, line if isinstance(line, bytes) else line.encode(), b" ", good]))
-    assert [a["line"] for a in answers] == [1, 2, 4]
-    assert message in answers[1]["error"]
-    assert "class" in answers[0]
-    assert "class" in answers[2]
+    predictions = ask(b"\n".join([good, line if isinstance(line, bytes) else line.encode(), b" ", good]))
+    assert [a["line"] for a in predictions] == [1, 2, 4]
+    assert message in predictions[1]["error"]
+    assert "class" in predictions[0]
+    assert "class" in predictions[2]
 
 
 @given(st.binary(max_size=60))
 def test_whatever_comes_is_answered_line_by_line_in_json(content):
-    answers = ask(content)
-    assert len(answers) == sum(bool(line.strip()) for line in content.split(b"\n"))
-    for answer in answers:
-        assert json.loads(json.dumps(answer, allow_nan=False))["line"] >= 1
+    predictions = ask(content)
+    assert len(predictions) == sum(bool(line.strip()) for line in content.split(b"\n"))
+    for predict_rows in predictions:
+        assert json.loads(json.dumps(predict_rows, allow_nan=False))["line"] >= 1
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=2), st.none() | st.text() | st.integers())
 def test_features_and_ids_come_through(features, name):
-    (answer,) = ask(json.dumps({"id": name, "features": features}))
-    assert answer["id"] == name
-    said = [answer["probabilities"][k] for k in "abc"]
+    (predict_rows,) = ask(json.dumps({"id": name, "features": features}))
+    assert predict_rows["id"] == name
+    said = [predict_rows["probabilities"][k] for k in "abc"]
     np.testing.assert_array_equal(said, NETWORK.compute_probabilities(np.array([features]))[0])
 
 
 def test_a_line_without_end_is_not_read_into_memory(monkeypatch):
     monkeypatch.setattr(stream, "MAX_LINE", 64)
-    answers = ask(b"\n".join([b" " * 1000 + b"{}", b'{"features": [1, 2]}', b"x" * 65, b"y" * 64]))
-    assert [a["line"] for a in answers] == [1, 2, 3, 4]
-    assert all("longer than" in answers[i]["error"] for i in (0, 2))
-    assert "class" in answers[1]
-    assert "no JSON" in answers[3]["error"]
+    predictions = ask(b"\n".join([b" " * 1000 + b"{}", b'{"features": [1, 2]}', b"x" * 65, b"y" * 64]))
+    assert [a["line"] for a in predictions] == [1, 2, 3, 4]
+    assert all("longer than" in predictions[i]["error"] for i in (0, 2))
+    assert "class" in predictions[1]
+    assert "no JSON" in predictions[3]["error"]

@@ -14,8 +14,8 @@ from monolayer.reports.card_facts import collect_card_facts, measure_probabiliti
 from monolayer.reports.front_matter import render_front_matter
 from monolayer.reports.model_card import render_card
 from monolayer.reports.run import save_run_with_report, save_sweep_with_report
-from monolayer.runs.folder import load_answers, load_evaluation
-from monolayer.training.run import add_test_metrics, answer, train
+from monolayer.runs.folder import load_evaluation, load_predictions
+from monolayer.training.run import add_test_metrics, predict_rows, train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 
@@ -24,12 +24,12 @@ def save(folder, dataset, *, is_sealed=False, recipe=None, val=40):
     """A run's folder, as train makes it."""
     splits = dataset.split(val)
     run = train(splits, recipe or Recipe(epochs=3, batch_size=10))
-    answers = {"val": answer(run.network, splits.val)} if val else {}
+    predictions = {"val": predict_rows(run.network, splits.val)} if val else {}
     if not is_sealed:
-        answers["test"] = answer(run.network, splits.open_test("final evaluation"))
-        run = add_test_metrics(run, answers["test"])
+        predictions["test"] = predict_rows(run.network, splits.open_test("final evaluation"))
+        run = add_test_metrics(run, predictions["test"])
     folder.mkdir()
-    save_run_with_report(run, splits, folder, answers)
+    save_run_with_report(run, splits, folder, predictions)
     return folder
 
 
@@ -80,7 +80,7 @@ def test_a_card_does_not_say_where_the_data_lie(tmp_path, source, reading, shown
 
 def test_calibration_and_classes_are_those_of_the_answers(folder):
     _, text, facts = read(folder)
-    test = load_answers(folder)["test"]
+    test = load_predictions(folder)["test"]
     assert facts["calibration"]["log_loss"]["estimate"] == pytest.approx(load_evaluation(folder)["test"]["loss"])
     assert sum(row["n"] for row in facts["by_class"]) == len(test)
     right = sum(row["n"] * row["recognised"] for row in facts["by_class"])

@@ -3,12 +3,12 @@ import pytest
 from scipy.stats import binomtest
 
 from monolayer.errors import BadInput
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.recipe.recipe import Recipe
 from monolayer.reports.run import save_run_with_report, save_sweep_with_report
-from monolayer.runs.compare import choose_rows, compare, compare_answers, compute_cosine, judge_match, load_side
+from monolayer.runs.compare import choose_rows, compare, compare_predictions, compute_cosine, judge_match, load_side
 from monolayer.runs.folder import open_new_folder
-from monolayer.training.run import add_test_metrics, answer, train
+from monolayer.training.run import add_test_metrics, predict_rows, train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 
@@ -16,12 +16,12 @@ from tests.made import make_dataset
 def save(folder, recipe, *, n=40, seed=0, sealed=False):
     splits = make_dataset(seed=seed).split(n)
     run = train(splits, recipe)
-    answers = {"val": answer(run.network, splits.val)}
+    predictions = {"val": predict_rows(run.network, splits.val)}
     if not sealed:
-        answers["test"] = answer(run.network, splits.open_test("final evaluation"))
-        run = add_test_metrics(run, answers["test"])
+        predictions["test"] = predict_rows(run.network, splits.open_test("final evaluation"))
+        run = add_test_metrics(run, predictions["test"])
     with open_new_folder(folder) as draft:
-        save_run_with_report(run, splits, draft, answers)
+        save_run_with_report(run, splits, draft, predictions)
     return load_side(folder)
 
 
@@ -30,9 +30,9 @@ BASE = Recipe(epochs=2, batch_size=10, learning_rate=0.01, l2=0.03)
 
 def test_the_paired_test_counts_what_either_has_right():
     y = np.zeros(12, int)
-    a = Answers("cross_entropy", np.eye(2)[[0] * 9 + [1] * 3], y, np.arange(12))
-    b = Answers("cross_entropy", np.eye(2)[[0] * 2 + [1] * 7 + [0, 1, 1]], y, np.arange(12))
-    paired = compare_answers("test", a, b).to_dict()
+    a = Predictions("cross_entropy", np.eye(2)[[0] * 9 + [1] * 3], y, np.arange(12))
+    b = Predictions("cross_entropy", np.eye(2)[[0] * 2 + [1] * 7 + [0, 1, 1]], y, np.arange(12))
+    paired = compare_predictions("test", a, b).to_dict()
     assert (paired["both"], paired["only_a"], paired["only_b"], paired["neither"]) == (2, 7, 1, 2)
     assert paired["difference"] == pytest.approx(6 / 12)
     assert paired["p_value"] == pytest.approx(binomtest(1, 8).pvalue)

@@ -134,7 +134,7 @@ def test_following_changes_no_bytes_and_keeps_what_was_asked_for():
 
 
 def test_a_keeper_keeps_and_gives_back_as_before():
-    class Keeper:
+    class Checkpointer:
         seconds_before = 7.0
 
         def __init__(self):
@@ -143,21 +143,21 @@ def test_a_keeper_keeps_and_gives_back_as_before():
         def load(self, recipes):
             return self.states.get(recipes)
 
-        def offer(self, recipes, make_state, *, is_last):
+        def save_if_due(self, recipes, make_state, *, is_last):
             state = make_state()
             self.states[recipes] = ml.epochs.BankState(
                 state.epoch, state.weights.copy(), state.bias.copy(), state.alive, state.histories, state.seconds
             )
 
-    splits, recipe, keeper = make_splits(), Recipe(epochs=4, batch_size=20), Keeper()
+    splits, recipe, checkpointer = make_splits(), Recipe(epochs=4, batch_size=20), Checkpointer()
     asked = iter([False, True])
     with open_logbook(Memory()) as book:
-        options = book.follow(ml.TrainOptions(keeper=keeper, should_stop=lambda: next(asked)))
-        assert options.keeper.seconds_before == 7.0
+        options = book.follow(ml.TrainOptions(checkpointer=checkpointer, should_stop=lambda: next(asked)))
+        assert options.checkpointer.seconds_before == 7.0
         train(splits, recipe, options=options)
     memory = Memory()
     with open_logbook(memory) as book:
-        resumed = train(splits, recipe, options=book.follow(ml.TrainOptions(keeper=keeper)))
+        resumed = train(splits, recipe, options=book.follow(ml.TrainOptions(checkpointer=checkpointer)))
     assert (resumed.network.weights == train(splits, recipe).network.weights).all()
     [key] = memory.rows
     assert [epoch for epoch, _ in memory.read(key, "val_loss")] == [1, 2, 3, 4], "what came before the stop too"

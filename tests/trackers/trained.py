@@ -4,7 +4,7 @@ from functools import cache
 
 from monolayer.checks.diagnose import diagnose_run, diagnose_sweep
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import answer, train
+from monolayer.training.run import predict_rows, train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 
@@ -18,7 +18,7 @@ def make_splits():
 def make_run():
     splits = make_splits()
     run = train(splits, Recipe(epochs=3, batch_size=20))
-    return diagnose_run(run, splits, {"val": answer(run.network, splits.val)})
+    return diagnose_run(run, splits, {"val": predict_rows(run.network, splits.val)})
 
 
 @cache

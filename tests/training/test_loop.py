@@ -26,7 +26,7 @@ class Memory:
     def load(self, recipes):
         return self.states[-1] if self.states else None
 
-    def offer(self, recipes, make_state, *, is_last):
+    def save_if_due(self, recipes, make_state, *, is_last):
         state = make_state()
         self.states.append(type(state)(**{**vars(state), "weights": state.weights.copy(), "bias": state.bias.copy()}))
 
@@ -66,10 +66,10 @@ def test_when_all_are_lost_the_training_ends(splits):
 def test_taken_up_from_any_epoch_it_ends_with_the_same_bytes(splits, dtype, every):
     recipes = [r.replace(dtype=dtype) for r in (BASE, LOST, BASE.replace(loss="multiple_bce", learning_rate=0.01))]
     memory = Memory()
-    whole = train_bank(splits, recipes, TrainOptions(train_every=every, keeper=memory))
+    whole = train_bank(splits, recipes, TrainOptions(train_every=every, checkpointer=memory))
     assert [state.epoch for state in memory.states] == [1, 2, 3, 4, 5, 6]
     for state in memory.states:
-        again = train_bank(splits, recipes, TrainOptions(train_every=every, keeper=Memory([state])))
+        again = train_bank(splits, recipes, TrainOptions(train_every=every, checkpointer=Memory([state])))
         for first, second in zip(whole, again, strict=True):
             assert first.network.weights.tobytes() == second.network.weights.tobytes()
             assert first.network.bias.tobytes() == second.network.bias.tobytes()
@@ -82,11 +82,11 @@ def test_taken_up_from_any_epoch_it_ends_with_the_same_bytes(splits, dtype, ever
 def test_a_stop_leaves_no_trace_in_what_is_kept(splits):
     """A run that is stopped evaluates all rows where it stands; one that is never stopped would not have."""
     memory, asked = Memory(), iter([False, True])
-    options = TrainOptions(train_every=0, val_every=0, should_stop=lambda: next(asked), keeper=memory)
+    options = TrainOptions(train_every=0, val_every=0, should_stop=lambda: next(asked), checkpointer=memory)
     stopped = train_bank(splits, [BASE], options)[0]
     assert stopped.history[-1].train_loss is not None
     assert memory.states[-1].histories[0][-1].train_loss is None
-    resumed = train_bank(splits, [BASE], TrainOptions(0, 0, keeper=Memory(memory.states)))[0]
+    resumed = train_bank(splits, [BASE], TrainOptions(0, 0, checkpointer=Memory(memory.states)))[0]
     whole = train_bank(splits, [BASE], TrainOptions(0, 0))[0]
     assert resumed.network.weights.tobytes() == whole.network.weights.tobytes()
     assert resumed.history == whole.history
@@ -96,7 +96,7 @@ def test_members_can_be_let_go_between_two_stretches(splits):
     recipes = [BASE, BASE.replace(learning_rate=0.002), BASE.replace(learning_rate=0.003)]
     training = make_training(splits, recipes)
     training.run(2)
-    training.keep_only([2])
+    training.retain([2])
     training.run()
     runs = make_runs(training, splits)
     assert [len(run.history) for run in runs] == [2, 2, 6]

@@ -63,15 +63,15 @@ def alone(splits):
     return [(tell(training), tell_measured(training.measure())) for training in trainings]
 
 
-def set_turns(monkeypatch, n_cores, turn_s=scheduler.TURN_S):
+def set_turns(monkeypatch, n_cores, time_slice=scheduler.TIME_SLICE_S):
     monkeypatch.setattr(scheduler, "count_cores", lambda: n_cores)
-    monkeypatch.setattr(scheduler, "TURN_S", turn_s)
+    monkeypatch.setattr(scheduler, "TURN_S", time_slice)
 
 
 @pytest.mark.parametrize("turn_s", [0, 0.002, 0.25])  # an epoch a turn; a few; all of them
 @pytest.mark.parametrize("n_cores", [1, 2, 3, 8])
-def test_banks_that_take_turns_end_with_the_bytes_of_banks_alone(splits, alone, monkeypatch, n_cores, turn_s):
-    set_turns(monkeypatch, n_cores, turn_s)
+def test_banks_that_take_turns_end_with_the_bytes_of_banks_alone(splits, alone, monkeypatch, n_cores, time_slice):
+    set_turns(monkeypatch, n_cores, time_slice)
     jobs = make_jobs(splits)
     run_jobs(jobs)
     assert all(job.is_done for job in jobs)
@@ -148,7 +148,7 @@ def test_work_is_counted_for_members_that_still_train(splits, monkeypatch):
     training = make_training(splits, [BASE.replace(init_std=std) for std in (0.1, 0.2, 0.3)])
     assert [Job(training, until).work_left for until in (0, 2, 5)] == [0, 14, 35]
     training.run(2)
-    training.keep_only([1])
+    training.retain([1])
     assert [Job(training, until).work_left for until in (2, 5)] == [0, 15]
 
 
@@ -202,8 +202,8 @@ def make_long_banks(n):
 
 @pytest.mark.parametrize("turn_s", [0, 0.25])
 @pytest.mark.parametrize("n_cores", [1, 2, 3, 8])
-def test_an_error_in_one_bank_comes_out_and_the_others_stop(splits, monkeypatch, n_cores, turn_s):
-    set_turns(monkeypatch, n_cores, turn_s)
+def test_an_error_in_one_bank_comes_out_and_the_others_stop(splits, monkeypatch, n_cores, time_slice):
+    set_turns(monkeypatch, n_cores, time_slice)
 
     def fail(rows):
         if rows[0].epoch == 2:
@@ -221,8 +221,8 @@ def test_an_error_in_one_bank_comes_out_and_the_others_stop(splits, monkeypatch,
 
 @pytest.mark.parametrize("turn_s", [0, 0.25])
 @pytest.mark.parametrize("n_cores", [1, 2, 3, 8])
-def test_the_wish_to_stop_stops_each_bank_within_an_epoch(splits, monkeypatch, n_cores, turn_s):
-    set_turns(monkeypatch, n_cores, turn_s)
+def test_the_wish_to_stop_stops_each_bank_within_an_epoch(splits, monkeypatch, n_cores, time_slice):
+    set_turns(monkeypatch, n_cores, time_slice)
     wish, after = threading.Event(), []
 
     def watch(seed, rows):
@@ -298,7 +298,7 @@ def test_measuring_all_is_measuring_each_wherever_it_stands(splits, monkeypatch,
     for training in (*together, *apart):
         training.run(2)
     for training in (together[3], apart[3]):
-        training.keep_only([1])
+        training.retain([1])
     measure_all(together)
     monkeypatch.setattr(loop, "open_engine", None)  # from here on nothing can be evaluated
     told = [tell_measured(training.measure()) for training in together]

@@ -81,10 +81,10 @@ def test_a_factor_below_two_is_refused(splits, factor):
         sweep(splits, BASE, options=SweepOptions(halving=factor), l2=[0, 1])
 
 
-def make_training(splits, n_members, keeper=None):
+def make_training(splits, n_members, checkpointer=None):
     recipes = [BASE.replace(init_std=0.01 * (m + 1)) for m in range(n_members)]
     bank = make_bank(recipes, fit_scaler(splits.train), splits.dataset.n_classes)
-    return BankTraining(bank, splits, TrainOptions(keeper=keeper))
+    return BankTraining(bank, splits, TrainOptions(checkpointer=checkpointer))
 
 
 def tell(training, member, accuracy, loss):
@@ -121,7 +121,7 @@ def test_who_has_left_does_not_come_back_and_takes_no_place(splits):
     for training in (first, second):
         for member in range(training.bank.n_members):
             tell(training, member, 0.1 * (member + 1), 1.0)
-    first.keep_only([0, 1])  # the best, at 0.3, has left
+    first.retain([0, 1])  # the best, at 0.3, has left
     keep_best([first, second], 2)
     assert (first.alive, second.alive) == ([1], [1])
     keep_best([first, second], 5)
@@ -129,23 +129,23 @@ def test_who_has_left_does_not_come_back_and_takes_no_place(splits):
 
 
 def test_who_is_kept_is_written_down_at_once(splits):
-    class Keeper:
+    class Checkpointer:
         def __init__(self):
             self.kept = []
 
         def load(self, recipes):
             return None
 
-        def offer(self, recipes, make_state, *, is_last):
+        def save_if_due(self, recipes, make_state, *, is_last):
             self.kept.append((make_state().alive, is_last))
 
-    keepers = [Keeper(), Keeper()]
-    trainings = [make_training(splits, 2, keeper) for keeper in keepers]
+    keepers = [Checkpointer(), Checkpointer()]
+    trainings = [make_training(splits, 2, checkpointer) for checkpointer in keepers]
     for place, training in enumerate(trainings):
         for member in range(2):
             tell(training, member, 0.5 * place + 0.1 * member, 1.0)
     keep_best(trainings, 2)
-    assert [keeper.kept for keeper in keepers] == [[((), True)], []]  # nothing has changed in the second
+    assert [checkpointer.kept for checkpointer in keepers] == [[((), True)], []]  # nothing has changed in the second
 
 
 def read_rung_ends(result, plan):

@@ -190,8 +190,8 @@ def test_those_that_halving_lets_go_are_pruned_where_they_were(tmp_path):
 def cut_off(journal, keep, after):
     """A search that is asked to stop after so many epochs of its banks."""
     asked = itertools.count(1)
-    keeper = Checkpoints(keep, lambda: None)
-    options = make_options(journal, keeper=keeper, should_stop=lambda: next(asked) >= after)
+    checkpointer = Checkpoints(keep, lambda: None)
+    options = make_options(journal, checkpointer=checkpointer, should_stop=lambda: next(asked) >= after)
     return search(make_splits(), BASE, AXES, options)
 
 
@@ -205,7 +205,9 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, batch
     assert cut.n_recipes == N
     assert 1 <= len(cut.runs) <= N
     assert len(read_ours(tmp_path / "j")) in (8, 16, N)
-    result = search(make_splits(), BASE, AXES, make_options(tmp_path / "j", keeper=Checkpoints(keep, lambda: None)))
+    result = search(
+        make_splits(), BASE, AXES, make_options(tmp_path / "j", checkpointer=Checkpoints(keep, lambda: None))
+    )
     assert describe(result) == describe(whole)
     assert read_ours(tmp_path / "j") == read_ours(tmp_path / "whole")
     assert len(read_trials(tmp_path / "j")) == N
@@ -214,8 +216,8 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, batch
 def test_banks_that_were_finished_are_not_trained_again(tmp_path):
     cut_off(tmp_path / "j", tmp_path, 6)
     epochs = []
-    keeper = Checkpoints(tmp_path, lambda: None)
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "j", keeper=keeper, on_epoch=epochs.append))
+    checkpointer = Checkpoints(tmp_path, lambda: None)
+    search(make_splits(), BASE, AXES, make_options(tmp_path / "j", checkpointer=checkpointer, on_epoch=epochs.append))
     whole = []
     search(make_splits(), BASE, AXES, make_options(on_epoch=whole.append))
     assert len(epochs) <= len(whole) - 6
@@ -333,7 +335,7 @@ def search_in_folder(folder: Path) -> None:
             unfinished.describe({"rows": "digits"})
         journal = folder / UNFINISHED / JOURNAL
         axes = {"learning_rate": Range("log", 1e-4, 1e6), "batch_size": (20, 50), "flip": (0.0, 0.5)}
-        training = TrainOptions(keeper=unfinished.checkpoints)
+        training = TrainOptions(checkpointer=unfinished.checkpoints)
         options = SearchOptions(KILLED_TRIALS, 8, journal, SweepOptions(training))
         result = search(load("digits").split(200), Recipe(epochs=12), axes, options)
 

@@ -66,7 +66,7 @@ def test_the_best_feature_set_wins_with_the_recipe_that_its_own_sweep_finds():
         np.testing.assert_array_equal(one.best.network.weights, alone.best.network.weights)
     assert found.winner.network is found.sets[0].best.network
     assert found.winner.evaluation["test"].n == 150
-    assert found.winner.evaluation["test"] == found.answers["test"].compute_metrics(
+    assert found.winner.evaluation["test"] == found.predictions["test"].compute_metrics(
         found.winner.network, found.winner.recipe.l2
     )
 

@@ -12,7 +12,7 @@ from monolayer.training import scheduler
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining, TrainOptions
 from monolayer.tuning import progress_line
-from monolayer.tuning.progress_line import TELL_EVERY_S, Watch
+from monolayer.tuning.progress_line import TELL_EVERY_S, ProgressLine
 from monolayer.tuning.sweep import SweepOptions, plan_sweep, sweep
 from tests.made import make_dataset
 
@@ -52,11 +52,11 @@ def clock(monkeypatch):
 def begin_watch(splits, recipes, axes=None, options=None):
     """(watch, display, trainings) of these recipes, a bank each of those that can share one."""
     plan, display = plan_sweep(splits, recipes, options), Display()
-    watch = Watch(plan, axes or {}, display, "sweep")
+    progress_line = ProgressLine(plan, axes or {}, display, "sweep")
     scaler = fit_scaler(splits.train)
     trainings = [BankTraining(make_bank(bank, scaler, 3), splits, TrainOptions()) for bank in plan.banks]
-    watch.begin(trainings)
-    return watch, display, trainings
+    progress_line.begin(trainings)
+    return progress_line, display, trainings
 
 
 def add_row(training, member, epoch, accuracy=None, loss=1.0):
@@ -76,10 +76,10 @@ def test_before_the_first_epoch_it_tells_how_many_train_and_how_much_there_is(sp
 def test_it_tells_who_is_best_now_and_by_the_axes_that_vary(splits, clock):
     axes = {"learning_rate": (0.001, 0.01), "flip": (0.0,), "l2": (0.0, 0.5), "seed": (42,)}
     recipes = [BASE.replace(learning_rate=rate, l2=l2) for rate in axes["learning_rate"] for l2 in axes["l2"]]
-    watch, display, (training,) = begin_watch(splits, recipes, axes)
+    progress_line, display, (training,) = begin_watch(splits, recipes, axes)
     for member, accuracy in enumerate((0.4, 0.75, 0.6, 0.5)):
         add_row(training, member, 1, accuracy)
-    watch.note([])
+    progress_line.note([])
     best = training.bank.recipes[1]
     named = f"learning_rate {best.learning_rate}, l2 {best.l2}"
     assert display.last.detail == f"4 of 4 train; best {format_accuracy(0.75, 20)} % at epoch 1: {named}"
@@ -89,87 +89,87 @@ def test_it_tells_who_is_best_now_and_by_the_axes_that_vary(splits, clock):
     # What it was before does not count: the best falls back, and another is best now.
     for member, accuracy in enumerate((0.45, 0.5, 0.65, 0.5)):
         add_row(training, member, 2, accuracy)
-    watch.end()
+    progress_line.end()
     assert f"best {format_accuracy(0.65, 20)} % at epoch 2: learning_rate 0.01, l2 0.0" in display.last.detail
 
 
 def test_with_no_axis_that_varies_no_recipe_is_named(splits, clock):
-    watch, display, (training,) = begin_watch(splits, [BASE], {"l2": (0.0,), "seed": (42,)})
+    progress_line, display, (training,) = begin_watch(splits, [BASE], {"l2": (0.0,), "seed": (42,)})
     add_row(training, 0, 1, 0.5)
-    watch.note([])
+    progress_line.note([])
     assert display.last.detail == f"1 of 1 train; best {format_accuracy(0.5, 20)} % at epoch 1"
 
 
 def test_the_best_of_several_banks_is_told_and_epochs_without_validation_are_passed_over(splits, clock):
     recipes = [BASE.replace(seed=seed) for seed in (1, 2, 3)]
-    watch, display, trainings = begin_watch(splits, recipes, {"seed": (1, 2, 3)})
+    progress_line, display, trainings = begin_watch(splits, recipes, {"seed": (1, 2, 3)})
     add_row(trainings[0], 0, 1)
-    watch.note([])
+    progress_line.note([])
     assert display.last.detail == "3 of 3 train"
     add_row(trainings[1], 0, 1, 0.25)
     add_row(trainings[2], 0, 1, 0.2)
-    watch.end()
+    progress_line.end()
     assert display.last.detail.endswith("at epoch 1: seed 2")
 
 
 def test_who_has_left_is_not_counted_among_those_that_train_nor_in_what_is_to_come(splits, clock):
-    watch, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1, 2)])
+    progress_line, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1, 2)])
     for member in range(3):
         add_row(training, member, 1, 0.5)
-    training.keep_only([0, 2])
-    watch.note([])
+    training.retain([0, 2])
+    progress_line.note([])
     assert display.last.detail.startswith("2 of 3 train; best")
     assert (display.last.done, display.last.total) == (3, 3 + 2 * 3)
 
 
 def test_with_halving_the_total_is_the_plans_until_it_is_over(splits, clock):
     recipes = [BASE.replace(l2=0.1 * i) for i in range(8)]
-    watch, display, (training,) = begin_watch(splits, recipes, options=SweepOptions(halving=4))
+    progress_line, display, (training,) = begin_watch(splits, recipes, options=SweepOptions(halving=4))
     assert display.last.total == 8 * 1 + 2 * 3
     for member in range(8):
         add_row(training, member, 1, 0.5)
-    training.keep_only([])  # all are lost, and there is less than was planned
+    training.retain([])  # all are lost, and there is less than was planned
     clock.now += 1
-    watch.note([])
+    progress_line.note([])
     assert (display.last.done, display.last.total) == (8, 14)
-    watch.end()
+    progress_line.end()
     assert (display.last.done, display.last.total) == (8, 8)
 
 
 def test_it_never_tells_that_all_is_done_before_the_end(splits, clock):
-    watch, display, (training,) = begin_watch(splits, [BASE])
+    progress_line, display, (training,) = begin_watch(splits, [BASE])
     for epoch in range(1, 5):
         add_row(training, 0, epoch, 0.5)
         clock.now += 1
-        watch.note([])
+        progress_line.note([])
         assert display.last.done == epoch < display.last.total
-    watch.end()
+    progress_line.end()
     assert (display.last.done, display.last.total) == (4, 4)
 
 
 def test_it_tells_no_more_often_than_an_eye_can_follow(splits, clock):
-    watch, display, _ = begin_watch(splits, [BASE])
+    progress_line, display, _ = begin_watch(splits, [BASE])
     times = []
     for _ in range(100):
         n = len(display.told)
-        watch.note([])
+        progress_line.note([])
         if len(display.told) > n:
             times.append(clock.now)
         clock.now += TELL_EVERY_S / 8
     assert times[0] == 1000.0
     assert {round((b - a) / TELL_EVERY_S, 6) for a, b in itertools.pairwise(times)} == {1.0}
     n = len(display.told)
-    watch.end()  # at once, whenever the last was
+    progress_line.end()  # at once, whenever the last was
     assert len(display.told) == n + 1
 
 
 def test_a_watch_of_nothing_tells_nothing_to_divide_by(splits, clock):
     plan, display = plan_sweep(splits, [BASE]), Display()
-    watch = Watch(plan, {}, display, "sweep")
-    watch.begin([])
+    progress_line = ProgressLine(plan, {}, display, "sweep")
+    progress_line.begin([])
     assert (display.last.done, display.last.detail) == (0, "0 of 1 train")
     assert display.last.total > 0
-    watch.end()
+    progress_line.end()
     assert display.last.done == display.last.total == 0
 
 
@@ -216,23 +216,23 @@ def test_a_caller_hears_of_each_epoch_too_whatever_is_told(splits):
 @pytest.mark.parametrize("loss", [np.nan, np.inf, 2.5])
 def test_a_member_that_has_diverged_is_not_the_best_whatever_its_accuracy(splits, clock, loss):
     """Twice the loss of knowing nothing of three classes is 2.2."""
-    watch, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)], {"l2": (0, 1)})
+    progress_line, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)], {"l2": (0, 1)})
     add_row(training, 0, 1, 0.9, loss)
     add_row(training, 1, 1, 0.4)
-    watch.end()
+    progress_line.end()
     assert display.last.detail.endswith("at epoch 1: l2 1.0")
 
 
 def test_in_the_middle_of_an_epoch_the_total_is_what_it_was(splits, clock):
-    watch, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)])
+    progress_line, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)])
     total = display.last.total
     training.epoch += 1  # as another thread does, before there is a row of it
-    watch.note([])
+    progress_line.note([])
     assert display.last.total == total
 
 
 def test_a_sweep_that_is_stopped_does_not_look_finished(splits, clock):
-    watch, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)])
+    progress_line, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)])
     training.is_stopped = True
-    watch.end()
+    progress_line.end()
     assert display.last.done < display.last.total

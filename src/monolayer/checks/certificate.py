@@ -17,8 +17,8 @@ from monolayer.engine.exact import Optimum, Problem, correlate, solve_exactly
 from monolayer.evaluate.metrics import Metrics, format_loss, make_finite
 from monolayer.evaluate.significance import compute_mcnemar
 from monolayer.progress import SILENCE, Progress
-from monolayer.recipe.losses import compute_ignorance
-from monolayer.training.run import Run, answer
+from monolayer.recipe.losses import compute_chance_loss
+from monolayer.training.run import Run, predict_rows
 
 Array = npt.NDArray[Any]
 SIGNIFICANT = 0.05
@@ -208,7 +208,7 @@ def _write(run: Run, splits: Splits, optimum: Optimum) -> Certificate:
         gradient_norm=optimum.gradient_norm,
         gap=optimum.gap,
         passes=optimum.passes,
-        start_cost=compute_ignorance(recipe.loss, splits.dataset.n_classes),
+        start_cost=compute_chance_loss(recipe.loss, splits.dataset.n_classes),
         rate_share=rates[-1] / rates[0],
         val=None,
         is_separable=optimum.is_separable,
@@ -222,8 +222,8 @@ def _compare(optimum: Optimum, run: Run, splits: Splits) -> OnValidation | None:
     if splits.val is None:
         return None
     network = replace(run.network, weights=optimum.weights, bias=optimum.bias)
-    said = answer(network, splits.val)
-    correct = run.val_correct if run.val_correct is not None else answer(run.network, splits.val).correct
+    said = predict_rows(network, splits.val)
+    correct = run.val_correct if run.val_correct is not None else predict_rows(run.network, splits.val).correct
     return OnValidation(
         run.evaluation["val"],
         said.compute_metrics(network, run.recipe.l2),

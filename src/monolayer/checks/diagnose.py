@@ -15,11 +15,11 @@ from monolayer.checks.sweep import check_edges, check_noise
 from monolayer.data.dataset import Splits
 from monolayer.duplicates.leaked import Leaked
 from monolayer.engine.native import explain_missing
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.findings import Finding, mute, report
-from monolayer.recipe.losses import compute_ignorance
+from monolayer.recipe.losses import compute_chance_loss
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import Run, answer
+from monolayer.training.run import Run, predict_rows
 from monolayer.tuning.probe import Probe
 from monolayer.tuning.sweep import Sweep
 
@@ -27,7 +27,7 @@ from monolayer.tuning.sweep import Sweep
 def diagnose_run(
     run: Run,
     splits: Splits,
-    answers: dict[str, Answers] | None = None,
+    predictions: dict[str, Predictions] | None = None,
     *,
     certificate: Certificate | None = None,
     muted: Sequence[str] = (),
@@ -37,20 +37,20 @@ def diagnose_run(
     Args:
         run: a trained run.
         splits: what it was trained on.
-        answers: to ``val`` and ``test`` rows, as far as they were asked; None: the validation rows are asked here.
+        predictions: to ``val`` and ``test`` rows, as far as they were asked; None: the validation rows are asked here.
         certificate: how far it stopped from the optimum, if that was computed.
         muted: codes of findings that are not wanted.
 
     Raises:
         BadInput: if a muted code is none.
     """
-    if answers is None:
-        answers = {"val": answer(run.network, splits.val)} if splits.val else {}
+    if predictions is None:
+        predictions = {"val": predict_rows(run.network, splits.val)} if splits.val else {}
     findings = [
         *_check_descent(run, splits, certificate),
         *check_above_training(run.evaluation),
         *_check_rows(splits),
-        *_check_answers(answers, splits),
+        *_check_predictions(predictions, splits),
         *_check_installation([run.recipe]),
     ]
     return replace(run, findings=mute(findings, muted))
@@ -99,7 +99,7 @@ def diagnose_probe(probe: Probe, splits: Splits, *, muted: Sequence[str] = ()) -
     """
     won = probe.sets[0]
     recipes, is_close = zip(*((run["recipe"], run["is_indistinguishable"]) for run in won.runs), strict=True)
-    winner = diagnose_run(probe.winner, splits, probe.answers, muted=muted)
+    winner = diagnose_run(probe.winner, splits, probe.predictions, muted=muted)
     edges = mute(check_edges(won.grid, recipes, is_close), muted)
     return replace(probe, winner=replace(winner, findings=(*edges, *winner.findings)))
 
@@ -126,12 +126,12 @@ def check_leaked(leaked: Leaked | None, n_test: int) -> list[Finding]:
 
 def _list_divergence(run: Run, splits: Splits) -> tuple[Finding, ...]:
     losses = [row.train_loss for row in run.history if row.train_loss is not None]
-    start = compute_ignorance(run.recipe.loss, splits.dataset.n_classes)
+    start = compute_chance_loss(run.recipe.loss, splits.dataset.n_classes)
     return tuple(check_diverged(run.recipe, losses, start)) if run.has_diverged else ()
 
 
 def _check_descent(run: Run, splits: Splits, certificate: Certificate | None) -> list[Finding]:
-    start = compute_ignorance(run.recipe.loss, splits.dataset.n_classes)
+    start = compute_chance_loss(run.recipe.loss, splits.dataset.n_classes)
     rates = [row.learning_rate for row in run.history]
     costs = [row.train_cost for row in run.history]
     losses = [row.train_loss for row in run.history if row.train_loss is not None]
@@ -153,8 +153,8 @@ def _check_rows(splits: Splits) -> list[Finding]:
     ]
 
 
-def _check_answers(answers: dict[str, Answers], splits: Splits) -> list[Finding]:
-    new = answers.get("test") or answers.get("val")
+def _check_predictions(predictions: dict[str, Predictions], splits: Splits) -> list[Finding]:
+    new = predictions.get("test") or predictions.get("val")
     return [check_calibration(new), check_majority(new, splits.train.y)]
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from monolayer.checks.plausibility import Accuracy, check_claims
 from monolayer.evaluate.calibration import compute_chance_interval, compute_expected_error
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.findings import Finding, report
 
 Array = npt.NDArray[Any]
@@ -33,25 +33,25 @@ def check_above_training(evaluation: dict[str, Metrics]) -> list[Finding]:
     return check_claims(evaluation["train"].accuracy, others)
 
 
-def check_calibration(answers: Answers | None) -> Finding:
+def check_calibration(predictions: Predictions | None) -> Finding:
     """ML011: whether the expected calibration error lies above what chance gives a calibrated network.
 
     Args:
-        answers: to rows that were not trained on; None where there are none.
+        predictions: to rows that were not trained on; None where there are none.
     """
-    if answers is None:
+    if predictions is None:
         return report(MISCALIBRATED, "skipped", "No answers to rows that were not trained on were given.")
-    if answers.loss != "cross_entropy":
+    if predictions.loss != "cross_entropy":
         seen = "Raw sigmoids need not sum to one, so what chance gives is not defined; `compare` shows all readings."
         return report(MISCALIBRATED, "not applicable", seen)
-    probabilities = answers.probabilities
+    probabilities = predictions.probabilities
     if not np.isfinite(probabilities).all():
         return report(MISCALIBRATED, "not applicable", "The network has no probabilities: it diverged.")
-    error = compute_expected_error(probabilities, answers.y)
+    error = compute_expected_error(probabilities, predictions.y)
     chance = compute_chance_interval(compute_expected_error, probabilities)
-    confidence, accuracy = float(probabilities.max(axis=1).mean()), float(answers.correct.mean())
+    confidence, accuracy = float(probabilities.max(axis=1).mean()), float(predictions.correct.mean())
     seen = (
-        f"Expected calibration error {error:.3f} on {len(answers):,} rows, where chance gives a calibrated network "
+        f"Expected calibration error {error:.3f} on {len(predictions):,} rows, where chance gives a calibrated network "
         f"{chance.low:.3f} to {chance.high:.3f}; mean confidence {confidence:.1%}, accuracy {accuracy:.1%}."
     )
     if error > chance.high:
@@ -60,17 +60,17 @@ def check_calibration(answers: Answers | None) -> Finding:
     return report(MISCALIBRATED, "passed", seen)
 
 
-def check_majority(answers: Answers | None, y_train: Array) -> Finding:
+def check_majority(predictions: Predictions | None, y_train: Array) -> Finding:
     """ML012: whether the network is better than always naming the training rows' most frequent class.
 
     Args:
-        answers: to rows that were not trained on; None where there are none.
+        predictions: to rows that were not trained on; None where there are none.
         y_train: (n,), labels of the training rows.
     """
-    if answers is None:
+    if predictions is None:
         return report(NO_BETTER, "skipped", "No answers to rows that were not trained on were given.")
-    share = float((answers.y == np.bincount(y_train).argmax()).mean())
-    metrics = Metrics(0.0, 0.0, float(answers.correct.mean()), len(answers))
+    share = float((predictions.y == np.bincount(y_train).argmax()).mean())
+    metrics = Metrics(0.0, 0.0, float(predictions.correct.mean()), len(predictions))
     low, high = metrics.interval
     seen = f"Accuracy {metrics.accuracy:.1%} [{low:.1%}, {high:.1%}]; the most frequent class alone gives {share:.1%}."
     if low <= share:

@@ -219,12 +219,12 @@ def _weigh_run(folder: Path, found: Audit) -> dict[str, Any]:
     import numpy as np
 
     from monolayer.duplicates.leaked import compute_shift
-    from monolayer.runs.folder import load_answers, load_evaluation
+    from monolayer.runs.folder import load_evaluation, load_predictions
 
     evaluation = load_evaluation(folder)
     if evaluation["dataset"]["sha256"] != found.dataset.sha256:
         raise BadInput(f"{folder} was trained on other data than {found.dataset.name}.")
-    test = load_answers(folder).get("test")
+    test = load_predictions(folder).get("test")
     if test is None:
         raise BadInput(f"{folder} holds no answers to test rows; open them with monolayer report --open-test.")
     leaked = np.isin(test.index, _list_leaked(found, evaluation))

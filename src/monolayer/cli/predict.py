@@ -79,7 +79,7 @@ def predict(
 
     Example: tail -f measured.jsonl | monolayer predict runs/a -
     """
-    from monolayer.predict.answers import check_network, check_top
+    from monolayer.predict.predictions import check_network, check_top
     from monolayer.runs.folder import load_network
 
     loaded = load_network(network)
@@ -91,13 +91,13 @@ def predict(
                 "A stream is the only input and is answered in JSON lines; --json, --ignore and --features do not go "
                 "with it."
             )
-        _answer_stream(loaded, inputs[0], top, out, is_strict=strict)
+        _predict_stream(loaded, inputs[0], top, out, is_strict=strict)
         return
     if strict:
         raise BadInput(
             "--strict goes with a stream, a .jsonl file or - for stdin; in other input nothing bad is passed over."
         )
-    answered = _answer(loaded, inputs, tuple(ignore or ()), features)
+    answered = _predict(loaded, inputs, tuple(ignore or ()), features)
     if out:
         counts = _write(loaded, answered, out, top)
         if as_json:
@@ -110,13 +110,13 @@ def predict(
         _show(loaded, answered, top or 1)
 
 
-def _answer(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...], features: str | None) -> Answered:
+def _predict(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...], features: str | None) -> Answered:
     """Every row with its probabilities, block by block; what looks scaled wrongly is said once a file.
 
     That images were resized is said once, after the last.
     """
-    from monolayer.predict.answers import compute_answers
     from monolayer.predict.inputs import Chosen, describe_resizing, find_doubt, find_files, iterate_rows
+    from monolayer.predict.predictions import compute_predictions
 
     doubted, n_resized = "", 0
     with open_console() as console:
@@ -125,23 +125,23 @@ def _answer(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...], 
                 console.warn(doubt)
                 doubted = doubt
             n_resized += rows.n_resized
-            yield rows, compute_answers(network, rows)
+            yield rows, compute_predictions(network, rows)
         if resized := describe_resizing(network, n_resized):
             console.warn(resized)
 
 
 def _list(network: OneLayer, answered: Answered, top: int | None) -> list[dict[str, Any]]:
-    from monolayer.predict.answers import describe_answers
+    from monolayer.predict.predictions import describe_predictions
 
-    return [item for rows, p in answered for item in describe_answers(network, rows.places, p, top)]
+    return [item for rows, p in answered for item in describe_predictions(network, rows.places, p, top)]
 
 
 def _write(network: OneLayer, answered: Answered, out: Path, top: int | None) -> Counter[str]:
     """All answers into a file; how many rows each class was given."""
-    from monolayer.predict.outputs import open_answers
+    from monolayer.predict.outputs import open_predictions
 
     counts: Counter[str] = Counter()
-    with open_answers(out, network, top) as writer:
+    with open_predictions(out, network, top) as writer:
         for rows, probabilities in answered:
             writer.write(rows.places, probabilities)
             counts.update(network.class_names[k] for k in probabilities.argmax(axis=1))
@@ -150,7 +150,7 @@ def _write(network: OneLayer, answered: Answered, out: Path, top: int | None) ->
 
 def _show(network: OneLayer, answered: Answered, top: int) -> None:
     """A line an image, and for each file of features its first rows, then how many rows each class was given."""
-    from monolayer.predict.answers import describe_answers
+    from monolayer.predict.predictions import describe_predictions
 
     lines: list[list[str]] = []
     counts: Counter[str] = Counter()
@@ -158,7 +158,7 @@ def _show(network: OneLayer, answered: Answered, top: int) -> None:
         counts.update(network.class_names[k] for k in probabilities.argmax(axis=1))
         shown = [i for i, place in enumerate(rows.places) if place.get("row", 0) < SHOWN]
         places = [rows.places[i] for i in shown]
-        for item in describe_answers(network, places, probabilities[shown], top):
+        for item in describe_predictions(network, places, probabilities[shown], top):
             best = [cell for name, p in item["probabilities"].items() for cell in (name, f"{p:.3f}")]
             file = item["file"].encode(errors="backslashreplace").decode()  # as wide as it is shown
             lines.append([file, str(item.get("row", "")), *best])
@@ -176,26 +176,26 @@ def _format_counts(counts: Counter[str]) -> str:
     return ", ".join(f"{name}: {n:,}" for name, n in counts.most_common())
 
 
-def _answer_stream(network: OneLayer, source: Path, top: int | None, out: Path | None, *, is_strict: bool) -> None:
+def _predict_stream(network: OneLayer, source: Path, top: int | None, out: Path | None, *, is_strict: bool) -> None:
     """Answer line by line, onto stdout or into a file that appears when all is answered."""
     with ExitStack() as stack:
         # The source first: what is wrong with it must not be told of the file of answers.
         file = sys.stdin.buffer if str(source) == STDIN else stack.enter_context(source.open("rb"))
         put = stack.enter_context(_open_lines(out)) if out else print_json_line
         stack.enter_context(let_reader_leave())
-        n_bad = _answer_lines(network, file, top, put, is_strict=is_strict)
+        n_bad = _predict_lines(network, file, top, put, is_strict=is_strict)
     if n_bad:
         raise BadInput(f"{source}: {n_bad:,} bad line{'s'[: n_bad != 1]}; every other line is answered.")
 
 
-def _answer_lines(
+def _predict_lines(
     network: OneLayer, file: IO[bytes], top: int | None, put: Callable[[Any], None], *, is_strict: bool
 ) -> int:
     """How many lines were bad."""
-    from monolayer.predict.stream import iterate_answers
+    from monolayer.predict.stream import iterate_predictions
 
     n_bad = 0
-    for item in iterate_answers(network, file, top):
+    for item in iterate_predictions(network, file, top):
         if is_strict and "error" in item:
             raise BadInput(f"line {item['line']}: {item['error']}")
         put(item)
@@ -205,11 +205,11 @@ def _answer_lines(
 
 @contextmanager
 def _open_lines(out: Path) -> Iterator[Callable[[Any], None]]:
-    from monolayer.files import check_new_file, open_whole, tell_trouble
+    from monolayer.files import check_new_file, explain_os_error, open_whole
     from monolayer.predict.outputs import write_json_line
 
     if out.suffix.lower() != STREAM:
         raise BadInput(f"{out}: the answers to a stream are JSON lines; accepted is a name ending in {STREAM}.")
     check_new_file(out)
-    with tell_trouble(out), open_whole(out) as file:
+    with explain_os_error(out), open_whole(out) as file:
         yield partial(write_json_line, file)

@@ -274,7 +274,7 @@ class _Request:
         from monolayer.tuning.halving import FACTOR
         from monolayer.tuning.sweep import SweepOptions
 
-        training = TrainOptions(self.train_every, task="sweep", keeper=work.checkpoints if work else None)
+        training = TrainOptions(self.train_every, task="sweep", checkpointer=work.checkpoints if work else None)
         training = book.follow(training) if book else training
         options = SweepOptions(training, FACTOR if self.halving else None)
         return replace(options, run_jobs=runner) if runner else options

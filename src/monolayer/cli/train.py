@@ -162,15 +162,15 @@ def _train(
     run = _run(splits, request, work, console, book)
     # After the training, which need not wait for the libraries that search and draw.
     from monolayer.checks.diagnose import diagnose_run
-    from monolayer.training.run import add_test_metrics, answer
+    from monolayer.training.run import add_test_metrics, predict_rows
 
-    answers = {"val": answer(run.network, splits.val)} if splits.val else {}
+    predictions = {"val": predict_rows(run.network, splits.val)} if splits.val else {}
     # The test rows stay sealed for a run that was stopped: they are for the one that is finished.
     if run.is_complete and not request.sealed:
-        answers["test"] = answer(run.network, splits.open_test("final evaluation"))
-        run = add_test_metrics(run, answers["test"])
+        predictions["test"] = predict_rows(run.network, splits.open_test("final evaluation"))
+        run = add_test_metrics(run, predictions["test"])
     certificate = _certify(run, splits, console) if request.certify and run.is_complete else None
-    run = diagnose_run(run, splits, answers, certificate=certificate, muted=request.mute)
+    run = diagnose_run(run, splits, predictions, certificate=certificate, muted=request.mute)
     run = replace(run, network=run.network.keep(licence=request.licence.strip()))
 
     def write(folder: Path) -> None:
@@ -179,7 +179,7 @@ def _train(
 
         if certificate:
             save_certificate(certificate, folder)
-        save_run_with_report(run, splits, folder, answers, read_command(work))
+        save_run_with_report(run, splits, folder, predictions, read_command(work))
 
     if work is not None:
         work.publish(write, is_finished=run.is_complete)
@@ -199,7 +199,7 @@ def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Co
 
     with catch_interruption(console) as interruption:
         options = TrainOptions(every, every, tell, interruption.should_stop, console)
-        options = book.follow(replace(options, keeper=work.checkpoints if work else None))
+        options = book.follow(replace(options, checkpointer=work.checkpoints if work else None))
         run = train(splits, recipe, options=options)
     console.close()
     return run

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from monolayer.data.memmap import count_rows, give_back, is_large, read_rows
 from monolayer.data.splitting import cut_rows
 from monolayer.errors import BadData, BadInput
-from monolayer.features.normalize import NORMALIZATIONS, compute_lengths
+from monolayer.features.normalize import NORMALIZATIONS, compute_row_norms
 
 if TYPE_CHECKING:
     from monolayer.features.base import ImageTransformer
@@ -125,7 +125,7 @@ class Dataset:
             return None
         scales, stride = np.empty(len(self.X), np.float32), count_rows(self.X)
         for start in range(0, len(self.X), stride):
-            scales[start : start + stride] = 1 / compute_lengths(self.X[start : start + stride])
+            scales[start : start + stride] = 1 / compute_row_norms(self.X[start : start + stride])
             give_back(self.X)
         return scales
 
@@ -194,7 +194,7 @@ class Rows:
             return X[first : first + n], None
         return X, self.index
 
-    def meet(self, order: Array, mirrored: Array | None, *, in_memory: bool) -> tuple[Array, Array, Array | None]:
+    def gather(self, order: Array, mirrored: Array | None, *, in_memory: bool) -> tuple[Array, Array, Array | None]:
         """(X, places, mirrored): where the rows at these positions are found, (n,), and which are still to be mirrored.
 
         Args:

@@ -26,7 +26,7 @@ from monolayer.data.sources.formats.npz import DAMAGES
 from monolayer.errors import BadData, BadInput
 from monolayer.features.base import ImageTransformer
 from monolayer.features.registry import TRANSFORMER, describe_transformer, load_transformer, save_transformer
-from monolayer.files import tell_trouble, write_whole
+from monolayer.files import explain_os_error, write_whole
 from monolayer.progress import SILENCE, Progress
 
 Array = npt.NDArray[Any]
@@ -109,7 +109,7 @@ def extract_features(
     request = _choose_request(_open_request(splits, transformer, flips), folder)
     place = _find_place(request, folder)
     if not os.path.isdir(place):  # unlike Path.is_dir, False where the way there is barred
-        with tell_trouble(place):
+        with explain_os_error(place):
             _make(request, place, progress)
     return _open(request, place, flips)
 
@@ -202,7 +202,7 @@ def _count_bytes(request: _Request) -> int:
 def _check_room(needed: int, root: Path) -> None:
     """Raise BadInput unless the disk has that many bytes free, there or where the folder would be made."""
     there = next((place for place in (root, *root.parents) if place.is_dir()), root)
-    with tell_trouble(there):
+    with explain_os_error(there):
         free = shutil.disk_usage(there).free
     if needed > free:
         raise BadInput(

@@ -11,7 +11,7 @@ import numpy as np
 from monolayer.data.cifar10 import load_cifar10
 from monolayer.data.dataset import Dataset
 from monolayer.data.readers.registry import ACCEPTED, read_path
-from monolayer.data.readers.rows import DataOptions, Watch
+from monolayer.data.readers.rows import DataOptions, ProgressLine
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
 
@@ -86,7 +86,7 @@ def _read_own(name: str | Path, path: Path | str | None, options: DataOptions, p
     if path is not None:
         raise BadInput(f"{name} is a path already; --data is for datasets that are fetched.")
     return replace(
-        read_path(place, options, Watch(progress)), reading={"path": str(place.resolve()), **_describe(options)}
+        read_path(place, options, ProgressLine(progress)), reading={"path": str(place.resolve()), **_describe(options)}
     )
 
 

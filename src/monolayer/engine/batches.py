@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Meeting:
+class EpochPlan:
     """An epoch as a bank with folds meets it: rows that no member meets are left out of the order.
 
     Args:
@@ -38,14 +38,14 @@ class Meeting:
     counts: Array
 
 
-def plan_epoch(bank: Bank, order: Array, mirrored: Array | None) -> Meeting:
+def plan_epoch(bank: Bank, order: Array, mirrored: Array | None) -> EpochPlan:
     """The epoch, or a part of it, that comes of this order of the training rows."""
     batch_size = bank.recipes[0].batch_size
     if bank.folds:
-        return plan_meeting(bank.distinct_folds, order, mirrored, batch_size)
+        return plan_fold_epoch(bank.distinct_folds, order, mirrored, batch_size)
     batches = cut_batches(len(order), batch_size)
     counts = np.array([[batch.stop - batch.start] for batch in batches])
-    return Meeting(order, mirrored, tuple(batches), None, counts)
+    return EpochPlan(order, mirrored, tuple(batches), None, counts)
 
 
 def cut_batches(n: int, size: int) -> list[slice]:
@@ -53,7 +53,7 @@ def cut_batches(n: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def plan_meeting(folds: Sequence[Fold], order: Array, mirrored: Array | None, batch_size: int) -> Meeting:
+def plan_fold_epoch(folds: Sequence[Fold], order: Array, mirrored: Array | None, batch_size: int) -> EpochPlan:
     """The epoch that comes of this order of all training rows, in batches of so many of all rows."""
     factors = np.stack([fold.compute_factors() for fold in folds])[:, order]
     met = (factors > 0).any(axis=0)
@@ -64,7 +64,7 @@ def plan_meeting(folds: Sequence[Fold], order: Array, mirrored: Array | None, ba
     ends = np.cumsum(sizes)
     batches = tuple(slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True) if size)
     factors = factors[:, met]
-    return Meeting(
+    return EpochPlan(
         order[met],
         None if mirrored is None else mirrored[met],
         batches,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from monolayer.data.dataset import Rows
 from monolayer.data.memmap import SCATTERED, give_back, is_large
 from monolayer.engine.bank import Bank
-from monolayer.engine.batches import Meeting, cut_batches, plan_epoch
+from monolayer.engine.batches import EpochPlan, cut_batches, plan_epoch
 from monolayer.errors import BadInput
 from monolayer.recipe.shuffle import parse_shuffle
 
@@ -140,10 +140,10 @@ class NativeEngine:
             # Division and multiplication round: an epoch begins where another process would take the bank up.
             self._native = self._open()
 
-    def _run_part(self, rows: Rows, meeting: Meeting, rates: Array) -> None:
+    def _run_part(self, rows: Rows, meeting: EpochPlan, rates: Array) -> None:
         if not meeting.batches:
             return
-        X, order, mirrored = rows.meet(meeting.order, meeting.mirrored, in_memory=bool(self._shuffle.buffer))
+        X, order, mirrored = rows.gather(meeting.order, meeting.mirrored, in_memory=bool(self._shuffle.buffer))
         # A member that has no row in a batch takes no step on it, and does not shrink either.
         counts = meeting.counts[:, self.bank.fold_of]
         steps = np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0).astype(np.float32)
@@ -166,7 +166,7 @@ class NativeEngine:
             )
             give_back(X)
 
-    def _cut_calls(self, meeting: Meeting, X: Array) -> list[slice]:
+    def _cut_calls(self, meeting: EpochPlan, X: Array) -> list[slice]:
         """The batches in calls short enough that somebody who says twice to stop is heard between them.
 
         And, of a large file, short enough that the pages that one brings are no matter.

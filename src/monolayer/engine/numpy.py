@@ -44,7 +44,7 @@ import numpy.typing as npt
 from monolayer.data.dataset import Rows
 from monolayer.data.memmap import SCATTERED, give_back, is_large
 from monolayer.engine.bank import Bank
-from monolayer.engine.batches import Meeting, cut_batches, plan_epoch
+from monolayer.engine.batches import EpochPlan, cut_batches, plan_epoch
 from monolayer.evaluate.metrics import find_correct
 from monolayer.recipe.shuffle import parse_shuffle
 from monolayer.threads import hold_blas
@@ -246,7 +246,7 @@ class NumpyEngine:
                 rows, plan_epoch(self.bank, order[part], None if mirrored is None else mirrored[part]), rates
             )
 
-    def _run_part(self, rows: Rows, meeting: Meeting, rates: Array) -> None:
+    def _run_part(self, rows: Rows, meeting: EpochPlan, rates: Array) -> None:
         source = self._open_source(rows, meeting)
         y = rows.take_labels(meeting.order)
         steps = _Steps(self.bank, meeting, rates)
@@ -277,9 +277,9 @@ class NumpyEngine:
                 self.bank.weights[:, slab.columns] = slab.compute_weights()
                 slab.set_weights(self.bank.weights[:, slab.columns])
 
-    def _open_source(self, rows: Rows, meeting: Meeting) -> _Source:
+    def _open_source(self, rows: Rows, meeting: EpochPlan) -> _Source:
         scales = None if rows.scales is None else rows.scales[meeting.order]
-        return _Source(*rows.meet(meeting.order, meeting.mirrored, in_memory=bool(self._shuffle.buffer)), scales)
+        return _Source(*rows.gather(meeting.order, meeting.mirrored, in_memory=bool(self._shuffle.buffer)), scales)
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K), a view that the next block overwrites; y (n,)."""
@@ -362,7 +362,7 @@ class _Steps:
 
     RANGE = (1e-3, 1e3)
 
-    def __init__(self, bank: Bank, meeting: Meeting, rates: Array) -> None:
+    def __init__(self, bank: Bank, meeting: EpochPlan, rates: Array) -> None:
         dtype, l2 = bank.weights.dtype, np.array([recipe.l2 for recipe in bank.recipes])
         self._meeting, self._fold_of = meeting, bank.fold_of
         self._factors = None if meeting.factors is None else meeting.factors.astype(dtype)

@@ -23,7 +23,7 @@ from monolayer.evaluate.calibration import (
     compute_sharpness,
     decompose_brier,
 )
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import TemperatureFit, apply_temperature, compute_readings, fit_temperature
 from monolayer.evaluate.significance import Bootstrap, Interval
 
@@ -85,14 +85,14 @@ class Rescaled:
         return {"fit": asdict(self.fit), "after": self.after.to_dict()}
 
 
-def measure_readings(answers: Answers, bootstrap: Bootstrap | None = None) -> dict[str, Calibration]:
+def measure_readings(predictions: Predictions, bootstrap: Bootstrap | None = None) -> dict[str, Calibration]:
     """The calibration of every reading of a network's answers, its own first.
 
     Raises:
         BadInput: if a score is not finite, as after a divergence.
     """
-    readings = compute_readings(answers.scores, answers.loss)
-    return {name: measure_calibration(p, answers.y, name, bootstrap) for name, p in readings.items()}
+    readings = compute_readings(predictions.scores, predictions.loss)
+    return {name: measure_calibration(p, predictions.y, name, bootstrap) for name, p in readings.items()}
 
 
 def measure_calibration(
@@ -127,7 +127,9 @@ def measure_calibration(
     )
 
 
-def rescale(fitted_on: Answers, judged_on: Answers, reading: str, bootstrap: Bootstrap | None = None) -> Rescaled:
+def rescale(
+    fitted_on: Predictions, judged_on: Predictions, reading: str, bootstrap: Bootstrap | None = None
+) -> Rescaled:
     """Fit a temperature on some rows and judge it on others.
 
     Args:

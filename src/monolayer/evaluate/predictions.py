@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Predictions:
     """The scores of one network on n rows.
 
     Args:
@@ -61,9 +61,9 @@ class Answers:
         """The probability given to each row's own label, (n,) float64."""
         return np.asarray(self.probabilities[np.arange(len(self)), self.y])
 
-    def take(self, rows: Array) -> Answers:
+    def take(self, rows: Array) -> Predictions:
         """Some of the rows, by position or by mask."""
-        return Answers(self.loss, self.scores[rows], self.y[rows], self.index[rows])
+        return Predictions(self.loss, self.scores[rows], self.y[rows], self.index[rows])
 
     def compute_metrics(self, network: OneLayer, l2: float) -> Metrics:
         """Loss, cost and accuracy on these rows, of the network that gave the answers."""

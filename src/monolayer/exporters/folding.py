@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.features.normalize import compute_lengths
+from monolayer.features.normalize import compute_row_norms
 from monolayer.network import OneLayer
 
 Array = npt.NDArray[Any]
@@ -99,7 +99,7 @@ def make_probes(network: OneLayer) -> Array:
 
 def compute_exact(network: OneLayer, X: Array) -> Array:
     """Scores / temperature, (n, K) float64, all in float64."""
-    rows = X if network.normalize == "none" else X / compute_lengths(X)[:, None]
+    rows = X if network.normalize == "none" else X / compute_row_norms(X)[:, None]
     z = (rows - network.mean) / network.std
     return np.asarray((z @ network.weights.T.astype(np.float64) + network.bias) / network.temperature)
 

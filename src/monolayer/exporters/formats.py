@@ -18,9 +18,9 @@ from monolayer.exporters.folding import compute_allowance, compute_error, comput
 from monolayer.exporters.json_file import JSON
 from monolayer.exporters.onnx_file import ONNX
 from monolayer.exporters.torch_file import TORCH
-from monolayer.files import open_whole, tell_trouble
+from monolayer.files import explain_os_error, open_whole
 from monolayer.network import OneLayer
-from monolayer.predict.answers import check_network
+from monolayer.predict.predictions import check_network
 
 Array = npt.NDArray[Any]
 
@@ -92,7 +92,7 @@ def export_network(network: OneLayer, path: Path | str, to: str) -> Exported:
             "safetensors."
         )
     content, X = made.pack(network), make_probes(network)
-    with tell_trouble(path), open_whole(path) as file:
+    with explain_os_error(path), open_whole(path) as file:
         file.write(content)
         file.flush()
         with np.errstate(all="ignore"):

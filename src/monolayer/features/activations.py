@@ -24,7 +24,7 @@ ROUNDING = 1e-9  # 0.29 * 100 is a little below 29
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Predictions:
     """What patches tell filters: ``levels`` less ``values``, or the values where there are no levels.
 
     Only weighted sums of answers are asked for, in which levels take no pass over the values.
@@ -40,9 +40,9 @@ class Answers:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, places: slice) -> Answers:
+    def take(self, places: slice) -> Predictions:
         """Those of some patches."""
-        return Answers(self.values[places], None if self.levels is None else self.levels[places])
+        return Predictions(self.values[places], None if self.levels is None else self.levels[places])
 
     def sum_patches(self, shares: Array) -> Array:
         """Over the patches, which weigh ``shares``, (N,): (F,)."""
@@ -62,7 +62,7 @@ class Answers:
         return np.asarray(values if self.levels is None else np.outer(self.levels, weights.sum(axis=0)) - values)
 
 
-Answer = Callable[[Array], Answers]
+Answer = Callable[[Array], Predictions]
 
 
 class Activation(Protocol):
@@ -94,13 +94,13 @@ class Triangle:
         """F is K."""
         measure, share = open_distances(filters, n_patches), np.full(len(filters), 1 / len(filters), np.float32)
 
-        def answer(patches: Array) -> Answers:
+        def predict_rows(patches: Array) -> Predictions:
             found = measure(patches)
             means = found @ share
             # max(0, mean - d) is mean - min(mean, d).
-            return Answers(np.minimum(found, means[:, None], out=found), means)
+            return Predictions(np.minimum(found, means[:, None], out=found), means)
 
-        return answer
+        return predict_rows
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,14 @@ class Soft:
         one_long = np.ascontiguousarray((filters / np.maximum(lengths, np.finfo(np.float32).tiny)).T)
         products = np.empty((n_patches, 2 * len(filters)), np.float32)
 
-        def answer(patches: Array) -> Answers:
+        def predict_rows(patches: Array) -> Predictions:
             both, K = products[: len(patches)], len(filters)
             np.matmul(patches, one_long, out=both[:, :K])
             np.negative(both[:, :K], out=both[:, K:])
             np.subtract(both, np.float32(self.threshold), out=both)
-            return Answers(np.maximum(both, 0, out=both))
+            return Predictions(np.maximum(both, 0, out=both))
 
-        return answer
+        return predict_rows
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,12 @@ class Nearest:
         """F is K."""
         measure, last = open_distances(filters, n_patches), max(1, math.floor(self.share * len(filters) + ROUNDING)) - 1
 
-        def answer(patches: Array) -> Answers:
+        def predict_rows(patches: Array) -> Predictions:
             distances = measure(patches)
             bounds = np.partition(distances, last, axis=1)[:, last : last + 1]
-            return Answers((distances <= bounds).astype(np.float32))
+            return Predictions((distances <= bounds).astype(np.float32))
 
-        return answer
+        return predict_rows
 
 
 def open_distances(filters: Array, n_patches: int) -> Callable[[Array], Array]:

@@ -13,7 +13,7 @@ NORMALIZATIONS = ("none", "l2")
 BLOCK = 512
 
 
-def compute_lengths(X: Array) -> Array:
+def compute_row_norms(X: Array) -> Array:
     """Euclidean length of each row (n, D), float64; 1 of a row of zeros."""
     lengths = np.empty(len(X))
     for start in range(0, len(X), BLOCK):

@@ -13,7 +13,7 @@ import sklearn
 from sklearn.cluster import MiniBatchKMeans, kmeans_plusplus
 
 from monolayer.errors import BadInput
-from monolayer.features.activations import Answers, parse_activation
+from monolayer.features.activations import Predictions, parse_activation
 from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
 from monolayer.progress import SILENCE, Progress
 from monolayer.threads import hold_blas
@@ -177,9 +177,9 @@ class PatchFeatures(ImageTransformer):
     def _compute(self, images: Array) -> Array:
         _, regions = self._find_regions()
         features = np.zeros((len(images), len(regions), self._per_region), np.float32)
-        for i, first, answers in self._iterate_answers(images):
+        for i, first, responses in self._iterate_predictions(images):
             for j, region in enumerate(regions):
-                features[i, j] += region.sum_part(answers, first)
+                features[i, j] += region.sum_part(responses, first)
         return features.reshape(len(images), -1)
 
     @property
@@ -187,21 +187,21 @@ class PatchFeatures(ImageTransformer):
         """Features of a region."""
         return parse_activation(self.activation).per_filter * self.n_filters
 
-    def _iterate_answers(self, images: Array) -> Iterator[tuple[int, int, Answers]]:
+    def _iterate_predictions(self, images: Array) -> Iterator[tuple[int, int, Predictions]]:
         """(image, first place, answers (N, F) of the places from there on), until each image's places are through."""
         rows = images.reshape(len(images), -1)
         places, _ = self._find_regions()
         # Several small images at once, or one large image in pieces.
         some, size = max(1, ROWS // len(places)), min(ROWS, len(places))
-        answer = parse_activation(self.activation).open(self.filters_, some * size)
+        predict_rows = parse_activation(self.activation).open(self.filters_, some * size)
         for start in range(0, len(rows), some):
             for first in range(0, len(places), size):
                 piece = places[first : first + size]
                 patches = normalise_contrast(rows[start : start + some][:, piece].reshape(-1, piece.shape[1]))
                 patches -= self.mean_
-                answers = answer(patches @ self.whitening_)
-                for i in range(len(answers) // len(piece)):
-                    yield start + i, first, answers.take(slice(i * len(piece), (i + 1) * len(piece)))
+                responses = predict_rows(patches @ self.whitening_)
+                for i in range(len(responses) // len(piece)):
+                    yield start + i, first, responses.take(slice(i * len(piece), (i + 1) * len(piece)))
 
     def locate(self, X: Array, weights: Array) -> Array:
         """What the patch at each place adds to weighted sums of the features, (n, K, lines, columns), float32.
@@ -226,11 +226,13 @@ class PatchFeatures(ImageTransformer):
         ]
         found = np.empty((len(X), len(weights), len(places)), np.float32)
         with hold_blas():  # as when features are made: the last digits depend on how many threads share a product
-            for i, first, answers in self._iterate_answers(images):
+            for i, first, responses in self._iterate_predictions(images):
                 for share, region in zip(shared, regions, strict=True):
-                    start, stop = max(region.first, first), min(region.last, first + len(answers))
+                    start, stop = max(region.first, first), min(region.last, first + len(responses))
                     if start < stop:
-                        found[i, :, start:stop] = answers.take(slice(start - first, stop - first)).sum_features(share).T
+                        found[i, :, start:stop] = (
+                            responses.take(slice(start - first, stop - first)).sum_features(share).T
+                        )
         in_lines = np.argsort(self._find_order(), kind="stable")
         return found[..., in_lines].reshape(len(X), len(weights), *self._count_places())
 
@@ -268,16 +270,16 @@ class _Region:
         """Number of its places."""
         return self.last - self.first
 
-    def sum_part(self, answers: Answers, start: int) -> Array | float:
+    def sum_part(self, responses: Predictions, start: int) -> Array | float:
         """What answers of the places from ``start`` on add to the region's mean, (F,); 0 where none is its own.
 
         By a product with 1 / n: half of the time that NumPy's mean takes.
         """
-        first, last = max(self.first - start, 0), min(self.last - start, len(answers))
+        first, last = max(self.first - start, 0), min(self.last - start, len(responses))
         if first >= last:
             return 0.0
         shares = np.full(last - first, 1 / self.size, np.float32)
-        return answers.take(slice(first, last)).sum_patches(shares)
+        return responses.take(slice(first, last)).sum_patches(shares)
 
 
 def count_places(side: int, size: int, stride: int) -> int:

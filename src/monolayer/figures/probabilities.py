@@ -56,9 +56,9 @@ class ProbabilityHistogram(Chart):
         Raises:
             BadInput: if it has diverged and gives no probabilities any more.
         """
-        from monolayer.training.run import answer
+        from monolayer.training.run import predict_rows
 
-        said = answer(find_network(network), rows)
+        said = predict_rows(find_network(network), rows)
         return cls(said.probability_of_label, said.correct)
 
     @property

@@ -59,9 +59,9 @@ class ReliabilityDiagram(Chart):
             BadInput: if the network has diverged and gives no probabilities any more.
         """
         from monolayer.evaluate.calibration import compute_reliability, compute_top_label
-        from monolayer.training.run import answer
+        from monolayer.training.run import predict_rows
 
-        said = answer(find_network(network), rows)
+        said = predict_rows(find_network(network), rows)
         return cls(compute_reliability(*compute_top_label(said.probabilities, said.y)))
 
     @property

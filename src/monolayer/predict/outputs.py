@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.errors import BadInput
-from monolayer.files import check_new_file, open_whole, tell_trouble
+from monolayer.files import check_new_file, explain_os_error, open_whole
 from monolayer.network import OneLayer
-from monolayer.predict.answers import describe_answers, rank_classes
+from monolayer.predict.predictions import describe_predictions, rank_classes
 
 Array = npt.NDArray[Any]
 Places = Sequence[dict[str, Any]]
@@ -78,7 +78,7 @@ class JsonLinesWriter:
 
     def write(self, places: Places, probabilities: Array) -> None:
         """Take a block."""
-        for item in describe_answers(self._network, places, probabilities, self._top):
+        for item in describe_predictions(self._network, places, probabilities, self._top):
             write_json_line(self._file, item)
 
     def finish(self) -> None:
@@ -118,7 +118,7 @@ WRITERS: dict[str, Callable[[IO[bytes], OneLayer, int | None], Writer]] = {
 
 
 @contextmanager
-def open_answers(path: Path, network: OneLayer, top: int | None = None) -> Iterator[Writer]:
+def open_predictions(path: Path, network: OneLayer, top: int | None = None) -> Iterator[Writer]:
     """A new file for answers, opened before the work so that a place that cannot be written is known at once.
 
     Raises:
@@ -128,7 +128,7 @@ def open_answers(path: Path, network: OneLayer, top: int | None = None) -> Itera
     if make is None:
         raise BadInput(f"{path}: is no file for answers; accepted are names ending in {', '.join(WRITERS)}.")
     check_new_file(path)
-    with tell_trouble(path), open_whole(path) as file:
+    with explain_os_error(path), open_whole(path) as file:
         writer = make(file, network, top)
         yield writer
         writer.finish()

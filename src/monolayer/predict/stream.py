@@ -12,15 +12,15 @@ import numpy.typing as npt
 
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
-from monolayer.predict.answers import compute_answers, describe_answers
 from monolayer.predict.inputs import Rows, read_image
+from monolayer.predict.predictions import compute_predictions, describe_predictions
 
 Array = npt.NDArray[Any]
 MAX_LINE = 64 * 2**20  # bytes: what is longer is not read into memory
 FIELDS = ("features", "image")
 
 
-def iterate_answers(network: OneLayer, file: IO[bytes], top: int | None = None) -> Iterator[dict[str, Any]]:
+def iterate_predictions(network: OneLayer, file: IO[bytes], top: int | None = None) -> Iterator[dict[str, Any]]:
     """An object for every line that is not blank: its number, its ``id`` if it has one, and the answer or an ``error``.
 
     Args:
@@ -34,8 +34,8 @@ def iterate_answers(network: OneLayer, file: IO[bytes], top: int | None = None) 
             content = _parse(line)
             if "id" in content:
                 place["id"] = content["id"]
-            probabilities = compute_answers(network, Rows([place], _read_features(network, content)[None]))
-            yield from describe_answers(network, [place], probabilities, top)
+            probabilities = compute_predictions(network, Rows([place], _read_features(network, content)[None]))
+            yield from describe_predictions(network, [place], probabilities, top)
         except BadInput as error:
             yield {**place, "error": str(error)}
 

@@ -126,6 +126,6 @@ def compute_cost(mean_loss: float, l2: float, squared_norm: float) -> float:
     return mean_loss + l2 * squared_norm if l2 else mean_loss
 
 
-def compute_ignorance(loss: str, n_classes: int) -> float:
+def compute_chance_loss(loss: str, n_classes: int) -> float:
     """The loss of a network that says nothing, all of its scores being 0: log K, or log 2 for sigmoids."""
     return float(get_loss(loss).compute_loss(np.zeros((1, n_classes)), np.zeros(1, np.int64))[0])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from monolayer.evaluate.calibration import compute_reliability, compute_top_label
 from monolayer.evaluate.calibration_summary import Calibration, Rescaled
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import compute_readings
 from monolayer.evaluate.significance import Interval
 from monolayer.figures import ReliabilityDiagram
@@ -113,9 +113,11 @@ def make_brier_table(named: Mapping[str, Calibration]) -> Table:
     return Table("The Brier score in parts.", columns, lines, note=note)
 
 
-def draw_reliability(answers: Answers, reading: str, name: str, title: str) -> Picture:
+def draw_reliability(predictions: Predictions, reading: str, name: str, title: str) -> Picture:
     """The reliability diagram of the top label under a reading."""
-    confidence, correct = compute_top_label(compute_readings(answers.scores, answers.loss)[reading], answers.y)
+    confidence, correct = compute_top_label(
+        compute_readings(predictions.scores, predictions.loss)[reading], predictions.y
+    )
     table = compute_reliability(confidence, correct)
     caption = (
         f"{title}, {READING_NAMES[reading]}: how often the predicted class was right, against the probability given to "

@@ -22,13 +22,13 @@ from monolayer.evaluate.calibration import (
     compute_log_loss,
 )
 from monolayer.evaluate.metrics import compute_wilson_interval
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import READINGS_OF_LOSS, apply_temperature
 from monolayer.evaluate.significance import Interval
 from monolayer.findings import OF_THE_INSTALLATION
 from monolayer.network import OneLayer
 from monolayer.reports.sweep import describe_selection
-from monolayer.runs.folder import load_answers, load_evaluation, load_network, load_recipe
+from monolayer.runs.folder import load_evaluation, load_network, load_predictions, load_recipe
 
 Array = npt.NDArray[Any]
 FORMAT = "monolayer-card-1"
@@ -44,9 +44,9 @@ def collect_card_facts(folder: Path) -> dict[str, Any]:
         BadData: if the folder is no run's folder.
     """
     evaluation, network, recipe = load_evaluation(folder), load_network(folder), load_recipe(folder)
-    answers, sweep = load_answers(folder), evaluation.get("sweep")
+    predictions, sweep = load_predictions(folder), evaluation.get("sweep")
     # One set of rows: each takes a second of resampling, and test rows, once open, say it better.
-    rows = next((name for name in ("test", "val") if name in answers), None)
+    rows = next((name for name in ("test", "val") if name in predictions), None)
     of_sweep = [finding for finding in sweep["findings"] if "recipe" not in finding] if sweep else []
     return {
         "format": FORMAT,
@@ -62,9 +62,9 @@ def collect_card_facts(folder: Path) -> dict[str, Any]:
         "evaluation": {name: evaluation.get(name) for name in ("train", "val", "test")},
         "n_test_openings": len(evaluation["test_openings"]),
         "measured_on": rows,
-        "calibration": measure_probabilities(answers[rows]) if rows else None,
-        "temperature": _describe_temperature(network, answers.get("test")),
-        "by_class": _measure_classes(answers[rows], network) if rows else [],
+        "calibration": measure_probabilities(predictions[rows]) if rows else None,
+        "temperature": _describe_temperature(network, predictions.get("test")),
+        "by_class": _measure_classes(predictions[rows], network) if rows else [],
         "findings": [f for f in [*evaluation["findings"], *of_sweep] if _is_of_the_network(f)],
         "licence": network.metadata.get("licence", NOT_STATED),
         "versions": evaluation["provenance"]["versions"],
@@ -75,7 +75,7 @@ def _is_of_the_network(finding: dict[str, Any]) -> bool:
     return finding["outcome"] in NEWS and finding["code"] not in OF_THE_INSTALLATION
 
 
-def measure_probabilities(said: Answers, temperature: float = 1.0) -> dict[str, Any] | None:
+def measure_probabilities(said: Predictions, temperature: float = 1.0) -> dict[str, Any] | None:
     """Whether probabilities mean what they say: expected error (15 bins of equal width), and the log loss in nats.
 
     Args:
@@ -135,7 +135,7 @@ def _describe_selection(sweep: dict[str, Any], evaluation: dict[str, Any]) -> di
     }
 
 
-def _describe_temperature(network: OneLayer, test: Answers | None) -> dict[str, Any] | None:
+def _describe_temperature(network: OneLayer, test: Predictions | None) -> dict[str, Any] | None:
     """The temperature, what it was fitted on, and what it does on test rows that have been opened; None without one."""
     if network.temperature == 1:
         return None
@@ -144,7 +144,7 @@ def _describe_temperature(network: OneLayer, test: Answers | None) -> dict[str, 
     return {"temperature": network.temperature, "fit": fit, "test": after}
 
 
-def _measure_classes(said: Answers, network: OneLayer) -> list[dict[str, Any]]:
+def _measure_classes(said: Predictions, network: OneLayer) -> list[dict[str, Any]]:
     """How often each class that occurs is recognised."""
     classes = []
     for k, name in enumerate(network.class_names):

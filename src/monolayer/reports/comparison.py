@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.figures import Curve, Curves, ProbabilityHistogram, Templates
 from monolayer.reports.calibration import (
     READING_NAMES,
@@ -35,14 +35,14 @@ def save_comparison(comparison: Comparison, folder: Path) -> None:
 
 def draw_comparison(comparison: Comparison) -> dict[str, list[Picture]]:
     """The pictures by section: curves, templates, probabilities, reliability."""
-    answers = [side.answers[comparison.paired.rows] for side in comparison.sides]
+    predictions = [side.predictions[comparison.paired.rows] for side in comparison.sides]
     return {
         "curves": _draw_curves(comparison),
         "templates": _draw_templates(comparison),
-        "probabilities": _draw_probabilities(answers),
+        "probabilities": _draw_probabilities(predictions),
         "reliability": [
             draw_reliability(said, reading, f"{name.lower()}-{reading}".replace("_", "-"), f"Run {name}")
-            for name, said, readings in zip(SIDES, answers, comparison.calibration, strict=True)
+            for name, said, readings in zip(SIDES, predictions, comparison.calibration, strict=True)
             for reading in readings
         ],
     }
@@ -175,13 +175,13 @@ def _draw_templates(comparison: Comparison) -> list[Picture]:
     ]
 
 
-def _draw_probabilities(answers: list[Answers]) -> list[Picture]:
+def _draw_probabilities(predictions: list[Predictions]) -> list[Picture]:
     """Both histograms of the true class's probability, at one height."""
-    charts = [ProbabilityHistogram(said.probability_of_label, said.correct).frame() for said in answers]
+    charts = [ProbabilityHistogram(said.probability_of_label, said.correct).frame() for said in predictions]
     n_max = 1.05 * float(max(max(frame[name]) for frame in charts for name in ("n_correct", "n_incorrect")))
     pictures = (
         draw_probabilities(said.probability_of_label, said.correct, f"run-{name.lower()}", f"Run {name}", n_max)
-        for name, said in zip(SIDES, answers, strict=True)
+        for name, said in zip(SIDES, predictions, strict=True)
     )
     return [picture for picture in pictures if picture is not None]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from monolayer.data.dataset import Dataset, Opening, Splits
 from monolayer.errors import BadInput
-from monolayer.reports.run import write_answers, write_run_report
-from monolayer.runs.folder import EVALUATION, load_answers, load_evaluation, load_network, load_recipe, write_json
-from monolayer.training.run import answer
+from monolayer.reports.run import write_predictions, write_run_report
+from monolayer.runs.folder import EVALUATION, load_evaluation, load_network, load_predictions, load_recipe, write_json
+from monolayer.training.run import predict_rows
 
 
 def open_test(folder: Path, dataset: Dataset, reason: str, *, again: bool = False) -> dict[str, Any]:
@@ -33,14 +33,14 @@ def open_test(folder: Path, dataset: Dataset, reason: str, *, again: bool = Fals
     splits = divide_again(dataset, evaluation)
     if evaluation["epochs_done"] < recipe.epochs:
         raise BadInput(f"{folder} holds a run that was stopped; test rows are for one that is finished.")
-    answers = {**load_answers(folder), "test": answer(network, splits.open_test(reason, again=again))}
+    predictions = {**load_predictions(folder), "test": predict_rows(network, splits.open_test(reason, again=again))}
     evaluation |= {
-        "test": answers["test"].compute_metrics(network, recipe.l2).to_dict(),
+        "test": predictions["test"].compute_metrics(network, recipe.l2).to_dict(),
         "test_openings": [asdict(opening) for opening in splits.openings],
     }
     # The record first: were this cut off here, the opening would be known.
     write_json(folder / EVALUATION, evaluation)
-    write_answers(answers, folder)
+    write_predictions(predictions, folder)
     write_run_report(folder)
     return evaluation
 

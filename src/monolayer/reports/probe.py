@@ -29,7 +29,7 @@ from monolayer.reports.protocol import (
     make_sets_table,
 )
 from monolayer.reports.provenance import collect_provenance
-from monolayer.reports.run import describe_origin, draw_run, write_answers
+from monolayer.reports.run import describe_origin, draw_run, write_predictions
 from monolayer.runs.folder import (
     FEW_SHOT,
     PROBE,
@@ -58,7 +58,7 @@ def save_probe(probe: Probe, splits: Splits, folder: Path, command: Sequence[str
         command: what was asked for, word by word; by default the command of this process.
     """
     save_run(probe.winner, folder, **describe_origin(splits, command))
-    write_answers(probe.answers, folder)
+    write_predictions(probe.predictions, folder)
     _write_tables(probe, folder)
     facts = {"format": FORMAT, **probe.to_dict(), "provenance": collect_provenance(command)}
     write_json(folder / PROTOCOL, facts)

@@ -11,7 +11,7 @@ from monolayer.errors import BadInput
 from monolayer.evaluate.probabilities import READINGS_OF_LOSS, TemperatureFit, fit_temperature
 from monolayer.reports.card_facts import TEMPERATURE_FIT, measure_probabilities
 from monolayer.reports.model_card import write_card
-from monolayer.runs.folder import NETWORK, load_answers, load_evaluation, load_network
+from monolayer.runs.folder import NETWORK, load_evaluation, load_network, load_predictions
 from monolayer.runs.resume import is_unfinished
 
 CHOSE_IT = (
@@ -55,10 +55,10 @@ def calibrate_folder(folder: Path) -> Calibrated:
     """
     if is_unfinished(folder):
         raise BadInput(f"{folder} holds a run that is not finished; go on with --resume {folder}.")
-    evaluation, network, answers = load_evaluation(folder), load_network(folder), load_answers(folder)
-    if "val" not in answers:
+    evaluation, network, predictions = load_evaluation(folder), load_network(folder), load_predictions(folder)
+    if "val" not in predictions:
         raise BadInput(f"{folder} has no answers to validation rows, which a temperature is fitted on (--val-size).")
-    val, test = answers["val"], answers.get("test")
+    val, test = predictions["val"], predictions.get("test")
     fit = fit_temperature(val.scores, val.y, READINGS_OF_LOSS[network.loss][0])
     if fit.at_limit:
         raise BadInput(

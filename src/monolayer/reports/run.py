@@ -10,7 +10,7 @@ from typing import Any
 from monolayer.data.dataset import Splits
 from monolayer.errors import BadInput
 from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy, format_loss
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.reports.document import Block, Document, FigureRow, Notice, Paragraph, Section, Table
 from monolayer.reports.findings import make_finding_notices, make_findings_section
 from monolayer.reports.html import render_html
@@ -22,27 +22,27 @@ from monolayer.reports.sweep_pictures import draw_sweep
 from monolayer.runs.folder import (
     PREDICTIONS,
     REPORT,
-    load_answers,
     load_certificate,
     load_evaluation,
     load_histories,
     load_history,
     load_network,
+    load_predictions,
     load_recipe,
-    save_answers,
+    save_predictions,
     save_run,
     save_sweep,
     write_table,
     write_text,
 )
-from monolayer.training.run import Run, answer
+from monolayer.training.run import Run, predict_rows
 from monolayer.tuning.sweep import Sweep
 
 PREDICTION_COLUMNS = ("row", "label", "predicted", "probability_of_label")
 
 
 def save_run_with_report(
-    run: Run, splits: Splits, folder: Path, answers: dict[str, Answers], command: Sequence[str] | None = None
+    run: Run, splits: Splits, folder: Path, predictions: dict[str, Predictions], command: Sequence[str] | None = None
 ) -> None:
     """Write a run's folder: recipe, history, network, evaluation, answers, predictions, figures, page and card.
 
@@ -50,11 +50,11 @@ def save_run_with_report(
         run: the run.
         splits: what it was trained on.
         folder: an empty folder.
-        answers: what the network says of the rows ``val`` and, if they have been opened, ``test``.
+        predictions: what the network says of the rows ``val`` and, if they have been opened, ``test``.
         command: what was asked for, word by word; by default the command of this process.
     """
     save_run(run, folder, **describe_origin(splits, command))
-    write_answers(answers, folder)
+    write_predictions(predictions, folder)
     write_run_report(folder)
 
 
@@ -62,7 +62,7 @@ def save_sweep_with_report(sweep: Sweep, splits: Splits, folder: Path, command: 
     """Write a sweep's folder: its best run like any run, the table and histories of all, figures and report.html."""
     save_sweep(sweep, folder, **describe_origin(splits, command))
     if splits.val is not None:
-        write_answers({"val": answer(sweep.best.network, splits.val)}, folder)
+        write_predictions({"val": predict_rows(sweep.best.network, splits.val)}, folder)
     write_run_report(folder)
 
 
@@ -102,12 +102,12 @@ def _describe_features(splits: Splits) -> dict[str, Any]:
     return {"features": {"by": transformer.say(), "sha256": transformer.sha256}} if transformer else {}
 
 
-def write_answers(answers: dict[str, Answers], folder: Path) -> None:
+def write_predictions(predictions: dict[str, Predictions], folder: Path) -> None:
     """All scores as answers.safetensors, and a line a test row, for people, in predictions.csv."""
-    save_answers(answers, folder)
-    if "test" not in answers:
+    save_predictions(predictions, folder)
+    if "test" not in predictions:
         return
-    test = answers["test"]
+    test = predictions["test"]
     columns = (test.index, test.y, test.predicted, test.probability_of_label)
     lines = (dict(zip(PREDICTION_COLUMNS, map(str, line), strict=True)) for line in zip(*columns, strict=True))
     write_table(folder / PREDICTIONS, PREDICTION_COLUMNS, lines)
@@ -130,7 +130,7 @@ def draw_run(folder: Path) -> list[Picture]:
     if any(row.train_loss is not None or row.val_loss is not None for row in history):
         pictures += [draw_curves(history, quantity, "run") for quantity in ("loss", "cost", "accuracy")]
     pictures.append(draw_templates(network, "run"))
-    if test := load_answers(folder).get("test"):
+    if test := load_predictions(folder).get("test"):
         pictures.append(draw_probabilities(test.probability_of_label, test.correct, "run"))
     return [picture for picture in pictures if picture is not None]
 

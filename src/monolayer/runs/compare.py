@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from monolayer.errors import BadInput
 from monolayer.evaluate.calibration_summary import Calibration, Rescaled, measure_readings, rescale
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import READINGS_OF_LOSS
 from monolayer.evaluate.significance import Interval, McNemar, compute_difference_interval, compute_mcnemar
 from monolayer.network import OneLayer
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.recipe import Recipe
-from monolayer.runs.folder import load_answers, load_evaluation, load_history, load_network, load_recipe
+from monolayer.runs.folder import load_evaluation, load_history, load_network, load_predictions, load_recipe
 from monolayer.training.history import EpochRow
 
 Array = npt.NDArray[Any]
@@ -33,7 +33,7 @@ class Side:
     network: OneLayer
     history: tuple[EpochRow, ...]
     evaluation: dict[str, Any]
-    answers: dict[str, Answers]
+    predictions: dict[str, Predictions]
 
     @property
     def is_chosen(self) -> bool:
@@ -140,10 +140,10 @@ def load_side(folder: Path) -> Side:
         BadData: if it is no run's folder.
         BadInput: if it holds no answers.
     """
-    evaluation, answers = load_evaluation(folder), load_answers(folder)
-    if not answers:
+    evaluation, predictions = load_evaluation(folder), load_predictions(folder)
+    if not predictions:
         raise BadInput(f"{folder} holds no answers to validation or test rows, so there is nothing to compare by.")
-    return Side(str(folder), load_recipe(folder), load_network(folder), load_history(folder), evaluation, answers)
+    return Side(str(folder), load_recipe(folder), load_network(folder), load_history(folder), evaluation, predictions)
 
 
 def compare(first: Side, second: Side, *, progress: Progress = SILENCE) -> Comparison:
@@ -152,17 +152,17 @@ def compare(first: Side, second: Side, *, progress: Progress = SILENCE) -> Compa
     Raises:
         BadInput: if they have no rows of the same data in common, or their classes differ.
     """
-    name, answers = choose_rows(first, second)
+    name, predictions = choose_rows(first, second)
     sides = (first, second)
     measured = []
-    for done, (side, said) in enumerate(zip(sides, answers, strict=True)):
+    for done, (side, said) in enumerate(zip(sides, predictions, strict=True)):
         progress.advance("calibration", done, len(sides), "runs")
         measured.append((measure_readings(said), _rescale(side, name, said)))
     progress.advance("calibration", len(sides), len(sides), "runs")
     same_shape = first.network.weights.shape == second.network.weights.shape
     return Comparison(
         sides,
-        compare_answers(name, *answers),
+        compare_predictions(name, *predictions),
         judge_match(first, second),
         {
             field: (value, second.recipe.to_dict()[field])
@@ -175,26 +175,26 @@ def compare(first: Side, second: Side, *, progress: Progress = SILENCE) -> Compa
     )
 
 
-def choose_rows(first: Side, second: Side) -> tuple[str, tuple[Answers, Answers]]:
+def choose_rows(first: Side, second: Side) -> tuple[str, tuple[Predictions, Predictions]]:
     """Test rows where both runs have answered some in common, else validation rows: (name, both runs' answers)."""
     if first.evaluation["dataset"]["sha256"] != second.evaluation["dataset"]["sha256"]:
         raise BadInput(f"{first.name} and {second.name} were trained on different data; rows cannot be paired.")
     for name in ("test", "val"):
-        if name in first.answers and name in second.answers:
-            common = np.intersect1d(first.answers[name].index, second.answers[name].index)
+        if name in first.predictions and name in second.predictions:
+            common = np.intersect1d(first.predictions[name].index, second.predictions[name].index)
             if len(common):
-                a, b = (_take(side.answers[name], common) for side in (first, second))
+                a, b = (_take(side.predictions[name], common) for side in (first, second))
                 return name, (a, b)
     raise BadInput(f"{first.name} and {second.name} have answered no rows in common; train both on the same splits.")
 
 
-def _take(answers: Answers, rows: Array) -> Answers:
+def _take(predictions: Predictions, rows: Array) -> Predictions:
     """The answers to these rows of the dataset, in this order."""
-    order = np.argsort(answers.index)
-    return answers.take(order[np.searchsorted(answers.index[order], rows)])
+    order = np.argsort(predictions.index)
+    return predictions.take(order[np.searchsorted(predictions.index[order], rows)])
 
 
-def compare_answers(name: str, first: Answers, second: Answers) -> Paired:
+def compare_predictions(name: str, first: Predictions, second: Predictions) -> Paired:
     """The paired test of two runs' answers to the same rows in the same order."""
     a, b = first.correct, second.correct
     return Paired(
@@ -239,10 +239,10 @@ def compute_cosine(first: OneLayer, second: OneLayer) -> Array:
         return np.asarray((a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)))
 
 
-def _rescale(side: Side, name: str, judged_on: Answers) -> dict[str, Rescaled] | str:
-    if name != "test" or "val" not in side.answers:
+def _rescale(side: Side, name: str, judged_on: Predictions) -> dict[str, Rescaled] | str:
+    if name != "test" or "val" not in side.predictions:
         return "does not apply: a temperature is fitted on validation rows and judged on test rows"
     if side.is_chosen:
         return "does not apply: the validation rows chose this run, so a temperature fitted on them is not fair"
-    val = side.answers["val"]
+    val = side.predictions["val"]
     return {reading: rescale(val, judged_on, reading) for reading in READINGS_OF_LOSS[side.recipe.loss]}

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 
 from monolayer.checks.certificate import Certificate
 from monolayer.errors import BadData, BadInput
-from monolayer.evaluate.predictions import Answers
-from monolayer.files import check_place, name_draft, pack_tensors, sweep_drafts, tell_trouble, write_whole
+from monolayer.evaluate.predictions import Predictions
+from monolayer.files import check_place, explain_os_error, name_draft, pack_tensors, sweep_drafts, write_whole
 from monolayer.network import FILE, OneLayer
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.resume import is_unfinished
@@ -36,7 +36,7 @@ REPORT = "report.html"
 PREDICTIONS = "predictions.csv"
 HISTORIES = "histories.csv"
 CERTIFICATE = "certificate.json"
-ANSWERS = "answers.safetensors"
+PREDICTIONS = "answers.safetensors"
 DUPLICATES = "duplicates.csv"
 COMPARISON = "comparison.json"
 DESCRIPTION = "description.json"
@@ -107,14 +107,14 @@ def open_new_folder(path: Path, *, kind: FolderKind | None = None, overwrite: bo
     """
     path = path.resolve()
     _check_free(path, kind, overwrite)
-    with tell_trouble(path):
+    with explain_os_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep_drafts(path)
         # mkdir and not tempfile, whose folders only their owner may enter: a result is meant to be read.
         draft = name_draft(path)
         draft.mkdir()
     try:
-        with tell_trouble(path):
+        with explain_os_error(path):
             yield draft
             _put_in_place(draft, path, kind, overwrite)
     finally:
@@ -151,29 +151,29 @@ def save_certificate(certificate: Certificate, folder: Path) -> None:
     write_json(folder / CERTIFICATE, certificate.to_dict())
 
 
-def save_answers(answers: dict[str, Answers], folder: Path) -> None:
+def save_predictions(predictions: dict[str, Predictions], folder: Path) -> None:
     """Write what the network says of its validation and test rows, by name of the rows, as answers.safetensors."""
     tensors = {
-        f"{name}.{part}": getattr(said, part) for name, said in answers.items() for part in ("scores", "y", "index")
+        f"{name}.{part}": getattr(said, part) for name, said in predictions.items() for part in ("scores", "y", "index")
     }
-    header = {"format": "monolayer-answers-1", **{name: said.loss for name, said in answers.items()}}
-    write_whole(folder / ANSWERS, pack_tensors(tensors, header))
+    header = {"format": "monolayer-answers-1", **{name: said.loss for name, said in predictions.items()}}
+    write_whole(folder / PREDICTIONS, pack_tensors(tensors, header))
 
 
-def load_answers(folder: Path) -> dict[str, Answers]:
-    """What :func:`save_answers` wrote, by name of the rows; empty where the folder holds no answers.
+def load_predictions(folder: Path) -> dict[str, Predictions]:
+    """What :func:`save_predictions` wrote, by name of the rows; empty where the folder holds no answers.
 
     Raises:
         BadData: if the file is not one of ours.
     """
-    path = folder / ANSWERS
+    path = folder / PREDICTIONS
     if not path.is_file():
         return {}
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             return {
-                name: Answers(loss, *(file.get_tensor(f"{name}.{part}") for part in ("scores", "y", "index")))
+                name: Predictions(loss, *(file.get_tensor(f"{name}.{part}") for part in ("scores", "y", "index")))
                 for name, loss in header.items()
                 if name != "format"
             }
@@ -317,7 +317,7 @@ def _check_free(path: Path, kind: FolderKind | None, overwrite: bool) -> None:
         return
     if path == Path.cwd() or path.is_mount():
         raise BadInput(f"{path} is in use as a working folder or a mount; name a new folder with --out.")
-    with tell_trouble(path):
+    with explain_os_error(path):
         names = sorted(os.listdir(path))
     if not names:
         return

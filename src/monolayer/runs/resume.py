@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from monolayer.errors import BadData, BadInput
-from monolayer.files import DRAFT, check_place, tell_trouble, write_whole
+from monolayer.files import DRAFT, check_place, explain_os_error, write_whole
 from monolayer.training.checkpoints import PATTERN, Checkpoints
 
 UNFINISHED = "unfinished"
@@ -49,7 +49,7 @@ class Unfinished:
         self.request = request
         text = json.dumps({"format": FORMAT, "command": self.command, **request}, indent=2) + "\n"
         self._check_ours()
-        with self._tell_trouble():
+        with self._explain_os_error():
             write_whole(self.path / UNFINISHED / REQUEST, text.encode(), is_lasting=True)
 
     def publish(self, write: Callable[[Path], None], *, is_finished: bool) -> None:
@@ -61,7 +61,7 @@ class Unfinished:
         """
         draft = self.path / UNFINISHED / RESULTS
         self._check_ours()
-        with self._tell_trouble():
+        with self._explain_os_error():
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
             write(draft)
@@ -98,8 +98,8 @@ class Unfinished:
         if not self._is_ours():
             raise BadInput(f"{self.path} was deleted or moved while the run was writing to it; start it again.")
 
-    def _tell_trouble(self) -> contextlib.AbstractContextManager[None]:
-        return tell_trouble(self.path, f"; what was kept is still there: go on with --resume {self.path}")
+    def _explain_os_error(self) -> contextlib.AbstractContextManager[None]:
+        return explain_os_error(self.path, f"; what was kept is still there: go on with --resume {self.path}")
 
 
 @contextlib.contextmanager
@@ -112,7 +112,7 @@ def begin_folder(path: Path, command: str) -> Iterator[Unfinished]:
     path = path.resolve()
     _check_new(path)
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    with tell_trouble(path):
+    with explain_os_error(path):
         (path / UNFINISHED).mkdir(parents=True, exist_ok=True)
         lock = _lock(path)
     unfinished = Unfinished(path, command, lock, made=made)
@@ -133,7 +133,7 @@ def resume_folder(path: Path, command: str) -> Iterator[Unfinished]:
     path = path.resolve()
     if not (path / UNFINISHED / REQUEST).is_file():
         raise BadInput(f"{path} holds no unfinished run to resume; accepted is the --out of one that was stopped.")
-    with tell_trouble(path):
+    with explain_os_error(path):
         lock = _lock(path)
     try:
         unfinished = Unfinished(path, command, lock, _read_request(path, command))
@@ -150,7 +150,7 @@ def is_unfinished(path: Path) -> bool:
 def _check_new(path: Path) -> None:
     if not check_place(path):
         return
-    with tell_trouble(path):
+    with explain_os_error(path):
         names = os.listdir(path)
     if is_unfinished(path):
         raise BadInput(f"{path} holds a run that is not finished; go on with --resume {path}, or name another --out.")

@@ -19,7 +19,7 @@ from monolayer.engine.batches import make_batch_order
 from monolayer.errors import BadInput
 from monolayer.findings import Finding
 from monolayer.network import OneLayer
-from monolayer.recipe.losses import compute_ignorance
+from monolayer.recipe.losses import compute_chance_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.sklearn import validation
 from monolayer.sklearn.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
@@ -331,7 +331,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         """All epochs, with a stop between any two where somebody watches or waits for one."""
         dataset = problem.splits.dataset
         step = 1 if tasks.is_watched or best else training.epochs
-        while training.can_go_on(training.epochs):
+        while training.can_continue(training.epochs):
             is_asked = tasks.run(
                 "epoch",
                 lambda: training.run(training.epoch + step),
@@ -386,7 +386,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
 
 def _check_diverged(recipe: Recipe, losses: list[float], problem: Problem) -> list[Finding]:
-    return check_diverged(recipe, losses, compute_ignorance(recipe.loss, problem.n_scores))
+    return check_diverged(recipe, losses, compute_chance_loss(recipe.loss, problem.n_scores))
 
 
 def _leave_out_plain(fold: Fold) -> tuple[Fold, ...]:

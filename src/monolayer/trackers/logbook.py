@@ -25,8 +25,8 @@ from monolayer.runs.folder import CERTIFICATE, EVALUATION, FIGURES, NETWORK, REP
 from monolayer.trackers.base import Entry, Outcome, Row, Tracker
 from monolayer.trackers.known import open_tracker
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankState, Keeper, TrainOptions
-from monolayer.training.run import Run, answer
+from monolayer.training.loop import BankState, Checkpointer, TrainOptions
+from monolayer.training.run import Run, predict_rows
 from monolayer.tuning.sweep import Sweep
 
 KEPT = (NETWORK, REPORT, EVALUATION, CERTIFICATE)
@@ -42,8 +42,8 @@ def write_results(result: Run | Sweep, splits: Splits | None, folder: Path) -> P
     elif isinstance(result, Sweep):
         save_sweep_with_report(result, splits, folder)
     else:
-        answers = {"val": answer(result.network, splits.val)} if splits.val else {}
-        save_run_with_report(result, splits, folder, answers)
+        predictions = {"val": predict_rows(result.network, splits.val)} if splits.val else {}
+        save_run_with_report(result, splits, folder, predictions)
     return folder
 
 
@@ -137,7 +137,7 @@ class Logbook:
         hands what comes there on to the keeper that was there before.
         """
         options = options or TrainOptions()
-        return replace(options, keeper=_Follower(self, options.keeper)) if self._desks else options
+        return replace(options, checkpointer=_Follower(self, options.checkpointer)) if self._desks else options
 
     def note(self, recipe: Recipe, history: Sequence[EpochRow]) -> None:
         """Log what is new in a recipe's history; from any thread."""
@@ -304,19 +304,19 @@ class _Desk:
 class _Follower:
     """A keeper that tells the logbook what it sees, and keeps through the one that it stands before, if any."""
 
-    def __init__(self, book: Logbook, keeper: Keeper | None) -> None:
-        self._book, self._keeper = book, keeper
+    def __init__(self, book: Logbook, checkpointer: Checkpointer | None) -> None:
+        self._book, self._checkpointer = book, checkpointer
 
     @property
     def seconds_before(self) -> float:
-        return self._keeper.seconds_before if self._keeper else 0.0
+        return self._checkpointer.seconds_before if self._checkpointer else 0.0
 
     def load(self, recipes: Sequence[Recipe]) -> BankState | None:
-        return self._keeper.load(recipes) if self._keeper else None
+        return self._checkpointer.load(recipes) if self._checkpointer else None
 
-    def offer(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
-        if self._keeper:
-            self._keeper.offer(recipes, make_state, is_last=is_last)
+    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
+        if self._checkpointer:
+            self._checkpointer.save_if_due(recipes, make_state, is_last=is_last)
         for recipe, history in zip(recipes, make_state().histories, strict=True):
             self._book.note(recipe, history)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monolayer.files import name_draft, tell_trouble
+from monolayer.files import explain_os_error, name_draft
 from monolayer.trackers.base import Entry, Outcome, Row, need
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class MLflowTracker:
 def _prepare(path: Path) -> Path:
     """The database in a folder, or at the path of a file; the folder is made."""
     database = path if path.suffix == ".db" else path / "mlflow.db"
-    with tell_trouble(path):
+    with explain_os_error(path):
         database.parent.mkdir(parents=True, exist_ok=True)
     return database
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from monolayer.errors import BadInput
-from monolayer.files import tell_trouble
+from monolayer.files import explain_os_error
 from monolayer.trackers.base import Entry, Outcome, Row, need
 
 EVENTS = "events.out.tfevents"
@@ -36,7 +36,7 @@ class TensorBoardTracker:
             raise BadInput("TensorBoard needs a folder to write to; accepted is tensorboard:DIR.")
         need(self.name, "tensorboard", "tensorboard")
         self.folder = Path(folder).resolve()
-        with tell_trouble(self.folder):
+        with explain_os_error(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self._files: dict[str, _EventFile] = {}
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monolayer.files import tell_trouble
+from monolayer.files import explain_os_error
 from monolayer.trackers.base import Entry, Outcome, Row, need
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class WandbTracker:
         need(self.name, "wandb", "wandb")
         self._project = project or PROJECT
         self.folder = Path(folder or os.environ.get("WANDB_DIR") or ".").resolve()
-        with tell_trouble(self.folder):
+        with explain_os_error(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self._runs: dict[str, Run] = {}
 

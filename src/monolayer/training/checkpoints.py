@@ -14,7 +14,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from monolayer.errors import BadData
-from monolayer.files import pack_tensors, tell_trouble, write_whole
+from monolayer.files import explain_os_error, pack_tensors, write_whole
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import HISTORY_COLUMNS, EpochRow
 from monolayer.training.loop import BankState
@@ -53,7 +53,7 @@ class Checkpoints:
         self.seconds_before = max(self.seconds_before, seconds)
         return state
 
-    def offer(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
+    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
         """Keep the state, or let it pass if keeping would cost too much now; the last of a stretch is always kept."""
         begun, path, start = self._begin(), self._name(recipes), time.monotonic()
         if start < self._due.get(path, 0.0) and not is_last:
@@ -61,7 +61,7 @@ class Checkpoints:
         self._check()
         content = _pack_state(make_state(), self.seconds_before + start - begun)
         advice = f"; what was kept before is still there: go on with --resume {self._folder.parent}"
-        with tell_trouble(self._folder.parent, advice):
+        with explain_os_error(self._folder.parent, advice):
             write_whole(path, content, is_lasting=True)
         end = time.monotonic()
         self._due[path] = end + COST_SHARE * (end - start)

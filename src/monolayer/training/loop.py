@@ -46,7 +46,7 @@ class BankState:
     seconds: float
 
 
-class Keeper(Protocol):
+class Checkpointer(Protocol):
     """Where the state of a bank is kept, so that a run that is killed can be taken up again.
 
     Banks that train at once call it from their own threads.
@@ -59,7 +59,7 @@ class Keeper(Protocol):
     def load(self, recipes: Sequence[Recipe]) -> BankState | None:
         """The last state kept of the bank of these recipes, or None."""
 
-    def offer(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
+    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
         """Keep the state, or let it pass if keeping would cost too much now; the last of a stretch is always kept."""
 
 
@@ -80,7 +80,7 @@ class TrainOptions:
         should_stop: asked after each epoch; True ends the training there, with everything so far kept.
         progress: told how far it is.
         task: what the progress display calls this.
-        keeper: keeps the state after each epoch, and gives it back to a run that was killed.
+        checkpointer: keeps the state after each epoch, and gives it back to a run that was killed.
         measure_last: whether all rows are evaluated after the last epoch; False for callers who do so themselves.
     """
 
@@ -90,7 +90,7 @@ class TrainOptions:
     should_stop: Callable[[], bool] = _never
     progress: Progress = field(default=SILENCE, repr=False)
     task: str = "training"
-    keeper: Keeper | None = field(default=None, repr=False)
+    checkpointer: Checkpointer | None = field(default=None, repr=False)
     measure_last: bool = True
 
 
@@ -120,51 +120,51 @@ class BankTraining:
         self.options = options
         self.order = make_batch_order(bank.recipes[0], bank.n_classes, bank.weights.shape[1])
         self._measured: dict[int, Measured] = {}
-        if options.keeper and (state := options.keeper.load(bank.recipes)):
-            self.take_up(state)
+        if options.checkpointer and (state := options.checkpointer.load(bank.recipes)):
+            self.restore_state(state)
 
     @property
     def epochs(self) -> int:
         """Epochs that the recipes ask for."""
         return self.bank.recipes[0].epochs
 
-    def run(self, until: int | None = None, *, n_threads: int | None = None, turn_s: float = math.inf) -> None:
+    def run(self, until: int | None = None, *, n_threads: int | None = None, time_slice: float = math.inf) -> None:
         """Train up to this epoch (the recipes' last), or until the wish to stop comes or nobody is left.
 
         Args:
             until: epochs done when it ends.
             n_threads: how many to use; by default as many as there are cores. The bytes are the same.
-            turn_s: end after this many seconds too, at the end of an epoch.
+            time_slice: end after this many seconds too, at the end of an epoch.
         """
         until = self.epochs if until is None else until
-        end = time.perf_counter() + turn_s
+        end = time.perf_counter() + time_slice
         self.options.progress.advance(self.options.task, self.epoch, until, "epochs")
-        while self.can_go_on(until):
+        while self.can_continue(until):
             self._run_stretch(until, n_threads or count_cores(), end)
             if time.perf_counter() >= end:
                 return
         if self.epoch < until and not self.is_stopped:  # nobody is left
             self.options.progress.advance(self.options.task, until, until, "epochs")
 
-    def can_go_on(self, until: int) -> bool:
+    def can_continue(self, until: int) -> bool:
         """Whether there is something to train before this epoch is done."""
         return self.epoch < until and bool(self.alive) and not self.is_stopped
 
-    def hear_stop(self) -> bool:
+    def poll_stop(self) -> bool:
         """Ask whether to stop; once that is so, nothing is trained any more."""
         self.is_stopped = self.epoch < self.epochs and self.options.should_stop()
         return self.is_stopped
 
-    def keep_only(self, members: Sequence[int]) -> None:
+    def retain(self, members: Sequence[int]) -> None:
         """Let every member leave but these."""
         leaving = set(self.alive) - set(members)
         if leaving:
-            self._part_from(leaving)
+            self._drop(leaving)
             self.keep()
 
     def keep(self) -> None:
         """Have the keeper keep where it stands, whatever that costs."""
-        self._offer(is_last=True)
+        self._save_if_due(is_last=True)
 
     def measure(self, n_threads: int | None = None) -> list[Measured]:
         """Training and validation rows as every member answers them where it stands."""
@@ -183,7 +183,7 @@ class BankTraining:
         histories = tuple(map(tuple, self.histories))
         return BankState(self.epoch, self.bank.weights, self.bank.bias, tuple(self.alive), histories, self.seconds)
 
-    def take_up(self, state: BankState) -> None:
+    def restore_state(self, state: BankState) -> None:
         """Go on from a state that this bank was in, at this epoch or a later one."""
         self.bank.weights[:], self.bank.bias[:] = state.weights, state.bias
         # The generators' states need no keeping: the draws of the epochs behind it are drawn again, in milliseconds.
@@ -193,10 +193,10 @@ class BankTraining:
         self.alive, self.histories = list(state.alive), [list(rows) for rows in state.histories]
         self._measured.clear()
 
-    def arrive(self, state: BankState, measured: Sequence[Measured] | None = None) -> None:
+    def receive_state(self, state: BankState, measured: Sequence[Measured] | None = None) -> None:
         """Take up where the same bank has come to elsewhere, with what was measured there; tell it, and keep it."""
         members = list(self.alive)
-        self.take_up(state)
+        self.restore_state(state)
         self._measured = dict(enumerate(measured or ()))
         if self.options.on_epoch:
             self.options.on_epoch([self.histories[m][-1] for m in members])
@@ -221,15 +221,15 @@ class BankTraining:
         members = list(self.alive)
         active = self._pick(members)
         with self._open_engine(active, n_threads) as engine:
-            while self.alive == members and self.can_go_on(until):
+            while self.alive == members and self.can_continue(until):
                 start = time.perf_counter()
                 self._run_epoch(engine, members)
                 if active is not self.bank:
                     self.bank.put(members, active)
                 self.seconds += time.perf_counter() - start
                 self._tell(members, until)
-                self.hear_stop()
-                self._offer(is_last=not self.can_go_on(until))
+                self.poll_stop()
+                self._save_if_due(is_last=not self.can_continue(until))
                 if time.perf_counter() >= end:
                     return
 
@@ -246,9 +246,9 @@ class BankTraining:
         for m, rate, metrics in zip(members, rates, evaluation.metrics, strict=True):
             self.histories[m].append(make_row(self.epoch, float(rate), metrics))
         lost = {m for m, metrics in zip(members, evaluation.metrics, strict=True) if _is_lost(metrics)}
-        self._part_from(lost)
+        self._drop(lost)
 
-    def _part_from(self, leaving: set[int]) -> None:
+    def _drop(self, leaving: set[int]) -> None:
         self.alive = [m for m in self.alive if m not in leaving]
         if leaving:  # what was measured beside them is measured again without: see measure()
             self._measured.clear()
@@ -275,9 +275,9 @@ class BankTraining:
             self.options.on_epoch([self.histories[m][-1] for m in members])
         self.options.progress.advance(self.options.task, self.epoch, until, "epochs")
 
-    def _offer(self, *, is_last: bool) -> None:
-        if self.options.keeper:
-            self.options.keeper.offer(self.bank.recipes, self.make_state, is_last=is_last)
+    def _save_if_due(self, *, is_last: bool) -> None:
+        if self.options.checkpointer:
+            self.options.checkpointer.save_if_due(self.bank.recipes, self.make_state, is_last=is_last)
 
 
 @dataclass(frozen=True, eq=False)

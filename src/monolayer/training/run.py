@@ -16,10 +16,10 @@ from monolayer.data.scaler import Scaler, fit_checked_scaler
 from monolayer.engine.bank import Bank, make_bank, resume_bank
 from monolayer.errors import BadInput
 from monolayer.evaluate.metrics import Metrics
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.findings import Finding
 from monolayer.network import BLOCK, OneLayer
-from monolayer.recipe.losses import compute_ignorance
+from monolayer.recipe.losses import compute_chance_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining, Measured, TrainOptions
@@ -157,24 +157,24 @@ def evaluate_test(run: Run, splits: Splits, reason: str = "final evaluation", *,
     """
     if run.network.metadata.get("splits") != splits.fingerprint:
         raise BadInput("The run was trained on other splits; accepted are the splits that it was trained on.")
-    return add_test_metrics(run, answer(run.network, splits.open_test(reason, again=again)))
+    return add_test_metrics(run, predict_rows(run.network, splits.open_test(reason, again=again)))
 
 
-def answer(network: OneLayer, rows: Rows) -> Answers:
+def predict_rows(network: OneLayer, rows: Rows) -> Predictions:
     """What the network says of these rows, a block at a time."""
     if rows.dataset.transformer is not None:  # the rows are features already, even where these are as many as pixels
         network = replace(network, transformer=None)
     with np.errstate(all="ignore"):  # a diverged network answers too
         scores = np.concatenate([network.compute_scores(block) for block in rows.iterate_blocks(BLOCK)])
-    return Answers(network.loss, scores, rows.y, rows.index)
+    return Predictions(network.loss, scores, rows.y, rows.index)
 
 
-def answer_all(networks: Sequence[OneLayer], rows: Rows) -> list[Answers]:
-    """What :func:`answer` gives for each network, with one pass over the rows for all that share a scaler."""
+def predict_all_rows(networks: Sequence[OneLayer], rows: Rows) -> list[Predictions]:
+    """What :func:`predict_rows` gives for each network, with one pass over the rows for all that share a scaler."""
     groups: dict[bytes, list[int]] = {}
     for i, network in enumerate(networks):
         groups.setdefault(network.mean.tobytes() + network.std.tobytes(), []).append(i)
-    answers: dict[int, Answers] = {}
+    predictions: dict[int, Predictions] = {}
     for members in groups.values():
         first = networks[members[0]]
         stacked = replace(
@@ -182,16 +182,16 @@ def answer_all(networks: Sequence[OneLayer], rows: Rows) -> list[Answers]:
             weights=np.concatenate([networks[i].weights for i in members]),
             bias=np.concatenate([networks[i].bias for i in members]),
         )
-        scores = answer(stacked, rows).scores.reshape(len(rows), len(members), -1)
+        scores = predict_rows(stacked, rows).scores.reshape(len(rows), len(members), -1)
         for place, i in enumerate(members):
             said = np.ascontiguousarray(scores[:, place])
-            answers[i] = Answers(networks[i].loss, said, rows.y, rows.index)
-    return [answers[i] for i in range(len(networks))]
+            predictions[i] = Predictions(networks[i].loss, said, rows.y, rows.index)
+    return [predictions[i] for i in range(len(networks))]
 
 
-def add_test_metrics(run: Run, answers: Answers) -> Run:
+def add_test_metrics(run: Run, predictions: Predictions) -> Run:
     """The run with its measures on test rows that have been opened already, such as for several declared runs."""
-    test = answers.compute_metrics(run.network, run.recipe.l2)
+    test = predictions.compute_metrics(run.network, run.recipe.l2)
     return replace(run, evaluation={**run.evaluation, "test": test})
 
 
@@ -255,7 +255,7 @@ def _make_run(
         **_describe_reading(dataset),
     }
     losses = [row.train_loss for row in history if row.train_loss is not None]
-    ignorant, val = compute_ignorance(recipe.loss, dataset.n_classes), measured.metrics.get("val")
+    ignorant, val = compute_chance_loss(recipe.loss, dataset.n_classes), measured.metrics.get("val")
     return Run(
         recipe=recipe,
         network=make_network(training.bank, member, dataset, metadata),

@@ -11,7 +11,7 @@ from monolayer.threads import count_cores, hold_blas
 from monolayer.training.loop import BankTraining
 
 # Long enough that opening an engine (a millisecond) does not count, short enough that the banks arrive together.
-TURN_S = 0.25
+TIME_SLICE_S = 0.25
 # A step of a bank of M members takes as long as M + 4 units, a bank of one member being 5 (measured, batches of 100).
 BASE_MEMBERS = 4
 
@@ -26,7 +26,7 @@ class Job:
     @property
     def is_done(self) -> bool:
         """Whether there is nothing left to train, or the wish to stop has come."""
-        return not self.training.can_go_on(self.until)
+        return not self.training.can_continue(self.until)
 
     @property
     def work_left(self) -> int:
@@ -74,7 +74,7 @@ class _Queue:
         """Give turns until nothing waits."""
         while (taken := self._take()) is not None:
             job, n_threads = taken
-            job.training.run(job.until, n_threads=n_threads, turn_s=TURN_S)
+            job.training.run(job.until, n_threads=n_threads, time_slice=TIME_SLICE_S)
             self._put_back(job)
 
     def cancel(self) -> None:

@@ -96,7 +96,7 @@ class Cluster:
         try:
             for job in unfinished:
                 self._submit(waiting, job)
-            while waiting and not any(sent.job.training.hear_stop() for sent in waiting.values()):
+            while waiting and not any(sent.job.training.poll_stop() for sent in waiting.values()):
                 arrived = [future for future in waiting if future.done()]
                 for future in arrived:
                     self._receive(waiting, future)
@@ -115,7 +115,7 @@ class Cluster:
             self._forget(sent.rows)
         else:
             self._n_lost = 0
-            sent.job.training.arrive(arrival.state, arrival.measured)
+            sent.job.training.receive_state(arrival.state, arrival.measured)
         if not sent.job.is_done:
             self._submit(waiting, sent.job)
 
@@ -217,7 +217,7 @@ def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Arrival:
     bank = make_bank(task.recipes, rows.scaler, rows.splits.dataset.n_classes)
     training = BankTraining(bank, rows.splits, TrainOptions(task.train_every, task.val_every))
     if state is not None:
-        training.take_up(state)
+        training.restore_state(state)
     training.run(task.until, n_threads=1)  # a worker's other threads have tasks of their own
     is_last = task.until == training.epochs
     return _Arrival(training.make_state(), training.measure(1) if is_last else None)

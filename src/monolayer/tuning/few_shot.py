@@ -32,7 +32,7 @@ from monolayer.recipe.schedules import parse_schedule
 from monolayer.recipe.shuffle import FULL
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining, TrainOptions
-from monolayer.training.run import Run, answer_all, make_runs
+from monolayer.training.run import Run, make_runs, predict_all_rows
 from monolayer.training.scheduler import Job, measure_all, run_jobs
 from monolayer.tuning.plan import group_recipes
 from monolayer.tuning.probe_grid import ALONE, ProbeGrid
@@ -176,8 +176,8 @@ class FewShot:
         """The same with its measures on test rows that have been opened."""
         networks = [repeat.network for repeat in self.repeats]
         found = [
-            replace(repeat, test=answers.compute_metrics(repeat.network, self.recipe.l2))
-            for repeat, answers in zip(self.repeats, answer_all(networks, rows), strict=True)
+            replace(repeat, test=predictions.compute_metrics(repeat.network, self.recipe.l2))
+            for repeat, predictions in zip(self.repeats, predict_all_rows(networks, rows), strict=True)
         ]
         return replace(self, repeats=tuple(found))
 
@@ -263,9 +263,9 @@ def train_shots(splits: Splits, grid: ProbeGrid, shots: int, asked: Shots, progr
     n_rows = len(draws[0].index)
     adapted = list(dict.fromkeys(adapt(recipe, n_rows) for recipe in grid.list_recipes()))
     recipes = grid.give_rates(adapted, [one.train for one in divided])
-    watch = _Watch(f"{shots} shot{'s'[: shots != 1]}", recipes, asked.repeats, progress)
-    best = _choose(divided, recipes, watch)
-    chosen = [runs[0] for runs in _train(divided, [best], watch)]
+    tracker = _Watch(f"{shots} shot{'s'[: shots != 1]}", recipes, asked.repeats, progress)
+    best = _choose(divided, recipes, tracker)
+    chosen = [runs[0] for runs in _train(divided, [best], tracker)]
     repeats = tuple(
         Repeat(draw, run.evaluation["train"], run.evaluation["val"], run.network)
         for draw, run in zip(draws, chosen, strict=True)
@@ -274,14 +274,14 @@ def train_shots(splits: Splits, grid: ProbeGrid, shots: int, asked: Shots, progr
     return FewShot(shots, best, repeats, tried, len(recipes))
 
 
-def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], watch: _Watch) -> Recipe:
+def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], tracker: _Watch) -> Recipe:
     """The recipe with the highest mean validation accuracy over the draws; of equals the one with the lower loss."""
     dataset, first = divided[0].dataset, recipes[0]
     n_bytes = len(recipes) * dataset.n_classes * int(dataset.X.shape[1]) * np.dtype(first.dtype).itemsize
     at_once = max(1, AT_ONCE_BYTES // n_bytes)
     measured: dict[Recipe, list[tuple[bool, Metrics]]] = {recipe: [] for recipe in recipes}
     for start in range(0, len(divided), at_once):
-        for runs in _train(divided[start : start + at_once], recipes, watch):
+        for runs in _train(divided[start : start + at_once], recipes, tracker):
             for run in runs:
                 measured[run.recipe].append((run.has_diverged, run.evaluation["val"]))
     best = min(recipes, key=lambda recipe: _rank(measured[recipe]))
@@ -298,9 +298,9 @@ def _rank(measured: Sequence[tuple[bool, Metrics]]) -> tuple[bool, float, float]
     return False, -float(accuracy), float(loss)
 
 
-def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], watch: _Watch) -> list[list[Run]]:
+def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], tracker: _Watch) -> list[list[Run]]:
     """The runs of each draw; only the last epoch is evaluated."""
-    options = TrainOptions(train_every=0, val_every=0, on_epoch=watch.note)
+    options = TrainOptions(train_every=0, val_every=0, on_epoch=tracker.note)
     by_draw = [_open_banks(splits, recipes, options) for splits in divided]
     trainings = [training for lot in by_draw for training in lot]
     run_jobs([Job(training, training.epochs) for training in trainings])

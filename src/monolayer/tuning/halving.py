@@ -67,7 +67,7 @@ def keep_best(trainings: Sequence[BankTraining], n: int) -> None:
     )
     kept = {(place, member) for _, place, member in ranked[:n]}
     for place, training in enumerate(trainings):
-        training.keep_only([member for member in training.alive if (place, member) in kept])
+        training.retain([member for member in training.alive if (place, member) in kept])
 
 
 def _rank(training: BankTraining, member: int) -> tuple[float, float]:

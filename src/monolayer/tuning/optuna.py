@@ -31,7 +31,7 @@ import numpy as np
 from monolayer.data.dataset import Splits
 from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.metrics import format_accuracy
-from monolayer.files import tell_trouble
+from monolayer.files import explain_os_error
 from monolayer.progress import Progress
 from monolayer.recipe.grid import WHOLE_FIELDS, Axis, Range, check_axes, collect_axes
 from monolayer.recipe.recipe import Recipe
@@ -90,11 +90,11 @@ def open_journal(path: Path, name: str) -> Iterator[BaseStorage]:
     from optuna.storages.journal import JournalFileBackend
 
     path = path.resolve()
-    with tell_trouble(path):
+    with explain_os_error(path):
         _check_kind(path)
     with _hold(path, name):
         lock = _AppendLock(path)
-        with tell_trouble(path):
+        with explain_os_error(path):
             _cut_torn_end(path, lock)
             try:
                 storage = JournalStorage(JournalFileBackend(str(path), cast(Any, lock)))
@@ -155,7 +155,7 @@ def _hold(path: Path, name: str) -> Iterator[None]:
     Should two ever get past this, they do some work twice: of a trial that is there two times the first counts.
     """
     place = path.with_name(f".{path.name}.{name}.lock")
-    with tell_trouble(path):
+    with explain_os_error(path):
         lock = place.open("w")
     with lock:
         try:
@@ -188,7 +188,7 @@ class SearchOptions:
         n_at_once: trials that are proposed, and trained, together.
         journal: a file that keeps the trials. The same search with the same file goes on where it was; searches with
             other seeds learn from each other through it. None keeps them in memory only.
-        sweep: how to train a batch. With its ``keeper``, banks that were finished before are not trained again.
+        sweep: how to train a batch. With its ``checkpointer``, banks that were finished before are not trained again.
 
     Raises:
         BadInput: if a number is below 1.
@@ -365,7 +365,7 @@ class _Trials:
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         path = self._options.journal
-        with hush_optuna(), tell_trouble(path, KEPT) if path else nullcontext():
+        with hush_optuna(), explain_os_error(path, KEPT) if path else nullcontext():
             yield
 
     def describe(self) -> str:
@@ -495,8 +495,8 @@ class _Found:
     def make_sweep(self) -> Sweep:
         """All runs, best first."""
         runs = tuple(sorted(self.runs.values(), key=rank_run))
-        keeper = self._options.sweep.training.keeper
-        seconds = self._seconds + (keeper.seconds_before if keeper else 0.0)
+        checkpointer = self._options.sweep.training.checkpointer
+        seconds = self._seconds + (checkpointer.seconds_before if checkpointer else 0.0)
         axes = self._space.collect_axes(list(self._recipes))
         rungs = tuple(Rung(share, n_kept) for share, n_kept in sorted(self._rungs.items()))
         result = Sweep(runs, axes, seconds, len(runs) + self._n_left, rungs=rungs)

@@ -17,13 +17,13 @@ import numpy.typing as npt
 
 from monolayer.data.dataset import Rows, Splits
 from monolayer.errors import BadInput
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.significance import find_indistinguishable
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.grid import Axis, Range, collect_axes
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.loop import TrainOptions
-from monolayer.training.run import Run, add_test_metrics, answer
+from monolayer.training.run import Run, add_test_metrics, predict_rows
 from monolayer.tuning.few_shot import FEWEST_STEPS, RULE, STEPS_RULE, FewShot, Shots, adapt, train_shots
 from monolayer.tuning.probe_grid import RATES, ProbeGrid, make_probe_grid
 from monolayer.tuning.sweep import Sweep, SweepOptions, list_values, rank_run, train_recipes
@@ -105,7 +105,7 @@ class Probe:
         winner: the winner's run, with its measures on the test rows.
         few_shot: what few rows of the winner's features give, by rising number of shots.
         protocol: what else another needs to get the same numbers: rows, split, rules, grid, draws.
-        answers: what the winner says of the ``val`` and ``test`` rows.
+        predictions: what the winner says of the ``val`` and ``test`` rows.
         seconds: of all training, by the clock.
     """
 
@@ -113,7 +113,7 @@ class Probe:
     winner: Run
     few_shot: tuple[FewShot, ...]
     protocol: dict[str, Any]
-    answers: dict[str, Answers]
+    predictions: dict[str, Predictions]
     seconds: float
 
     def keep(self, **words: str) -> Probe:
@@ -173,10 +173,13 @@ def probe(
     few = [train_shots(chosen, grid, n, asked, options.progress) for n in asked.shots]
     protocol = _describe(chosen, grid, asked, sum(len(one.runs) for one in sets))
     rows = _open_test(sets[0].name, splits)
-    answers = {"val": answer(sets[0].best.network, _get_val(chosen)), "test": answer(sets[0].best.network, rows)}
-    winner = add_test_metrics(sets[0].best, answers["test"])
+    predictions = {
+        "val": predict_rows(sets[0].best.network, _get_val(chosen)),
+        "test": predict_rows(sets[0].best.network, rows),
+    }
+    winner = add_test_metrics(sets[0].best, predictions["test"])
     opened = tuple(one.open_test(rows) for one in few)
-    return Probe(sets, winner, opened, protocol, answers, time.perf_counter() - start)
+    return Probe(sets, winner, opened, protocol, predictions, time.perf_counter() - start)
 
 
 def _list_axes(axes: Mapping[str, Any]) -> dict[str, Axis]:

@@ -10,7 +10,7 @@ from typing import Any
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.progress import Progress
 from monolayer.recipe.grid import format_value
-from monolayer.recipe.losses import compute_ignorance
+from monolayer.recipe.losses import compute_chance_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
@@ -21,7 +21,7 @@ from monolayer.tuning.plan import Plan
 TELL_EVERY_S = 0.1
 
 
-class Watch:
+class ProgressLine:
     """Tells a display how a sweep stands; :meth:`note` is called by every bank after each of its epochs."""
 
     def __init__(self, plan: Plan, axes: Mapping[str, Any], progress: Progress, task: str) -> None:
@@ -88,5 +88,5 @@ class Watch:
 
     def _is_sound(self, row: EpochRow, loss: str) -> bool:
         """Whether a member has not diverged so far, which would make its accuracy one by accident."""
-        start = compute_ignorance(loss, self._plan.splits.dataset.n_classes)
+        start = compute_chance_loss(loss, self._plan.splits.dataset.n_classes)
         return row.val_loss is not None and row.val_loss <= DIVERGED_RATIO * start

@@ -22,7 +22,7 @@ from monolayer.training.run import Run, check_recipe, check_splits, fit_batch_si
 from monolayer.training.scheduler import Job, Runner, measure_all, run_jobs
 from monolayer.tuning.halving import Rung, keep_best, plan_rungs
 from monolayer.tuning.plan import Plan, choose_train_every, group_recipes
-from monolayer.tuning.progress_line import Watch
+from monolayer.tuning.progress_line import ProgressLine
 from monolayer.tuning.selection import Selection, analyse_selection
 
 
@@ -171,15 +171,15 @@ def train_recipes(
     """Train these recipes in as few banks as their shared fields allow; see :func:`monolayer.sweep`."""
     options = options or SweepOptions()
     plan, start = plan_sweep(splits, recipes, options), time.perf_counter()
-    keeper, train_options = options.training.keeper, options.training
-    watch = Watch(plan, axes, train_options.progress, train_options.task)
-    trainings = _open_banks(plan, replace(train_options, on_epoch=_chain(train_options.on_epoch, watch.note)))
-    watch.begin(trainings)
+    checkpointer, train_options = options.training.checkpointer, options.training
+    progress_line = ProgressLine(plan, axes, train_options.progress, train_options.task)
+    trainings = _open_banks(plan, replace(train_options, on_epoch=_chain(train_options.on_epoch, progress_line.note)))
+    progress_line.begin(trainings)
     _train(trainings, plan.rungs, options.run_jobs)
-    watch.end()
+    progress_line.end()
     measure_all(trainings)
     runs = [run for training in trainings for run in make_runs(training, splits)]
-    seconds = time.perf_counter() - start + (keeper.seconds_before if keeper else 0.0)
+    seconds = time.perf_counter() - start + (checkpointer.seconds_before if checkpointer else 0.0)
     return Sweep(tuple(sorted(runs, key=rank_run)), axes, seconds, len(recipes), rungs=plan.rungs)
 
 

@@ -48,11 +48,11 @@ def test_a_refusal_is_final_and_a_server_error_is_tried_twice(
 ) -> None:
     asked: list[str] = []
 
-    def answer(request: BaseHTTPRequestHandler) -> None:
+    def predict_rows(request: BaseHTTPRequestHandler) -> None:
         asked.append(request.path)
         send(request, b"sorry", code)
 
-    url = serve(answer)
+    url = serve(predict_rows)
     with pytest.raises(SourceFailed, match=f"the server answered {code}"):
         download(url, tmp_path / "file", Pace("", QUICK, SILENCE))
     assert len(asked) == n_asked
@@ -62,7 +62,7 @@ def test_a_refusal_is_final_and_a_server_error_is_tried_twice(
 def test_a_transfer_that_breaks_off_goes_on_at_the_second_try(serve: Serve, tmp_path: Path, knows_ranges: bool) -> None:
     asked: list[str | None] = []
 
-    def answer(request: BaseHTTPRequestHandler) -> None:
+    def predict_rows(request: BaseHTTPRequestHandler) -> None:
         asked.append(request.headers["Range"])
         if len(asked) == 1:
             send(request, BODY[:100_000], length=len(BODY))
@@ -71,7 +71,7 @@ def test_a_transfer_that_breaks_off_goes_on_at_the_second_try(serve: Serve, tmp_
         else:
             send(request, BODY)
 
-    download(serve(answer), tmp_path / "file", Pace("", QUICK, SILENCE))
+    download(serve(predict_rows), tmp_path / "file", Pace("", QUICK, SILENCE))
     assert (tmp_path / "file").read_bytes() == BODY
     assert asked[0] is None
     assert asked[1] is not None

@@ -28,13 +28,13 @@ def archive(small: Content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def play(serve: Serve, monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
-    def answer(request: BaseHTTPRequestHandler) -> None:
+    def predict_rows(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.send_header("Content-Length", str(len(raw)))
         request.end_headers()
         request.wfile.write(raw)
 
-    monkeypatch.setattr(homepage, "URL", serve(answer) + "/cifar-10-binary.tar.gz")
+    monkeypatch.setattr(homepage, "URL", serve(predict_rows) + "/cifar-10-binary.tar.gz")
 
 
 def test_the_archive_is_fetched_and_decoded(

@@ -32,13 +32,13 @@ def test_both_files_are_fetched_and_decoded(
     files = {"/train-00000-of-00001.parquet": make_file(small.train)}
     files["/test-00000-of-00001.parquet"] = make_file(small.test)
 
-    def answer(request: BaseHTTPRequestHandler) -> None:
+    def predict_rows(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.send_header("Content-Length", str(len(files[request.path])))
         request.end_headers()
         request.wfile.write(files[request.path])
 
-    monkeypatch.setattr(huggingface, "URL", serve(answer))
+    monkeypatch.setattr(huggingface, "URL", serve(predict_rows))
     found = huggingface.fetch(told, QUICK)
     assert_same(found, small)
     assert found.source.startswith("Hugging Face (http://127.0.0.1:")

@@ -7,7 +7,7 @@ from monolayer.checks.certificate import Certificate
 from monolayer.data.scaler import Scaler
 from monolayer.engine.bank import make_bank
 from monolayer.evaluate.metrics import Metrics
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.network import OneLayer
 from monolayer.recipe.recipe import Recipe
 from monolayer.studies.bonus import claims
@@ -41,7 +41,7 @@ def make_scored(key, seed, *, accuracy=0.5, train=0.5, train_loss=1.0, margin=1.
         {"train": Metrics(train_loss, train_loss, train, 10 * N), "val": Metrics(1.4, 1.4, 0.5, N)},
         1.0,
     )
-    return Scored(run, Answers(recipe.loss, scores, LABELS, np.arange(N)))
+    return Scored(run, Predictions(recipe.loss, scores, LABELS, np.arange(N)))
 
 
 def make_scaler():

@@ -8,7 +8,7 @@ import pytest
 import monolayer as ml
 from monolayer.errors import BadInput
 from monolayer.studies.ladder.study import Plan, climb
-from monolayer.training.run import answer
+from monolayer.training.run import predict_rows
 
 PLAN = Plan(rungs=("pixels", "hog:2", "patches:40,size=3"), epochs=8, flip=0.0)
 
@@ -97,7 +97,7 @@ def test_no_test_row_is_answered_for_before_the_last_choice(tmp_path, monkeypatc
 
     def tell(network, rows):
         told.append(len(splits.openings))
-        return answer(network, rows)
+        return predict_rows(network, rows)
 
     monkeypatch.setattr("monolayer.studies.ladder.study.answer", tell)
     climb(splits, Plan(rungs=("pixels", "hog"), epochs=1, flip=0.0), folder=tmp_path)

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.readers.rows import DataOptions, Raw, Watch, find_part
+from monolayer.data.readers.rows import DataOptions, ProgressLine, Raw, find_part
 from monolayer.data.sources.formats.npz import DAMAGES
 from monolayer.errors import BadData
 
@@ -42,7 +42,7 @@ class Named:
     open: Callable[[str], Array]
 
 
-def read_npz(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
+def read_npz(path: Path, options: DataOptions, progress_line: ProgressLine) -> dict[str, Raw]:
     """An ``.npz`` file; no pickle in it is executed, and arrays that are not asked for are not read."""
     with open_named(path) as source:
         return read_named(source, options)
@@ -88,13 +88,13 @@ def _open_npz(opened: IO[bytes], path: Path) -> np.lib.npyio.NpzFile:
     return archive
 
 
-def read_npy_folder(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
+def read_npy_folder(path: Path, options: DataOptions, progress_line: ProgressLine) -> dict[str, Raw]:
     """A folder of ``.npy`` files, such as X.npy and y.npy; memory-mapped."""
     with open_named(path) as source:
         return read_named(source, options)
 
 
-def read_npy(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
+def read_npy(path: Path, options: DataOptions, progress_line: ProgressLine) -> dict[str, Raw]:
     """A file of features, ``NAME.npy``, with its labels beside it: NAME_labels.npy, labels.npy or y.npy.
 
     Beside ``train_X.npy`` they are in train_y.npy or train_labels.npy.
@@ -144,7 +144,7 @@ def _explain(error: BaseException) -> str:
     return "it holds Python objects, or is no .npy file" if "allow_pickle" in text or "objects" in text else text
 
 
-def read_safetensors(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
+def read_safetensors(path: Path, options: DataOptions, progress_line: ProgressLine) -> dict[str, Raw]:
     """Tensors in a safetensors file, memory-mapped where they lie."""
     header, _ = _read_header(path)
     with open_named(path) as source:

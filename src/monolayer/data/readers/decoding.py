@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from monolayer.data.images import DECODING_ERRORS, has_colour, open_upright
-from monolayer.data.readers.rows import DataOptions, Watch
+from monolayer.data.readers.rows import DataOptions, ProgressLine
 from monolayer.errors import BadData, BadInput
 from monolayer.progress import Progress
 
@@ -61,7 +61,7 @@ class Sizes:
         self._has_colour = False
         self.n = 0
 
-    def add(self, pictures: Iterable[Picture], watch: Watch) -> list[bool]:
+    def add(self, pictures: Iterable[Picture], progress_line: ProgressLine) -> list[bool]:
         """Look at these headers; which of them could be read.
 
         Raises:
@@ -71,7 +71,7 @@ class Sizes:
         for picture, (size, reason) in _run(_measure, pictures):
             read.append(size is not None)
             if size is None:
-                watch.on_unreadable(picture.where, reason)
+                progress_line.on_unreadable(picture.where, reason)
             else:
                 self._note(picture.where, size)
         return read
@@ -120,11 +120,11 @@ class Decoder:
         n: how many images there are at most.
         shape: (channels, height, width) that all have or are brought to.
         options: whether they may be brought to it.
-        watch: told of those that cannot be read, which are left out.
+        progress_line: told of those that cannot be read, which are left out.
     """
 
-    def __init__(self, n: int, shape: tuple[int, int, int], options: DataOptions, watch: Watch) -> None:
-        self._shape, self._is_resizing, self._watch = shape, options.resize is not None, watch
+    def __init__(self, n: int, shape: tuple[int, int, int], options: DataOptions, progress_line: ProgressLine) -> None:
+        self._shape, self._is_resizing, self._watch = shape, options.resize is not None, progress_line
         try:
             self._X = np.empty((n, prod(shape)), np.uint8)
         except (MemoryError, ValueError):  # of sizes that no address can count NumPy says the latter

@@ -10,7 +10,7 @@ import numpy as np
 
 from monolayer.data.images import SUFFIXES
 from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
-from monolayer.data.readers.rows import PARTS, DataOptions, Raw, Watch, find_part
+from monolayer.data.readers.rows import PARTS, DataOptions, ProgressLine, Raw, find_part
 from monolayer.errors import BadData
 
 
@@ -46,7 +46,7 @@ def find_class_images(folder: Path) -> list[Path]:
     )
 
 
-def read_image_folder(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
+def read_image_folder(path: Path, options: DataOptions, progress_line: ProgressLine) -> dict[str, Raw]:
     """Images as uint8 rows, classes by the names of their folders, in their order.
 
     Raises:
@@ -58,16 +58,16 @@ def read_image_folder(path: Path, options: DataOptions, watch: Watch) -> dict[st
         raise BadData(f"{path}: holds {len(names)} class; accepted are 2 folders of images or more, one a class.")
     sizes, readable = Sizes(options), {}
     for part, found in files.items():
-        read = sizes.add((file.picture for file in found), watch)
+        read = sizes.add((file.picture for file in found), progress_line)
         readable[part] = [file for file, is_readable in zip(found, read, strict=True) if is_readable]
-    shape, tally = sizes.agree(str(path)), Tally(watch.progress, sizes.n)
+    shape, tally = sizes.agree(str(path)), Tally(progress_line.progress, sizes.n)
     found_rows, places = {}, {name: place for place, name in enumerate(names)}
     for part, kept in readable.items():
-        decoder = Decoder(len(kept), shape, options, watch)
+        decoder = Decoder(len(kept), shape, options, progress_line)
         read = decoder.add((file.picture for file in kept), tally)
         rows = [file for file, is_read in zip(kept, read, strict=True) if is_read]
         if rows:
-            watch.on_files(part, [file.picture.where for file in rows])
+            progress_line.on_files(part, [file.picture.where for file in rows])
             labels = [places[file.label] for file in rows]
             found_rows[part] = Raw(decoder.rows, np.array(labels), class_names=names, image_shape=shape, pixel_max=255)
     return found_rows

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
-from monolayer.data.readers.rows import DataOptions, Raw, Watch, find_part
+from monolayer.data.readers.rows import DataOptions, ProgressLine, Raw, find_part
 from monolayer.data.readers.table import choose_label, list_names
 from monolayer.data.sources.formats.parquet import is_available
 from monolayer.errors import BadData
@@ -37,7 +37,7 @@ class _Shards:
     Args:
         files: in order.
         options: how to read them.
-        watch: who is told what.
+        progress_line: who is told what.
         label: the column of labels.
         columns: those of the features.
         class_names: where the schema has them.
@@ -45,7 +45,7 @@ class _Shards:
 
     files: Sequence[Path]
     options: DataOptions
-    watch: Watch
+    progress_line: ProgressLine
     label: str = ""
     columns: list[str] = field(default_factory=list)
     class_names: tuple[str, ...] | None = None
@@ -69,7 +69,7 @@ class _Shards:
                     first += len(batch)
 
 
-def read_parquet(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
+def read_parquet(path: Path, options: DataOptions, progress_line: ProgressLine) -> dict[str, Raw]:
     """Rows by part, of a file or of the shards in a folder.
 
     Raises:
@@ -77,7 +77,7 @@ def read_parquet(path: Path, options: DataOptions, watch: Watch) -> dict[str, Ra
     """
     files = {"train": [path]} if path.is_file() else _sort_shards(path)
     with _tell_damage(path):
-        parts = {part: _open(shards, options, watch) for part, shards in files.items()}
+        parts = {part: _open(shards, options, progress_line) for part, shards in files.items()}
         if _is_image(next(iter(parts.values()))):
             return _read_images(parts, path)
         return {part: _read_numbers(shards) for part, shards in parts.items()}
@@ -98,7 +98,7 @@ def iterate_parquet(path: Path, columns: Sequence[str], asked: str | None) -> It
         from pyarrow import parquet
 
         schema = parquet.read_schema(path)
-        shards = _Shards([path], DataOptions(features=asked), Watch())
+        shards = _Shards([path], DataOptions(features=asked), ProgressLine())
         for name in columns:
             if schema.names.count(name) != 1:
                 raise BadData(
@@ -150,11 +150,11 @@ def _find_part_of(file: Path) -> str:
     return parts[0] if parts else ""
 
 
-def _open(files: Sequence[Path], options: DataOptions, watch: Watch) -> _Shards:
+def _open(files: Sequence[Path], options: DataOptions, progress_line: ProgressLine) -> _Shards:
     """Look at the schemas: which columns are what, the same in every file."""
     from pyarrow import parquet
 
-    shards = _Shards(files, options, watch)
+    shards = _Shards(files, options, progress_line)
     for file in files:
         with parquet.ParquetFile(file) as opened:
             schema = opened.schema_arrow
@@ -189,7 +189,7 @@ def _choose_features(schema: Any, shards: _Shards, file: Path) -> list[str]:
     if not numbers:
         raise BadData(f"{file}: has no column of images, lists or numbers; it has {', '.join(schema.names)}.")
     if ignored := [f.name for f in left if f.name not in numbers]:
-        shards.watch.progress.say(f"{file}: no numbers, and left out: {', '.join(ignored)}")
+        shards.progress_line.progress.say(f"{file}: no numbers, and left out: {', '.join(ignored)}")
     return numbers
 
 
@@ -217,12 +217,12 @@ def _is_image(shards: _Shards) -> bool:
 def _read_images(parts: dict[str, _Shards], path: Path) -> dict[str, Raw]:
     """Images of all parts, of one size; the column is read twice, for the headers first, and never held as a whole."""
     one = next(iter(parts.values()))
-    options, watch = one.options, one.watch
+    options, progress_line = one.options, one.progress_line
     sizes = Sizes(options)
-    n_rows = {part: len(sizes.add(_iterate_pictures(shards), watch)) for part, shards in parts.items()}
-    shape, tally, found = sizes.agree(str(path)), Tally(watch.progress, sum(n_rows.values())), {}
+    n_rows = {part: len(sizes.add(_iterate_pictures(shards), progress_line)) for part, shards in parts.items()}
+    shape, tally, found = sizes.agree(str(path)), Tally(progress_line.progress, sum(n_rows.values())), {}
     for part, shards in parts.items():
-        decoder = Decoder(n_rows[part], shape, options, watch)
+        decoder = Decoder(n_rows[part], shape, options, progress_line)
         kept = decoder.add(_iterate_pictures(shards), tally)
         found[part] = replace(_make_raw(decoder.rows, shards, np.flatnonzero(kept)), image_shape=shape, pixel_max=255)
     return found
@@ -239,7 +239,7 @@ def _read_numbers(shards: _Shards) -> Raw:
     """Columns of numbers, or one of lists, as rows; only the array is held."""
     from pyarrow import parquet
 
-    shards.watch.on_columns(shards.columns)
+    shards.progress_line.on_columns(shards.columns)
     n = sum(parquet.read_metadata(file).num_rows for file in shards.files)
     X, start = None, 0
     for batch, file, _ in shards.iterate(shards.columns):
@@ -250,7 +250,7 @@ def _read_numbers(shards: _Shards) -> Raw:
             raise BadData(f"{file}: column {shards.columns[0]!r} has lists of several lengths; accepted is one.")
         X[start : start + len(block)] = block
         start += len(block)
-        shards.watch.progress.advance("reading Parquet", start, n, "rows")
+        shards.progress_line.progress.advance("reading Parquet", start, n, "rows")
     if X is None:
         raise BadData(f"{shards.files[0]}: holds no rows.")
     columns = () if _is_list(batch.column(0).type) else tuple(shards.columns)

@@ -10,11 +10,11 @@ from monolayer.data.dataset import Dataset
 from monolayer.data.readers.arrays import read_npy, read_npy_folder, read_npz, read_safetensors
 from monolayer.data.readers.image_folder import find_class_images, is_image_folder, list_folders, read_image_folder
 from monolayer.data.readers.parquet import read_parquet
-from monolayer.data.readers.rows import DataOptions, Raw, Watch, make_dataset
+from monolayer.data.readers.rows import DataOptions, ProgressLine, Raw, make_dataset
 from monolayer.data.readers.table import read_table
 from monolayer.errors import BadData, BadInput
 
-Read = Callable[[Path, DataOptions, Watch], dict[str, Raw]]
+Read = Callable[[Path, DataOptions, ProgressLine], dict[str, Raw]]
 ARRAYS = frozenset({"label", "features", "split_by", "group_by"})
 TABLE = ARRAYS - {"features"}
 IMAGES = frozenset({"resize", "channels"})
@@ -81,7 +81,7 @@ def find_reader(path: Path) -> Reader:
     raise BadData(f"{path}: is none of the sources that can be read; accepted are {ACCEPTED}.")
 
 
-def read_path(path: Path, options: DataOptions | None = None, watch: Watch | None = None) -> Dataset:
+def read_path(path: Path, options: DataOptions | None = None, progress_line: ProgressLine | None = None) -> Dataset:
     """The dataset at a path.
 
     Raises:
@@ -91,7 +91,7 @@ def read_path(path: Path, options: DataOptions | None = None, watch: Watch | Non
     options = options or DataOptions()
     reader = find_reader(path)
     _check_options(options, reader, path)
-    dataset = make_dataset(reader.read(path, options, watch or Watch()), path, options)
+    dataset = make_dataset(reader.read(path, options, progress_line or ProgressLine()), path, options)
     for name, is_met in (("resize", _has_size(dataset, options)), ("channels", dataset.image_shape is not None)):
         if getattr(options, name) is not None and not is_met:
             raise BadInput(f"--{name} is for encoded images, and the rows of {path} are none.")

@@ -93,7 +93,7 @@ def refuse(where: str, reason: str) -> None:
 
 
 @dataclass(frozen=True)
-class Watch:
+class ProgressLine:
     """Who is told what while a source is read.
 
     Args:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.readers.rows import DataOptions, Raw, Watch
+from monolayer.data.readers.rows import DataOptions, ProgressLine, Raw
 from monolayer.errors import BadData
 
 Array = npt.NDArray[Any]
@@ -27,7 +27,7 @@ DELIMITERS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
 LABELS = ("label", "labels", "y", "target", "class")
 
 
-def read_table(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]:
+def read_table(path: Path, options: DataOptions, progress_line: ProgressLine) -> dict[str, Raw]:
     """A table as float32 rows; a column without a name, as pandas writes its index, is left out.
 
     Raises:
@@ -37,11 +37,11 @@ def read_table(path: Path, options: DataOptions, watch: Watch) -> dict[str, Raw]
     columns, n_lines = _read_header(path, delimiter)
     label = choose_label([name for name in columns if name], options, path)
     if "" in columns:
-        watch.progress.say(f"{path}: column {columns.index('')} has no name and is left out")
+        progress_line.progress.say(f"{path}: column {columns.index('')} has no name and is left out")
     beside = {label, options.split_by, options.group_by, ""}
     if all(name in beside for name in columns):
         raise BadData(f"{path}: has no columns of features beside {', '.join(columns)}.")
-    watch.on_columns([name for name in columns if name not in beside])
+    progress_line.on_columns([name for name in columns if name not in beside])
     content = _load(path, _Layout(delimiter, columns, n_lines, frozenset(beside)))
     runs = [content[name] for name in content.dtype.names or () if content.dtype[name].subdtype]
     texts = {columns[int(name)]: content[name].astype(str) for name in content.dtype.names or () if name.isdigit()}

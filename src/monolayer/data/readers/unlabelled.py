@@ -19,7 +19,7 @@ from monolayer.data.images import find_factor
 from monolayer.data.readers.arrays import Named, choose_features, open_named
 from monolayer.data.readers.decoding import Decoder, Picture, Tally
 from monolayer.data.readers.parquet import iterate_parquet
-from monolayer.data.readers.rows import DataOptions, Watch, flatten_images
+from monolayer.data.readers.rows import DataOptions, ProgressLine, flatten_images
 from monolayer.data.readers.table import list_names
 from monolayer.errors import BadData, BadInput
 from monolayer.progress import SILENCE
@@ -143,7 +143,7 @@ def _decode(pictures: list[Picture], path: Path, expected: Expected) -> Array:
         raise BadInput(f"{path}: holds images, and this network was not trained on images.")
     factor = find_factor(path, expected.pixel_max)
     options = DataOptions(resize=expected.image_shape[1:])
-    decoder = Decoder(len(pictures), expected.image_shape, options, Watch())
+    decoder = Decoder(len(pictures), expected.image_shape, options, ProgressLine())
     decoder.add(pictures, Tally(SILENCE, len(pictures)))
     return decoder.rows if factor == 1 else decoder.rows * factor
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from monolayer.data.scaler import Scaler
 from monolayer.engine.bank import make_bank
 from monolayer.evaluate.calibration import Binning, assign_bins, compute_edges
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import compute_readings
 from monolayer.evaluate.significance import Bootstrap, Interval, compute_mcnemar, find_indistinguishable
 from monolayer.recipe.losses import compute_multiple_bce, compute_multiple_bce_residual
@@ -379,10 +379,10 @@ def judge_confidence(data: ClaimData) -> Verdict:
     )
 
 
-def _claim(answers: Answers, reading: str | None = None) -> tuple[Array, Array]:
+def _claim(predictions: Predictions, reading: str | None = None) -> tuple[Array, Array]:
     """Confidence in the predicted class (n,) and whether it is right (n,), under a reading (the loss's own)."""
-    readings = compute_readings(answers.scores.astype(np.float64), answers.loss)
-    return readings[reading or next(iter(readings))].max(axis=1), answers.correct
+    readings = compute_readings(predictions.scores.astype(np.float64), predictions.loss)
+    return readings[reading or next(iter(readings))].max(axis=1), predictions.correct
 
 
 Claims = dict[str, list[tuple[Array, Array]]]

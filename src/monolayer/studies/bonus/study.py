@@ -24,7 +24,7 @@ from monolayer.studies.bonus.claims import judge_all
 from monolayer.studies.bonus.leaky_procedures import WHY_OPENED, remove_mean, rerun_continued, rerun_untrained
 from monolayer.studies.bonus.verdicts import ClaimData, Scored, Verdict
 from monolayer.training.loop import TrainOptions
-from monolayer.training.run import Run, add_test_metrics, answer, answer_all, train_bank
+from monolayer.training.run import Run, add_test_metrics, predict_all_rows, predict_rows, train_bank
 from monolayer.tuning.plan import group_recipes
 from monolayer.tuning.sweep import Sweep, SweepOptions, train_recipes
 
@@ -208,7 +208,7 @@ class StudyResult:
             readings = measure_readings(scored.test)
             rescaled = {}
             if self.splits.val is not None:
-                val = answer(scored.run.network, self.splits.val)
+                val = predict_rows(scored.run.network, self.splits.val)
                 rescaled = {reading: rescale(val, scored.test, reading) for reading in readings}
             measured[key] = readings, rescaled
         return measured
@@ -306,9 +306,9 @@ def run_study(
 
 def _score(trained: dict[str, list[Run]], test: Rows) -> dict[str, tuple[Scored, ...]]:
     runs = [run for row in trained.values() for run in row]
-    answers = iter(answer_all([run.network for run in runs], test))
+    predictions = iter(predict_all_rows([run.network for run in runs], test))
     return {
-        key: tuple(Scored(add_test_metrics(run, said), said) for run, said in zip(row, answers, strict=False))
+        key: tuple(Scored(add_test_metrics(run, said), said) for run, said in zip(row, predictions, strict=False))
         for key, row in trained.items()
     }
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.checks.certificate import Certificate
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.significance import Interval, summarise_seeds
 from monolayer.training.run import Run
 from monolayer.tuning.sweep import Sweep
@@ -30,7 +30,7 @@ class Scored:
     """
 
     run: Run
-    test: Answers
+    test: Predictions
 
 
 Array = npt.NDArray[Any]

@@ -24,14 +24,14 @@ from monolayer.errors import BadInput
 from monolayer.evaluate.calibration_summary import measure_readings
 from monolayer.evaluate.localisation import compute_evidence
 from monolayer.evaluate.metrics import compute_wilson_interval
-from monolayer.evaluate.predictions import Answers
+from monolayer.evaluate.predictions import Predictions
 from monolayer.features import PatchFeatures
 from monolayer.features.registry import parse_features
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.grid import make_grid
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.loop import TrainOptions
-from monolayer.training.run import Run, add_test_metrics, answer, check_recipe, fit_batch_size
+from monolayer.training.run import Run, add_test_metrics, check_recipe, fit_batch_size, predict_rows
 from monolayer.tuning.probe_grid import BASE, make_probe_grid
 from monolayer.tuning.selection import analyse_selection
 from monolayer.tuning.sweep import SweepOptions, rank_run, train_recipes
@@ -87,7 +87,7 @@ class Step:
     by: str
     n_features: int
     run: Run
-    test: Answers
+    test: Predictions
     n_recipes: int
     rate_at_edge: bool
     l2_at_edge: bool
@@ -258,7 +258,7 @@ class _Rung:
         return [self._open_step(run) for run in self.best]
 
     def _open_step(self, run: Run) -> Step:
-        said, transformer = answer(run.network, self.extracted.splits._test), self.extracted.transformer
+        said, transformer = predict_rows(run.network, self.extracted.splits._test), self.extracted.transformer
         tried = [recipe for recipe in self.recipes if recipe.loss == run.recipe.loss]
         rates = [recipe.learning_rate for recipe in tried]
         return Step(

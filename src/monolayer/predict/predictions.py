@@ -27,7 +27,7 @@ def check_top(top: int | None, n_classes: int) -> None:
         raise BadInput(f"--top is {top}; accepted are 1 to {n_classes}, the network's classes.")
 
 
-def compute_answers(network: OneLayer, rows: Rows) -> Array:
+def compute_predictions(network: OneLayer, rows: Rows) -> Array:
     """Probabilities (n, K), all of them finite.
 
     Raises:
@@ -47,7 +47,7 @@ def rank_classes(probabilities: Array, top: int) -> Array:
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
 
 
-def describe_answers(
+def describe_predictions(
     network: OneLayer, places: Sequence[dict[str, Any]], probabilities: Array, top: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """A JSON object a row: where it is from, its class and probability, and those of all classes or the ``top`` best.
