@@ -24,7 +24,7 @@ ROUNDING = 1e-9  # 0.29 * 100 is a little below 29
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class Responses:
     """What patches tell filters: ``levels`` less ``values``, or the values where there are no levels.
 
     Only weighted sums of answers are asked for, in which levels take no pass over the values.
@@ -40,9 +40,9 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, places: slice) -> Predictions:
+    def take(self, places: slice) -> Responses:
         """Those of some patches."""
-        return Predictions(self.values[places], None if self.levels is None else self.levels[places])
+        return Responses(self.values[places], None if self.levels is None else self.levels[places])
 
     def sum_patches(self, shares: Array) -> Array:
         """Over the patches, which weigh ``shares``, (N,): (F,)."""
@@ -62,7 +62,7 @@ class Predictions:
         return np.asarray(values if self.levels is None else np.outer(self.levels, weights.sum(axis=0)) - values)
 
 
-Answer = Callable[[Array], Predictions]
+Answer = Callable[[Array], Responses]
 
 
 class Activation(Protocol):
@@ -94,11 +94,11 @@ class Triangle:
         """F is K."""
         measure, share = open_distances(filters, n_patches), np.full(len(filters), 1 / len(filters), np.float32)
 
-        def predict_rows(patches: Array) -> Predictions:
+        def predict_rows(patches: Array) -> Responses:
             found = measure(patches)
             means = found @ share
             # max(0, mean - d) is mean - min(mean, d).
-            return Predictions(np.minimum(found, means[:, None], out=found), means)
+            return Responses(np.minimum(found, means[:, None], out=found), means)
 
         return predict_rows
 
@@ -120,12 +120,12 @@ class Soft:
         one_long = np.ascontiguousarray((filters / np.maximum(lengths, np.finfo(np.float32).tiny)).T)
         products = np.empty((n_patches, 2 * len(filters)), np.float32)
 
-        def predict_rows(patches: Array) -> Predictions:
+        def predict_rows(patches: Array) -> Responses:
             both, K = products[: len(patches)], len(filters)
             np.matmul(patches, one_long, out=both[:, :K])
             np.negative(both[:, :K], out=both[:, K:])
             np.subtract(both, np.float32(self.threshold), out=both)
-            return Predictions(np.maximum(both, 0, out=both))
+            return Responses(np.maximum(both, 0, out=both))
 
         return predict_rows
 
@@ -145,10 +145,10 @@ class Nearest:
         """F is K."""
         measure, last = open_distances(filters, n_patches), max(1, math.floor(self.share * len(filters) + ROUNDING)) - 1
 
-        def predict_rows(patches: Array) -> Predictions:
+        def predict_rows(patches: Array) -> Responses:
             distances = measure(patches)
             bounds = np.partition(distances, last, axis=1)[:, last : last + 1]
-            return Predictions((distances <= bounds).astype(np.float32))
+            return Responses((distances <= bounds).astype(np.float32))
 
         return predict_rows
 

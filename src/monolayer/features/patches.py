@@ -13,7 +13,7 @@ import sklearn
 from sklearn.cluster import MiniBatchKMeans, kmeans_plusplus
 
 from monolayer.errors import BadInput
-from monolayer.features.activations import Predictions, parse_activation
+from monolayer.features.activations import Responses, parse_activation
 from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
 from monolayer.progress import SILENCE, Progress
 from monolayer.threads import hold_blas
@@ -177,7 +177,7 @@ class PatchFeatures(ImageTransformer):
     def _compute(self, images: Array) -> Array:
         _, regions = self._find_regions()
         features = np.zeros((len(images), len(regions), self._per_region), np.float32)
-        for i, first, responses in self._iterate_predictions(images):
+        for i, first, responses in self._iterate_responses(images):
             for j, region in enumerate(regions):
                 features[i, j] += region.sum_part(responses, first)
         return features.reshape(len(images), -1)
@@ -187,7 +187,7 @@ class PatchFeatures(ImageTransformer):
         """Features of a region."""
         return parse_activation(self.activation).per_filter * self.n_filters
 
-    def _iterate_predictions(self, images: Array) -> Iterator[tuple[int, int, Predictions]]:
+    def _iterate_responses(self, images: Array) -> Iterator[tuple[int, int, Responses]]:
         """(image, first place, answers (N, F) of the places from there on), until each image's places are through."""
         rows = images.reshape(len(images), -1)
         places, _ = self._find_regions()
@@ -226,7 +226,7 @@ class PatchFeatures(ImageTransformer):
         ]
         found = np.empty((len(X), len(weights), len(places)), np.float32)
         with hold_blas():  # as when features are made: the last digits depend on how many threads share a product
-            for i, first, responses in self._iterate_predictions(images):
+            for i, first, responses in self._iterate_responses(images):
                 for share, region in zip(shared, regions, strict=True):
                     start, stop = max(region.first, first), min(region.last, first + len(responses))
                     if start < stop:
@@ -270,7 +270,7 @@ class _Region:
         """Number of its places."""
         return self.last - self.first
 
-    def sum_part(self, responses: Predictions, start: int) -> Array | float:
+    def sum_part(self, responses: Responses, start: int) -> Array | float:
         """What answers of the places from ``start`` on add to the region's mean, (F,); 0 where none is its own.
 
         By a product with 1 / n: half of the time that NumPy's mean takes.
