@@ -36,7 +36,7 @@ REPORT = "report.html"
 PREDICTIONS = "predictions.csv"
 HISTORIES = "histories.csv"
 CERTIFICATE = "certificate.json"
-PREDICTIONS = "answers.safetensors"
+SCORES = "answers.safetensors"
 DUPLICATES = "duplicates.csv"
 COMPARISON = "comparison.json"
 DESCRIPTION = "description.json"
@@ -157,7 +157,7 @@ def save_predictions(predictions: dict[str, Predictions], folder: Path) -> None:
         f"{name}.{part}": getattr(said, part) for name, said in predictions.items() for part in ("scores", "y", "index")
     }
     header = {"format": "monolayer-answers-1", **{name: said.loss for name, said in predictions.items()}}
-    write_whole(folder / PREDICTIONS, pack_tensors(tensors, header))
+    write_whole(folder / SCORES, pack_tensors(tensors, header))
 
 
 def load_predictions(folder: Path) -> dict[str, Predictions]:
@@ -166,7 +166,7 @@ def load_predictions(folder: Path) -> dict[str, Predictions]:
     Raises:
         BadData: if the file is not one of ours.
     """
-    path = folder / PREDICTIONS
+    path = folder / SCORES
     if not path.is_file():
         return {}
     try:
