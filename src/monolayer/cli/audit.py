@@ -12,7 +12,11 @@ import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line
+from monolayer.cli.options import Only, Without, with_options
+from monolayer.cli.session import load_dataset
+from monolayer.data.options import DataOptions
 from monolayer.errors import BadInput
+from monolayer.runs.options import RunOptions
 
 if TYPE_CHECKING:
     from monolayer.checks.plausibility import Accuracy
@@ -22,8 +26,8 @@ if TYPE_CHECKING:
     from monolayer.reports.duplicates import Audit
 
 
+@with_options
 def audit(
-    context: typer.Context,
     dataset: Annotated[
         str | None,
         typer.Argument(help="A dataset: cifar10, digits, or the path of data of your own.", metavar="[DATASET]"),
@@ -37,14 +41,9 @@ def audit(
     run: Annotated[
         Path | None, typer.Option(help="A run's folder: say its test accuracy without the leaked rows too.")
     ] = None,
-    mute: opt.Mute = None,
+    training: Annotated[RunOptions, Only("mute")] = opt.TRAINING,
     data: opt.Data = None,
-    label: opt.Label = None,
-    features: opt.Features = None,
-    split_by: opt.SplitBy = None,
-    group_by: opt.GroupBy = None,
-    resize: opt.Resize = None,
-    channels: opt.Channels = None,
+    reading: Annotated[DataOptions, Without("normalize")] = opt.READING,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
 ) -> None:
@@ -61,18 +60,14 @@ def audit(
         raise BadInput("--run needs the dataset that the run was trained on: monolayer audit DATASET --run DIR.")
     if dataset is None and not (train and claims):
         raise BadInput("Name a dataset to search, or claims to judge: --train 45.18 with --val 79.00:1000 or --test.")
-    from monolayer.findings import check_codes
-    from monolayer.findings import mute as mute_findings
+    from monolayer.findings import mute
 
-    check_codes(mute or ())
-    findings = list(mute_findings(_judge_claims(train, claims), mute or ())) if train and claims else []
+    findings = list(mute(_judge_claims(train, claims), training.mute)) if train and claims else []
     duplicates: list[dict[str, Any]] = []
     weighed: dict[str, Any] = {}
     searched = ""
     if dataset is not None:
-        found, weighed = _search_and_save(
-            dataset, _Request(data, within, run, out, opt.read_reading(context)), mute or ()
-        )
+        found, weighed = _search_and_save(dataset, _Request(data, within, run, out, reading), training.mute)
         findings += found.findings
         duplicates, searched = _list_pairs(found), _describe_search(found, is_within=within)
     if as_json:
@@ -119,7 +114,7 @@ class _Request:
     within: bool
     run: Path | None
     out: Path | None
-    reading: dict[str, Any]
+    reading: DataOptions
 
 
 def _search_and_save(name: str, request: _Request, muted: Sequence[str]) -> tuple[Audit, dict[str, Any]]:
@@ -162,7 +157,7 @@ def _search(name: str, request: _Request, muted: Sequence[str], console: Console
     from monolayer.findings import mute
     from monolayer.reports.duplicates import Audit
 
-    dataset = opt.load_dataset(name, request.data, console, request.reading)
+    dataset = load_dataset(name, request.data, console, request.reading)
     # A run draws its test rows from the training file where there is no test file, so they are searched there.
     is_inside = request.within or dataset.test is None
     across = find_duplicates(dataset, dataset.test, progress=console) if dataset.test else []

@@ -1,4 +1,4 @@
-"""The only door to the terminal: progress on stderr, results on stdout. Nothing else imports rich."""
+"""Output to the terminal: progress on stderr, results on stdout. Only this module and ``bars`` import rich."""
 
 from __future__ import annotations
 
@@ -8,57 +8,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import wrap
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
-from rich.console import Console as RichConsole
-from rich.console import RenderableType
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as RichProgress
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 # On a file or a pipe a bar is noise: a line at most this often, in seconds.
 PLAIN_EVERY = 5.0
 LEAST_WIDTH = 5  # characters of a column of words, however narrow the window
 INTERRUPTED = 130  # the exit code after Ctrl-C
-
-
-class _Amount(ProgressColumn):
-    """How much is done, in bytes where the unit is B, else as a count."""
-
-    def __init__(self) -> None:
-        self._bytes, self._count = DownloadColumn(), MofNCompleteColumn()
-        super().__init__()
-
-    def render(self, task: Task) -> Text:
-        unit = task.fields["unit"]
-        return self._bytes.render(task) if unit == "B" else self._count.render(task) + Text(f" {unit}")
-
-
-class _Bars(RichProgress):
-    """Bars, and below them how things stand, in a line of its own that is cut where the window ends."""
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        yield self.make_tasks_table(self.tasks)
-        for task in self.tasks:
-            if detail := task.fields.get("detail"):
-                yield Text(f"  {detail}", overflow="ellipsis", no_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -89,6 +55,8 @@ class Console:
     """
 
     def __init__(self) -> None:
+        from rich.console import Console as RichConsole
+
         self._err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
         self._bars: RichProgress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -98,11 +66,11 @@ class Console:
 
     def say(self, text: str) -> None:
         """One line on stderr, above the bars."""
-        self._err.print(Text(text))
+        self._err.print(text, markup=False)
 
     def warn(self, text: str) -> None:
         """One line on stderr that should not be missed."""
-        self._err.print(Text(text, style="bold yellow"))
+        self._err.print(text, style="bold yellow", markup=False)
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
         """Move the task's bar, or write a plain line now and then."""
@@ -120,15 +88,9 @@ class Console:
 
     def _move_bar(self, task: str, step: _Step) -> None:
         if self._bars is None:
-            self._bars = _Bars(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                _Amount(),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                console=self._err,
-            )
+            from monolayer.cli.bars import make_bars
+
+            self._bars = make_bars(self._err)
             self._bars.start()
         if task not in self._tasks:
             self._tasks[task] = self._bars.add_task(task, total=step.total, unit=step.unit)
@@ -149,7 +111,7 @@ class Console:
         if step.total is not None and before < step.done < step.total:
             left = f", {_format_seconds(elapsed * (step.total - step.done) / (step.done - before))} left"
         detail = f"; {step.detail}" if step.detail else ""
-        self._err.print(Text(f"{task}: {step.format()}, {_format_seconds(elapsed)}{left}{detail}"))
+        self.say(f"{task}: {step.format()}, {_format_seconds(elapsed)}{left}{detail}")
 
 
 def _format_seconds(seconds: float) -> str:
@@ -198,6 +160,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Numbers and intervals stay in one piece. Where a window is too narrow, their headers take several lines, then words
     are folded, and where not even that helps the table is wider than the window: no column goes.
     """
+    from rich.console import Console as RichConsole
+    from rich.table import Table
+    from rich.text import Text
+
     console = RichConsole(highlight=False)
     widths = [max((len(row[i]) for row in rows), default=1) for i in range(len(columns))]
     is_wide = sum(max(len(column), width) + 3 for column, width in zip(columns, widths, strict=True)) >= console.width
@@ -219,11 +185,6 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 def print_line(text: str) -> None:
     """One line on stdout."""
     sys.stdout.write(text + "\n")
-
-
-def print_error(text: str) -> None:
-    """What went wrong, in one sentence on stderr."""
-    sys.stderr.write(f"monolayer: {text}\n")
 
 
 class Interruption:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line, print_table
+from monolayer.cli.options import Without, with_options
 from monolayer.cli.show import show_findings
+from monolayer.data.options import DataOptions
 
 if TYPE_CHECKING:
     from monolayer.checks.describe import Description
@@ -26,15 +28,10 @@ def _group() -> None:
 
 
 @data.command()
+@with_options
 def describe(
-    context: typer.Context,
     dataset: opt.DatasetName,
-    label: opt.Label = None,
-    features: opt.Features = None,
-    split_by: opt.SplitBy = None,
-    group_by: opt.GroupBy = None,
-    resize: opt.Resize = None,
-    channels: opt.Channels = None,
+    reading: Annotated[DataOptions, Without("normalize")] = opt.READING,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
 ) -> None:
@@ -48,11 +45,10 @@ def describe(
     from monolayer.reports.dataset import save_description
     from monolayer.runs.folder import open_new_folder
 
-    reading = opt.read_reading(context)
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out)) if out else None
-        found = describe_data(dataset, progress=console, **reading)
+        found = describe_data(dataset, progress=console, **vars(reading))
         if folder:
             save_description(found, folder)
     if as_json:

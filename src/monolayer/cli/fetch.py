@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line
+from monolayer.cli.session import load_dataset
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def fetch(dataset: opt.DatasetName, data: opt.Data = None, as_json: opt.AsJson =
     Example: monolayer fetch cifar10
     """
     with open_console() as console:
-        loaded = opt.load_dataset(dataset, data, console)
+        loaded = load_dataset(dataset, data, console)
     _check_kept(loaded)
     facts = {
         "name": loaded.name,
@@ -41,7 +42,7 @@ def fetch(dataset: opt.DatasetName, data: opt.Data = None, as_json: opt.AsJson =
 
 
 def _check_kept(dataset: Dataset) -> None:
-    """To keep the dataset is what fetch is for; other commands go on with it in memory."""
+    """Raise BadInput if the dataset was not written to the cache; other commands continue with it in memory."""
     import numpy as np
 
     from monolayer.data.cache import find_cache_folder

@@ -1,7 +1,8 @@
-"""How the axes of a sweep are written on the command line."""
+"""The axes of a sweep as they are written on the command line and in a config."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from monolayer.errors import BadInput
@@ -15,10 +16,10 @@ USAGE = "NAME=VALUE,VALUE,... (such as learning-rate=0.001,0.01) or NAME=log:LOW
 def parse_axes(grid: list[str]) -> dict[str, Axis]:
     """Axes by field name from words such as ``learning-rate=0.001,0.01`` or ``l2=log:1e-5:1e-1:20``.
 
-    A range without its N is left a range, to be drawn from.
+    A range without N stays a range, to draw from.
 
     Raises:
-        BadInput: if a word is no axis, names no field or one twice, or a value cannot be read.
+        BadInput: if a word is not an axis, names an unknown field or the same one twice, or a value cannot be read.
     """
     from monolayer.recipe.recipe import Recipe
 
@@ -32,6 +33,14 @@ def parse_axes(grid: list[str]) -> dict[str, Axis]:
             raise BadInput(f"--grid names {name} twice; list all its values in one, such as {name}=1,2,3.")
         axes[name] = _read_axis(name, text, type(defaults[name]))
     return axes
+
+
+def format_axes(axes: Mapping[str, Axis]) -> dict[str, Any]:
+    """Axes as a config has them: a list of values, or the text of a range; floats keep every digit."""
+    return {
+        name: list(axis) if isinstance(axis, tuple) else f"{axis.kind}:{axis.low!r}:{axis.high!r}"
+        for name, axis in axes.items()
+    }
 
 
 def _cut(word: str) -> tuple[str, str]:
@@ -68,8 +77,10 @@ def _read_range(name: str, text: str, kind: type) -> Axis:
 
 def _read_value(name: str, text: str, kind: type) -> Any:
     """The value as the field's type, which is that of its default."""
+    from monolayer.recipe.recipe import normalise_loss
+
     if kind is str:
-        return text.replace("-", "_") if name == "loss" else text
+        return normalise_loss(text) if name == "loss" else text
     try:
         return kind(text)
     except ValueError:

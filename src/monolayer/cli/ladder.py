@@ -9,12 +9,17 @@ import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line, print_table
+from monolayer.cli.options import Only, Request, Without, with_options
+from monolayer.cli.session import load_dataset
+from monolayer.data.options import DataOptions, SplitOptions
+from monolayer.errors import BadInput
+from monolayer.recipe.recipe import Recipe
+from monolayer.runs.options import RunOptions
 
 if TYPE_CHECKING:
-    from monolayer.cli.console import Console
-    from monolayer.data.dataset import Splits
     from monolayer.studies.ladder.study import Plan
 
+BASE = Recipe(epochs=25)
 FLIPPED = ("cifar10",)  # of which a mirrored image shows the same thing
 
 Rungs = Annotated[
@@ -25,35 +30,21 @@ Rungs = Annotated[
         show_default="pixels, hog, and patches with 200, 800, 1600 and 4000 filters",
     ),
 ]
-Flip = Annotated[
-    float | None,
-    typer.Option(
-        help="Probability that an image is mirrored each time it is met.", show_default="0.5 of cifar10, or 0"
-    ),
-]
 
 
+@with_options
 def ladder(
-    context: typer.Context,
-    dataset: opt.DatasetName,
+    request: Request,
+    dataset: opt.DatasetToTrain = None,
     features: Rungs = None,
-    epochs: opt.Epochs = 25,
-    flip: Flip = None,
-    seed: opt.Seed = 42,
-    engine: opt.Engine = None,
-    threads: opt.Threads = None,
-    train_size: opt.TrainSize = None,
-    val_size: opt.ValSize = None,
-    test_size: opt.TestSize = None,
-    split_seed: opt.SplitSeed = None,
+    recipe: Annotated[Recipe, Only("epochs", "seed", flip="0.5 of cifar10, or 0")] = BASE,
+    training: Annotated[RunOptions, Only("engine", "threads")] = opt.TRAINING,
+    split: SplitOptions = opt.SPLIT,
     data: opt.Data = None,
-    label: opt.Label = None,
-    split_by: opt.SplitBy = None,
-    group_by: opt.GroupBy = None,
-    resize: opt.Resize = None,
-    channels: opt.Channels = None,
+    reading: Annotated[DataOptions, Without("features", "normalize")] = opt.READING,
     out: opt.Out = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older ladder in that folder.")] = False,
+    config: opt.Config = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Train one layer on ever better features of images: pixels, edges, patches; both losses, tested once.
@@ -66,18 +57,26 @@ def ladder(
 
     Example: monolayer ladder photos/ --resize 32x32 --features pixels --features patches:200 --out runs/ladder
     """
-    from monolayer.runs.folder import LADDER_FOLDER, open_new_folder
+    from monolayer.runs.folder import CONFIG, LADDER_FOLDER, open_new_folder, write_json
     from monolayer.studies.ladder.report import collect_facts, save_ladder
     from monolayer.studies.ladder.study import climb
 
+    if dataset is None:
+        raise BadInput("Missing argument 'DATASET'.")
+    if "flip" not in request.given:
+        recipe = recipe.replace(flip=0.5 if dataset in FLIPPED else 0.0)
+        request.config["recipe"]["flip"] = recipe.flip
     with ExitStack() as stack:
+        stack.enter_context(training.use_engine())
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out, kind=LADDER_FOLDER, overwrite=overwrite)) if out else None
-        plan = _read_plan(context)
-        climbed = climb(_load(context, console), plan, progress=console)
+        plan = _make_plan(features, recipe)
+        climbed = climb(split.split(load_dataset(dataset, data, console, reading)), plan, progress=console)
         console.close()
         console.say("Measuring the calibration of every step, and drawing")
         facts = save_ladder(climbed, folder) if folder else collect_facts(climbed)
+        if folder:
+            write_json(folder / CONFIG, request.config)
     if as_json:
         print_json(facts)
         return
@@ -86,25 +85,18 @@ def ladder(
         print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
 
 
-def _load(context: typer.Context, console: Console) -> Splits:
-    given = context.params
-    # Here --features are rungs, and no array in the data.
-    reading = opt.read_reading(context)
-    reading.pop("features", None)
-    return opt.read_split(context).split(opt.load_dataset(given["dataset"], given["data"], console, reading))
+def _make_plan(rungs: list[str] | None, recipe: Recipe) -> Plan:
+    """The plan of these rungs.
 
-
-def _read_plan(context: typer.Context) -> Plan:
+    Raises:
+        BadInput: if a rung is no kind of features, before any image is read.
+    """
     from monolayer.features.registry import parse_features
     from monolayer.studies.ladder.study import RUNGS, Plan
 
-    given = context.params
-    for rung in given["features"] or ():
-        parse_features(rung)  # what is no kind of features is told before any image is read
-    flip = given["flip"]
-    if flip is None:
-        flip = 0.5 if given["dataset"] in FLIPPED else 0.0
-    return Plan(tuple(given["features"] or RUNGS), epochs=given["epochs"], flip=flip, seed=given["seed"])
+    for rung in rungs or ():
+        parse_features(rung)
+    return Plan(tuple(rungs or RUNGS), epochs=recipe.epochs, flip=recipe.flip, seed=recipe.seed)
 
 
 def _show(facts: dict[str, Any]) -> None:

@@ -1,79 +1,78 @@
-"""The command ``monolayer``: its commands, and how errors become one sentence and an exit code."""
+"""The command ``monolayer``: its commands, each imported when it is used, and errors with their exit codes."""
 
 from __future__ import annotations
 
 import re
 import sys
+from importlib import import_module
 from io import TextIOWrapper
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from monolayer._version import __version__
-from monolayer.cli.audit import audit
-from monolayer.cli.calibrate import calibrate
-from monolayer.cli.compare import compare
-from monolayer.cli.console import print_error, print_line
-from monolayer.cli.data import data
-from monolayer.cli.export import export
-from monolayer.cli.fetch import fetch
-from monolayer.cli.ladder import ladder
-from monolayer.cli.predict import predict
-from monolayer.cli.probe import probe
-from monolayer.cli.report import report
-from monolayer.cli.reproduce import reproduce
-from monolayer.cli.sweep import sweep
-from monolayer.cli.train import train
 from monolayer.errors import BadInput, MonolayerError
+
+# The command of each name is the function of that name in the module of that name; the texts are the first lines of
+# their docstrings, so that --help imports none of them.
+COMMANDS = {
+    "fetch": "Bring a dataset onto the machine, check it and keep it in the cache.",
+    "train": "Train one network and score it on the test rows, once.",
+    "sweep": "Train every combination of the axes' values side by side; the test rows stay sealed.",
+    "probe": "Probe frozen features: a grid on each feature set, all choices on validation, the test rows opened once.",
+    "ladder": "Train one layer on ever better features of images: pixels, edges, patches; both losses, tested once.",
+    "compare": "Compare two runs on the same rows: accuracy, paired test, calibration, templates.",
+    "audit": "Find duplicates between (and within) the files of a dataset, or judge claimed accuracies.",
+    "reproduce": "Run every experiment of the bonus assignment and write report.html, report.md and results.json.",
+    "report": "Make figures/ and report.html again from what a run's folder holds.",
+    "predict": "Say which class each input is, and with what probability.",
+    "calibrate": "Fit a temperature on the run's validation rows and keep it with its network.",
+    "export": "Write a network in another format, with its scaling and its temperature.",
+    "data": "Look at a dataset before training.",
+}
+# How every part of the command line is set up.
+SETTINGS: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 
 # The parser's own class of errors; which package has it, and how it words them, depends on typer's version.
 UsageError: Any = typer.BadParameter.__base__
 LEAST = re.compile(r"(?:equal to |x>=)(-?\d+)")
 
 
-def describe_usage_error(error: Any) -> str:
-    """The error as one sentence, in the form of ``--epochs is 'x'; accepted is a whole number``."""
-    said = " ".join(error.format_message().split())
-    names = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name.startswith("--")]
-    if not names or said.startswith("Missing"):
-        return said if said.endswith((".", "?")) else f"{said}."
-    reason = " ".join(str(error.message).split()).rstrip(".")
-    value, accepted = _find_value(names[0]), _say_accepted(reason)
-    return f"{names[0]} is {value!r}; accepted is {accepted}." if accepted and value else f"{names[0]}: {reason}."
+class Commands(TyperGroup):
+    """The commands, imported one by one."""
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of --help."""
+        return list(COMMANDS)
 
-def _say_accepted(reason: str) -> str:
-    if least := LEAST.search(reason):
-        return f"a whole number of {least[1]} or above"
-    return "a whole number" if "integer" in reason else "a number" if re.search("float|number", reason) else ""
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name; None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"monolayer.cli.{cmd_name}"), cmd_name)
+        if not isinstance(command, typer.Typer):  # a group of commands
+            function, command = command, typer.Typer(**SETTINGS)
+            command.command(cmd_name)(function)
+        return typer.main.get_command(command)
 
-
-def _find_value(name: str) -> str:
-    """What the command line gives this option; the last counts where it stands twice."""
-    value = ""
-    for word, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
-        if word == name:
-            value = following
-        elif word.startswith(f"{name}="):
-            value = word.partition("=")[2]
-    return value
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands into --help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 app = typer.Typer(
+    cls=Commands,
     help="Train, tune and explain one-layer image classifiers, and say honestly what their numbers mean.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    **SETTINGS,
 )
-for command in (fetch, train, sweep, probe, ladder, compare, audit, reproduce, report, predict, calibrate, export):
-    app.command()(command)
-app.add_typer(data, name="data")
 
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        print_line(f"monolayer {__version__}")
+        sys.stdout.write(f"monolayer {__version__}\n")
         raise typer.Exit
 
 
@@ -91,26 +90,57 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files need not be UTF-8
     try:
-        # The parser's errors are told like ours, so it is not to print them itself.
+        # Errors of the parser are printed like ours, so it must not print them itself.
         code = app(standalone_mode=False)
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
-        else:
-            print_error(describe_usage_error(error))
-        sys.exit(2)
-    except BadInput as error:
-        print_error(str(error))
-        sys.exit(2)
+            sys.exit(2)
+        _fail(describe_usage_error(error), 2)
     except MonolayerError as error:
-        print_error(str(error))
-        sys.exit(1)
+        _fail(str(error), 2 if isinstance(error, BadInput) else 1)
     except OSError as error:
         # A path that the user named and the system refuses is bad input; anything else, such as a full pipe, is not.
-        print_error(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.")
-        sys.exit(2 if error.filename else 1)
+        reason = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}."
+        _fail(reason, 2 if error.filename else 1)
     if isinstance(code, int):  # of typer.Exit
         sys.exit(code)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    """Print what went wrong, in one sentence on stderr, and exit."""
+    sys.stderr.write(f"monolayer: {text}\n")
+    sys.exit(code)
+
+
+def describe_usage_error(error: Any) -> str:
+    """The error as one sentence, in the form of ``--epochs is 'x'; accepted is a whole number``."""
+    message = " ".join(error.format_message().split())
+    parameter = getattr(error, "param", None)
+    names = [name for name in getattr(parameter, "opts", ()) if name.startswith("--")]
+    if not names or message.startswith("Missing"):
+        return message if message.endswith((".", "?")) else f"{message}."
+    reason = " ".join(str(error.message).split()).rstrip(".")
+    defaults = (error.ctx.default_map if error.ctx else None) or {}
+    value, accepted = _find_value(names[0]) or defaults.get(parameter.name), _describe_accepted(reason)
+    return f"{names[0]} is {value!r}; accepted is {accepted}." if accepted and value else f"{names[0]}: {reason}."
+
+
+def _describe_accepted(reason: str) -> str:
+    if least := LEAST.search(reason):
+        return f"a whole number of {least[1]} or above"
+    return "a whole number" if "integer" in reason else "a number" if re.search("float|number", reason) else ""
+
+
+def _find_value(name: str) -> str:
+    """The value of this option on the command line; of several, the last."""
+    value = ""
+    for word, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
+        if word == name:
+            value = following
+        elif word.startswith(f"{name}="):
+            value = word.partition("=")[2]
+    return value
 
 
 if __name__ == "__main__":

@@ -1,103 +1,44 @@
-"""The options that several commands share, each written once: the recipe's names with hyphens, and the data's."""
+"""The options of the commands: from the fields of the library's option dataclasses, from --config, and some shared."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from math import isfinite
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, fields, is_dataclass, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-if TYPE_CHECKING:
-    from monolayer.data.dataset import Dataset, Splits
-    from monolayer.progress import Progress
-    from monolayer.recipe.recipe import Recipe
+from monolayer.cli.config import LAYOUTS, SECTION, apply_config, apply_request
+from monolayer.cli.grid import format_axes, parse_axes
+from monolayer.cli.tracking import TrackingOptions
+from monolayer.data.options import DataOptions, SplitOptions
+from monolayer.errors import BadInput
+from monolayer.recipe.recipe import Recipe
+from monolayer.runs.options import RunOptions
 
 
-def read_folder(text: str) -> Path:
-    """The folder of that path; an empty one, such as a variable of the shell without a value, names none."""
+def parse_folder(text: str) -> Path:
+    """The path of a folder; an empty one, such as a shell variable without a value, is refused."""
     if not text:
-        raise typer.BadParameter("'' names no folder; accepted is a path.")
+        raise typer.BadParameter("'' is not the name of a folder; accepted is a path.")
     return Path(text)
 
 
-DatasetName = Annotated[
-    str, typer.Argument(help="A dataset: cifar10, digits, or the path of data of your own.", metavar="DATASET")
-]
-DatasetToTrain = Annotated[
-    str | None,
-    typer.Argument(
-        help="A dataset: cifar10, digits, or the path of data of your own.", metavar="DATASET", show_default=False
-    ),
-]
-Label = Annotated[
-    str | None, typer.Option(help="Column or array of the labels in data of your own.", show_default="the usual names")
-]
-Features = Annotated[
-    str | None,
-    typer.Option(help="Array, tensor or column of the features, such as a layer.", show_default="the usual names"),
-]
+DATASET = "A dataset: cifar10, digits, or the path of data of your own."
+DatasetName = Annotated[str, typer.Argument(help=DATASET, metavar="DATASET")]
+DatasetToTrain = Annotated[str | None, typer.Argument(help=DATASET, metavar="DATASET", show_default=False)]
 FeaturesToTrain = Annotated[
     str | None,
     typer.Option(
-        help="What to make of images and learn from: pixels, hog[:CELL], or patches[:FILTERS] such as patches:1600, "
-        "with words such as patches:1600,size=6,stride=1,pool=3,by=random,activation=soft:0.25,seed=0. Of data of your "
+        help="Features to compute from images: pixels, hog[:CELL], or patches[:FILTERS] such as patches:1600, with "
+        "settings such as patches:1600,size=6,stride=1,pool=3,by=random,activation=soft:0.25,seed=0. In data of your "
         "own also the array, tensor or column of the features.",
         show_default="pixels, or the usual names",
     ),
-]
-SplitBy = Annotated[
-    str | None, typer.Option(help="Column that says train, val or test for each row.", show_default=False)
-]
-GroupBy = Annotated[
-    str | None,
-    typer.Option(help="Column whose equal values stay together when rows are drawn.", show_default=False),
-]
-Resize = Annotated[str | None, typer.Option(help="Bring images to HEIGHTxWIDTH, such as 32x32.", show_default=False)]
-Channels = Annotated[
-    int | None,
-    typer.Option(help="1 reads images as grey, 3 as colour.", show_default="grey where every one is"),
-]
-Normalize = Annotated[str, typer.Option(help="l2 divides each row by its length before anything else, or none.")]
-Resume = Annotated[
-    Path | None,
-    typer.Option(
-        help="Go on with what was stopped or killed in this folder.",
-        show_default=False,
-        parser=read_folder,
-        metavar="PATH",
-    ),
-]
-Loss = Annotated[str, typer.Option(help="cross-entropy or multiple-bce.")]
-LearningRate = Annotated[float, typer.Option(help="Step size of mini-batch gradient descent.")]
-L2 = Annotated[float, typer.Option(help="Weight of the sum of squared weights in the cost.")]
-BatchSize = Annotated[int, typer.Option(help="Examples in a mini-batch.")]
-Epochs = Annotated[int, typer.Option(help="Passes over the training rows.")]
-Schedule = Annotated[str, typer.Option(help="constant, step:EVERY:FACTOR, exponential:FACTOR or cosine[:FLOOR].")]
-Shuffle = Annotated[str, typer.Option(help="full, or block:ROWS:BLOCKS (or block) for features larger than memory.")]
-Flip = Annotated[float, typer.Option(help="Probability that an image is mirrored each time it is met.")]
-InitStd = Annotated[float, typer.Option(help="Standard deviation of the weights at the start.")]
-Seed = Annotated[int, typer.Option(help="Seed of the weights and of the order of the batches.")]
-Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
-TrainSize = Annotated[int | None, typer.Option(help="Train on the first so many rows only.", show_default="all left")]
-ValSize = Annotated[
-    float | None,
-    typer.Option(
-        help="Rows held out for validation, or a share below 1: the last ones of the training file.",
-        show_default="1000, or a sixth of a small dataset",
-    ),
-]
-TestSize = Annotated[
-    float | None,
-    typer.Option(
-        help="Test rows, or a share below 1.", show_default="the test file, or a fifth of a dataset without one"
-    ),
-]
-SplitSeed = Annotated[
-    int | None,
-    typer.Option(help="Draw the held-out rows at random, by class, with this seed.", show_default="file order"),
 ]
 Data = Annotated[
     Path | None,
@@ -108,10 +49,28 @@ Data = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="A new folder for everything this makes.",
-        show_default="nothing is kept",
-        parser=read_folder,
+        help="A new folder for all results.", show_default="nothing is kept", parser=parse_folder, metavar="PATH"
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        help="Resume the run in this folder that was stopped or killed.",
+        show_default=False,
+        parser=parse_folder,
+        callback=apply_request,
+        is_eager=True,
         metavar="PATH",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="A .toml or .json file of options, such as the config.json of a run's folder; options given here win.",
+        show_default=False,
+        callback=apply_config,
+        is_eager=True,
+        metavar="FILE",
     ),
 ]
 Grid = Annotated[
@@ -121,152 +80,207 @@ Grid = Annotated[
         show_default=False,
     ),
 ]
-Random = Annotated[
-    int | None,
-    typer.Option(help="Draw so many recipes in place of all combinations.", show_default="all combinations"),
-]
-Halving = Annotated[
-    bool, typer.Option("--halving", help="Successive halving: of all recipes one in four goes on, and again.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print banks, operations, time and memory, and train nothing.")]
-TrainEvery = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        help="Evaluate the training rows after every so many epochs; 0: only after the last.",
-        show_default="four times",
-    ),
-]
-Top = Annotated[int, typer.Option(min=1, help="Rows to print; every run is kept in the folder.")]
-Dask = Annotated[
-    str | None,
-    typer.Option(help="Train on the workers of this Dask cluster: tcp://HOST:PORT.", show_default="this machine"),
-]
-Optuna = Annotated[
-    int | None,
-    typer.Option(help="Train so many recipes that Optuna proposes, batch by batch.", show_default="no search"),
-]
-AtOnce = Annotated[int | None, typer.Option(help="Recipes that Optuna proposes at once.", show_default="16")]
-Journal = Annotated[
-    Path | None,
-    typer.Option(
-        help="A file for Optuna's trials, which searches with other seeds can share.", show_default="in the --out"
-    ),
-]
-
-
-def _set_for_now(context: typer.Context, name: str, value: str) -> None:
-    """Set an environment variable while the command runs, so that everything below and processes of its own see it."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-
-    def restore() -> None:
-        if before is None:
-            os.environ.pop(name)
-        else:
-            os.environ[name] = before
-
-    context.find_root().call_on_close(restore)  # a command's own context is never closed where its words are refused
-
-
-def _set_engine(context: typer.Context, value: str | None) -> str | None:
-    if value is not None:
-        from monolayer.engine.select import choose_engine
-
-        _set_for_now(context, "MONOLAYER_ENGINE", value)
-        choose_engine()
-    return value
-
-
-def _set_threads(context: typer.Context, value: int | None) -> int | None:
-    if value is not None:
-        _set_for_now(context, "MONOLAYER_THREADS", str(value))
-    return value
-
-
-Engine = Annotated[
-    str | None,
-    typer.Option(
-        callback=_set_engine,
-        help="native (compiled) or numpy; the results agree to rounding.",
-        show_default="native where it is built, or MONOLAYER_ENGINE",
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        callback=_set_threads,
-        min=1,
-        help="Threads at the most; the bytes are the same for any number.",
-        show_default="one a core, or OMP_NUM_THREADS",
-    ),
-]
-Mute = Annotated[
-    list[str] | None,
-    typer.Option(help="A finding's code that is not wanted, such as ML006; give the option once a code."),
-]
-Track = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Log to mlflow[:PLACE], tensorboard:DIR or wandb[:PROJECT] while it trains; once a tracker.",
-        show_default=False,
-    ),
-]
-Licence = Annotated[
-    str, typer.Option(help="The licence of the network, for its card, such as CC-BY-4.0.", show_default="not stated")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+
+# Options that decide nothing about the result, and so are not in a config.
+NOT_IN_CONFIG = frozenset({"out", "config", "resume", "overwrite", "as_json", "dry_run", "top", "dask"})
+# What is accepted beside --resume: how to show the result, where the data and the workers are now, and by what to
+# compute, which changes the result in its last digits at the most.
+BESIDE_RESUME = frozenset({"resume", "as_json", "top", "data", "dask", "engine", "threads"})
+AT_TOP = frozenset({"dataset", "data", "features", "grid"})  # keys of a config outside its sections
+
+
+RECIPE, SPLIT, READING, TRAINING, TRACKING = Recipe(), SplitOptions(), DataOptions(), RunOptions(), TrackingOptions()
+
+
+class Only:
+    """In the ``Annotated`` of a command's parameter: the fields that become options."""
+
+    def __init__(self, *names: str, **show_default: str) -> None:
+        self.names, self.show_default = (*names, *show_default), show_default
+
+
+class Without:
+    """In the ``Annotated`` of a command's parameter: the fields that do not become options."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
 
 
 @dataclass(frozen=True)
-class SplitOptions:
-    """How the command line asked for the data to be divided."""
+class Request:
+    """What a command was asked for.
 
-    val_size: float | None
-    train_size: int | None = None
-    test_size: float | None = None
-    split_seed: int | None = None
+    Args:
+        command: its name.
+        given: the names of the options on the command line or in the config.
+        config: all that decides the result, as --config reads it.
+    """
 
-    def split(self, dataset: Dataset) -> Splits:
-        """The dataset divided so."""
-        from monolayer.data.dataset import choose_val_size
-
-        val_size = choose_val_size(dataset) if self.val_size is None else self.val_size
-        return dataset.split(val_size, seed=self.split_seed, train=self.train_size, test=self.test_size)
+    command: str
+    given: frozenset[str]
+    config: dict[str, Any]
 
 
-def load_dataset(name: str, data: Path | None, progress: Progress, reading: dict[str, Any] | None = None) -> Dataset:
-    """The dataset of that name, from the place that the user named or from wherever it is to be had."""
-    from monolayer.data.load import load
+@dataclass(frozen=True)
+class _Group:
+    """A parameter of a command that is a dataclass, and the fields of it that are options."""
 
-    return load(name, path=data, progress=progress, **(reading or {}))
+    section: str
+    default: Any
+    options: tuple[Field[Any], ...]
 
+    def make(self, values: dict[str, Any]) -> Any:
+        """Take the values of its options out of all values; the dataclass that they make."""
+        return replace(self.default, **{entry.name: _read(entry, values.pop(entry.name)) for entry in self.options})
 
-def read_reading(context: typer.Context) -> dict[str, Any]:
-    """How a command's options say that data of one's own is to be read: what differs from the defaults."""
-    from monolayer.data.readers.rows import DataOptions, parse_size
-
-    given = {name: context.params.get(name) for name in DataOptions.__dataclass_fields__}
-    if given["resize"] is not None:
-        given["resize"] = parse_size(given["resize"])
-    default = DataOptions().to_dict()
-    return {name: value for name, value in given.items() if value is not None and value != default[name]}
-
-
-def read_split(context: typer.Context) -> SplitOptions:
-    """How a command's options say that the rows are to be divided; a size of 1 or more is a number of rows."""
-    given = context.params
-    sizes = [_make_whole(given.get(name)) for name in ("val_size", "train_size", "test_size")]
-    return SplitOptions(sizes[0], sizes[1], sizes[2], given["split_seed"])  # type: ignore[arg-type]
+    def write(self, made: Any) -> dict[str, Any]:
+        """The options of such a dataclass, as a config has them."""
+        written = {entry.name: _write(entry, getattr(made, entry.name)) for entry in self.options}
+        return {name: value for name, value in written.items() if value is not None}
 
 
-def _make_whole(size: float | None) -> float | None:
-    return int(size) if size is not None and isfinite(size) and size == int(size) else size
+def with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each field of the parameters that are dataclasses.
+
+    A parameter's default is an instance, whose values are the defaults of the options, and the parameter's name is the
+    section of a config. A parameter annotated :class:`Request` receives what was asked for. The metadata of a field
+    has its ``help``; ``choices`` (a function that lists them), ``show_default``, ``min`` and ``option`` (its name on
+    the command line) where it has any; ``hyphens`` where names are written with hyphens on the command line; and
+    ``parse`` and ``format`` where it is written as a text.
+    """
+    groups, options, passed = _read_signature(function)
+    layout = {entry.name: (group.section, entry.name) for group in groups.values() for entry in group.options}
+    for name in passed:
+        if name not in NOT_IN_CONFIG:
+            layout[name] = ("" if name in AT_TOP else SECTION, name)
+    if "config" in passed:
+        LAYOUTS[function.__name__] = layout
+
+    @wraps(function)
+    def run(context: typer.Context, **values: Any) -> None:
+        request = _read_request(context, values)
+        arguments: dict[str, Any] = {name: group.make(values) for name, group in groups.items()}
+        for name, group in groups.items():
+            request.config.setdefault(group.section, {}).update(group.write(arguments[name]))
+        for name in passed:
+            if name in layout and (written := _write_passed(name, values[name])) is not None:
+                section, key = layout[name]
+                (request.config.setdefault(section, {}) if section else request.config)[key] = written
+        if "request" in inspect.signature(function).parameters:
+            arguments["request"] = request
+        function(**arguments, **values)
+
+    parameters = [inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context), *options]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
 
 
-def read_recipe(context: typer.Context) -> Recipe:
-    """The recipe that a command's options say: fields are options of the same names; others have their defaults."""
-    from monolayer.recipe.recipe import FIELDS, Recipe
+def _read_signature(
+    function: Callable[..., None],
+) -> tuple[dict[str, _Group], list[inspect.Parameter], list[str]]:
+    """The groups by parameter, all options in their order, and the names of the parameters that are passed as given."""
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, _Group] = {}
+    options: list[inspect.Parameter] = []
+    passed = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind, *extras = get_args(hints[name]) if get_origin(hints[name]) is Annotated else (hints[name],)
+        if kind is Request:
+            continue
+        if is_dataclass(kind):
+            default = kind() if parameter.default is parameter.empty else parameter.default
+            entries = {entry.name: entry for entry in fields(kind) if "help" in entry.metadata}
+            shown: Mapping[str, str] = {}
+            for extra in extras:
+                if isinstance(extra, Only):
+                    entries, shown = {name: entries[name] for name in extra.names}, extra.show_default
+                else:
+                    entries = {name: entry for name, entry in entries.items() if name not in extra.names}
+            groups[name] = _Group(name, default, tuple(entries.values()))
+            types = get_type_hints(kind)
+            for entry in entries.values():
+                value = getattr(default, entry.name)
+                options.append(_make_option(entry, types[entry.name], value, shown.get(entry.name)))
+        else:
+            passed.append(name)
+            options.append(parameter.replace(annotation=hints[name], kind=parameter.KEYWORD_ONLY))
+    return groups, options, passed
 
-    fields = {name: context.params[name] for name in FIELDS if name in context.params}
-    return Recipe.from_dict({**fields, "loss": fields["loss"].replace("-", "_")})
+
+def _make_option(entry: Field[Any], kind: Any, default: Any, shown: str | None) -> inspect.Parameter:
+    metadata = entry.metadata
+    words = metadata["help"].rstrip(".")
+    if "choices" in metadata:
+        choices = [_hyphenate(entry, re.sub(r" \(.*\)", "", choice)) for choice in metadata["choices"]()]
+        words += f": {' or '.join(choices) if len(choices) == 2 else ', '.join(choices)}"
+    option = typer.Option(
+        *([metadata["option"]] if "option" in metadata else []),
+        help=f"{words}.",
+        show_default=shown or metadata.get("show_default", True),
+        min=metadata.get("min"),
+    )
+    if "parse" in metadata:
+        kind, default = str | None, None
+    elif isinstance(default, tuple):
+        kind, default = list[str] | None, None
+    elif isinstance(default, str):
+        default = _hyphenate(entry, default)
+    return inspect.Parameter(
+        entry.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+def _hyphenate(entry: Field[Any], text: str) -> str:
+    return text.replace("_", "-") if entry.metadata.get("hyphens") else text
+
+
+def _read(entry: Field[Any], value: Any) -> Any:
+    """The value of a field from that of its option."""
+    if isinstance(entry.default, tuple):
+        return tuple(value or ())
+    return entry.metadata["parse"](value) if "parse" in entry.metadata and value is not None else value
+
+
+def _write(entry: Field[Any], value: Any) -> Any:
+    """The value of a field as a config has it."""
+    if isinstance(value, tuple) and "format" not in entry.metadata:
+        return list(value)
+    return entry.metadata["format"](value) if "format" in entry.metadata and value is not None else value
+
+
+def _write_passed(name: str, value: Any) -> Any:
+    """An option that is no field as a config has it; places in full, since a config is read from other folders too."""
+    if name == "grid":
+        return format_axes(parse_axes(value)) if value else None
+    if name == "dataset" and value is not None:
+        return [resolve_dataset(place) for place in value] if isinstance(value, list) else resolve_dataset(value)
+    return str(value.resolve()) if isinstance(value, Path) else value
+
+
+def resolve_dataset(name: str) -> str:
+    """The name of a dataset as it is; the path of data of one's own in full."""
+    place = Path(name).expanduser()
+    if not name or not place.exists():
+        return name
+    from monolayer.data.load import NAMES
+
+    return name if name in NAMES else str(place.resolve())
+
+
+def _read_request(context: typer.Context, values: Mapping[str, Any]) -> Request:
+    """What was asked for, with a config that is still empty.
+
+    Raises:
+        BadInput: if an option is given beside --resume that the folder has already.
+    """
+    sources = {name: source.name for name in values if (source := context.get_parameter_source(name)) is not None}
+    typed = [name for name, source in sources.items() if source == "COMMANDLINE"]
+    for name in typed if values.get("resume") is not None else ():
+        if name not in BESIDE_RESUME:
+            option = next(parameter for parameter in context.command.params if parameter.name == name).opts[0]
+            option = "DATASET" if name == "dataset" else option
+            raise BadInput(f"--resume continues with the options in the folder, so {option} is not accepted beside it.")
+    given = frozenset({*typed, *(name for name, source in sources.items() if source == "DEFAULT_MAP")})
+    return Request(context.info_name or "", given, {})

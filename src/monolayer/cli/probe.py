@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,15 +13,21 @@ import typer
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line, print_table
 from monolayer.cli.grid import parse_axes
-from monolayer.cli.session import fit_batch_sizes
+from monolayer.cli.options import Request, Without, with_options
+from monolayer.cli.session import fit_batch_size, load_dataset
 from monolayer.cli.show import show_findings
+from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.errors import BadInput
+from monolayer.recipe.recipe import PROBE, Recipe
+from monolayer.runs.options import RunOptions
 
 if TYPE_CHECKING:
-    from monolayer.cli.console import Console
-    from monolayer.data.dataset import Splits
     from monolayer.tuning.probe import Probe
 
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(help="The path of the features, or several, one a feature set.", metavar="PATH..."),
+]
 FeatureSets = Annotated[
     str | None,
     typer.Option(
@@ -49,41 +56,23 @@ Repeats = Annotated[int, typer.Option(min=1, help="Draws of each number of shots
 DrawSeed = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
 
 
+@with_options
 def probe(
-    context: typer.Context,
-    dataset: Annotated[
-        list[str], typer.Argument(help="The path of the features, or several, one a feature set.", metavar="PATH...")
-    ],
+    request: Request,
+    dataset: Paths = None,
     features: FeatureSets = None,
     grid: ProbeGrid = None,
     rates: Rates = "0.3,1,3,10",
     shots: ShotsAsked = None,
     repeats: Repeats = 5,
     draw_seed: DrawSeed = 0,
-    loss: opt.Loss = "cross-entropy",
-    batch_size: opt.BatchSize = 100,
-    epochs: opt.Epochs = 40,
-    schedule: opt.Schedule = "cosine",
-    flip: opt.Flip = 0.0,
-    init_std: opt.InitStd = 0.0,
-    seed: opt.Seed = 42,
-    dtype: opt.Dtype = "float32",
-    shuffle: opt.Shuffle = "full",
-    engine: opt.Engine = None,
-    threads: opt.Threads = None,
-    train_size: opt.TrainSize = None,
-    val_size: opt.ValSize = None,
-    test_size: opt.TestSize = None,
-    split_seed: opt.SplitSeed = None,
-    licence: opt.Licence = "",
-    mute: opt.Mute = None,
+    recipe: Annotated[Recipe, Without("learning_rate", "l2")] = PROBE,
+    training: Annotated[RunOptions, Without("evaluate_every", "train_every")] = opt.TRAINING,
+    split: SplitOptions = opt.SPLIT,
     data: opt.Data = None,
-    label: opt.Label = None,
-    split_by: opt.SplitBy = None,
-    group_by: opt.GroupBy = None,
-    resize: opt.Resize = None,
-    normalize: opt.Normalize = "none",
+    reading: Annotated[DataOptions, Without("features", "channels")] = opt.READING,
     out: opt.Out = None,
+    config: opt.Config = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Probe frozen features: a grid on each feature set, all choices on validation, the test rows opened once.
@@ -95,20 +84,34 @@ def probe(
 
     Example: monolayer probe cls.npy mean.npy --label labels.npy --grid l2=log:1e-6:1e-1:6 --shuffle block
     """
-    from monolayer.checks.diagnose import diagnose_probe
-    from monolayer.findings import check_codes
-    from monolayer.reports.probe import save_probe
-    from monolayer.runs.folder import open_new_folder
-
-    check_codes(mute or ())
+    axes = parse_axes(grid or [])
+    options = {
+        "grid": axes,
+        "rates": _read_rates(rates, is_given="rates" in request.given, has_rates="learning_rate" in axes),
+        "shots": _read_numbers("shots", shots, int) if shots is not None else [],
+        "repeats": repeats,
+        "draw_seed": draw_seed,
+    }
     with ExitStack() as stack:
+        stack.enter_context(training.use_engine())
         console = stack.enter_context(open_console())
+        from monolayer.checks.diagnose import diagnose_probe
+        from monolayer.reports.probe import save_probe
+        from monolayer.runs.folder import CONFIG, open_new_folder, write_json
+        from monolayer.tuning.probe import probe as train_probe
+
         folder = stack.enter_context(open_new_folder(out)) if out else None
-        splits = _load(context, console)
-        found = _probe(context, splits, console)
+        splits = {
+            name: split.split(load_dataset(path, data, console, replace(reading, features=array)))
+            for name, (path, array) in _name_sets(dataset or [], features).items()
+        }
+        [recipe] = fit_batch_size([recipe], next(iter(splits.values())), request, console, axes)
+        found = train_probe(splits, recipe, progress=console, **options)
+        console.close()
         chosen = splits[found.sets[0].name]
-        found = diagnose_probe(found, chosen, muted=mute or ()).keep(licence=licence.strip())
+        found = diagnose_probe(found, chosen, muted=training.mute).keep(licence=training.licence.strip())
         if folder:
+            write_json(folder / CONFIG, request.config)
             save_probe(found, chosen, folder)
     if as_json:
         print_json(found.to_dict())
@@ -118,24 +121,14 @@ def probe(
         print_line(f"Everything is in {out}; the card is {out / 'protocol.md'}, the page {out / 'report.html'}")
 
 
-def _load(context: typer.Context, console: Console) -> dict[str, Splits]:
-    """The feature sets by their names, each divided the same."""
-    given = context.params
-    split, reading = opt.read_split(context), opt.read_reading(context)
-    reading.pop("features", None)
-    loaded = {}
-    for name, (path, features) in _name_sets(given["dataset"], given["features"]).items():
-        asked = reading if features is None else {**reading, "features": features}
-        loaded[name] = split.split(opt.load_dataset(path, given["data"], console, asked))
-    return loaded
-
-
 def _name_sets(paths: list[str], features: str | None) -> dict[str, tuple[str, str | None]]:
     """Path and features of each set by its name: that of its features, of its file where there are several, or both.
 
     Raises:
         BadInput: if a path or a name of features is given twice, or one is empty.
     """
+    if not paths:
+        raise BadInput("Missing argument 'PATH...'.")
     names = [] if features is None else [name.strip() for name in features.split(",")]
     if "" in names:
         raise BadInput(f"--features {features!r} has an empty name; accepted are names such as layer6,layer12.")
@@ -153,23 +146,14 @@ def _name_sets(paths: list[str], features: str | None) -> dict[str, tuple[str, s
     return named
 
 
-def _probe(context: typer.Context, splits: dict[str, Splits], console: Console) -> Probe:
-    from monolayer.tuning.probe import ProbeOptions, probe
-
-    given = context.params
-    axes = parse_axes(given["grid"] or [])
-    source = context.get_parameter_source("rates")
-    if "learning_rate" in axes and source is not None and source.name == "COMMANDLINE":
+def _read_rates(text: str, *, is_given: bool, has_rates: bool) -> tuple[float, ...]:
+    """The multiples of the stable learning rate to try; unused where the grid has learning rates."""
+    if has_rates and is_given:
         raise BadInput("--rates are for a probe without learning rates, and --grid learning-rate gives them; give one.")
-    rates = tuple(_read_numbers("rates", given["rates"], float))
+    rates = tuple(_read_numbers("rates", text, float))
     if not all(math.isfinite(rate) and rate > 0 for rate in rates):
-        raise BadInput(f"--rates is {given['rates']!r}; accepted are multiples above 0 of the stable rate.")
-    options = ProbeOptions(rates, given["draw_seed"], console)
-    shots = [] if given["shots"] is None else _read_numbers("shots", given["shots"], int)
-    base = fit_batch_sizes(context, [opt.read_recipe(context)], next(iter(splits.values())), console, axes)[0]
-    found = probe(splits, base, shots=shots, repeats=given["repeats"], options=options, **axes)
-    console.close()
-    return found
+        raise BadInput(f"--rates is {text!r}; accepted are multiples above 0 of the stable rate.")
+    return rates
 
 
 def _read_numbers(name: str, text: str, kind: type[int] | type[float]) -> list[Any]:

@@ -9,6 +9,8 @@ import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line
+from monolayer.cli.session import load_dataset
+from monolayer.data.options import DataOptions
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
@@ -82,9 +84,7 @@ def _open_test(folder: Path, reason: str, again: bool, data: Path | None) -> Non
 def _load_again(described: dict[str, Any], data: Path | None, console: Console) -> Dataset:
     """The dataset that a run was trained on; data of one's own from where it was, or where ``data`` says it is now."""
     reading = dict(described.get("reading") or {})
-    if "resize" in reading:
-        reading["resize"] = tuple(reading["resize"])
     place = reading.pop("path", None)
     if place is None:
-        return opt.load_dataset(described["name"], data, console, reading)
-    return opt.load_dataset(str(data or place), None, console, reading)
+        return load_dataset(described["name"], data, console, DataOptions.from_dict(reading))
+    return load_dataset(str(data or place), None, console, DataOptions.from_dict(reading))

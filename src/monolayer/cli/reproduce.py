@@ -10,6 +10,10 @@ import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line, print_table
+from monolayer.cli.options import Only, with_options
+from monolayer.cli.session import load_dataset
+from monolayer.recipe.recipe import Recipe
+from monolayer.runs.options import RunOptions
 
 if TYPE_CHECKING:
     from monolayer.cli.console import Console
@@ -17,16 +21,15 @@ if TYPE_CHECKING:
     from monolayer.studies.bonus.study import StudyResult
 
 
+@with_options
 def reproduce(
     dataset: Annotated[
         str | None,
         typer.Argument(help="cifar10 or digits.", show_default="cifar10, or digits where it cannot be had"),
     ] = None,
-    epochs: opt.Epochs = 40,
-    seed: opt.Seed = 42,
+    recipe: Annotated[Recipe, Only("epochs", "seed")] = opt.RECIPE,
     seeds: Annotated[int, typer.Option(min=2, help="Seeds in a row that every declared recipe is trained with.")] = 5,
-    engine: opt.Engine = None,
-    threads: opt.Threads = None,
+    training: Annotated[RunOptions, Only("engine", "threads")] = opt.TRAINING,
     data: opt.Data = None,
     out: Annotated[Path, typer.Option(help="The folder for the report.")] = Path("runs/report"),
     ladder: Annotated[
@@ -49,6 +52,7 @@ def reproduce(
     from monolayer.studies.ladder.report import load_ladder_of
 
     with ExitStack() as stack:
+        stack.enter_context(training.use_engine())
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out, kind=REPORT_FOLDER, overwrite=overwrite))
         loaded, fallback = _load(dataset, data, console)
@@ -57,7 +61,7 @@ def reproduce(
             ladder = None
         if ladder:
             load_ladder_of(loaded, ladder)  # what is wrong with it is known before anything is trained
-        result = run_study(loaded, Plan(epochs, seed, seeds), progress=console, fallback=fallback)
+        result = run_study(loaded, Plan(recipe.epochs, recipe.seed, seeds), progress=console, fallback=fallback)
         console.close()
         console.say("Drawing the report")
         results = save_study(result, folder, ladder)
@@ -69,12 +73,12 @@ def _load(name: str | None, data: Path | None, console: Console) -> tuple[Datase
     from monolayer.errors import DataUnavailable
 
     try:
-        return opt.load_dataset(name or "cifar10", data, console), ""
+        return load_dataset(name or "cifar10", data, console), ""
     except DataUnavailable as error:
         if name is not None:
             raise
         console.warn(f"{error}\n\n*** CIFAR-10 IS NOT TO BE HAD: THE STUDY RUNS ON DIGITS INSTEAD ***\n")
-        return opt.load_dataset("digits", None, console), str(error)
+        return load_dataset("digits", None, console), str(error)
 
 
 def _show(result: StudyResult, results: dict[str, Any], out: Path, as_json: bool) -> None:

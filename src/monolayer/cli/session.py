@@ -1,204 +1,252 @@
-"""What `train` and `sweep` have in common: a folder that can be gone on with, or none."""
+"""What ``train`` and ``sweep`` share: the data, and a folder that can be resumed."""
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import typer
-
-from monolayer.cli import options as opt
-from monolayer.cli.console import print_line
+from monolayer.cli.console import open_console, print_line
+from monolayer.cli.options import resolve_dataset
 from monolayer.errors import BadInput
 
 if TYPE_CHECKING:
     from monolayer.cli.console import Console
-    from monolayer.data.dataset import Splits
+    from monolayer.cli.options import Request
+    from monolayer.cli.tracking import TrackingOptions
+    from monolayer.data.dataset import Dataset, Splits
+    from monolayer.data.options import DataOptions, SplitOptions
+    from monolayer.features.base import ImageTransformer
+    from monolayer.progress import Progress
     from monolayer.recipe.recipe import Recipe
+    from monolayer.runs.options import RunOptions
     from monolayer.runs.resume import Unfinished
-
-# What may be said beside --resume: how to show what comes out, where the data and the workers are now, and by what to
-# compute, which changes the result in its last digits at the most.
-BESIDE_RESUME = frozenset({"resume", "as_json", "top", "data", "dask", "engine", "threads"})
+    from monolayer.trackers import Logbook
+    from monolayer.training.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
-class DataRequest:
-    """Which rows a command asked for."""
+class DataSource:
+    """Which data to train on.
 
-    dataset: str
-    data: str | None
-    split: opt.SplitOptions
-    reading: dict[str, Any] = field(default_factory=dict)
-    transformer: str = ""  # that makes features of images; empty: they are taken as they are
+    Args:
+        dataset: a name, or the path of data of one's own.
+        data: an archive or folder of a named dataset.
+        features: the transformer that computes features from its images, or the array of them in data of one's own.
+        reading: how to read data of one's own.
+    """
 
-    def load(self, data: Path | None, console: Console, *, flips: bool = False) -> Splits:
-        """The dataset, divided; ``data`` names a copy that is somewhere else now, ``flips`` says that some are met."""
-        place = data or (Path(self.data) if self.data else None)
-        splits = self.split.split(opt.load_dataset(self.dataset, place, console, self.reading))
-        if not self.transformer:
+    dataset: str | None
+    data: Path | None
+    features: str | None
+    reading: DataOptions
+
+
+class Session:
+    """A command that trains, from its options to its folder.
+
+    Attributes:
+        console: where progress goes.
+        unfinished: the folder, locked while the command runs; None where nothing is kept.
+        request: what the command was asked for.
+    """
+
+    def __init__(
+        self, request: Request, console: Console, unfinished: Unfinished | None, out: Path | None, dask: str | None
+    ) -> None:
+        self.request, self.console, self.unfinished, self._out, self._dask = request, console, unfinished, out, dask
+        # By which trackers know the run, also when it is resumed.
+        name = out.resolve().name if out else f"{Path(request.config.get('dataset', '')).name}-{request.command}"
+        self._log = {"name": name, "token": secrets.token_hex(8)}
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the results, in full."""
+        return self.unfinished.path if self.unfinished else None
+
+    @property
+    def journal(self) -> Path | None:
+        """Where Optuna's trials are kept beside the checkpoints; None where nothing is kept."""
+        from monolayer.runs.folder import JOURNAL
+        from monolayer.runs.resume import UNFINISHED
+
+        return self.unfinished.path / UNFINISHED / JOURNAL if self.unfinished else None
+
+    @property
+    def arguments(self) -> list[str] | None:
+        """The command line that the run began with, also after --resume; None where nothing is kept."""
+        return self.unfinished.request["arguments"] if self.unfinished and self.unfinished.request else None
+
+    def load_splits(self, source: DataSource, split: SplitOptions, *, flips: bool) -> Splits:
+        """The dataset, divided; ``flips`` says whether images will be mirrored.
+
+        Raises:
+            BadInput: if no dataset is named, or it cannot be read so.
+        """
+        if source.dataset is None:
+            raise BadInput("Name a dataset, such as cifar10 or digits, or a folder to go on with: --resume DIR.")
+        transformer = _parse_transformer(source.features, source.dataset)
+        reading = source.reading if transformer else replace(source.reading, features=source.features)
+        splits = split.split(load_dataset(resolve_dataset(source.dataset), source.data, self.console, reading))
+        if transformer is None:
             return splits
         from monolayer.data.features_cache import extract_features
-        from monolayer.features.registry import parse_features
 
-        made = extract_features(splits, parse_features(self.transformer), flips=flips, progress=console)
-        console.say(f"{made.transformer.n_features_out:,} features an image by {made.transformer.say()}: {made.folder}")
+        made = extract_features(splits, transformer, flips=flips, progress=self.console)
+        self.console.say(
+            f"{made.transformer.n_features_out:,} features an image by {made.transformer.say()}: {made.folder}"
+        )
         return made.splits
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return asdict(self)
+    def start(self, splits: Splits, recipes: Sequence[Recipe]) -> None:
+        """Keep what was asked for, so that a run that dies can be resumed; in one that is, compare the rows.
 
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> DataRequest:
-        """What :meth:`to_dict` gave."""
-        reading = dict(content.get("reading") or {})
-        if "resize" in reading:
-            reading["resize"] = tuple(reading["resize"])
-        split, transformer = opt.SplitOptions(**content["split"]), content.get("transformer", "")
-        return cls(content["dataset"], content["data"], split, reading, transformer)
+        Raises:
+            BadInput: if a recipe does not fit the rows, or these are not the rows that the run began with.
+        """
+        from monolayer.engine.select import describe_engine
+        from monolayer.training.run import check_recipe
 
+        for recipe in recipes:
+            check_recipe(recipe, splits)
+        if self.unfinished is None:
+            return
+        engine, request = describe_engine(), self.unfinished.request
+        if request is None:
+            facts = {"arguments": sys.argv, "fingerprint": splits.identity, "engine": engine, "log": self._log}
+            self.unfinished.describe({**facts, **self.request.config})
+        elif request["fingerprint"] != splits.identity:
+            raise BadInput(
+                f"The rows of {splits.dataset.name} are not those that the run began with; name them: --data."
+            )
+        elif request["engine"] != engine:
+            self.console.warn(
+                f"The run began on {request['engine']} and goes on on {engine}: the last digits will differ."
+            )
 
-def read_data_request(context: typer.Context) -> DataRequest:
-    """The rows that a command's options ask for.
+    def open_checkpoints(self, logbook: Logbook) -> Checkpoints | None:
+        """The checkpoints of the folder, whose histories the logbook logs too; None where nothing is kept."""
+        return logbook.restore_from(self.unfinished.checkpoints) if self.unfinished else None
 
-    Raises:
-        BadInput: if no dataset is named.
-    """
-    given = context.params
-    if given["dataset"] is None:
-        raise BadInput("Name a dataset, such as cifar10 or digits, or a folder to go on with: --resume DIR.")
-    data = str(given["data"].resolve()) if given["data"] else None
-    reading = opt.read_reading(context)
-    transformer = _take_transformer(reading, given["dataset"])
-    return DataRequest(_name_dataset(given["dataset"]), data, opt.read_split(context), reading, transformer)
+    @contextmanager
+    def open_logbook(self, tracking: TrackingOptions, axes: Iterable[str] | None = None) -> Iterator[Logbook]:
+        """The logbook of a run, or of a sweep along these axes; at the end it prints how to view the logs."""
+        from monolayer.trackers import Job, open_logbook
 
+        log = (self.unfinished.request or {}).get("log", self._log) if self.unfinished else self._log
+        job = Job(log["name"], self.request.config["dataset"], None if axes is None else tuple(axes), log["token"])
+        with open_logbook(list(tracking.trackers), job, self.console.warn) as book:
+            yield book
+        for line in book.describe():
+            self.console.say(line)
 
-def _take_transformer(reading: dict[str, Any], dataset: str) -> str:
-    """What --features says where it names a kind of features, taken out of ``reading``; empty where it names an array.
+    def publish(self, save: Callable[[Path], None], *, is_finished: bool) -> None:
+        """Write the results with ``save(folder)``, and the config that reproduces them, if there is a folder."""
+        if self.unfinished is None:
+            return
 
-    Raises:
-        BadInput: if the kind does not take what is said of it, or it is none and the dataset has no arrays to name.
-    """
-    if "features" not in reading:
-        return ""
-    from monolayer.features.registry import is_spec, parse_features
+        def write(folder: Path) -> None:
+            from monolayer.runs.folder import CONFIG, write_json
 
-    if not is_spec(reading["features"]) and not _has_only_images(dataset):
-        return ""
-    parse_features(reading["features"])
-    return str(reading.pop("features"))
+            write_json(folder / CONFIG, self.request.config)
+            save(folder)
 
+        self.unfinished.publish(write, is_finished=is_finished)
 
-def _has_only_images(dataset: str) -> bool:
-    """Whether this is a dataset of images that has no array, tensor or column of features to be named."""
-    from monolayer.data.load import NAMES
-    from monolayer.data.readers.registry import IMAGES, find_reader
+    def show_folder(self, *, is_complete: bool) -> None:
+        """Print where the results are, and how to resume a run that is not finished."""
+        if self._out is None:
+            return
+        print_line(f"Everything is in {self._out}; the page is {self._out / 'report.html'}")
+        if not is_complete:
+            print_line(self.describe_resume())
 
-    place = Path(dataset)
-    return dataset in NAMES or (place.exists() and find_reader(place).takes == IMAGES)
-
-
-def _name_dataset(name: str) -> str:
-    """A dataset's name as it is; a path in full, since it may be gone on with from another folder."""
-    from monolayer.data.load import NAMES
-
-    place = Path(name).expanduser()
-    return str(place.resolve()) if name not in NAMES and name and place.exists() else name
+    def describe_resume(self) -> str:
+        """The command that resumes the run."""
+        words = ["monolayer", self.request.command, "--resume", str(self._out)]
+        return f"Go on with: {shlex.join([*words, *(['--dask', self._dask] if self._dask else [])])}"
 
 
 @contextmanager
-def open_work(context: typer.Context, console: Console) -> Iterator[Unfinished | None]:
-    """The folder that a command's --out or --resume names, this process's alone; None where nothing is kept.
+def open_session(
+    request: Request,
+    training: RunOptions,
+    tracking: TrackingOptions,
+    *,
+    out: Path | None,
+    resume: Path | None,
+    dask: str | None = None,
+) -> Iterator[Session]:
+    """A session in the new folder ``out``, in the folder of an unfinished run, or in none.
 
     Raises:
-        BadInput: if the folder cannot be had, or --resume is given with anything that the folder says already.
+        BadInput: if the folder cannot be used, or a tracker or the engine is not accepted.
     """
-    out, resume = context.params["out"], context.params["resume"]
-    if out is None and resume is None:
-        yield None
-        return
-    from monolayer.runs.resume import begin_folder, resume_folder
+    tracking.check()
+    with ExitStack() as stack:
+        stack.enter_context(training.use_engine())
+        console = stack.enter_context(open_console())
+        unfinished = None
+        if out or resume:
+            from monolayer.runs.resume import begin_folder, resume_folder
 
-    _check_beside_resume(context)
-    command = context.info_name or ""
-    with resume_folder(resume, command) if resume else begin_folder(out, command) as work:
+            command = request.command
+            folder = resume_folder(resume, command) if resume else begin_folder(out, command)  # type: ignore[arg-type]
+            unfinished = stack.enter_context(folder)
+        session = Session(request, console, unfinished, out or resume, dask)
         try:
-            yield work
+            yield session
         except KeyboardInterrupt:
-            if work.can_be_resumed:
-                console.warn(describe_resume(context, out or resume))
+            if unfinished and unfinished.can_be_resumed:
+                console.warn(session.describe_resume())
             raise
 
 
-def describe_resume(context: typer.Context, folder: Path) -> str:
-    """How to go on with a run that stopped, where it went on."""
-    words = ["monolayer", context.info_name or "", "--resume", str(folder)]
-    if dask := context.params.get("dask"):
-        words += ["--dask", dask]
-    return f"Go on with: {shlex.join(words)}"
-
-
-def settle(work: Unfinished, request: dict[str, Any], splits: Splits, console: Console) -> None:
-    """Write down what was asked for, or, when it was written before, see that the rows are still the same.
-
-    Says so where the engine is another one.
-
-    Raises:
-        BadInput: if these are not the rows that the unfinished run was training on.
-    """
-    from monolayer.engine.select import describe_engine
-
-    engine = describe_engine()
-    if work.request is None:
-        work.describe({"arguments": sys.argv, "fingerprint": splits.identity, "engine": engine, **request})
-    elif work.request["fingerprint"] != splits.identity:
-        raise BadInput(f"The rows of {splits.dataset.name} are not those that the run began with; name them: --data.")
-    elif work.request.get("engine", engine) != engine:
-        console.warn(f"The run began on {work.request['engine']} and goes on on {engine}: the last digits will differ.")
-
-
-def fit_batch_sizes(
-    context: typer.Context, recipes: Sequence[Recipe], splits: Splits, console: Console, axes: Iterable[str] = ()
+def fit_batch_size(
+    recipes: Sequence[Recipe], splits: Splits, request: Request, console: Console, axes: Iterable[str] = ()
 ) -> list[Recipe]:
-    """The recipes with batches that the training rows fill, where no batch size was asked for; says what changes."""
+    """The recipes with batches of at most the training rows, unless a batch size was asked for."""
     from monolayer.training.run import fit_batch_size
 
-    source = context.get_parameter_source("batch_size")
-    is_asked = "batch_size" in axes or (source is not None and source.name == "COMMANDLINE")
+    is_asked = "batch_size" in axes or "batch_size" in request.given
     fitted = [fit_batch_size(recipe, splits, is_asked=is_asked) for recipe in recipes]
     if fitted != list(recipes):
+        request.config["recipe"]["batch_size"] = fitted[0].batch_size
         console.say(
             f"Batches have all {len(splits.train)} training rows, which are fewer than {recipes[0].batch_size}."
         )
     return fitted
 
 
-def read_command(work: Unfinished | None) -> list[str] | None:
-    """The command that a run began with, which --resume is no part of; None where nothing is kept."""
-    return work.request["arguments"] if work is not None and work.request is not None else None
+def load_dataset(name: str, data: Path | None, progress: Progress, reading: DataOptions | None = None) -> Dataset:
+    """The dataset of that name, from ``data`` or from where it is found."""
+    from monolayer.data.load import load
+
+    return load(name, path=data, progress=progress, **(vars(reading) if reading else {}))
 
 
-def show_where(context: typer.Context, *, is_complete: bool) -> None:
-    """Where everything is, and how to go on with what is not finished."""
-    folder = context.params["out"] or context.params["resume"]
-    if folder is None:
-        return
-    print_line(f"Everything is in {folder}; the page is {folder / 'report.html'}")
-    if not is_complete:
-        print_line(describe_resume(context, folder))
+def _parse_transformer(features: str | None, dataset: str) -> ImageTransformer | None:
+    """The transformer that --features names; None where it names an array, or nothing.
+
+    Raises:
+        BadInput: if it names neither a transformer nor, in a dataset of images, anything else that there is.
+    """
+    if features is None:
+        return None
+    from monolayer.features.registry import is_spec, parse_features
+
+    return parse_features(features) if is_spec(features) or _has_only_images(dataset) else None
 
 
-def _check_beside_resume(context: typer.Context) -> None:
-    if context.params["resume"] is None:
-        return
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in BESIDE_RESUME and source is not None and source.name == "COMMANDLINE":
-            option = "DATASET" if name == "dataset" else "--" + name.replace("_", "-")
-            raise BadInput(f"--resume goes on with what the folder says, so {option} is not accepted beside it.")
+def _has_only_images(dataset: str) -> bool:
+    """Whether this is a dataset of images, which has no array, tensor or column of features to name."""
+    from monolayer.data.load import NAMES
+    from monolayer.data.readers.registry import IMAGES, find_reader
+
+    place = Path(dataset)
+    return dataset in NAMES or (place.exists() and find_reader(place).takes == IMAGES)

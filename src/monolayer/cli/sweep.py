@@ -3,173 +3,83 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import INTERRUPTED, catch_interruption, open_console, print_json, print_line
+from monolayer.cli.console import INTERRUPTED, catch_interruption, print_json, print_line
 from monolayer.cli.grid import parse_axes
-from monolayer.cli.session import (
-    DataRequest,
-    fit_batch_sizes,
-    open_work,
-    read_command,
-    read_data_request,
-    settle,
-    show_where,
-)
+from monolayer.cli.options import Request, Without, with_options
+from monolayer.cli.session import DataSource, fit_batch_size, open_session
 from monolayer.cli.show import describe_plan, show_plan, show_sweep
-from monolayer.cli.tracking import TrackRequest, read_tracking
+from monolayer.cli.tracking import TrackingOptions
+from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.errors import BadInput
+from monolayer.recipe.grid import check_axes, collect_axes, draw_recipes, make_grid
+from monolayer.recipe.recipe import Recipe
+from monolayer.runs.options import RunOptions
 
 if TYPE_CHECKING:
-    from monolayer.cli.console import Console
+    from monolayer.cli.session import Session
     from monolayer.data.dataset import Splits
     from monolayer.recipe.grid import Axis
-    from monolayer.recipe.recipe import Recipe
-    from monolayer.runs.resume import Unfinished
     from monolayer.trackers import Logbook
-    from monolayer.training.scheduler import Runner
-    from monolayer.tuning.dask import Cluster
-    from monolayer.tuning.sweep import Sweep, SweepOptions
+    from monolayer.tuning.sweep import Sweep
+
+Random = Annotated[
+    int | None,
+    typer.Option(help="Draw so many recipes instead of all combinations.", show_default="all combinations"),
+]
+Optuna = Annotated[
+    int | None,
+    typer.Option(help="Train so many recipes that Optuna proposes, batch by batch.", show_default="no search"),
+]
+AtOnce = Annotated[int | None, typer.Option(help="Recipes that Optuna proposes at once.", show_default="16")]
+Journal = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file for Optuna's trials, which searches with other seeds can share.", show_default="in the --out"
+    ),
+]
+Halving = Annotated[
+    bool, typer.Option("--halving", help="Successive halving: of all recipes one in four goes on, and again.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print banks, operations, time and memory, and train nothing.")]
+Top = Annotated[int, typer.Option(min=1, help="Rows to print; every run is kept in the folder.")]
+Dask = Annotated[
+    str | None,
+    typer.Option(help="Train on the workers of this Dask cluster: tcp://HOST:PORT.", show_default="this machine"),
+]
 
 
-@dataclass(frozen=True)
-class SearchRequest:
-    """A search, all that going on with it needs.
-
-    Args:
-        base: the fields that are not searched.
-        axes: values or a range of each that is.
-        n_trials: how many trials.
-        n_at_once: trials of a batch.
-        journal: the file that was named for them, if any.
-    """
-
-    base: Recipe
-    axes: dict[str, Axis]
-    n_trials: int
-    n_at_once: int
-    journal: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it: of a range, its kind and ends by name."""
-        axes = {name: list(axis) if isinstance(axis, tuple) else asdict(axis) for name, axis in self.axes.items()}
-        return {**vars(self), "base": self.base.to_dict(), "axes": axes}
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> SearchRequest:
-        """What :meth:`to_dict` gave."""
-        from monolayer.recipe.grid import Range
-        from monolayer.recipe.recipe import Recipe
-
-        axes: dict[str, Axis] = {
-            name: tuple(axis) if isinstance(axis, list) else Range(**axis) for name, axis in content["axes"].items()
-        }
-        return cls(**{**content, "base": Recipe.from_dict(content["base"]), "axes": axes})
-
-    def run(self, splits: Splits, options: SweepOptions, work: Unfinished | None) -> Sweep:
-        """Search; where no file was named for the trials, they are kept beside the checkpoints."""
-        from monolayer.tuning.optuna import SearchOptions, search
-
-        journal = Path(self.journal) if self.journal else self._place(work)
-        return search(splits, self.base, self.axes, SearchOptions(self.n_trials, self.n_at_once, journal, options))
-
-    def save_journal(self, work: Unfinished, folder: Path) -> None:
-        """Put the trials that were kept beside the checkpoints, which go, among the results."""
-        from monolayer.runs.folder import JOURNAL
-
-        kept = self._place(work)
-        if self.journal is None and kept is not None:
-            shutil.copyfile(kept, folder / JOURNAL)
-
-    def show(self, sweep: Sweep) -> None:
-        """Why there are fewer recipes than trials, if there are."""
-        if sweep.is_complete and len(sweep.runs) < self.n_trials:
-            print_line(f"{self.n_trials} trials; those that were proposed again are one: {len(sweep.runs)} recipes.")
-
-    def _place(self, work: Unfinished | None) -> Path | None:
-        from monolayer.runs.folder import JOURNAL
-        from monolayer.runs.resume import UNFINISHED
-
-        return work.path / UNFINISHED / JOURNAL if work else None
-
-
-def read_search(context: typer.Context) -> SearchRequest | None:
-    """The search that a command's options ask for, if they do.
-
-    Raises:
-        BadInput: if options exclude each other, an axis is none, or Optuna is not installed.
-    """
-    given = context.params
-    if given["optuna"] is None:
-        for name in ("at_once", "journal"):
-            if given[name] is not None:
-                raise BadInput(f"--{name.replace('_', '-')} is for a search; give --optuna N with it.")
-        return None
-    for option, n in (("--optuna", given["optuna"]), ("--at-once", given["at_once"])):
-        if n is not None and n < 1:
-            raise BadInput(f"{option} is {n}; accepted is a whole number of 1 or above.")
-    for name, why in (("random", "draws recipes that"), ("dry_run", "prints what")):
-        if given[name]:
-            raise BadInput(f"--{name.replace('_', '-')} {why} --optuna chooses only while it trains; give one of them.")
-    from monolayer.recipe.grid import check_axes
-    from monolayer.tuning.optuna import N_AT_ONCE, check_optuna
-
-    check_optuna()
-    axes = parse_axes(given["grid"])
-    check_axes(axes)
-    journal = str(given["journal"].resolve()) if given["journal"] else None
-    return SearchRequest(opt.read_recipe(context), axes, given["optuna"], given["at_once"] or N_AT_ONCE, journal)
-
-
+@with_options
 def sweep(
-    context: typer.Context,
+    request: Request,
     dataset: opt.DatasetToTrain = None,
     grid: opt.Grid = None,
-    random: opt.Random = None,
-    optuna: opt.Optuna = None,
-    at_once: opt.AtOnce = None,
-    journal: opt.Journal = None,
-    halving: opt.Halving = False,
-    dry_run: opt.DryRun = False,
-    loss: opt.Loss = "cross-entropy",
-    learning_rate: opt.LearningRate = 0.001,
-    l2: opt.L2 = 0.0,
-    batch_size: opt.BatchSize = 100,
-    epochs: opt.Epochs = 40,
-    schedule: opt.Schedule = "constant",
-    flip: opt.Flip = 0.0,
-    init_std: opt.InitStd = 0.01,
-    seed: opt.Seed = 42,
-    dtype: opt.Dtype = "float32",
-    shuffle: opt.Shuffle = "full",
-    engine: opt.Engine = None,
-    threads: opt.Threads = None,
-    train_size: opt.TrainSize = None,
-    val_size: opt.ValSize = None,
-    test_size: opt.TestSize = None,
-    split_seed: opt.SplitSeed = None,
-    train_every: opt.TrainEvery = None,
-    top: opt.Top = 10,
-    licence: opt.Licence = "",
-    mute: opt.Mute = None,
-    track: opt.Track = None,
-    dask: opt.Dask = None,
+    random: Random = None,
+    optuna: Optuna = None,
+    at_once: AtOnce = None,
+    journal: Journal = None,
+    halving: Halving = False,
+    dry_run: DryRun = False,
+    recipe: Recipe = opt.RECIPE,
+    training: Annotated[RunOptions, Without("evaluate_every")] = opt.TRAINING,
+    split: SplitOptions = opt.SPLIT,
+    top: Top = 10,
+    tracking: TrackingOptions = opt.TRACKING,
+    dask: Dask = None,
     data: opt.Data = None,
-    label: opt.Label = None,
     features: opt.FeaturesToTrain = None,
-    split_by: opt.SplitBy = None,
-    group_by: opt.GroupBy = None,
-    resize: opt.Resize = None,
-    channels: opt.Channels = None,
-    normalize: opt.Normalize = "none",
+    reading: Annotated[DataOptions, Without("features")] = opt.READING,
     out: opt.Out = None,
     resume: opt.Resume = None,
+    config: opt.Config = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Train every combination of the axes' values side by side; the test rows stay sealed.
@@ -182,180 +92,149 @@ def sweep(
 
     Example: monolayer sweep --resume runs/grid
     """
-    from monolayer.findings import check_codes
-
-    check_codes(mute or ())
+    if not grid:
+        raise BadInput("A sweep needs an axis to go along; give one, such as --grid learning-rate=0.001,0.01.")
+    axes, search = parse_axes(grid), _read_search(optuna, at_once, journal)
+    if search and (random or dry_run):
+        option, why = ("random", "draws recipes that") if random else ("dry-run", "prints what")
+        raise BadInput(f"--{option} {why} --optuna chooses only while it trains; give one of them.")
+    if dry_run and dask:
+        raise BadInput("--dry-run plans a sweep on this machine, so --dask is not accepted.")
+    recipes = _make_recipes(recipe, axes, random, is_search=search is not None)
     if dry_run:
-        _show_plan(context, data, as_json=as_json)
-        return
-    with ExitStack() as stack:
-        console = stack.enter_context(open_console())
-        work = stack.enter_context(open_work(context, console))
-        request = _Request.from_dict(work.request) if work and work.request else _read_request(context)
-        splits = request.rows.load(data, console, flips=request.has_flips)
-        request = request.fit(context, splits, console)
-        if work is not None:
-            settle(work, request.to_dict(), splits, console)
-        runner = stack.enter_context(_open_cluster(dask, console)) if dask else None
-        book = stack.enter_context(request.track.open(console, request.rows, request.list_axes()))
-        result = _sweep(request, splits, work, console, request.make_options(work, runner, book))
-        book.finish(result, splits=splits, folder=work.path if work else None)
+        out, tracking = None, TrackingOptions()  # nothing is written
+    with open_session(request, training, tracking, out=out, resume=resume, dask=dask) as session:
+        source = DataSource(dataset, data, features, reading)
+        splits = session.load_splits(source, split, flips="flip" in axes or recipe.flip > 0)
+        recipes = fit_batch_size(recipes, splits, request, session.console, axes)
+        options = {"train_every": training.train_every, "halving": _choose_factor(halving)}
+        if dry_run:
+            _show_plan(splits, recipes, options, as_json=as_json)
+            return
+        session.start(splits, recipes)
+        with session.open_logbook(tracking, axes) as logbook:
+            result = _train(splits, recipes, axes, options, search=search, dask=dask, session=session, logbook=logbook)
+            result = _check(result, splits, training)
+            session.publish(partial(_save, result, splits, search, session), is_finished=result.is_complete)
+            logbook.finish(result, splits=splits, folder=session.folder)
     if as_json:
         print_json(result.to_dict(top))
     else:
         show_sweep(result, top)
-        if request.search:
-            request.search.show(result)
-        show_where(context, is_complete=result.is_complete)
+        if search and result.is_complete and len(result.runs) < search["n_trials"]:
+            n = search["n_trials"]
+            print_line(f"{n} trials; those that were proposed again are one: {len(result.runs)} recipes.")
+        session.show_folder(is_complete=result.is_complete)
     if not result.is_complete:
         raise typer.Exit(INTERRUPTED)
 
 
-@dataclass(frozen=True)
-class _Request:
-    """What the command was asked for, all that going on needs."""
+def _read_search(optuna: int | None, at_once: int | None, journal: Path | None) -> dict[str, Any] | None:
+    """The keywords of a search by Optuna, if it is asked for.
 
-    rows: DataRequest
-    recipes: list[Recipe]
-    axes: dict[str, tuple[Any, ...]]
-    train_every: int | None
-    halving: bool
-    mute: list[str]
-    search: SearchRequest | None = None
-    track: TrackRequest = field(default_factory=TrackRequest)
-    licence: str = ""
+    Raises:
+        BadInput: if an option is not accepted, or Optuna is not installed.
+    """
+    for name, value in (("at-once", at_once), ("journal", journal)):
+        if optuna is None and value is not None:
+            raise BadInput(f"--{name} is for a search; give --optuna N with it.")
+    for name, n in (("optuna", optuna), ("at-once", at_once)):
+        if n is not None and n < 1:
+            raise BadInput(f"--{name} is {n}; accepted is a whole number of 1 or above.")
+    if optuna is None:
+        return None
+    from monolayer.tuning.optuna import N_AT_ONCE, check_optuna
 
-    def to_dict(self) -> dict[str, Any]:
-        recipes = [recipe.to_dict() for recipe in self.recipes]
-        search = self.search.to_dict() if self.search else None
-        parts = {"rows": self.rows.to_dict(), "recipes": recipes, "search": search, "track": self.track.to_dict()}
-        return {**vars(self), **parts}
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> _Request:
-        from monolayer.recipe.recipe import Recipe
-
-        return cls(
-            DataRequest.from_dict(content["rows"]),
-            [Recipe.from_dict(recipe) for recipe in content["recipes"]],
-            {name: tuple(values) for name, values in content["axes"].items()},
-            **{name: content[name] for name in ("train_every", "halving", "mute")},
-            search=SearchRequest.from_dict(content["search"]) if content["search"] else None,
-            track=TrackRequest.from_dict(content.get("track")),
-            licence=content.get("licence", ""),  # folders of earlier versions do not say
-        )
-
-    def fit(self, context: typer.Context, splits: Splits, console: Console) -> _Request:
-        """The request with batches that the rows fill, where no batch size was asked for."""
-        axes = self.list_axes()
-        if self.search:
-            base = fit_batch_sizes(context, [self.search.base], splits, console, axes)[0]
-            return replace(self, search=replace(self.search, base=base))
-        return replace(self, recipes=fit_batch_sizes(context, self.recipes, splits, console, axes))
-
-    @property
-    def has_flips(self) -> bool:
-        """Whether a recipe may mirror images."""
-        return "flip" in self.list_axes() or any(recipe.flip for recipe in self.list_bases())
-
-    def list_bases(self) -> list[Recipe]:
-        """The recipes, or the one that a search begins with."""
-        return [self.search.base] if self.search else self.recipes
-
-    def list_axes(self) -> tuple[str, ...]:
-        """The fields that vary."""
-        return tuple(self.search.axes if self.search else self.axes)
-
-    def make_options(
-        self, work: Unfinished | None = None, runner: Runner | None = None, book: Logbook | None = None
-    ) -> SweepOptions:
-        """How to sweep, before anything is known of the console."""
-        from monolayer.training.loop import TrainOptions
-        from monolayer.tuning.halving import FACTOR
-        from monolayer.tuning.sweep import SweepOptions
-
-        training = TrainOptions(self.train_every, task="sweep", checkpointer=work.checkpoints if work else None)
-        training = book.follow(training) if book else training
-        options = SweepOptions(training, FACTOR if self.halving else None)
-        return replace(options, run_jobs=runner) if runner else options
+    check_optuna()
+    return {"n_trials": optuna, "n_at_once": at_once or N_AT_ONCE, "journal": journal.resolve() if journal else None}
 
 
-def _read_request(context: typer.Context) -> _Request:
-    from monolayer.recipe.grid import collect_axes, draw_recipes, make_grid
-
-    given = context.params
-    if not given["grid"]:
-        raise BadInput("A sweep needs an axis to go along; give one, such as --grid learning-rate=0.001,0.01.")
-    rest = {name: given[name] for name in ("train_every", "halving", "licence")} | {"mute": list(given["mute"] or ())}
-    rest["track"] = read_tracking(context)
-    if search := read_search(context):
-        return _Request(read_data_request(context), [], {}, search=search, **rest)
-    axes, base = parse_axes(given["grid"]), opt.read_recipe(context)
-    recipes = make_grid(base, axes) if given["random"] is None else draw_recipes(base, axes, given["random"])
-    return _Request(read_data_request(context), recipes, collect_axes(recipes, axes), **rest)
+def _make_recipes(recipe: Recipe, axes: dict[str, Axis], random: int | None, *, is_search: bool) -> list[Recipe]:
+    """The recipes of a sweep, or the one that a search starts from."""
+    if is_search:
+        check_axes(axes)
+        return [recipe]
+    return make_grid(recipe, axes) if random is None else draw_recipes(recipe, axes, random)
 
 
-def _open_cluster(address: str, console: Console) -> AbstractContextManager[Cluster]:
-    from monolayer.tuning.dask import open_cluster
+def _choose_factor(halving: bool) -> int | None:
+    from monolayer.tuning.halving import FACTOR
 
-    return open_cluster(address, console)
-
-
-def _sweep(
-    request: _Request, splits: Splits, work: Unfinished | None, console: Console, options: SweepOptions
-) -> Sweep:
-    """Train and diagnose; everything goes into the folder, if there is one."""
-    from monolayer.checks.diagnose import diagnose_sweep
-    from monolayer.reports.run import save_sweep_with_report
-
-    with catch_interruption(console) as interruption:
-        training = replace(options.training, should_stop=interruption.should_stop, progress=console)
-        result = _train(request, splits, replace(options, training=training), work)
-    console.close()
-    if not result.best.history:  # a cluster was left before anything came back
-        raise KeyboardInterrupt
-    result = diagnose_sweep(result, splits, muted=request.mute)
-    if licence := request.licence.strip():
-        best = replace(result.best, network=result.best.network.keep(licence=licence))
-        result = replace(result, runs=(best, *result.runs[1:]))
-
-    def save(folder: Path) -> None:
-        save_sweep_with_report(result, splits, folder, read_command(work))
-        if request.search and work:
-            request.search.save_journal(work, folder)
-
-    if work is not None:
-        work.publish(save, is_finished=result.is_complete)
-    return result
+    return FACTOR if halving else None
 
 
-def _train(request: _Request, splits: Splits, options: SweepOptions, work: Unfinished | None) -> Sweep:
-    from monolayer.tuning.sweep import plan_sweep, train_recipes
-
-    if request.search:
-        return request.search.run(splits, options, work)
-    plan = plan_sweep(splits, request.recipes, options)
-    options.training.progress.say(describe_plan(plan.to_dict()))
-    if request.halving and not plan.rungs:
-        n = options.halving
-        options.training.progress.say(f"Halving needs {n} recipes and {n} epochs or more, so all go to their end.")
-    return train_recipes(splits, request.recipes, request.axes, options)
-
-
-def _show_plan(context: typer.Context, data: Path | None, *, as_json: bool) -> None:
-    """Say what the sweep would do here; nothing is written."""
+def _show_plan(splits: Splits, recipes: list[Recipe], options: dict[str, Any], *, as_json: bool) -> None:
+    """Print what the sweep would do."""
     from monolayer.tuning.sweep import plan_sweep
 
-    for name in ("resume", "dask"):
-        if context.params[name] is not None:
-            raise BadInput(f"--dry-run says what a new sweep would take on this machine, so --{name} is not accepted.")
-    request = _read_request(context)
-    with open_console() as console:
-        splits = request.rows.load(data, console, flips=request.has_flips)
-        request = request.fit(context, splits, console)
-        plan = plan_sweep(splits, request.recipes, request.make_options())
-        content = {**plan.to_dict(), "seconds": plan.estimate_seconds()}
+    plan = plan_sweep(splits, recipes, **options)
+    content = {**plan.to_dict(), "seconds": plan.estimate_seconds()}
     if as_json:
         print_json(content)
     else:
         show_plan(content)
+
+
+def _train(
+    splits: Splits,
+    recipes: list[Recipe],
+    axes: dict[str, Axis],
+    options: dict[str, Any],
+    *,
+    search: dict[str, Any] | None,
+    dask: str | None,
+    session: Session,
+    logbook: Logbook,
+) -> Sweep:
+    """Train all recipes, or search, until the end or Ctrl-C."""
+    from monolayer.tuning.sweep import plan_sweep, train_recipes
+
+    console = session.console
+    with ExitStack() as stack:
+        if dask:
+            from monolayer.tuning.dask import open_cluster
+
+            options = {**options, "runner": stack.enter_context(open_cluster(dask, console))}
+        interruption = stack.enter_context(catch_interruption(console))
+        common = {
+            "on_epoch": logbook.on_epoch,
+            "should_stop": interruption.should_stop,
+            "progress": console,
+            "checkpointer": session.open_checkpoints(logbook),
+        }
+        if search:
+            from monolayer.tuning.optuna import search as search_recipes
+
+            search = {**search, "journal": search["journal"] or session.journal}
+            result = search_recipes(splits, recipes[0], grid=axes, **search, **options, **common)
+        else:
+            plan = plan_sweep(splits, recipes, halving=options["halving"], train_every=options["train_every"])
+            console.say(describe_plan(plan.to_dict()))
+            if options["halving"] and not plan.rungs:
+                n = options["halving"]
+                console.say(f"Halving needs {n} recipes and {n} epochs or more, so all go to their end.")
+            result = train_recipes(splits, recipes, collect_axes(recipes, axes), **options, **common)
+    console.close()
+    if not result.best.history:  # the workers of a cluster left before anything came back
+        raise KeyboardInterrupt
+    return result
+
+
+def _check(result: Sweep, splits: Splits, training: RunOptions) -> Sweep:
+    """The sweep with its findings, and its best run with its licence."""
+    from monolayer.checks.diagnose import diagnose_sweep
+
+    result = diagnose_sweep(result, splits, muted=training.mute)
+    if not (licence := training.licence.strip()):
+        return result
+    best = replace(result.best, network=result.best.network.keep(licence=licence))
+    return replace(result, runs=(best, *result.runs[1:]))
+
+
+def _save(result: Sweep, splits: Splits, search: dict[str, Any] | None, session: Session, folder: Path) -> None:
+    from monolayer.reports.run import save_sweep_with_report
+
+    save_sweep_with_report(result, splits, folder, session.arguments)
+    if search and search["journal"] is None and session.journal:
+        # The trials that were kept beside the checkpoints, which go, stay among the results.
+        shutil.copyfile(session.journal, folder / session.journal.name)

@@ -1,82 +1,44 @@
-"""What ``--track`` asks for: the trackers that a run or sweep is logged to while it goes on."""
+"""``--track``: the trackers that a run or sweep is logged to while it trains."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from monolayer.errors import BadInput
 
-if TYPE_CHECKING:
-    import typer
-
-    from monolayer.cli.console import Console
-    from monolayer.cli.session import DataRequest
-    from monolayer.trackers import Logbook
-
-PLACED = ("mlflow", "tensorboard")  # whose names a place follows, which must be the same when a run is resumed
+WITH_PLACE = ("mlflow", "tensorboard")  # trackers whose names may be followed by a place on this machine
 
 
 @dataclass(frozen=True)
-class TrackRequest:
-    """Trackers, all that going on with their logs needs.
+class TrackingOptions:
+    """The trackers to log to, their places absolute, so that a run that is resumed elsewhere has the same."""
 
-    Args:
-        trackers: as ``--track`` names them, their places absolute.
-        name: of the run or sweep.
-        token: what the trackers know the run by when it is resumed.
-    """
+    trackers: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "Log to mlflow[:PLACE], tensorboard:DIR or wandb[:PROJECT] while it trains; once a tracker.",
+            "show_default": False,
+            "option": "--track",
+        },
+    )
 
-    trackers: list[str] = field(default_factory=list)
-    name: str = ""
-    token: str = ""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trackers", tuple(map(_resolve_place, self.trackers)))
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return asdict(self)
+    def check(self) -> None:
+        """Raise BadInput if a tracker is unknown, given twice, not installed, or its place cannot be used."""
+        if not self.trackers:
+            return
+        from monolayer.trackers import open_tracker
 
-    @classmethod
-    def from_dict(cls, content: dict[str, Any] | None) -> TrackRequest:
-        """What :meth:`to_dict` gave; nothing in folders of earlier versions."""
-        return cls(**(content or {}))
-
-    @contextmanager
-    def open(self, console: Console, rows: DataRequest, axes: Iterable[str] | None = None) -> Iterator[Logbook]:
-        """The logbook of a run, or of a sweep along these axes; says at the end how to look at what was logged."""
-        from monolayer.trackers import Job, open_logbook
-
-        job = Job(self.name, rows.dataset, None if axes is None else tuple(axes), self.token)
-        with open_logbook(self.trackers, job, console.warn) as book:
-            yield book
-        for line in book.describe():
-            console.say(line)
+        for spec in self.trackers:
+            if self.trackers.count(spec) > 1:
+                raise BadInput(f"--track {spec} is given twice; name each tracker once.")
+            open_tracker(spec)
 
 
-def read_tracking(context: typer.Context) -> TrackRequest:
-    """The trackers that a command's options ask for.
-
-    Raises:
-        BadInput: if one is none or given twice, its package is not installed, or its place cannot be used.
-    """
-    given = context.params
-    trackers = [_place(spec) for spec in given["track"] or ()]
-    if not trackers or given.get("dry_run"):  # which writes nothing
-        return TrackRequest()
-    from monolayer.trackers import open_tracker
-
-    for spec in trackers:
-        if trackers.count(spec) > 1:
-            raise BadInput(f"--track {spec} is given twice; name each tracker once.")
-        open_tracker(spec)
-    name = given["out"].resolve().name if given["out"] else f"{given['dataset']}-{context.info_name}"
-    return TrackRequest(trackers, name, secrets.token_hex(8))
-
-
-def _place(spec: str) -> str:
+def _resolve_place(spec: str) -> str:
     name, _, place = spec.partition(":")
-    is_path = name in PLACED and place and "://" not in place
+    is_path = name in WITH_PLACE and place and "://" not in place
     return f"{name}:{Path(place).resolve()}" if is_path else spec

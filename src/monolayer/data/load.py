@@ -10,8 +10,9 @@ import numpy as np
 
 from monolayer.data.cifar10 import load_cifar10
 from monolayer.data.dataset import Dataset
+from monolayer.data.options import DataOptions
 from monolayer.data.readers.registry import ACCEPTED, read_path
-from monolayer.data.readers.rows import DataOptions, ProgressLine
+from monolayer.data.readers.rows import ProgressLine
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
 
@@ -48,7 +49,7 @@ def load(name: str | Path, *, path: Path | str | None = None, progress: Progress
         progress: told what is being tried and how far it is.
         options: how to read a path: label, features, split_by, group_by, resize, channels, normalize;
             see
-            :class:`monolayer.data.readers.rows.DataOptions`.
+            :class:`monolayer.data.options.DataOptions`.
 
     Raises:
         BadInput: if the name is unknown and no path, or a path is given to a dataset that has none.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from monolayer.errors import BadInput
-from monolayer.recipe.losses import get_loss
-from monolayer.recipe.schedules import parse_schedule
+from monolayer.recipe.losses import LOSSES, get_loss
+from monolayer.recipe.schedules import SCHEDULES, parse_schedule
 from monolayer.recipe.shuffle import parse_shuffle
 
 DTYPES = ("float32", "float64")
@@ -20,37 +20,53 @@ class Recipe:
     """Everything that defines one training run; two recipes are the same run when every field is equal.
 
     Args:
-        loss: ``cross_entropy`` or ``multiple_bce``.
+        loss: loss to minimise, such as ``cross_entropy`` or ``multiple_bce``.
         learning_rate: step size of mini-batch gradient descent, before the schedule.
-        l2: weight of sum(W**2) in the cost.
+        l2: weight of the sum of squared weights in the cost.
         batch_size: examples in a mini-batch; the last one of an epoch may be smaller.
         epochs: passes over the training rows.
-        schedule: learning rate by epoch: ``constant``, ``step:EVERY:FACTOR``, ``exponential:FACTOR``, ``cosine``.
-        flip: probability that an image is mirrored left-right each time it is met.
-        init_std: standard deviation of the normal distribution that the weights start from.
-        seed: seed of the weights and of the order of the batches.
-        dtype: ``float32`` or ``float64``, of weights and arithmetic.
+        schedule: learning rate by epoch, such as ``constant``, ``step:EVERY:FACTOR`` or ``cosine``.
+        flip: probability that an image is mirrored left-right each time it is drawn.
+        init_std: standard deviation of the normal distribution of the initial weights.
+        seed: seed of the initial weights and of the order of the batches.
+        dtype: type of the weights and of the arithmetic: ``float32`` or ``float64``.
         shuffle: order of the rows: ``full``, or ``block:ROWS:BLOCKS`` for features larger than memory.
 
     Raises:
-        BadInput: if a field is not as it should be; the text names it and says what is accepted.
+        BadInput: if the value of a field is not accepted; the message names the field and what is accepted.
     """
 
-    loss: str = "cross_entropy"
-    learning_rate: float = 0.001
-    l2: float = 0.0
-    batch_size: int = 100
-    epochs: int = 40
-    schedule: str = "constant"
-    flip: float = 0.0
-    init_std: float = 0.01
-    seed: int = 42
-    dtype: str = "float32"
-    shuffle: str = "full"
+    # The help texts are those of the command line; "choices" lists what a text field accepts.
+    loss: str = field(
+        default="cross_entropy", metadata={"help": "Loss to minimise", "choices": lambda: [*LOSSES], "hyphens": True}
+    )
+    learning_rate: float = field(default=0.001, metadata={"help": "Step size of mini-batch gradient descent"})
+    l2: float = field(default=0.0, metadata={"help": "Weight of the sum of squared weights in the cost"})
+    batch_size: int = field(default=100, metadata={"help": "Examples in a mini-batch"})
+    epochs: int = field(default=40, metadata={"help": "Passes over the training rows"})
+    schedule: str = field(
+        default="constant",
+        metadata={"help": "Learning rate by epoch", "choices": lambda: [kind.usage for kind in SCHEDULES.values()]},
+    )
+    flip: float = field(
+        default=0.0, metadata={"help": "Probability that an image is mirrored left-right each time it is drawn"}
+    )
+    init_std: float = field(
+        default=0.01, metadata={"help": "Standard deviation of the normal distribution of the initial weights"}
+    )
+    seed: int = field(default=42, metadata={"help": "Seed of the initial weights and of the order of the batches"})
+    dtype: str = field(
+        default="float32", metadata={"help": "Type of the weights and of the arithmetic", "choices": lambda: [*DTYPES]}
+    )
+    shuffle: str = field(
+        default="full",
+        metadata={"help": "Order of the rows: full, or block:ROWS:BLOCKS for features larger than memory"},
+    )
 
     def __post_init__(self) -> None:
         for name in ("loss", "schedule", "dtype", "shuffle"):
             _check(isinstance(getattr(self, name), str), name, getattr(self, name), "a text")
+        object.__setattr__(self, "loss", normalise_loss(self.loss))
         get_loss(self.loss)
         for name in ("learning_rate", "l2", "flip", "init_std"):
             object.__setattr__(self, name, _as_float(name, getattr(self, name)))
@@ -64,7 +80,7 @@ class Recipe:
         _check(self.init_std >= 0, "init_std", self.init_std, "a number of 0 or above")
         _check(self.seed >= 0, "seed", self.seed, "a whole number of 0 or above")
         _check(self.dtype in DTYPES, "dtype", self.dtype, " or ".join(DTYPES))
-        # Written one way only, so that "step:10:.1" and "step:10:0.1" are the same run.
+        # One spelling only, so that "step:10:.1" and "step:10:0.1" are the same run.
         object.__setattr__(self, "schedule", str(parse_schedule(self.schedule)))
         object.__setattr__(self, "shuffle", str(parse_shuffle(self.shuffle)))
 
@@ -73,10 +89,10 @@ class Recipe:
         return parse_schedule(self.schedule).compute_rate(self.learning_rate, epoch, self.epochs)
 
     def replace(self, **changes: Any) -> Recipe:
-        """A copy with some fields changed, checked like any other.
+        """A copy with some fields changed, validated like any other recipe.
 
         Raises:
-            BadInput: if a name is no field or a value is not accepted.
+            BadInput: if a name is not a field or a value is not accepted.
         """
         _check_names(changes)
         return replace(self, **changes)
@@ -87,10 +103,10 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Recipe:
-        """The recipe with these fields; the rest at their defaults.
+        """The recipe with these fields; the others have their defaults.
 
         Raises:
-            BadInput: if a name is no field or a value is not accepted.
+            BadInput: if a name is not a field or a value is not accepted.
         """
         _check_names(content)
         return cls(**content)
@@ -104,7 +120,7 @@ class Recipe:
         """The recipe written by :meth:`to_json`.
 
         Raises:
-            BadInput: if the text is no JSON object, or a field is not accepted.
+            BadInput: if the text is not a JSON object, or a field is not accepted.
         """
         try:
             content = json.loads(text)
@@ -115,7 +131,13 @@ class Recipe:
         return cls.from_dict(content)
 
 
-FIELDS = tuple(field.name for field in fields(Recipe))
+FIELDS = tuple(entry.name for entry in fields(Recipe))
+
+
+def normalise_loss(text: str) -> str:
+    """The loss with underscores in its name, as ``cross-entropy`` is the same as ``cross_entropy``."""
+    name, colon, parameters = text.partition(":")
+    return f"{name.replace('-', '_')}{colon}{parameters}"
 
 
 def _check(holds: bool, name: str, value: object, accepted: str) -> None:
@@ -142,3 +164,7 @@ def _as_int(name: str, value: Any) -> int:
     number = _as_float(name, value)
     _check(number == int(number), name, value, "a whole number")
     return int(value) if isinstance(value, int) else int(number)
+
+
+# What a probe starts from; the measurements behind it are in tuning/probe_grid.py.
+PROBE = Recipe(init_std=0.0, schedule="cosine")

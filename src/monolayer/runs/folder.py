@@ -27,6 +27,7 @@ from monolayer.training.run import Run
 from monolayer.tuning.sweep import Sweep
 
 RECIPE = "recipe.json"
+CONFIG = "config.json"
 HISTORY = "history.csv"
 NETWORK = FILE
 EVALUATION = "evaluation.json"
@@ -85,7 +86,9 @@ SUFFIXES = {FIGURES: (".png", ".csv"), NETWORKS: (".safetensors",)}
 REPORT_FOLDER = FolderKind(
     "report", frozenset({RESULTS, REPORT, MARKDOWN, FIGURES, NETWORKS}), frozenset({"experiments", "printed"})
 )
-LADDER_FOLDER = FolderKind("ladder", frozenset({*REPORT_FOLDER.names, LADDER}), frozenset({"steps", "published"}))
+LADDER_FOLDER = FolderKind(
+    "ladder", frozenset({*REPORT_FOLDER.names, LADDER, CONFIG}), frozenset({"steps", "published"})
+)
 EVALUATION_KEYS = frozenset(
     {"train", "epochs_done", "seconds", "findings", "dataset", "splits", "test_openings", "provenance"}
 )

@@ -24,7 +24,8 @@ UNFINISHED = "unfinished"
 REQUEST = "request.json"
 LOCK = "lock"
 RESULTS = "results"
-FORMAT = "monolayer-unfinished-1"
+FORMAT = "monolayer-unfinished-2"
+OLDER = ("monolayer-unfinished-1",)
 
 
 class Unfinished:
@@ -131,12 +132,11 @@ def resume_folder(path: Path, command: str) -> Iterator[Unfinished]:
         BadInput: if it is in use, or holds nothing to go on with.
     """
     path = path.resolve()
-    if not (path / UNFINISHED / REQUEST).is_file():
-        raise BadInput(f"{path} holds no unfinished run to resume; accepted is the --out of one that was stopped.")
+    read_request(path, command)
     with explain_os_error(path):
         lock = _lock(path)
     try:
-        unfinished = Unfinished(path, command, lock, _read_request(path, command))
+        unfinished = Unfinished(path, command, lock, read_request(path, command))
         yield unfinished
     finally:
         lock.close()
@@ -172,14 +172,24 @@ def _lock(path: Path) -> IO[str]:
     return lock
 
 
-def _read_request(path: Path, command: str) -> dict[str, Any]:
+def read_request(path: Path, command: str) -> dict[str, Any]:
+    """The request of the unfinished run of this command in a folder.
+
+    Raises:
+        BadInput: if the folder holds no unfinished run, or that of another command.
+        BadData: if the request is of an older version, or was not written by monolayer.
+    """
     file = path / UNFINISHED / REQUEST
+    if not file.is_file():
+        raise BadInput(f"{path} holds no unfinished run to resume; accepted is the --out of one that was stopped.")
     try:
         request = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         request = None
+    if isinstance(request, dict) and request.get("format") in OLDER:
+        raise BadData(f"{path} holds a run of an older version of monolayer: resume it with that, or start it again.")
     if not isinstance(request, dict) or request.get("format") != FORMAT:
-        raise BadData(f"{file}: is not what monolayer wrote of an unfinished run.")
+        raise BadData(f"{file}: is not the request of an unfinished run.")
     if request["command"] != command:
         other = request["command"]
         raise BadInput(f"{path} holds an unfinished {other}; go on with monolayer {other} --resume {path}.")

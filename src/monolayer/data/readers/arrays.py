@@ -14,7 +14,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.readers.rows import DataOptions, ProgressLine, Raw, find_part
+from monolayer.data.options import DataOptions
+from monolayer.data.readers.rows import ProgressLine, Raw, find_part
 from monolayer.data.sources.formats.npz import DAMAGES
 from monolayer.errors import BadData
 

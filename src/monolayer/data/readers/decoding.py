@@ -17,7 +17,8 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from monolayer.data.images import DECODING_ERRORS, has_colour, open_upright
-from monolayer.data.readers.rows import DataOptions, ProgressLine
+from monolayer.data.options import DataOptions
+from monolayer.data.readers.rows import ProgressLine
 from monolayer.errors import BadData, BadInput
 from monolayer.progress import Progress
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from monolayer.data.images import SUFFIXES
+from monolayer.data.options import DataOptions
 from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
-from monolayer.data.readers.rows import PARTS, DataOptions, ProgressLine, Raw, find_part
+from monolayer.data.readers.rows import PARTS, ProgressLine, Raw, find_part
 from monolayer.errors import BadData
 
 

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.data.options import DataOptions
 from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
-from monolayer.data.readers.rows import DataOptions, ProgressLine, Raw, find_part
+from monolayer.data.readers.rows import ProgressLine, Raw, find_part
 from monolayer.data.readers.table import choose_label, list_names
 from monolayer.data.sources.formats.parquet import is_available
 from monolayer.errors import BadData

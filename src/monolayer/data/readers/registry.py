@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monolayer.data.dataset import Dataset
+from monolayer.data.options import DataOptions
 from monolayer.data.readers.arrays import read_npy, read_npy_folder, read_npz, read_safetensors
 from monolayer.data.readers.image_folder import find_class_images, is_image_folder, list_folders, read_image_folder
 from monolayer.data.readers.parquet import read_parquet
-from monolayer.data.readers.rows import DataOptions, ProgressLine, Raw, make_dataset
+from monolayer.data.readers.rows import ProgressLine, Raw, make_dataset
 from monolayer.data.readers.table import read_table
 from monolayer.errors import BadData, BadInput
 

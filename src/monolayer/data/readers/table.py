@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.readers.rows import DataOptions, ProgressLine, Raw
+from monolayer.data.options import DataOptions
+from monolayer.data.readers.rows import ProgressLine, Raw
 from monolayer.errors import BadData
 
 Array = npt.NDArray[Any]

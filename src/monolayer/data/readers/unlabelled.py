@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.images import find_factor
+from monolayer.data.options import DataOptions
 from monolayer.data.readers.arrays import Named, choose_features, open_named
 from monolayer.data.readers.decoding import Decoder, Picture, Tally
 from monolayer.data.readers.parquet import iterate_parquet
-from monolayer.data.readers.rows import DataOptions, ProgressLine, flatten_images
+from monolayer.data.readers.rows import ProgressLine, flatten_images
 from monolayer.data.readers.table import list_names
 from monolayer.errors import BadData, BadInput
 from monolayer.progress import SILENCE
