@@ -34,7 +34,7 @@ def test_version_and_help(command):
         (["probe"], "Missing argument"),
         (["sweep", "digits", "--top", "0"], "--top is '0'; accepted is a whole number of 1 or above."),
         (["nothing"], "No such command 'nothing'."),
-        (["train", "digits", "--out", ""], "--out: '' names no folder; accepted is a path."),
+        (["train", "digits", "--out", ""], "--out: '' is not the name of a folder; accepted is a path."),
         (["probe", "digits", "--rates=-1"], "--rates is '-1'; accepted are multiples above 0"),
     ],
 )

@@ -97,7 +97,7 @@ def test_other_rows_than_those_it_began_with_are_refused(command, tmp_path):
     stop(TRAIN, tmp_path / "out", "Epoch 3/")
     request = tmp_path / "out" / "unfinished" / "request.json"
     content = json.loads(request.read_text())
-    content["rows"]["split"]["val_size"] = 201
+    content["split"]["val_size"] = 201
     request.write_text(json.dumps(content))
     result = command("train", "--resume", tmp_path / "out")
     assert result.code == 2

@@ -25,8 +25,8 @@ def test_the_folder_is_that_of_a_run_with_the_table_of_all(command, tmp_path):
     out = tmp_path / "grid"
     assert command(*QUICK, *GRID, "--out", out).code == 0
     assert set(os.listdir(out)) == {
-        "answers.safetensors", "evaluation.json", "figures", "histories.csv", "history.csv", "network.safetensors",
-        "model-card.json", "model-card.md", "recipe.json", "report.html", "sweep.csv",
+        "answers.safetensors", "config.json", "evaluation.json", "figures", "histories.csv", "history.csv",
+        "network.safetensors", "model-card.json", "model-card.md", "recipe.json", "report.html", "sweep.csv",
     }  # fmt: skip
     with (out / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -14,7 +14,7 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import load_history, load_network, load_recipe
 
 QUICK = ["train", "digits", "--epochs", "3", "--val-size", "200"]
-LAYOUT = ["answers.safetensors", "evaluation.json", "figures", "history.csv", "model-card.json", "model-card.md",
+LAYOUT = ["answers.safetensors", "config.json", "evaluation.json", "figures", "history.csv", "model-card.json", "model-card.md",
           "network.safetensors", "predictions.csv", "recipe.json", "report.html"]  # fmt: skip
 
 

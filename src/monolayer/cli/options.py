@@ -136,8 +136,7 @@ class _Group:
 
     def write(self, made: Any) -> dict[str, Any]:
         """The options of such a dataclass, as a config has them."""
-        written = {entry.name: _write(entry, getattr(made, entry.name)) for entry in self.options}
-        return {name: value for name, value in written.items() if value is not None}
+        return {entry.name: _write(entry, getattr(made, entry.name)) for entry in self.options}
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -161,12 +160,12 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     def run(context: typer.Context, **values: Any) -> None:
         request = _read_request(context, values)
         arguments: dict[str, Any] = {name: group.make(values) for name, group in groups.items()}
+        written = [(*layout[name], _write_passed(name, values[name])) for name in passed if name in layout]
         for name, group in groups.items():
-            request.config.setdefault(group.section, {}).update(group.write(arguments[name]))
-        for name in passed:
-            if name in layout and (written := _write_passed(name, values[name])) is not None:
-                section, key = layout[name]
-                (request.config.setdefault(section, {}) if section else request.config)[key] = written
+            written += [(name, key, value) for key, value in group.write(arguments[name]).items()]
+        for section, key, value in sorted(written, key=lambda entry: entry[0] != ""):
+            if value is not None:
+                (request.config.setdefault(section, {}) if section else request.config)[key] = value
         if "request" in inspect.signature(function).parameters:
             arguments["request"] = request
         function(**arguments, **values)
