@@ -43,7 +43,8 @@ def test_the_folder_is_that_of_a_sweep_with_the_journal(command, tmp_path):
     assert result.code == 0
     assert set(os.listdir(out)) == {
         "answers.safetensors", "config.json", "evaluation.json", "figures", "histories.csv", "history.csv",
-        "journal.log", "model-card.json", "model-card.md", "network.safetensors", "recipe.json", "report.html", "sweep.csv",
+        "journal.log", "model-card.json", "model-card.md", "network.safetensors", "recipe.json", "report.html",
+        "sweep.csv",
     }  # fmt: skip
     trials = read_ours(out / "journal.log")
     with (out / "sweep.csv").open() as file:

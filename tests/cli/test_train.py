@@ -14,8 +14,8 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import load_history, load_network, load_recipe
 
 QUICK = ["train", "digits", "--epochs", "3", "--val-size", "200"]
-LAYOUT = ["answers.safetensors", "config.json", "evaluation.json", "figures", "history.csv", "model-card.json", "model-card.md",
-          "network.safetensors", "predictions.csv", "recipe.json", "report.html"]  # fmt: skip
+LAYOUT = ["answers.safetensors", "config.json", "evaluation.json", "figures", "history.csv", "model-card.json",
+          "model-card.md", "network.safetensors", "predictions.csv", "recipe.json", "report.html"]  # fmt: skip
 
 
 def test_json_is_one_object_of_the_promised_shape(command):

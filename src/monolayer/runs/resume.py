@@ -35,7 +35,7 @@ class Unfinished:
         path: the folder.
         command: what runs in it, ``train`` or ``sweep``.
         request: what was asked for, as JSON holds it; None before :meth:`describe`.
-        checkpoints: keeps the banks, as :class:`monolayer.TrainOptions` takes it.
+        checkpoints: keeps the banks, the ``checkpointer`` of :func:`monolayer.train`.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ Biases works offline unless ``WANDB_MODE`` says otherwise::
 
     job = ml.trackers.Job("digits", axes=("l2",))
     with ml.trackers.open_logbook("tensorboard:tb", job) as book:   # what is being trained, epoch by epoch
-        swept = ml.sweep(splits, l2=[0, 0.1], options=ml.SweepOptions(book.follow()))
+        swept = ml.sweep(splits, grid={"l2": [0, 0.1]}, on_epoch=book.on_epoch)
         book.finish(swept, splits=splits)
 
 A tracker that fails costs its own log and no training: there is one warning, and everything else goes on.

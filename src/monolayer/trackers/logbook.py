@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -24,8 +24,8 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import CERTIFICATE, EVALUATION, FIGURES, NETWORK, REPORT, save_run, save_sweep
 from monolayer.trackers.base import Entry, Outcome, Row, Tracker
 from monolayer.trackers.known import open_tracker
+from monolayer.training.checkpoints import Checkpoints
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankState, Checkpointer, TrainOptions
 from monolayer.training.run import Run, predict_rows
 from monolayer.tuning.sweep import Sweep
 
@@ -130,17 +130,23 @@ class Logbook:
         self._told: dict[str, dict[int, dict[str, float]]] = {}
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
-    def follow(self, options: TrainOptions | None = None) -> TrainOptions:
-        """Options for a training whose epochs are to be logged while it goes on, besides what they asked for already.
+    def on_epoch(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
+        """Log the newest row of each recipe: the ``on_epoch`` of :func:`monolayer.train` and its like."""
+        for recipe, row in zip(recipes, rows, strict=True):
+            self.note(recipe, [row])
 
-        ``on_epoch`` tells rows and not whose they are, so the logbook stands where the state of each bank is kept, and
-        hands what comes there on to the keeper that was there before.
-        """
-        options = options or TrainOptions()
-        return replace(options, checkpointer=_Follower(self, options.checkpointer)) if self._desks else options
+    def restore_from(self, checkpoints: Checkpoints) -> Checkpoints:
+        """Log the histories of the banks that these checkpoints load, too; returns the checkpoints."""
+
+        def log(recipes: Sequence[Recipe], histories: Sequence[Sequence[EpochRow]]) -> None:
+            for recipe, history in zip(recipes, histories, strict=True):
+                self.note(recipe, history)
+
+        checkpoints.on_load = log
+        return checkpoints
 
     def note(self, recipe: Recipe, history: Sequence[EpochRow]) -> None:
-        """Log what is new in a recipe's history; from any thread."""
+        """Log what is new in these rows of a recipe's history; from any thread."""
         if self._desks and history:
             with self._lock:
                 self._note(self._find_entry(recipe), history)
@@ -211,11 +217,8 @@ class Logbook:
     def _note(self, entry: Entry, history: Sequence[EpochRow]) -> None:
         self._open(entry)
         told = self._told[entry.key]
-        # The last row that was told may have been measured further since; those before it stay as they are.
-        news = [
-            (row.epoch, _subtract(_list_values(row), told.get(row.epoch, {})))
-            for row in history[max(0, len(told) - 1) :]
-        ]
+        # A row that was logged before may have been measured further since.
+        news = [(row.epoch, _subtract(_list_values(row), told.get(row.epoch, {}))) for row in history]
         rows = [(epoch, values) for epoch, values in news if values]
         for epoch, values in rows:
             told[epoch] = told.get(epoch, {}) | values
@@ -299,26 +302,6 @@ class _Desk:
                 self._warn(
                     f"{self.tracker.name} failed ({_describe(error)}); it logs no more of this, all else goes on."
                 )
-
-
-class _Follower:
-    """A keeper that tells the logbook what it sees, and keeps through the one that it stands before, if any."""
-
-    def __init__(self, book: Logbook, checkpointer: Checkpointer | None) -> None:
-        self._book, self._checkpointer = book, checkpointer
-
-    @property
-    def seconds_before(self) -> float:
-        return self._checkpointer.seconds_before if self._checkpointer else 0.0
-
-    def load(self, recipes: Sequence[Recipe]) -> BankState | None:
-        return self._checkpointer.load(recipes) if self._checkpointer else None
-
-    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
-        if self._checkpointer:
-            self._checkpointer.save_if_due(recipes, make_state, is_last=is_last)
-        for recipe, history in zip(recipes, make_state().histories, strict=True):
-            self._book.note(recipe, history)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from monolayer.data.scaler import BLOCK, fit_scaler
 from monolayer.errors import BadInput
 from monolayer.features.normalize import NORMALIZATIONS
 from monolayer.recipe.grid import Axis, Range, make_grid
-from monolayer.recipe.recipe import Recipe
+from monolayer.recipe.recipe import PROBE, Recipe
 from monolayer.training.stable_rate import MAX_ROWS, compute_stable_rate
 
 # The bound is careful: of pixels, histograms of gradients and pooled patches of CIFAR-10, the best of 40 epochs along a
@@ -30,7 +30,7 @@ L2 = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
 DIGITS = 3
 # Weights start at 0: directions in which no training row varies, of which few rows leave most, keep what they had. With
 # the rate along a cosine those three gain 1.5, 0.6 and 1 points over a constant one, and bear higher rates.
-BASE = Recipe(init_std=0.0, schedule="cosine")
+BASE = PROBE
 
 
 @dataclass(frozen=True)
