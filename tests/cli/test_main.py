@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from monolayer import __version__
+from monolayer.cli.main import COMMANDS
 from tests.made import make_dataset
 
 
@@ -46,11 +47,27 @@ def test_what_cannot_be_read_is_bad_input_in_one_line(command, words, said):
     assert result.out == ""
 
 
-def test_help_loads_none_of_the_heavy_libraries():
-    heavy = "{'numpy', 'scipy', 'sklearn', 'matplotlib', 'PIL', 'jinja2'}"
-    code = f"import sys; import monolayer.cli.main; print({heavy} & set(sys.modules))"
+def test_the_commands_are_listed_by_the_first_lines_of_their_docstrings(command):
+    for name, text in COMMANDS.items():
+        assert " ".join(command(name, "--help").out.split("\n\n")[1].split()) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "heavy"),
+    [
+        ("", "numpy scipy sklearn matplotlib PIL jinja2 rich"),
+        ("train", "scipy sklearn matplotlib PIL jinja2 rich"),
+        ("sweep", "scipy sklearn matplotlib PIL jinja2 rich"),
+        ("probe", "scipy sklearn matplotlib PIL jinja2 rich"),
+    ],
+)
+def test_help_loads_none_of_the_heavy_libraries(words, heavy):
+    code = (
+        f"import sys, atexit; sys.argv[1:] = {[*words.split(), '--help']}\nfrom monolayer.cli.main import main\n"
+        f"atexit.register(lambda: print('loaded', sorted(set({heavy.split()}) & set(sys.modules))))\nmain()"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    assert done.stdout.strip().endswith("loaded []")
 
 
 def test_what_the_system_refuses_is_one_sentence(command, monkeypatch):

@@ -18,8 +18,8 @@ LAYERS = ["probe", "made.safetensors", "--features", "layer2,layer10", *QUICK]
 SHOTS = ["--shots", "1,4", "--repeats", "2"]
 FILES = {
     "answers.safetensors", "config.json", "evaluation.json", "few-shot.csv", "figures", "history.csv",
-    "model-card.json", "model-card.md", "network.safetensors", "predictions.csv", "probe.csv", "protocol.json", "protocol.md",
-    "recipe.json", "report.html", "sweep.csv",
+    "model-card.json", "model-card.md", "network.safetensors", "predictions.csv", "probe.csv", "protocol.json",
+    "protocol.md", "recipe.json", "report.html", "sweep.csv",
 }  # fmt: skip
 
 

@@ -104,6 +104,16 @@ def test_other_rows_than_those_it_began_with_are_refused(command, tmp_path):
     assert "are not those that the run began with" in result.err
 
 
+def test_a_folder_of_an_older_version_is_one_sentence_and_left_alone(command, tmp_path):
+    request = tmp_path / "old" / "unfinished" / "request.json"
+    request.parent.mkdir(parents=True)
+    request.write_text('{"format": "monolayer-unfinished-1", "command": "train"}')
+    result = command("train", "--resume", tmp_path / "old")
+    assert result.code == 2
+    assert "holds a run of an older version of monolayer: resume it with that, or start it again." in result.err
+    assert os.listdir(request.parent) == ["request.json"]
+
+
 def test_a_disk_that_fills_up_is_one_sentence_and_what_was_kept_goes_on(command, tmp_path):
     """A limit on the size of files stands in for the disk: checkpoints grow with the history, until one is refused."""
     words = [*TRAIN[:3], "3000", *TRAIN[4:], "--evaluate-every", "10"]

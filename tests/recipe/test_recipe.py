@@ -1,4 +1,7 @@
+import dataclasses
+import inspect
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -6,6 +9,7 @@ from hypothesis import strategies as st
 
 from monolayer.errors import BadInput
 from monolayer.recipe.recipe import FIELDS, Recipe
+from monolayer.sklearn.classifier import OneLayerClassifier
 
 POSITIVE = st.floats(1e-12, 1e6)
 RECIPES = st.builds(
@@ -88,3 +92,13 @@ def test_fields_are_those_of_the_design():
         "loss", "learning_rate", "l2", "batch_size", "epochs", "schedule", "flip", "init_std", "seed", "dtype",
         "shuffle",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [Recipe, OneLayerClassifier])
+def test_docstrings_say_of_each_field_what_the_help_of_the_command_line_says(kind):
+    text = inspect.getdoc(kind).partition("Args:\n")[2].partition("\n\n")[0]
+    entries = dict(re.findall(r"^ +(\w+): ((?:.|\n {6,})*)", text, re.MULTILINE))
+    for field in dataclasses.fields(Recipe):
+        said = " ".join(entries[field.name].replace("``", "").split())
+        assert said.lower().startswith(field.metadata["help"].lower()), field.name
+        assert field.default == inspect.signature(kind).parameters[field.name].default or kind is not Recipe

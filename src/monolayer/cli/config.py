@@ -76,8 +76,8 @@ def _set_defaults(context: typer.Context, content: Mapping[str, Any], source: st
     options = {parameter.name: parameter for parameter in context.command.params}
     defaults = {}
     for section, key, value in _flatten(content, known, source):
-        name = placed.get((section, key))
-        if name is not None and value is not None:
+        if (section, key) in placed and value is not None:
+            name = placed[section, key]
             defaults[name] = _format_value(value, options[name], f"{source}: {section} {key}".replace(":  ", ": "))
     context.default_map = {**(context.default_map or {}), **defaults}
 

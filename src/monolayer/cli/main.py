@@ -122,7 +122,7 @@ def describe_usage_error(error: Any) -> str:
         return message if message.endswith((".", "?")) else f"{message}."
     reason = " ".join(str(error.message).split()).rstrip(".")
     defaults = (error.ctx.default_map if error.ctx else None) or {}
-    value, accepted = _find_value(names[0]) or defaults.get(parameter.name), _describe_accepted(reason)
+    value, accepted = _find_value(names[0]) or defaults.get(error.param.name), _describe_accepted(reason)
     return f"{names[0]} is {value!r}; accepted is {accepted}." if accepted and value else f"{names[0]}: {reason}."
 
 

@@ -158,6 +158,8 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def run(context: typer.Context, **values: Any) -> None:
+        if not values.get("dataset", True):  # click before 8.2 takes an empty list of arguments for given
+            values["dataset"] = (context.default_map or {}).get("dataset")
         request = _read_request(context, values)
         arguments: dict[str, Any] = {name: group.make(values) for name, group in groups.items()}
         written = [(*layout[name], _write_passed(name, values[name])) for name in passed if name in layout]
@@ -189,7 +191,7 @@ def _read_signature(
         if kind is Request:
             continue
         if is_dataclass(kind):
-            default = kind() if parameter.default is parameter.empty else parameter.default
+            default = parameter.default
             entries = {entry.name: entry for entry in fields(kind) if "help" in entry.metadata}
             shown: Mapping[str, str] = {}
             for extra in extras:

@@ -85,7 +85,7 @@ def probe(
     Example: monolayer probe cls.npy mean.npy --label labels.npy --grid l2=log:1e-6:1e-1:6 --shuffle block
     """
     axes = parse_axes(grid or [])
-    options = {
+    options: dict[str, Any] = {
         "grid": axes,
         "rates": _read_rates(rates, is_given="rates" in request.given, has_rates="learning_rate" in axes),
         "shots": _read_numbers("shots", shots, int) if shots is not None else [],

@@ -107,7 +107,7 @@ def sweep(
         source = DataSource(dataset, data, features, reading)
         splits = session.load_splits(source, split, flips="flip" in axes or recipe.flip > 0)
         recipes = fit_batch_size(recipes, splits, request, session.console, axes)
-        options = {"train_every": training.train_every, "halving": _choose_factor(halving)}
+        options: dict[str, Any] = {"train_every": training.train_every, "halving": _choose_factor(halving)}
         if dry_run:
             _show_plan(splits, recipes, options, as_json=as_json)
             return
@@ -196,7 +196,7 @@ def _train(
 
             options = {**options, "runner": stack.enter_context(open_cluster(dask, console))}
         interruption = stack.enter_context(catch_interruption(console))
-        common = {
+        common: dict[str, Any] = {
             "on_epoch": logbook.on_epoch,
             "should_stop": interruption.should_stop,
             "progress": console,

@@ -45,19 +45,20 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     whole. Arrays of bool and of integers of 8 and 16 bits become float32, which holds them exactly; all else float64.
 
     Args:
-        loss: ``cross_entropy``, or ``multiple_bce``: a sigmoid a class (one sigmoid for two classes), which can also
-            learn several labels a row, y being an indicator matrix (n, K).
-        learning_rate: step size; ``auto`` takes what the features bear, 1 / their largest curvature (see
-            ``monolayer.training.stable_rate``), kept as ``learning_rate_``.
-        l2: weight of sum(W**2) in the cost, W being the weights of standardised features.
-        batch_size: rows in a mini-batch.
-        epochs: passes over the rows.
-        schedule: learning rate by epoch: ``constant``, ``step:EVERY:FACTOR``, ``exponential:FACTOR``, ``cosine``.
-        flip: probability that an image is mirrored each time it is met; needs ``image_shape``.
-        init_std: standard deviation of the weights at the start.
-        seed: of the weights and of the order of the batches.
-        dtype: ``float32`` or ``float64``, of weights and arithmetic; ``auto``: float64 for float64 features.
-        shuffle: ``full``, or ``block:ROWS:BLOCKS`` for features larger than memory.
+        loss: loss to minimise, such as ``cross_entropy``, or ``multiple_bce``: a sigmoid a class (one sigmoid for two
+            classes), which can also learn several labels a row, y being an indicator matrix (n, K).
+        learning_rate: step size of mini-batch gradient descent, before the schedule; ``auto`` takes 1 / the largest
+            curvature of the features (see ``monolayer.training.stable_rate``), kept as ``learning_rate_``.
+        l2: weight of the sum of squared weights in the cost, of the weights of standardised features.
+        batch_size: examples in a mini-batch; the last one of an epoch may be smaller.
+        epochs: passes over the training rows.
+        schedule: learning rate by epoch, such as ``constant``, ``step:EVERY:FACTOR`` or ``cosine``.
+        flip: probability that an image is mirrored left-right each time it is drawn; needs ``image_shape``.
+        init_std: standard deviation of the normal distribution of the initial weights.
+        seed: seed of the initial weights and of the order of the batches.
+        dtype: type of the weights and of the arithmetic: ``float32`` or ``float64``; ``auto``: float64 for float64
+            features.
+        shuffle: order of the rows: ``full``, or ``block:ROWS:BLOCKS`` for features larger than memory.
         standardize: whether features are standardised by mean and deviation of the rows of ``fit``, within the
             arithmetic.
         class_weight: None, ``balanced``, or a dictionary label -> weight; multiplied into the sample weights.
