@@ -140,7 +140,7 @@ class _Group:
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for each field of the parameters that are dataclasses.
+    """Turn each field of the parameters that are dataclasses into an option of the command.
 
     A parameter's default is an instance, whose values are the defaults of the options, and the parameter's name is the
     section of a config. A parameter annotated :class:`Request` receives what was asked for. The metadata of a field
@@ -150,9 +150,7 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     """
     groups, options, passed = _read_signature(function)
     layout = {entry.name: (group.section, entry.name) for group in groups.values() for entry in group.options}
-    for name in passed:
-        if name not in NOT_IN_CONFIG:
-            layout[name] = ("" if name in AT_TOP else SECTION, name)
+    layout |= {name: ("" if name in AT_TOP else SECTION, name) for name in passed if name not in NOT_IN_CONFIG}
     if "config" in passed:
         LAYOUTS[function.__name__] = layout
 
@@ -160,16 +158,13 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     def run(context: typer.Context, **values: Any) -> None:
         if not values.get("dataset", True):  # click before 8.2 takes an empty list of arguments for given
             values["dataset"] = (context.default_map or {}).get("dataset")
-        request = _read_request(context, values)
-        arguments: dict[str, Any] = {name: group.make(values) for name, group in groups.items()}
-        written = [(*layout[name], _write_passed(name, values[name])) for name in passed if name in layout]
-        for name, group in groups.items():
-            written += [(name, key, value) for key, value in group.write(arguments[name]).items()]
-        for section, key, value in sorted(written, key=lambda entry: entry[0] != ""):
-            if value is not None:
-                (request.config.setdefault(section, {}) if section else request.config)[key] = value
+        given = _list_given(context, values)
+        arguments = {name: group.make(values) for name, group in groups.items()}
         if "request" in inspect.signature(function).parameters:
-            arguments["request"] = request
+            written = {name: _write_passed(name, values[name]) for name in passed}
+            for name, group in groups.items():
+                written |= group.write(arguments[name])
+            arguments["request"] = Request(context.info_name or "", given, _make_config(layout, written))
         function(**arguments, **values)
 
     parameters = [inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context), *options]
@@ -270,8 +265,17 @@ def resolve_dataset(name: str) -> str:
     return name if name in NAMES else str(place.resolve())
 
 
-def _read_request(context: typer.Context, values: Mapping[str, Any]) -> Request:
-    """What was asked for, with a config that is still empty.
+def _make_config(layout: Mapping[str, tuple[str, str]], written: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that have a value, in the sections of a config."""
+    config: dict[str, Any] = {}
+    for name, (section, key) in sorted(layout.items(), key=lambda entry: entry[1][0] != ""):
+        if written[name] is not None:
+            (config.setdefault(section, {}) if section else config)[key] = written[name]
+    return config
+
+
+def _list_given(context: typer.Context, values: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the options on the command line and in the config.
 
     Raises:
         BadInput: if an option is given beside --resume that the folder has already.
@@ -282,6 +286,5 @@ def _read_request(context: typer.Context, values: Mapping[str, Any]) -> Request:
         if name not in BESIDE_RESUME:
             option = next(parameter for parameter in context.command.params if parameter.name == name).opts[0]
             option = "DATASET" if name == "dataset" else option
-            raise BadInput(f"--resume continues with the options in the folder, so {option} is not accepted beside it.")
-    given = frozenset({*typed, *(name for name, source in sources.items() if source == "DEFAULT_MAP")})
-    return Request(context.info_name or "", given, {})
+            raise BadInput(f"--resume goes on with what the folder says, so {option} is not accepted beside it.")
+    return frozenset({*typed, *(name for name, source in sources.items() if source == "DEFAULT_MAP")})

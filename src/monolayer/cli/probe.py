@@ -85,13 +85,9 @@ def probe(
     Example: monolayer probe cls.npy mean.npy --label labels.npy --grid l2=log:1e-6:1e-1:6 --shuffle block
     """
     axes = parse_axes(grid or [])
-    options: dict[str, Any] = {
-        "grid": axes,
-        "rates": _read_rates(rates, is_given="rates" in request.given, has_rates="learning_rate" in axes),
-        "shots": _read_numbers("shots", shots, int) if shots is not None else [],
-        "repeats": repeats,
-        "draw_seed": draw_seed,
-    }
+    multiples = _read_rates(rates, is_given="rates" in request.given, has_rates="learning_rate" in axes)
+    numbers = _read_numbers("shots", shots, int) if shots is not None else []
+    options: dict[str, Any] = {"grid": axes, "rates": multiples, "shots": numbers, "repeats": repeats}
     with ExitStack() as stack:
         stack.enter_context(training.use_engine())
         console = stack.enter_context(open_console())
@@ -106,7 +102,7 @@ def probe(
             for name, (path, array) in _name_sets(dataset or [], features).items()
         }
         [recipe] = fit_batch_size([recipe], next(iter(splits.values())), request, console, axes)
-        found = train_probe(splits, recipe, progress=console, **options)
+        found = train_probe(splits, recipe, draw_seed=draw_seed, progress=console, **options)
         console.close()
         chosen = splits[found.sets[0].name]
         found = diagnose_probe(found, chosen, muted=training.mute).keep(licence=training.licence.strip())

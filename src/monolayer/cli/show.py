@@ -75,8 +75,8 @@ def show_plan(plan: dict[str, Any]) -> None:
     print_line(f"About {plan['seconds']:,.3g} s, estimated from a few batches timed here and now; nothing was trained.")
 
 
-def show_sweep(sweep: Sweep, top: int) -> None:
-    """The best runs of a sweep as a table, its axes as columns; then what their ranking is worth."""
+def show_sweep(sweep: Sweep, top: int, n_trials: int = 0) -> None:
+    """The best runs of a sweep, or of a search of so many trials, as a table; then how far to trust their ranking."""
     from monolayer.checks.learning_rate import TOO_HIGH
     from monolayer.recipe.grid import format_value
     from monolayer.reports.sweep import describe_halving, describe_selection
@@ -109,6 +109,8 @@ def show_sweep(sweep: Sweep, top: int) -> None:
         for finding in example.findings:
             if finding.code == TOO_HIGH:
                 _show_finding(finding)
+    if sweep.is_complete and len(sweep.runs) < n_trials:
+        print_line(f"{n_trials} trials; those that were proposed again are one: {len(sweep.runs)} recipes.")
 
 
 def split_interval(run: Run) -> tuple[str, str]:

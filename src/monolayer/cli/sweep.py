@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import INTERRUPTED, catch_interruption, print_json, print_line
+from monolayer.cli.console import INTERRUPTED, catch_interruption, print_json
 from monolayer.cli.grid import parse_axes
 from monolayer.cli.options import Request, Without, with_options
 from monolayer.cli.session import DataSource, fit_batch_size, open_session
@@ -94,14 +94,11 @@ def sweep(
     """
     if not grid:
         raise BadInput("A sweep needs an axis to go along; give one, such as --grid learning-rate=0.001,0.01.")
-    axes, search = parse_axes(grid), _read_search(optuna, at_once, journal)
-    if search and (random or dry_run):
-        option, why = ("random", "draws recipes that") if random else ("dry-run", "prints what")
-        raise BadInput(f"--{option} {why} --optuna chooses only while it trains; give one of them.")
-    if dry_run and dask:
-        raise BadInput("--dry-run plans a sweep on this machine, so --dask is not accepted.")
+    axes, search = parse_axes(grid), _read_search(optuna, at_once, journal, random=random, dry_run=dry_run)
     recipes = _make_recipes(recipe, axes, random, is_search=search is not None)
     if dry_run:
+        if dask:
+            raise BadInput("--dry-run plans a sweep on this machine, so --dask is not accepted.")
         out, tracking = None, TrackingOptions()  # nothing is written
     with open_session(request, training, tracking, out=out, resume=resume, dask=dask) as session:
         source = DataSource(dataset, data, features, reading)
@@ -120,20 +117,19 @@ def sweep(
     if as_json:
         print_json(result.to_dict(top))
     else:
-        show_sweep(result, top)
-        if search and result.is_complete and len(result.runs) < search["n_trials"]:
-            n = search["n_trials"]
-            print_line(f"{n} trials; those that were proposed again are one: {len(result.runs)} recipes.")
+        show_sweep(result, top, n_trials=search["n_trials"] if search else 0)
         session.show_folder(is_complete=result.is_complete)
     if not result.is_complete:
         raise typer.Exit(INTERRUPTED)
 
 
-def _read_search(optuna: int | None, at_once: int | None, journal: Path | None) -> dict[str, Any] | None:
+def _read_search(
+    optuna: int | None, at_once: int | None, journal: Path | None, *, random: int | None, dry_run: bool
+) -> dict[str, Any] | None:
     """The keywords of a search by Optuna, if it is asked for.
 
     Raises:
-        BadInput: if an option is not accepted, or Optuna is not installed.
+        BadInput: if an option is not accepted, or not beside --optuna, or Optuna is not installed.
     """
     for name, value in (("at-once", at_once), ("journal", journal)):
         if optuna is None and value is not None:
@@ -143,6 +139,9 @@ def _read_search(optuna: int | None, at_once: int | None, journal: Path | None) 
             raise BadInput(f"--{name} is {n}; accepted is a whole number of 1 or above.")
     if optuna is None:
         return None
+    if random or dry_run:
+        option, what = ("random", "draws recipes that") if random else ("dry-run", "prints what")
+        raise BadInput(f"--{option} {what} --optuna chooses only while it trains; give one of them.")
     from monolayer.tuning.optuna import N_AT_ONCE, check_optuna
 
     check_optuna()
