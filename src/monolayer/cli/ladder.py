@@ -108,7 +108,7 @@ def _read_plan(context: typer.Context) -> Plan:
 
 
 def _show(facts: dict[str, Any]) -> None:
-    from monolayer.studies.bonus.report_checks import NAMES
+    from monolayer.recipe.losses import get_loss
     from monolayer.studies.ladder.report import describe_ladder, format_seconds
 
     rows = []
@@ -118,7 +118,7 @@ def _show(facts: dict[str, Any]) -> None:
         rows.append(
             [
                 step["features"],
-                NAMES[step["recipe"]["loss"]],
+                get_loss(step["recipe"]["loss"]).abbreviation,
                 f"{100 * test['accuracy']:.2f}",
                 f"[{100 * low:.2f}, {100 * high:.2f}]",
                 f"{100 * left['accuracy']:.2f}" if left else "",

@@ -269,4 +269,4 @@ def read_recipe(context: typer.Context) -> Recipe:
     from monolayer.recipe.recipe import FIELDS, Recipe
 
     fields = {name: context.params[name] for name in FIELDS if name in context.params}
-    return Recipe.from_dict({**fields, "loss": fields["loss"].replace("-", "_")})
+    return Recipe.from_dict(fields)

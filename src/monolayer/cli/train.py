@@ -152,7 +152,12 @@ def _read_request(context: typer.Context) -> _Request:
     given = context.params
     rest = {name: given[name] for name in ("evaluate_every", "certify", "sealed", "licence")}
     rest |= {"mute": list(given["mute"] or ()), "track": read_tracking(context)}
-    return _Request(read_data_request(context), opt.read_recipe(context), **rest)
+    recipe = opt.read_recipe(context)
+    if given["certify"]:
+        from monolayer.engine.exact import check_solvable
+
+        check_solvable(recipe.loss)
+    return _Request(read_data_request(context), recipe, **rest)
 
 
 def _train(

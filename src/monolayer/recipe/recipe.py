@@ -20,7 +20,7 @@ class Recipe:
     """Everything that defines one training run; two recipes are the same run when every field is equal.
 
     Args:
-        loss: ``cross_entropy`` or ``multiple_bce``.
+        loss: name of a loss, such as ``cross_entropy`` or ``multiple_bce``; see ``monolayer.recipe.losses.LOSSES``.
         learning_rate: step size of mini-batch gradient descent, before the schedule.
         l2: weight of sum(W**2) in the cost.
         batch_size: examples in a mini-batch; the last one of an epoch may be smaller.
@@ -51,7 +51,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("loss", "schedule", "dtype", "shuffle"):
             _check(isinstance(getattr(self, name), str), name, getattr(self, name), "a text")
-        get_loss(self.loss)
+        # Losses, schedules and shuffles are written one way only: "step:10:.1" and "step:10:0.1" are the same run.
+        object.__setattr__(self, "loss", str(get_loss(self.loss)))
         for name in ("learning_rate", "l2", "flip", "init_std"):
             object.__setattr__(self, name, _as_float(name, getattr(self, name)))
         for name in ("batch_size", "epochs", "seed"):
@@ -64,7 +65,6 @@ class Recipe:
         _check(self.init_std >= 0, "init_std", self.init_std, "a number of 0 or above")
         _check(self.seed >= 0, "seed", self.seed, "a whole number of 0 or above")
         _check(self.dtype in DTYPES, "dtype", self.dtype, " or ".join(DTYPES))
-        # Written one way only, so that "step:10:.1" and "step:10:0.1" are the same run.
         object.__setattr__(self, "schedule", str(parse_schedule(self.schedule)))
         object.__setattr__(self, "shuffle", str(parse_shuffle(self.shuffle)))
 
