@@ -70,7 +70,7 @@ Resume = Annotated[
         metavar="PATH",
     ),
 ]
-Loss = Annotated[str, typer.Option(help="cross-entropy or multiple-bce.")]
+Loss = Annotated[str, typer.Option(help="A loss, such as cross-entropy or multiple-bce.")]
 LearningRate = Annotated[float, typer.Option(help="Step size of mini-batch gradient descent.")]
 L2 = Annotated[float, typer.Option(help="Weight of the sum of squared weights in the cost.")]
 BatchSize = Annotated[int, typer.Option(help="Examples in a mini-batch.")]

@@ -56,8 +56,9 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     whole. Arrays of bool and of integers of 8 and 16 bits become float32, which holds them exactly; all else float64.
 
     Args:
-        loss: ``cross_entropy``, or ``multiple_bce``: a sigmoid a class (one sigmoid for two classes), which can also
-            learn several labels a row, y being an indicator matrix (n, K).
+        loss: one of ``monolayer.recipe.losses.LOSSES``, such as ``cross_entropy``; ``multiple_bce`` has a sigmoid for
+            each class (one sigmoid for two classes) and also learns several labels a row, y being an indicator matrix
+            (n, K).
         learning_rate: step size; ``auto`` takes what the features bear, 1 / their largest curvature (see
             ``monolayer.training.stable_rate``), kept as ``learning_rate_``.
         l2: weight of sum(W**2) in the cost, W being the weights of standardised features.
