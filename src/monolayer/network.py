@@ -121,11 +121,20 @@ class OneLayer:
         """Probabilities (n, K) of scores / temperature: softmax, or one sigmoid a class (which need not sum to one).
 
         Raises:
-            BadInput: as :meth:`compute_scores`.
+            BadInput: as :meth:`compute_scores`; if the loss defines no probabilities.
         """
         scores = self.compute_scores(X)
         scores /= scores.dtype.type(self.temperature)
         return get_loss(self.loss).compute_probabilities(scores)
+
+    def compute_output(self, X: Array) -> Array:
+        """Probabilities (n, K), or scores (n, K) if the loss defines no probabilities.
+
+        Raises:
+            BadInput: as :meth:`compute_scores`.
+        """
+        compute = self.compute_probabilities if get_loss(self.loss).has_probabilities else self.compute_scores
+        return compute(X)
 
     def predict(self, X: Array) -> Array:
         """Labels (n,), int64: the class of the highest score."""
@@ -197,7 +206,7 @@ class OneLayer:
             shape = json.loads(header["image_shape"])
             network = cls(
                 **tensors,
-                loss=get_loss(header["loss"]).name,
+                loss=str(get_loss(header["loss"])),
                 class_names=tuple(json.loads(header["class_names"])),
                 image_shape=tuple(shape) if shape else None,
                 metadata=json.loads(header["metadata"]),

@@ -13,12 +13,16 @@ from tests.reference import plain_loop
 SCORES = arrays(np.float64, (3, 4), elements=st.floats(-30, 30))
 LABELS = arrays(np.int64, (3,), elements=st.integers(0, 3))
 
+# The losses of scores (10,000, -10,000, 0) and (-10,000, 10,000, 0), the first class being the label of both.
+HUGE = {"cross_entropy": [0.0, 2e4], "multiple_bce": [np.log(2) / 3, (2e4 + np.log(2)) / 3]}
+SMOOTH = [name for name, loss in LOSSES.items() if loss.is_smooth]
+
 
 def relative_error(a, n, eps=1e-12):
     return np.abs(a - n) / np.maximum(eps, np.abs(a) + np.abs(n))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", SMOOTH)
 @given(scores=SCORES, y=LABELS)
 def test_residual_is_the_derivative_of_the_loss(name, scores, y):
     loss, h = get_loss(name), 1e-5
@@ -96,11 +100,34 @@ def test_scores_of_a_bank_go_through_the_same_lines(name, dtype):
 
 
 @pytest.mark.parametrize("name", LOSSES)
+def test_the_text_of_a_loss_gives_it_again(name):
+    loss = get_loss(name)
+    assert get_loss(str(loss)) == loss
+    assert get_loss(f" {name.replace('_', '-')}") == loss
+    with pytest.raises(BadInput, match=f"Loss '{name}:1:2' is not {name}"):
+        get_loss(f"{name}:1:2")
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_curvature_of_scores_lies_below_its_bound(name):
+    rng = np.random.default_rng(3)
+    loss, scores, y, h = get_loss(name), rng.standard_normal((40, 5)), rng.integers(0, 5, 40), 1e-4
+    columns = []
+    for k in range(5):
+        step = h * np.eye(5)[k]
+        columns.append((loss.compute_residual(scores + step, y) - loss.compute_residual(scores - step, y)) / (2 * h))
+    hessians = np.stack(columns, axis=2)
+    assert np.linalg.eigvalsh(hessians).max() <= loss.bound_curvature(5)
+    diagonals = np.einsum("nkk->nk", hessians) * loss.compute_divisor(5)
+    np.testing.assert_allclose(loss.compute_curvature(scores), diagonals, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
 def test_huge_scores_neither_overflow_nor_warn(name):
     scores = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0]], np.float32)
     y = np.array([0, 0])
     loss = get_loss(name)
-    expected = [0.0, 2e4] if name == "cross_entropy" else [np.log(2) / 3, (2e4 + np.log(2)) / 3]
+    expected = HUGE[name]
     np.testing.assert_allclose(loss.compute_loss(scores, y), expected, atol=1e-6)
     assert np.isfinite(loss.compute_residual(scores, y)).all()
 
@@ -126,5 +153,5 @@ def test_cost_without_regularisation_is_the_loss_even_when_weights_are_not_finit
 
 
 def test_unknown_loss_names_the_accepted_ones():
-    with pytest.raises(BadInput, match="Unknown loss 'hinge'; accepted are cross_entropy, multiple_bce"):
-        get_loss("hinge")
+    with pytest.raises(BadInput, match="Unknown loss 'absolute'; accepted are cross_entropy, multiple_bce"):
+        get_loss("absolute")

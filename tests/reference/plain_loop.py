@@ -53,11 +53,14 @@ def compute_mean_loss(loss, scores, y):
     return -(Y * np.log(P) + (1 - Y) * np.log(1 - P)).mean()
 
 
+def compute_residual(loss, scores, Y):
+    residual = compute_probabilities(loss, scores) - Y
+    return residual / scores.shape[1] if loss == "multiple_bce" else residual
+
+
 def compute_gradients(loss, Z, y, W, b, l2, weight=1.0):
     K = len(b)
-    residual = compute_probabilities(loss, Z @ W.T + b) - (y if np.ndim(y) == 2 else np.eye(K)[y])
-    if loss == "multiple_bce":
-        residual /= K
+    residual = compute_residual(loss, Z @ W.T + b, y if np.ndim(y) == 2 else np.eye(K)[y])
     residual *= np.reshape(weight, (-1, 1))
     return residual.T @ Z / len(Z) + 2 * l2 * W, residual.mean(axis=0)
 

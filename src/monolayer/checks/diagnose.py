@@ -17,7 +17,7 @@ from monolayer.duplicates.leaked import Leaked
 from monolayer.engine.native import explain_missing
 from monolayer.evaluate.predictions import Predictions
 from monolayer.findings import Finding, mute, report
-from monolayer.recipe.losses import compute_chance_loss
+from monolayer.recipe.losses import compute_chance_loss, get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.run import Run, predict_rows
 from monolayer.tuning.probe import Probe
@@ -139,7 +139,7 @@ def _check_descent(run: Run, splits: Splits, certificate: Certificate | None) ->
     distance, optimal = (known.distance, known.optimal_cost) if known else (None, None)
     return [
         check_rate(run.recipe, losses, costs, start),
-        check_vanished(rates, distance, start, optimal),
+        check_vanished(rates, distance, start, optimal, is_solvable=get_loss(run.recipe.loss).is_smooth),
         check_descending(rates, costs, start),
     ]
 

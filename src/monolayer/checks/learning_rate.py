@@ -66,7 +66,9 @@ def check_rate(recipe: Recipe, losses: Sequence[float], costs: Sequence[float | 
     return report(TOO_HIGH, "passed", seen)
 
 
-def check_vanished(rates: Sequence[float], distance: float | None, start: float, optimal: float | None) -> Finding:
+def check_vanished(
+    rates: Sequence[float], distance: float | None, start: float, optimal: float | None, *, is_solvable: bool = True
+) -> Finding:
     """ML005: whether the rate had fallen to nothing while the cost was still far above the convex optimum.
 
     Args:
@@ -74,6 +76,7 @@ def check_vanished(rates: Sequence[float], distance: float | None, start: float,
         distance: cost at the end above the optimal cost; None where the optimum was not computed.
         start: the cost of a network that says nothing.
         optimal: the optimal cost.
+        is_solvable: whether the optimum of this loss can be computed.
     """
     fallen = rates[-1] / rates[0]
     if fallen > VANISHED * (1 + 1e-9):  # a rate divided by ten twice is a hundredth, to rounding
@@ -83,7 +86,7 @@ def check_vanished(rates: Sequence[float], distance: float | None, start: float,
             VANISHED_EARLY,
             "skipped",
             f"The rate ended at {fallen:.1g} times what it began with; whether the descent had arrived is not known.",
-            "Compute the optimum with `train --certify`.",
+            "Compute the optimum with `train --certify`." if is_solvable else "",
         )
     left = distance / max(start - optimal, 1e-12)
     seen = f"The rate ended at {fallen:.1g} times what it began with, and {left:.1%} of what there was to gain is left."

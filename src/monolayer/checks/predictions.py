@@ -12,6 +12,7 @@ from monolayer.evaluate.calibration import compute_chance_interval, compute_expe
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics
 from monolayer.evaluate.predictions import Predictions
 from monolayer.findings import Finding, report
+from monolayer.recipe.losses import get_loss
 
 Array = npt.NDArray[Any]
 ABOVE_TRAINING, MISCALIBRATED, NO_BETTER = "ML003", "ML011", "ML012"
@@ -41,7 +42,10 @@ def check_calibration(predictions: Predictions | None) -> Finding:
     """
     if predictions is None:
         return report(MISCALIBRATED, "skipped", "No answers to rows that were not trained on were given.")
-    if predictions.loss != "cross_entropy":
+    readings = get_loss(predictions.loss).readings
+    if not readings:
+        return report(MISCALIBRATED, "not applicable", f"The loss {predictions.loss} defines no probabilities.")
+    if not readings[0].sums_to_one:
         seen = "Raw sigmoids need not sum to one, so what chance gives is not defined; `compare` shows all readings."
         return report(MISCALIBRATED, "not applicable", seen)
     probabilities = predictions.probabilities

@@ -77,10 +77,10 @@ def _read_range(name: str, text: str, kind: type) -> Axis:
 
 def _read_value(name: str, text: str, kind: type) -> Any:
     """The value as the field's type, which is that of its default."""
-    from monolayer.recipe.recipe import normalise_loss
+    from monolayer.recipe.losses import get_loss
 
     if kind is str:
-        return normalise_loss(text) if name == "loss" else text
+        return str(get_loss(text)) if name == "loss" else text
     try:
         return kind(text)
     except ValueError:

@@ -100,7 +100,7 @@ def _make_plan(rungs: list[str] | None, recipe: Recipe) -> Plan:
 
 
 def _show(facts: dict[str, Any]) -> None:
-    from monolayer.studies.bonus.report_checks import NAMES
+    from monolayer.recipe.losses import get_loss
     from monolayer.studies.ladder.report import describe_ladder, format_seconds
 
     rows = []
@@ -110,7 +110,7 @@ def _show(facts: dict[str, Any]) -> None:
         rows.append(
             [
                 step["features"],
-                NAMES[step["recipe"]["loss"]],
+                get_loss(step["recipe"]["loss"]).abbreviation,
                 f"{100 * test['accuracy']:.2f}",
                 f"[{100 * low:.2f}, {100 * high:.2f}]",
                 f"{100 * left['accuracy']:.2f}" if left else "",

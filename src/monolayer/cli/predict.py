@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 STDIN, STREAM = "-", ".jsonl"
 SHOWN = 20  # rows of a file of features that a terminal is shown
-READINGS = {"cross_entropy": "softmax probability"}
 
 Inputs = Annotated[
     list[Path],
@@ -151,19 +150,22 @@ def _write(network: OneLayer, answered: Answered, out: Path, top: int | None) ->
 def _show(network: OneLayer, answered: Answered, top: int) -> None:
     """A line an image, and for each file of features its first rows, then how many rows each class was given."""
     from monolayer.predict.predictions import describe_predictions
+    from monolayer.recipe.losses import get_loss
 
-    lines: list[list[str]] = []
+    loss = get_loss(network.loss)
+    (one, many), lines = loss.output, list[list[str]]()
     counts: Counter[str] = Counter()
     for rows, probabilities in answered:
         counts.update(network.class_names[k] for k in probabilities.argmax(axis=1))
         shown = [i for i, place in enumerate(rows.places) if place.get("row", 0) < SHOWN]
         places = [rows.places[i] for i in shown]
         for item in describe_predictions(network, places, probabilities[shown], top):
-            best = [cell for name, p in item["probabilities"].items() for cell in (name, f"{p:.3f}")]
+            best = [cell for name, value in item[many].items() for cell in (name, f"{value:.3f}")]
             file = item["file"].encode(errors="backslashreplace").decode()  # as wide as it is shown
             lines.append([file, str(item.get("row", "")), *best])
-    reading = READINGS.get(network.loss, "probability (its own sigmoid)")
-    columns = ["file", "row", "class", reading, *[f"{what} {k}" for k in range(2, top + 1) for what in ("class", "p")]]
+    column, short = (loss.readings[0].column, "p") if loss.readings else (one, one)
+    rest = [f"{what} {k}" for k in range(2, top + 1) for what in ("class", short)]
+    columns = ["file", "row", "class", column, *rest]
     has_rows = any(line[1] for line in lines)
     kept = [i for i, name in enumerate(columns) if has_rows or name != "row"]
     title = f"{'Rows' if has_rows else 'Images'}: {counts.total():,}"

@@ -64,6 +64,10 @@ def train(
 
     Example: monolayer train --resume runs/a
     """
+    if certify:
+        from monolayer.engine.exact import check_solvable
+
+        check_solvable(recipe.loss)
     with open_session(request, training, tracking, out=out, resume=resume) as session:
         source = DataSource(dataset, data, features, reading)
         splits = session.load_splits(source, split, flips=recipe.flip > 0)

@@ -112,7 +112,7 @@ class Bank:
         """The losses with the members that use each: members of one loss stand side by side."""
         groups: list[tuple[Loss, slice]] = []
         for m, recipe in enumerate(self.recipes):
-            if groups and groups[-1][0].name == recipe.loss:
+            if groups and groups[-1][0] == get_loss(recipe.loss):
                 groups[-1] = (groups[-1][0], slice(groups[-1][1].start, m + 1))
             else:
                 groups.append((get_loss(recipe.loss), slice(m, m + 1)))

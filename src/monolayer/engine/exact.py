@@ -25,8 +25,9 @@ from monolayer.data.scaler import Scaler
 from monolayer.engine.bank import Bank
 from monolayer.engine.native import open_native_engine
 from monolayer.engine.select import uses_native
+from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
-from monolayer.recipe.losses import Loss, compute_cost, get_loss
+from monolayer.recipe.losses import LOSSES, Loss, compute_cost, get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.threads import count_cores
 
@@ -108,7 +109,11 @@ def solve_exactly(
         tolerance: stop when the cost's estimated distance to the minimum falls below this; what l2 proves of it may be
             3 in 10,000 of the cost, if that is more.
         progress: told of every pass.
+
+    Raises:
+        BadInput: if the loss is not smooth.
     """
+    check_solvable(problem.loss)
     objective = _Objective(problem, progress, max_passes, tolerance)
     found = objective.look(*start)
     while not objective.is_near and not found.is_separable and objective.passes < max_passes:
@@ -118,6 +123,15 @@ def solve_exactly(
             return replace(found, passes=further.passes)
         found = further
     return found
+
+
+def check_solvable(loss: str) -> None:
+    """Raise BadInput if the solver cannot minimise this loss."""
+    if not get_loss(loss).is_smooth:
+        smooth = ", ".join(known.name for known in LOSSES.values() if known.is_smooth)
+        raise BadInput(
+            f"The loss {loss} is not smooth, and the exact solver needs second derivatives; accepted are {smooth}."
+        )
 
 
 class _Objective:
@@ -199,7 +213,7 @@ def compute_cost_and_gradient(
     problem: Problem, loss: Loss, y: Array, weights: Array, bias: Array
 ) -> tuple[float, Array, Array]:
     """Cost, its gradient by W (K, D) and by b (K,), all float64, in one pass over the rows."""
-    bank = Bank((Recipe(loss.name),), weights.astype(np.float32), bias.astype(np.float32), problem.scaler)
+    bank = Bank((Recipe(str(loss)),), weights.astype(np.float32), bias.astype(np.float32), problem.scaler)
     sums = _sum_natively if uses_native(bank, problem.rows.dataset) else _sum_in_numpy
     total, by_weights, by_bias = sums(bank, problem, loss, y)
     n = len(y)
@@ -262,25 +276,18 @@ def _factorise(correlation: Array, curvature: float, l2: float) -> Array:
 
 
 def _compute_curvature(problem: Problem, weights: Array, bias: Array) -> float:
-    """Mean over rows and classes of d2loss/dscore2 here: p (1 - p), divided by K where the loss is."""
+    """Mean over rows and classes of the second derivative of the loss by a score, at these weights."""
     loss, total = get_loss(problem.loss), 0.0
     for scores, _ in _iterate_scores(problem, weights, bias):
-        p = loss.compute_probabilities(scores)
-        total += float((p * (1 - p)).mean(axis=1).sum(dtype=np.float64))
-    mean = total / len(problem.rows)
-    return max(mean / len(bias) if problem.loss == "multiple_bce" else mean, LEAST_CURVATURE)
+        total += float(loss.compute_curvature(scores).mean(axis=1).sum(dtype=np.float64))
+    return max(total / len(problem.rows) / loss.compute_divisor(len(bias)), LEAST_CURVATURE)
 
 
 def _tells_apart(problem: Problem, weights: Array, bias: Array) -> bool:
-    """Whether each row's label has more than half of the probability, or each sigmoid is on its label's side of 1/2.
-
-    Then any multiple of W and b does so too, and the loss of larger and larger ones falls to 0.
-    """
+    """Whether the loss of every row falls to 0 as W and b grow in proportion."""
     loss = get_loss(problem.loss)
-    half = 0.5 / len(bias) if problem.loss == "multiple_bce" else 0.5
     return all(
-        bool((np.abs(loss.compute_residual(scores, labels)) < half).all())
-        for scores, labels in _iterate_scores(problem, weights, bias)
+        bool(loss.find_separated(scores, labels).all()) for scores, labels in _iterate_scores(problem, weights, bias)
     )
 
 

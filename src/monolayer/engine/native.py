@@ -19,6 +19,7 @@ from monolayer.data.memmap import SCATTERED, give_back, is_large
 from monolayer.engine.bank import Bank
 from monolayer.engine.batches import EpochPlan, cut_batches, plan_epoch
 from monolayer.errors import BadInput
+from monolayer.recipe.losses import get_loss
 from monolayer.recipe.shuffle import parse_shuffle
 
 if TYPE_CHECKING:
@@ -64,8 +65,6 @@ def _look() -> tuple[ModuleType | None, str]:
 
 
 Array = npt.NDArray[Any]
-# As the C++ numbers them.
-LOSS_NUMBERS = {"cross_entropy": 0, "multiple_bce": 1}
 # Rows whose answers are held at once; a block of a large file's.
 MEASURED_ROWS, READ_ROWS = 8192, 1024
 # Rows whose gradients are added up in float32.
@@ -117,7 +116,7 @@ class NativeEngine:
             bias=bank.bias,
             mean=bank.scaler.mean,
             std=bank.scaler.std,
-            losses=np.array([LOSS_NUMBERS[recipe.loss] for recipe in bank.recipes], np.uint8),
+            losses=np.array([get_loss(recipe.loss).native_number for recipe in bank.recipes], np.uint8),
             fold_of=bank.fold_of.astype(np.int32),
             shifts=self._scaling.shifts,
             slopes=self._scaling.slopes,

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from monolayer.data.dataset import Dataset, Rows
 from monolayer.engine.bank import Bank
 from monolayer.engine.native import (
-    LOSS_NUMBERS,
     choose_instruction_set,
     explain_missing,
     find_native,
@@ -21,6 +20,7 @@ from monolayer.engine.native import (
 )
 from monolayer.engine.numpy import open_numpy_engine
 from monolayer.errors import BadInput
+from monolayer.recipe.losses import get_loss
 
 Array = npt.NDArray[Any]
 ENGINES = ("numpy", "native")
@@ -83,6 +83,6 @@ def uses_native(bank: Bank, dataset: Dataset) -> bool:
     Raises:
         BadInput: as :func:`choose_engine`.
     """
-    is_known = all(recipe.loss in LOSS_NUMBERS for recipe in bank.recipes)
+    is_known = all(get_loss(recipe.loss).native_number is not None for recipe in bank.recipes)
     is_served = is_known and bank.weights.dtype == np.float32 and dataset.X.dtype in NATIVE_FEATURES
     return is_served and choose_engine() == "native"

@@ -24,13 +24,17 @@ from monolayer.evaluate.calibration import (
     decompose_brier,
 )
 from monolayer.evaluate.predictions import Predictions
-from monolayer.evaluate.probabilities import TemperatureFit, apply_temperature, compute_readings, fit_temperature
+from monolayer.evaluate.probabilities import (
+    TemperatureFit,
+    apply_temperature,
+    compute_readings,
+    fit_temperature,
+    get_reading,
+)
 from monolayer.evaluate.significance import Bootstrap, Interval
 
 Array = npt.NDArray[Any]
 EQUAL_MASS = Binning(scheme="equal_mass")
-# The one reading whose rows need not sum to 1: it has no log loss, and chance cannot draw labels from it.
-RAW = "sigmoid"
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Rescaled:
 
 
 def measure_readings(predictions: Predictions, bootstrap: Bootstrap | None = None) -> dict[str, Calibration]:
-    """The calibration of every reading of a network's answers, its own first.
+    """The calibration of every reading of a network's predictions, its own first; empty if it has no probabilities.
 
     Raises:
         BadInput: if a score is not finite, as after a divergence.
@@ -110,7 +114,8 @@ def measure_calibration(
     def resample(measure: Callable[[Array, Array], float]) -> Interval:
         return compute_bootstrap_interval(measure, probabilities, y, bootstrap)
 
-    is_raw = reading == RAW
+    # Rows that need not sum to 1 have no log loss, and chance cannot draw labels from them.
+    is_raw = not get_reading(reading).sums_to_one
     label = probabilities[np.arange(len(y)), y]
     return Calibration(
         reading=reading,

@@ -51,8 +51,17 @@ class Predictions:
             return np.asarray(get_loss(self.loss).compute_loss(self.scores.astype(np.float64), self.y))
 
     @property
+    def has_probabilities(self) -> bool:
+        """Whether the loss defines probabilities."""
+        return get_loss(self.loss).has_probabilities
+
+    @property
     def probabilities(self) -> Array:
-        """Probabilities (n, K) float64 as the loss reads them: softmax, or one sigmoid a class."""
+        """Probabilities (n, K) float64 as the loss defines them: softmax, or one sigmoid a class.
+
+        Raises:
+            BadInput: if the loss defines no probabilities.
+        """
         with np.errstate(all="ignore"):
             return np.asarray(get_loss(self.loss).compute_probabilities(self.scores.astype(np.float64)))
 

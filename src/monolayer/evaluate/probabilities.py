@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.errors import BadInput
-from monolayer.recipe.losses import (
-    compute_cross_entropy,
-    compute_multiple_bce,
-    compute_sigmoid,
-    compute_softmax,
-    get_loss,
-)
+from monolayer.recipe.losses import READINGS, Reading, get_loss
 
 Array = npt.NDArray[Any]
 
@@ -47,38 +40,6 @@ class TemperatureFit:
     at_limit: bool
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A way to read scores (n, K), float64, as probabilities, with the loss that is proper for it.
-
-    ``compute_probabilities(scores)`` gives (n, K); ``compute_loss(scores, y)`` gives (n,).
-    """
-
-    compute_probabilities: Callable[[Array], Array]
-    compute_loss: Callable[[Array, Array], Array]
-
-
-def _compute_log_sigmoid(scores: Array) -> Array:
-    return -np.logaddexp(0.0, -scores)
-
-
-def _normalise_sigmoids(scores: Array) -> Array:
-    # sigmoid / sum(sigmoid) = softmax(log sigmoid), which is no 0/0 where every sigmoid is 0.
-    return compute_softmax(_compute_log_sigmoid(scores))
-
-
-def _compute_normalised_loss(scores: Array, y: Array) -> Array:
-    return compute_cross_entropy(_compute_log_sigmoid(scores), y)
-
-
-READINGS: dict[str, Reading] = {
-    "softmax": Reading(compute_softmax, compute_cross_entropy),
-    "sigmoid": Reading(compute_sigmoid, compute_multiple_bce),
-    "normalised_sigmoid": Reading(_normalise_sigmoids, _compute_normalised_loss),
-}
-READINGS_OF_LOSS = {"cross_entropy": ("softmax",), "multiple_bce": ("sigmoid", "normalised_sigmoid", "softmax")}
-
-
 def get_reading(name: str) -> Reading:
     """The reading of that name.
 
@@ -91,23 +52,24 @@ def get_reading(name: str) -> Reading:
 
 
 def compute_readings(scores: Array, loss: str) -> dict[str, Array]:
-    """The probabilities that scores can be read as: one for cross-entropy, three for multiple BCE.
+    """The probabilities that scores can be read as: one reading for cross-entropy, three for multiple BCE.
 
     softmax: exp(s_k) / sum_j exp(s_j); sigmoid: 1 / (1 + exp(-s_k)), rows do not sum to 1; normalised_sigmoid:
     sigmoid(s_k) / sum_j sigmoid(s_j). All three predict the same class, so they differ in calibration alone.
 
     Args:
         scores: (n, K), finite floats.
-        loss: "cross_entropy" or "multiple_bce".
+        loss: as a recipe has it, such as ``cross_entropy``.
 
     Returns:
-        Name -> (n, K), float64; the reading that belongs to the loss comes first.
+        Name -> (n, K), float64; the reading that belongs to the loss comes first. Empty if the loss defines no
+        probabilities.
 
     Raises:
         BadInput: if the scores have another shape or are not finite, or the loss is unknown.
     """
     scores = _check_scores(scores)
-    return {name: READINGS[name].compute_probabilities(scores) for name in READINGS_OF_LOSS[get_loss(loss).name]}
+    return {reading.name: reading.compute_probabilities(scores) for reading in get_loss(loss).readings}
 
 
 def apply_temperature(scores: Array, temperature: float, reading: str = "softmax") -> Array:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from monolayer.errors import BadInput
 from monolayer.exporters.folding import TOLERANCE, Folded, fold, is_foldable
 from monolayer.network import OneLayer
+from monolayer.recipe.losses import get_loss
 
 Array = npt.NDArray[Any]
 
@@ -50,6 +51,5 @@ def fold_or_refuse(network: OneLayer, dtype: str = "float32") -> Folded:
 
 def describe_reading(network: OneLayer) -> str:
     """How its scores become probabilities, in a formula."""
-    if network.loss == "cross_entropy":
-        return "softmax: p_k = exp(s_k) / sum_j exp(s_j)"
-    return "a sigmoid a class: p_k = 1 / (1 + exp(-s_k)); they need not sum to 1"
+    loss = get_loss(network.loss)
+    return loss.readings[0].formula if loss.readings else f"none: the loss {loss} defines no probabilities"

@@ -14,6 +14,7 @@ from monolayer.errors import BadInput
 from monolayer.exporters.base import Format, describe_reading
 from monolayer.exporters.folding import fold, get_dtype, is_foldable
 from monolayer.network import OneLayer
+from monolayer.recipe.losses import get_loss
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Parts = tuple[list[Any], dict[str, Array]]  # nodes, and the constants that they name
 OPSET, IR_VERSION = 17, 8  # old enough for the runtimes of 2022, new enough for all that is needed
-INPUT, OUTPUTS = "X", ("scores", "probabilities", "label")
+INPUT, SCORES, PROBABILITIES, LABEL = "X", "scores", "probabilities", "label"
 
 
 def pack(network: OneLayer) -> bytes:
@@ -45,7 +46,7 @@ def compute_scores(path: Path, X: Array) -> Array:
 
     model = onnx.load_from_string(path.read_bytes())
     onnx.checker.check_model(model, full_check=True)
-    (scores,) = ReferenceEvaluator(model).run([OUTPUTS[0]], {INPUT: X})
+    (scores,) = ReferenceEvaluator(model).run([SCORES], {INPUT: X})
     return np.asarray(scores)
 
 
@@ -54,7 +55,7 @@ def describe(network: OneLayer) -> str:
     form = "one Gemm" if is_foldable(network) else "scaling in float64 before the Gemm"
     return (
         f"ONNX opset {OPSET}, {form}; input {INPUT} (n, {len(network.mean)}) {get_dtype(network)}, features as they "
-        f"were in training; outputs {', '.join(OUTPUTS)}"
+        f"were in training; outputs {', '.join(_list_outputs(network))}"
     )
 
 
@@ -98,19 +99,21 @@ def _make_graph(network: OneLayer) -> GraphProto:
     from onnx import helper, numpy_helper
 
     nodes, constants = _fold(network) if is_foldable(network) else _keep_apart(network)
-    nodes.append(_read(network.loss))
-    nodes.append(helper.make_node("ArgMax", ["scores"], ["label"], axis=1, keepdims=0))
+    if operator := _find_operator(network):
+        nodes.append(helper.make_node(operator[0], [SCORES], [PROBABILITIES], **operator[1]))
+    nodes.append(helper.make_node("ArgMax", [SCORES], [LABEL], axis=1, keepdims=0))
     tensors = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()]
     return helper.make_graph(nodes, "one_layer", [_make_input(network)], _make_outputs(network), tensors)
 
 
-def _read(loss: str) -> NodeProto:
-    """Scores as probabilities; a loss that is new needs its line here."""
-    from onnx import helper
+def _find_operator(network: OneLayer) -> tuple[str, dict[str, Any]] | None:
+    """The operator that makes probabilities of scores; None if the loss defines none."""
+    readings = get_loss(network.loss).readings
+    return readings[0].onnx_operator if readings else None
 
-    if loss == "cross_entropy":
-        return helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1)
-    return helper.make_node("Sigmoid", ["scores"], ["probabilities"])
+
+def _list_outputs(network: OneLayer) -> tuple[str, ...]:
+    return (SCORES, PROBABILITIES, LABEL) if _find_operator(network) else (SCORES, LABEL)
 
 
 def _fold(network: OneLayer) -> Parts:
@@ -147,7 +150,7 @@ def _cast(source: str, target: str, to: str) -> NodeProto:
 def _gemm(source: str) -> NodeProto:
     from onnx import helper
 
-    return helper.make_node("Gemm", [source, "weights", "bias"], ["scores"], transB=1)
+    return helper.make_node("Gemm", [source, "weights", "bias"], [SCORES], transB=1)
 
 
 def _make_input(network: OneLayer) -> ValueInfoProto:
@@ -160,13 +163,16 @@ def _make_input(network: OneLayer) -> ValueInfoProto:
 def _make_outputs(network: OneLayer) -> list[ValueInfoProto]:
     from onnx import helper
 
-    K, (scores, probabilities, label) = len(network.class_names), OUTPUTS
+    K = len(network.class_names)
+    kinds = {
+        SCORES: ("float32", ["n", K], "W z + b, divided by the temperature."),
+        PROBABILITIES: ("float32", ["n", K], describe_reading(network)),
+        LABEL: ("int64", ["n"], "The class of the highest score, from 0."),
+    }
     return [
-        helper.make_tensor_value_info(
-            scores, _element_type("float32"), ["n", K], "W z + b, divided by the temperature."
-        ),
-        helper.make_tensor_value_info(probabilities, _element_type("float32"), ["n", K], describe_reading(network)),
-        helper.make_tensor_value_info(label, _element_type("int64"), ["n"], "The class of the highest score, from 0."),
+        helper.make_tensor_value_info(name, _element_type(dtype), shape, doc)
+        for name in _list_outputs(network)
+        for dtype, shape, doc in [kinds[name]]
     ]
 
 

@@ -20,6 +20,7 @@ from monolayer.errors import BadInput
 from monolayer.files import check_new_file, explain_os_error, open_whole
 from monolayer.network import OneLayer
 from monolayer.predict.predictions import describe_predictions, rank_classes
+from monolayer.recipe.losses import get_loss
 
 Array = npt.NDArray[Any]
 Places = Sequence[dict[str, Any]]
@@ -36,16 +37,20 @@ class Writer(Protocol):
 
 
 class CsvWriter:
-    """A line a row: file, row, class, probability, then the probability of every class, or the next best classes."""
+    """A line for each row: file, row, class, probability, then the probability of every class, or the next best.
+
+    Networks without probabilities give scores: the columns are named so.
+    """
 
     def __init__(self, file: IO[bytes], network: OneLayer, top: int | None) -> None:
         self._file, self._names, self._top = file, network.class_names, top
+        output, _ = get_loss(network.loss).output
         rest = (
-            [f"{what}_{place}" for place in range(2, top + 1) for what in ("class", "probability")]
+            [f"{what}_{place}" for place in range(2, top + 1) for what in ("class", output)]
             if top
-            else [f"probability_{name}" for name in self._names]
+            else [f"{output}_{name}" for name in self._names]
         )
-        self._write_lines([["file", "row", "class", "probability", *rest]])
+        self._write_lines([["file", "row", "class", output, *rest]])
 
     def write(self, places: Places, probabilities: Array) -> None:
         """Take a block."""

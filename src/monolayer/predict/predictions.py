@@ -11,6 +11,7 @@ import numpy.typing as npt
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
 from monolayer.predict.inputs import Rows
+from monolayer.recipe.losses import get_loss
 
 Array = npt.NDArray[Any]
 
@@ -28,44 +29,46 @@ def check_top(top: int | None, n_classes: int) -> None:
 
 
 def compute_predictions(network: OneLayer, rows: Rows) -> Array:
-    """Probabilities (n, K), all of them finite.
+    """Probabilities (n, K), or scores if the network's loss defines no probabilities, all of them finite.
 
     Raises:
         BadInput: if the features do not fit the network, or are so large that the scores overflow.
     """
     with np.errstate(all="ignore"):  # said in words below
-        probabilities = network.compute_probabilities(rows.X)
-    if not np.isfinite(probabilities).all():
-        place = rows.places[int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])]
+        output = network.compute_output(rows.X)
+    if not np.isfinite(output).all():
+        place = rows.places[int(np.flatnonzero(~np.isfinite(output).all(axis=1))[0])]
         named = ", ".join(f"{what} {place[what]}" for what in ("file", "row", "line") if what in place)
         raise BadInput(f"{named}: lies so far outside the training data that its scores are no numbers any more.")
-    return probabilities
+    return output
 
 
-def rank_classes(probabilities: Array, top: int) -> Array:
-    """The most probable classes of each row, (n, top) int64, best first; of equal ones the first class."""
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+def rank_classes(output: Array, top: int) -> Array:
+    """The classes of the highest output of each row, (n, top) int64, best first; of equal ones the first class."""
+    return np.argsort(-output, axis=1, kind="stable")[:, :top]
 
 
 def describe_predictions(
-    network: OneLayer, places: Sequence[dict[str, Any]], probabilities: Array, top: int | None = None
+    network: OneLayer, places: Sequence[dict[str, Any]], output: Array, top: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """A JSON object a row: where it is from, its class and probability, and those of all classes or the ``top`` best.
+    """A JSON object for each row: its place, its class and probability, and those of all classes or the ``top`` best.
+
+    Networks without probabilities give ``score`` and ``scores`` in place of ``probability`` and ``probabilities``.
 
     Args:
         network: which has answered.
         places: what is said first of each row.
-        probabilities: (n, K).
+        output: (n, K), as :func:`compute_predictions` returns it.
         top: how many classes, best first; None gives all in the network's order.
     """
-    names, n_classes = network.class_names, probabilities.shape[1]
-    ranked = rank_classes(probabilities, top or 1)
-    for place, row, order in zip(places, probabilities, ranked, strict=True):
+    names, n_classes, (one, many) = network.class_names, output.shape[1], get_loss(network.loss).output
+    ranked = rank_classes(output, top or 1)
+    for place, row, order in zip(places, output, ranked, strict=True):
         best = int(order[0])
         listed = order.tolist() if top else range(n_classes)
         yield {
             **place,
             "class": names[best],
-            "probability": float(row[best]),
-            "probabilities": {names[k]: float(row[k]) for k in listed},
+            one: float(row[best]),
+            many: {names[k]: float(row[k]) for k in listed},
         }

@@ -1,39 +1,26 @@
-"""The two losses: per-example values and their residuals, dloss/dscores. Pure, unreduced, classes on the last axis.
+"""The losses: everything that the library needs of each is an attribute or a method of its :class:`Loss` object.
 
-A loss knows nothing of features or weights: it sees scores of shape (..., n, K) and labels of shape (n,), so that the
-scores of one network (n, K) and of a whole bank (M, n, K) go through the same lines. Multiple BCE also takes several
-labels a row: y of shape (n, K), 0 or 1.
+A loss takes scores of shape (..., n, K) and labels of shape (n,), so that the scores of one network (n, K) and of a
+whole bank (M, n, K) go through the same lines. Losses with ``is_multi_label`` also take labels of shape (n, K), 0 or 1.
 
-To add a loss: write its three functions and put one line into ``LOSSES``.
+To add a loss, write a subclass of :class:`Loss` in this file and add an instance to ``LOSSES``. The fields of the
+subclass are its parameters: ``name:parameter`` in a recipe, such as ``huber:0.5``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import astuple, dataclass, fields
+from functools import cache
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from monolayer.errors import BadInput
+from monolayer.recipe.written import format_written, parse_numbers
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A loss by name, with the reading of scores that goes with it.
-
-    Each function takes scores (..., n, K) in float32 or float64 and gives back the same dtype:
-    ``compute_loss(scores, y)`` gives (..., n); ``compute_residual(scores, y)`` gives (..., n, K), the derivative of
-    each example's loss by its own scores; ``compute_probabilities(scores)`` gives (..., n, K).
-    """
-
-    name: str
-    compute_loss: Callable[[Array, Array], Array]
-    compute_residual: Callable[[Array, Array], Array]
-    compute_probabilities: Callable[[Array], Array]
 
 
 def compute_softmax(scores: Array) -> Array:
@@ -45,7 +32,7 @@ def compute_softmax(scores: Array) -> Array:
 
 
 def compute_sigmoid(scores: Array) -> Array:
-    """1 / (1 + exp(-s)), shape (..., K); written with tanh, which cannot overflow for any finite or infinite s."""
+    """1 / (1 + exp(-s)), shape (..., K); written with tanh, which does not overflow for any finite or infinite s."""
     p: Array = scores * scores.dtype.type(0.5)
     np.tanh(p, out=p)
     p += 1
@@ -53,18 +40,23 @@ def compute_sigmoid(scores: Array) -> Array:
     return p
 
 
+def compute_log_softmax(scores: Array) -> Array:
+    """Logarithm of the softmax, shape (..., K)."""
+    from scipy.special import log_softmax
+
+    return np.asarray(log_softmax(scores, axis=-1))
+
+
+def compute_log_sigmoid(scores: Array) -> Array:
+    """Logarithm of the sigmoid, shape (..., K)."""
+    return np.asarray(-np.logaddexp(0.0, -scores))
+
+
 def compute_cross_entropy(scores: Array, y: Array) -> Array:
     """-log softmax(s)_y for each example, shape (..., n)."""
     top = scores.max(axis=-1)
     log_sum = np.log(np.exp(scores - top[..., None]).sum(axis=-1))
     return np.asarray(log_sum + (top - scores[..., np.arange(len(y)), y]))  # in this order a small loss keeps digits
-
-
-def compute_cross_entropy_residual(scores: Array, y: Array) -> Array:
-    """Softmax(s) - onehot(y), shape (..., n, K)."""
-    residual = compute_softmax(scores)
-    residual[..., np.arange(len(y)), y] -= 1
-    return residual
 
 
 def compute_multiple_bce(scores: Array, y: Array) -> Array:
@@ -80,45 +72,247 @@ def compute_multiple_bce(scores: Array, y: Array) -> Array:
     return np.asarray(softplus.mean(axis=-1))
 
 
-def compute_multiple_bce_residual(scores: Array, y: Array) -> Array:
-    """(sigmoid(s) - onehot(y)) / K, shape (..., n, K)."""
-    residual = compute_sigmoid(scores)
-    if y.ndim == 2:
-        residual -= y.astype(scores.dtype)
-    else:
+@dataclass(frozen=True)
+class Reading:
+    """One way to turn scores into probabilities, with the loss that is proper for it.
+
+    Args:
+        name: in files and arguments.
+        title: in tables and captions.
+        column: heading of a column of its probabilities.
+        formula: how scores become probabilities.
+        summary: the same in words.
+        sums_to_one: whether a row of probabilities sums to 1; if not, log loss and chance are not defined.
+        compute_probabilities: scores (..., K) -> probabilities (..., K), same dtype.
+        compute_log_probabilities: their logarithms, also of those too small to be represented.
+        compute_loss: (scores (n, K), y (n,)) -> (n,), the loss that is lowest where the probabilities are right.
+        onnx_operator: the ONNX operator that computes it, and its attributes; None where there is none.
+    """
+
+    name: str
+    title: str
+    column: str
+    formula: str
+    summary: str
+    sums_to_one: bool
+    compute_probabilities: Callable[[Array], Array]
+    compute_log_probabilities: Callable[[Array], Array]
+    compute_loss: Callable[[Array, Array], Array]
+    onnx_operator: tuple[str, dict[str, Any]] | None = None
+
+
+SOFTMAX = Reading(
+    name="softmax",
+    title="softmax",
+    column="softmax probability",
+    formula="softmax: p_k = exp(s_k) / sum_j exp(s_j)",
+    summary="softmax of the scores; a row sums to 1",
+    sums_to_one=True,
+    compute_probabilities=compute_softmax,
+    compute_log_probabilities=compute_log_softmax,
+    compute_loss=compute_cross_entropy,
+    onnx_operator=("Softmax", {"axis": 1}),
+)
+SIGMOID = Reading(
+    name="sigmoid",
+    title="raw sigmoids",
+    column="probability (its own sigmoid)",
+    formula="a sigmoid a class: p_k = 1 / (1 + exp(-s_k)); they need not sum to 1",
+    summary="a sigmoid of each score; a row need not sum to 1",
+    sums_to_one=False,
+    compute_probabilities=compute_sigmoid,
+    compute_log_probabilities=compute_log_sigmoid,
+    compute_loss=compute_multiple_bce,
+    onnx_operator=("Sigmoid", {}),
+)
+# sigmoid / sum(sigmoid) = softmax(log sigmoid), which is not 0/0 where every sigmoid is 0.
+NORMALISED_SIGMOID = Reading(
+    name="normalised_sigmoid",
+    title="normalised sigmoids",
+    column="probability (normalised sigmoid)",
+    formula="normalised sigmoids: p_k = sigmoid(s_k) / sum_j sigmoid(s_j)",
+    summary="sigmoids of the scores, divided by their sum",
+    sums_to_one=True,
+    compute_probabilities=lambda scores: compute_softmax(compute_log_sigmoid(scores)),
+    compute_log_probabilities=lambda scores: compute_log_softmax(compute_log_sigmoid(scores)),
+    compute_loss=lambda scores, y: compute_cross_entropy(compute_log_sigmoid(scores), y),
+)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss with its parameters, which are the fields of the subclass; ``str`` gives the text that a recipe has.
+
+    Attributes:
+        name: in recipes and files.
+        title: in running text and tables.
+        abbreviation: in narrow tables.
+        usage: how it is written, where it has parameters.
+        readings: the ways to turn scores into probabilities, its own first; empty if it defines no probabilities.
+        is_smooth: whether it is twice differentiable, so that the exact solver can minimise it.
+        is_multi_label: whether it takes several labels a row.
+        n_binary_scores: scores that two classes need: 2, or 1 whose sign decides.
+        native_number: number of the loss in the compiled engine (src/native/kernels.hpp); None if the compiled engine
+            does not have it, and the NumPy engine trains it.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    abbreviation: ClassVar[str]
+    usage: ClassVar[str] = ""
+    readings: ClassVar[tuple[Reading, ...]] = ()
+    is_smooth: ClassVar[bool] = True
+    is_multi_label: ClassVar[bool] = False
+    n_binary_scores: ClassVar[int] = 2
+    native_number: ClassVar[int | None] = None
+
+    def __str__(self) -> str:
+        return format_written(self.name, astuple(self))
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether scores can be turned into probabilities."""
+        return bool(self.readings)
+
+    @property
+    def output(self) -> tuple[str, str]:
+        """What a trained network gives for each class, in the singular and in the plural."""
+        return ("probability", "probabilities") if self.readings else ("score", "scores")
+
+    def compute_loss(self, scores: Array, y: Array) -> Array:
+        """Loss of each example, (..., n), in the scores' dtype, of scores (..., n, K) and labels (n,)."""
+        raise NotImplementedError
+
+    def compute_residual(self, scores: Array, y: Array) -> Array:
+        """Derivative of each example's loss by its own scores, (..., n, K), in the scores' dtype."""
+        raise NotImplementedError
+
+    def compute_probabilities(self, scores: Array) -> Array:
+        """Probabilities of the loss's own reading, (..., K), in the scores' dtype.
+
+        Raises:
+            BadInput: if the loss defines no probabilities.
+        """
+        if not self.readings:
+            raise BadInput(
+                f"A network trained with the loss {self} has scores and no probabilities; losses with probabilities "
+                f"are {', '.join(loss.name for loss in LOSSES.values() if loss.readings)}."
+            )
+        return self.readings[0].compute_probabilities(scores)
+
+    def compute_divisor(self, n_classes: int) -> int:
+        """The loss is a sum over classes divided by this: K where it is their mean, else 1."""
+        return 1
+
+    def bound_curvature(self, n_classes: int) -> float:
+        """An upper bound on the largest eigenvalue of each example's Hessian by its scores."""
+        raise NotImplementedError
+
+    def compute_curvature(self, scores: Array) -> Array:
+        """Diagonal of each example's Hessian by its scores times the divisor, (n, K): for the exact solver."""
+        raise NotImplementedError
+
+    def find_separated(self, scores: Array, y: Array) -> Array:
+        """Whether each example's loss falls to 0 as its scores grow in proportion, (n,) bool: for the exact solver."""
+        raise NotImplementedError
+
+
+class CrossEntropy(Loss):
+    """Softmax cross-entropy: -log softmax(s)_y."""
+
+    name = "cross_entropy"
+    title = "cross-entropy"
+    abbreviation = "CE"
+    readings = (SOFTMAX,)
+    native_number = 0
+
+    def compute_loss(self, scores: Array, y: Array) -> Array:
+        """-log softmax(s)_y, shape (..., n)."""
+        return compute_cross_entropy(scores, y)
+
+    def compute_residual(self, scores: Array, y: Array) -> Array:
+        """Softmax(s) - onehot(y), shape (..., n, K)."""
+        residual = compute_softmax(scores)
         residual[..., np.arange(len(y)), y] -= 1
-    residual *= scores.dtype.type(1 / scores.shape[-1])
-    return residual
+        return residual
+
+    def bound_curvature(self, n_classes: int) -> float:
+        """1/2: the Hessian is diag(p) - p p'."""
+        return 0.5
+
+    def compute_curvature(self, scores: Array) -> Array:
+        """P (1 - p), shape (n, K)."""
+        p = compute_softmax(scores)
+        return p * (1 - p)
+
+    def find_separated(self, scores: Array, y: Array) -> Array:
+        """Whether the label has more than half of the probability, so that its score is the highest."""
+        return np.asarray((np.abs(self.compute_residual(scores, y)) < 0.5).all(axis=-1))
 
 
-LOSSES: dict[str, Loss] = {
-    loss.name: loss
-    for loss in (
-        Loss(
-            "cross_entropy",
-            compute_cross_entropy,
-            compute_cross_entropy_residual,
-            compute_softmax,
-        ),
-        Loss(
-            "multiple_bce",
-            compute_multiple_bce,
-            compute_multiple_bce_residual,
-            compute_sigmoid,
-        ),
-    )
-}
+class MultipleBCE(Loss):
+    """Multiple binary cross-entropy: the mean over the K classes of the loss of a sigmoid for each."""
+
+    name = "multiple_bce"
+    title = "multiple BCE"
+    abbreviation = "BCE"
+    readings = (SIGMOID, NORMALISED_SIGMOID, SOFTMAX)
+    is_multi_label = True
+    n_binary_scores = 1
+    native_number = 1
+
+    def compute_loss(self, scores: Array, y: Array) -> Array:
+        """Mean over the classes of the binary cross-entropies, shape (..., n)."""
+        return compute_multiple_bce(scores, y)
+
+    def compute_residual(self, scores: Array, y: Array) -> Array:
+        """(sigmoid(s) - onehot(y)) / K, shape (..., n, K)."""
+        residual = compute_sigmoid(scores)
+        if y.ndim == 2:
+            residual -= y.astype(scores.dtype)
+        else:
+            residual[..., np.arange(len(y)), y] -= 1
+        residual *= scores.dtype.type(1 / scores.shape[-1])
+        return residual
+
+    def compute_divisor(self, n_classes: int) -> int:
+        """K."""
+        return n_classes
+
+    def bound_curvature(self, n_classes: int) -> float:
+        """1 / (4 K): a sigmoid's curvature p (1 - p) is at most 1/4."""
+        return 0.25 / n_classes
+
+    def compute_curvature(self, scores: Array) -> Array:
+        """P (1 - p), shape (n, K)."""
+        p = compute_sigmoid(scores)
+        return p * (1 - p)
+
+    def find_separated(self, scores: Array, y: Array) -> Array:
+        """Whether each sigmoid is on its label's side of 1/2."""
+        half = 0.5 / scores.shape[-1]
+        return np.asarray((np.abs(self.compute_residual(scores, y)) < half).all(axis=-1))
 
 
-def get_loss(name: str) -> Loss:
-    """The loss of that name.
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (CrossEntropy(), MultipleBCE())}
+READINGS: dict[str, Reading] = {reading.name: reading for loss in LOSSES.values() for reading in loss.readings}
+
+
+@cache
+def get_loss(text: str) -> Loss:
+    """The loss written as ``text``, such as ``cross_entropy``; hyphens in the name stand for underscores.
 
     Raises:
-        BadInput: if there is none.
+        BadInput: if the name is unknown, or its parameters are not accepted.
     """
-    if name not in LOSSES:
-        raise BadInput(f"Unknown loss {name!r}; accepted are {', '.join(LOSSES)}.")
-    return LOSSES[name]
+    name, *words = text.strip().split(":")
+    loss = LOSSES.get(name.replace("-", "_"))
+    if loss is None:
+        accepted = ", ".join(known.usage or known.name for known in LOSSES.values())
+        raise BadInput(f"Unknown loss {text!r}; accepted are {accepted}.")
+    if words and len(words) != len(fields(loss)):
+        raise BadInput(f"Loss {text!r} is not {loss.usage or loss.name}.")
+    return type(loss)(*parse_numbers(words)) if words else loss
 
 
 def compute_cost(mean_loss: float, l2: float, squared_norm: float) -> float:
@@ -127,5 +321,5 @@ def compute_cost(mean_loss: float, l2: float, squared_norm: float) -> float:
 
 
 def compute_chance_loss(loss: str, n_classes: int) -> float:
-    """The loss of a network that says nothing, all of its scores being 0: log K, or log 2 for sigmoids."""
+    """The loss where all scores are 0, such as log K of the cross-entropy of K classes."""
     return float(get_loss(loss).compute_loss(np.zeros((1, n_classes)), np.zeros(1, np.int64))[0])

@@ -20,7 +20,7 @@ class Recipe:
     """Everything that defines one training run; two recipes are the same run when every field is equal.
 
     Args:
-        loss: loss to minimise, such as ``cross_entropy`` or ``multiple_bce``.
+        loss: loss to minimise, such as ``cross_entropy``; see ``monolayer.recipe.losses.LOSSES``.
         learning_rate: step size of mini-batch gradient descent, before the schedule.
         l2: weight of the sum of squared weights in the cost.
         batch_size: examples in a mini-batch; the last one of an epoch may be smaller.
@@ -38,7 +38,12 @@ class Recipe:
 
     # The help texts are those of the command line; "choices" lists what a text field accepts.
     loss: str = field(
-        default="cross_entropy", metadata={"help": "Loss to minimise", "choices": lambda: [*LOSSES], "hyphens": True}
+        default="cross_entropy",
+        metadata={
+            "help": "Loss to minimise",
+            "choices": lambda: [loss.usage or loss.name for loss in LOSSES.values()],
+            "hyphens": True,
+        },
     )
     learning_rate: float = field(default=0.001, metadata={"help": "Step size of mini-batch gradient descent"})
     l2: float = field(default=0.0, metadata={"help": "Weight of the sum of squared weights in the cost"})
@@ -66,8 +71,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("loss", "schedule", "dtype", "shuffle"):
             _check(isinstance(getattr(self, name), str), name, getattr(self, name), "a text")
-        object.__setattr__(self, "loss", normalise_loss(self.loss))
-        get_loss(self.loss)
+        # Losses, schedules and shuffles have one spelling: "step:10:.1" and "step:10:0.1" are the same run.
+        object.__setattr__(self, "loss", str(get_loss(self.loss)))
         for name in ("learning_rate", "l2", "flip", "init_std"):
             object.__setattr__(self, name, _as_float(name, getattr(self, name)))
         for name in ("batch_size", "epochs", "seed"):
@@ -80,7 +85,6 @@ class Recipe:
         _check(self.init_std >= 0, "init_std", self.init_std, "a number of 0 or above")
         _check(self.seed >= 0, "seed", self.seed, "a whole number of 0 or above")
         _check(self.dtype in DTYPES, "dtype", self.dtype, " or ".join(DTYPES))
-        # One spelling only, so that "step:10:.1" and "step:10:0.1" are the same run.
         object.__setattr__(self, "schedule", str(parse_schedule(self.schedule)))
         object.__setattr__(self, "shuffle", str(parse_shuffle(self.shuffle)))
 
@@ -132,12 +136,6 @@ class Recipe:
 
 
 FIELDS = tuple(entry.name for entry in fields(Recipe))
-
-
-def normalise_loss(text: str) -> str:
-    """The loss with underscores in its name, as ``cross-entropy`` is the same as ``cross_entropy``."""
-    name, colon, parameters = text.partition(":")
-    return f"{name.replace('-', '_')}{colon}{parameters}"
 
 
 def _check(holds: bool, name: str, value: object, accepted: str) -> None:

@@ -10,16 +10,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monolayer.errors import BadInput
+from monolayer.recipe.written import format_written, parse_numbers
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of schedule: how it is written, the parameters' checks, and ``factor(epoch, epochs, *parameters)``."""
+    """A kind of schedule.
+
+    Args:
+        usage: how it is written.
+        checks: one for each parameter, whether a value is accepted.
+        factor: ``factor(epoch, epochs, *parameters)``, what the base rate is multiplied by.
+        defaults: the parameters where none are written; empty if it must have its parameters.
+        counts_epochs: whether the factor depends on the number of the epoch, so that in a training of more epochs it
+            falls further; otherwise it depends on the share of the epochs that is done.
+    """
 
     usage: str
     checks: tuple[Callable[[float], bool], ...]
     factor: Callable[..., float]
     defaults: tuple[float, ...] = ()
+    counts_epochs: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,12 @@ class Schedule:
     parameters: tuple[float, ...] = ()
 
     def __str__(self) -> str:
-        return ":".join([self.name, *(_format_number(p) for p in self.parameters)])
+        return format_written(self.name, self.parameters)
+
+    @property
+    def counts_epochs(self) -> bool:
+        """Whether the rate depends on the number of the epoch, and not on the share of the training that is done."""
+        return SCHEDULES[self.name].counts_epochs
 
     def compute_rate(self, learning_rate: float, epoch: int, epochs: int) -> float:
         """Learning rate in epoch ``epoch`` (1 is the first) of ``epochs``."""
@@ -68,8 +84,10 @@ def _is_share(value: float) -> bool:
 
 SCHEDULES: dict[str, Kind] = {
     "constant": Kind("constant", (), _constant),
-    "step": Kind("step:EVERY:FACTOR (such as step:10:0.1)", (_is_count, _is_factor), _step),
-    "exponential": Kind("exponential:FACTOR (such as exponential:0.95)", (_is_factor,), _exponential),
+    "step": Kind("step:EVERY:FACTOR (such as step:10:0.1)", (_is_count, _is_factor), _step, counts_epochs=True),
+    "exponential": Kind(
+        "exponential:FACTOR (such as exponential:0.95)", (_is_factor,), _exponential, counts_epochs=True
+    ),
     "cosine": Kind("cosine or cosine:FLOOR (such as cosine:0.01)", (_is_share,), _cosine, defaults=(0.0,)),
 }
 
@@ -78,31 +96,15 @@ def parse_schedule(text: str) -> Schedule:
     """The schedule written as ``text``, such as ``constant``, ``step:10:0.1`` or ``cosine``.
 
     Raises:
-        BadInput: if the name is unknown or its parameters are not as they should be.
+        BadInput: if the name is unknown or its parameters are not accepted.
     """
     name, *words = text.strip().split(":")
     kind = SCHEDULES.get(name)
     if kind is None:
-        raise BadInput(f"Unknown schedule {text!r}; accepted are {_list_usages()}.")
-    parameters = _parse_numbers(words) if words else kind.defaults
+        accepted = ", ".join(known.usage for known in SCHEDULES.values())
+        raise BadInput(f"Unknown schedule {text!r}; accepted are {accepted}.")
+    parameters = parse_numbers(words) if words else kind.defaults
     fits = len(parameters) == len(kind.checks)
     if not fits or not all(check(p) for check, p in zip(kind.checks, parameters, strict=True)):
         raise BadInput(f"Schedule {text!r} is not {kind.usage}.")
     return Schedule(name, parameters)
-
-
-def _parse_numbers(words: list[str]) -> tuple[float, ...]:
-    """The words as numbers; what is no finite number becomes nan, which no check accepts."""
-    try:
-        numbers = tuple(float(word) for word in words)
-    except ValueError:
-        return (math.nan,) * len(words)
-    return tuple(number if math.isfinite(number) else math.nan for number in numbers)
-
-
-def _format_number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
-
-
-def _list_usages() -> str:
-    return ", ".join(kind.usage for kind in SCHEDULES.values())

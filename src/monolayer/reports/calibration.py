@@ -10,10 +10,11 @@ from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import compute_readings
 from monolayer.evaluate.significance import Interval
 from monolayer.figures import ReliabilityDiagram
+from monolayer.recipe.losses import READINGS
 from monolayer.reports.document import Table
 from monolayer.reports.pictures import Picture
 
-READING_NAMES = {"softmax": "softmax", "sigmoid": "raw sigmoids", "normalised_sigmoid": "normalised sigmoids"}
+READING_NAMES = {reading.name: reading.title for reading in READINGS.values()}
 COLUMNS = (
     "network, reading",
     "expected error, equal width",

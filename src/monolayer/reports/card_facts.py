@@ -23,10 +23,11 @@ from monolayer.evaluate.calibration import (
 )
 from monolayer.evaluate.metrics import compute_wilson_interval
 from monolayer.evaluate.predictions import Predictions
-from monolayer.evaluate.probabilities import READINGS_OF_LOSS, apply_temperature
+from monolayer.evaluate.probabilities import apply_temperature
 from monolayer.evaluate.significance import Interval
 from monolayer.findings import OF_THE_INSTALLATION
 from monolayer.network import OneLayer
+from monolayer.recipe.losses import get_loss
 from monolayer.reports.sweep import describe_selection
 from monolayer.runs.folder import load_evaluation, load_network, load_predictions, load_recipe
 
@@ -84,13 +85,14 @@ def measure_probabilities(said: Predictions, temperature: float = 1.0) -> dict[s
 
     Returns:
         Estimates with 95 % bootstrap intervals, what chance alone would give the error, and the number of rows; the log
-        loss and chance are None for raw sigmoids, for which they are not defined. None if a score is not finite.
+        loss and chance are None for raw sigmoids, for which they are not defined. None if a score is not finite or the
+        loss defines no probabilities.
     """
-    if not np.isfinite(said.scores).all():
+    readings = get_loss(said.loss).readings
+    if not readings or not np.isfinite(said.scores).all():
         return None
-    reading = READINGS_OF_LOSS[said.loss][0]
-    p = apply_temperature(said.scores, temperature, reading)
-    is_raw, label = reading == "sigmoid", p[np.arange(len(said)), said.y]
+    p = apply_temperature(said.scores, temperature, readings[0].name)
+    is_raw, label = not readings[0].sums_to_one, p[np.arange(len(said)), said.y]
     return {
         "n": len(said),
         "expected_error": _list(compute_bootstrap_interval(compute_expected_error, p, said.y)),

@@ -176,12 +176,14 @@ def _draw_templates(comparison: Comparison) -> list[Picture]:
 
 
 def _draw_probabilities(predictions: list[Predictions]) -> list[Picture]:
-    """Both histograms of the true class's probability, at one height."""
-    charts = [ProbabilityHistogram(said.probability_of_label, said.correct).frame() for said in predictions]
-    n_max = 1.05 * float(max(max(frame[name]) for frame in charts for name in ("n_correct", "n_incorrect")))
+    """The histograms of the true class's probability, at one height, of the runs that have probabilities."""
+    named = [(name, said) for name, said in zip(SIDES, predictions, strict=True) if said.has_probabilities]
+    charts = [ProbabilityHistogram(said.probability_of_label, said.correct).frame() for _, said in named]
+    heights = [max(frame[name]) for frame in charts for name in ("n_correct", "n_incorrect")]
+    n_max = 1.05 * float(max(heights, default=1))
     pictures = (
         draw_probabilities(said.probability_of_label, said.correct, f"run-{name.lower()}", f"Run {name}", n_max)
-        for name, said in zip(SIDES, predictions, strict=True)
+        for name, said in named
     )
     return [picture for picture in pictures if picture is not None]
 
@@ -193,7 +195,7 @@ def _make_calibration_blocks(comparison: Comparison, pictures: dict[str, list[Pi
         for name, readings in zip(SIDES, comparison.calibration, strict=True)
         for reading, calibration in readings.items()
     }
-    blocks: list[Block] = [make_calibration_table(named, rows), make_brier_table(named)]
+    blocks: list[Block] = [make_calibration_table(named, rows), make_brier_table(named)] if named else []
     temperatures = {
         f"{name}, {READING_NAMES[reading]}": (readings[reading], result)
         for name, readings, rescaled in zip(SIDES, comparison.calibration, comparison.rescaled, strict=True)

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from monolayer.evaluate.metrics import ROW_NAMES
+from monolayer.recipe.losses import get_loss
 
 # Identifiers that Hugging Face knows; any other licence is "other", with its name beside.
 LICENCES = frozenset(
@@ -26,7 +27,7 @@ def render_front_matter(facts: dict[str, Any], not_stated: str) -> str:
         **_name_licence(facts["licence"], not_stated),
         "library_name": "monolayer",
         "pipeline_tag": facts["task"],
-        "tags": [facts["task"], "linear-classifier", facts["loss"].replace("_", "-")],
+        "tags": [facts["task"], "linear-classifier", get_loss(facts["loss"]).name.replace("_", "-")],
         "metrics": ["accuracy"],
     }
     if results := _list_results(facts):

@@ -7,6 +7,7 @@ from typing import Any
 
 from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy
 from monolayer.network import FILE
+from monolayer.recipe.losses import get_loss
 from monolayer.reports.card_facts import NOT_STATED, collect_card_facts
 from monolayer.reports.document import Block, BulletList, Document, Listing, Paragraph, Section, Table
 from monolayer.reports.front_matter import render_front_matter
@@ -51,7 +52,7 @@ def _make_document(facts: dict[str, Any]) -> Document:
 
 
 def _name_loss(facts: dict[str, Any]) -> str:
-    return "softmax cross-entropy" if facts["loss"] == "cross_entropy" else str(facts["loss"]).replace("_", " ")
+    return get_loss(facts["loss"]).title
 
 
 def _describe_measured(facts: dict[str, Any]) -> str:
@@ -68,17 +69,17 @@ def _say_accuracy(metrics: dict[str, Any], rows: str) -> str:
 
 
 def _make_use(facts: dict[str, Any]) -> tuple[Block, ...]:
-    n_features = facts["input"]["n_features"]
+    n_features, loss = facts["input"]["n_features"], get_loss(facts["loss"])
+    one, many = loss.output
     lines = (
         "import monolayer as ml",
         f'network = ml.OneLayer.load("{FILE}")  # the file beside this card, or their folder',
-        f"probabilities = network.compute_probabilities(X)  # X: (n, {n_features}) -> (n, {len(facts['classes'])})",
+        f"{many} = network.compute_{many}(X)  # X: (n, {n_features}) -> (n, {len(facts['classes'])})",
     )
-    reading = {"cross_entropy": "softmax of the scores; a row sums to 1"}
-    read = reading.get(facts["loss"], "a sigmoid of each score; a row need not sum to 1")
+    how = loss.readings[0].summary if loss.readings else "its loss defines no probabilities"
     points = [
         _describe_input(facts["input"]),
-        f"Output: a probability of each class ({read}), in this order: {_name_classes(facts['classes'])}.",
+        f"Output: a {one} of each class ({how}), in this order: {_name_classes(facts['classes'])}.",
     ]
     return (Listing("\n".join(lines)), BulletList(tuple(points)))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from monolayer.errors import BadInput
-from monolayer.evaluate.probabilities import READINGS_OF_LOSS, TemperatureFit, fit_temperature
+from monolayer.evaluate.probabilities import TemperatureFit, fit_temperature
+from monolayer.recipe.losses import get_loss
 from monolayer.reports.card_facts import TEMPERATURE_FIT, measure_probabilities
 from monolayer.reports.model_card import write_card
 from monolayer.runs.folder import NETWORK, load_evaluation, load_network, load_predictions
@@ -59,7 +60,10 @@ def calibrate_folder(folder: Path) -> Calibrated:
     if "val" not in predictions:
         raise BadInput(f"{folder} has no answers to validation rows, which a temperature is fitted on (--val-size).")
     val, test = predictions["val"], predictions.get("test")
-    fit = fit_temperature(val.scores, val.y, READINGS_OF_LOSS[network.loss][0])
+    readings = get_loss(network.loss).readings
+    if not readings:
+        raise BadInput(f"{folder}: its loss {network.loss} defines no probabilities, so there is nothing to calibrate.")
+    fit = fit_temperature(val.scores, val.y, readings[0].name)
     if fit.at_limit:
         raise BadInput(
             f"{folder}: its {fit.n:,} validation rows want no finite temperature (all are right, or the scores say "

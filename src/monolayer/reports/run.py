@@ -108,7 +108,8 @@ def write_predictions(predictions: dict[str, Predictions], folder: Path) -> None
     if "test" not in predictions:
         return
     test = predictions["test"]
-    columns = (test.index, test.y, test.predicted, test.probability_of_label)
+    probability = test.probability_of_label if test.has_probabilities else [""] * len(test)
+    columns = (test.index, test.y, test.predicted, probability)
     lines = (dict(zip(PREDICTION_COLUMNS, map(str, line), strict=True)) for line in zip(*columns, strict=True))
     write_table(folder / PREDICTIONS, PREDICTION_COLUMNS, lines)
 
@@ -130,7 +131,8 @@ def draw_run(folder: Path) -> list[Picture]:
     if any(row.train_loss is not None or row.val_loss is not None for row in history):
         pictures += [draw_curves(history, quantity, "run") for quantity in ("loss", "cost", "accuracy")]
     pictures.append(draw_templates(network, "run"))
-    if test := load_predictions(folder).get("test"):
+    test = load_predictions(folder).get("test")
+    if test and test.has_probabilities:
         pictures.append(draw_probabilities(test.probability_of_label, test.correct, "run"))
     return [picture for picture in pictures if picture is not None]
 

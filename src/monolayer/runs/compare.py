@@ -12,10 +12,10 @@ import numpy.typing as npt
 from monolayer.errors import BadInput
 from monolayer.evaluate.calibration_summary import Calibration, Rescaled, measure_readings, rescale
 from monolayer.evaluate.predictions import Predictions
-from monolayer.evaluate.probabilities import READINGS_OF_LOSS
 from monolayer.evaluate.significance import Interval, McNemar, compute_difference_interval, compute_mcnemar
 from monolayer.network import OneLayer
 from monolayer.progress import SILENCE, Progress
+from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import load_evaluation, load_history, load_network, load_predictions, load_recipe
 from monolayer.training.history import EpochRow
@@ -205,25 +205,31 @@ def compare_predictions(name: str, first: Predictions, second: Predictions) -> P
 def judge_match(first: Side, second: Side) -> Matched:
     """Whether the runs saw the same training rows, and, of different losses, took steps of the same scale.
 
-    The 1/K of multiple BCE makes its loss and gradient K times smaller: it takes cross-entropy's steps at K times the
-    rate, and cross-entropy's regularisation at a K-th of the l2.
+    A loss that is a mean over the K classes has a gradient K times smaller than one that is a sum: it takes the same
+    steps at K times the rate, and the same regularisation at a K-th of the l2.
     """
     texts, recipes = [], {side.recipe.loss: side.recipe for side in (first, second)}
     if first.evaluation["splits"]["fingerprint"] != second.evaluation["splits"]["fingerprint"]:
         texts.append("The runs were not trained on the same division of the data.")
-    if set(recipes) == {"cross_entropy", "multiple_bce"}:
+    if len(recipes) == 2:
         n_classes = len(first.network.class_names)
-        ce, bce = recipes["cross_entropy"], recipes["multiple_bce"]
-        rate, l2 = ce.learning_rate * n_classes, ce.l2 / n_classes
-        if not np.isclose(bce.learning_rate, rate, rtol=SAME, atol=0):
+        scales = {name: get_loss(name).compute_divisor(n_classes) for name in recipes}
+        (a, b), (title, other) = (
+            [recipes[name] for name in sorted(scales, key=scales.__getitem__)],
+            [get_loss(name).title for name in sorted(scales, key=scales.__getitem__)],
+        )
+        ratio = max(scales.values()) // min(scales.values())
+        rate, l2 = a.learning_rate * ratio, a.l2 / ratio
+        if not np.isclose(b.learning_rate, rate, rtol=SAME, atol=0):
+            why = f"with the 1/{ratio} of {other}, " if ratio > 1 else ""
             texts.append(
-                f"The losses are not matched in rate: with the 1/{n_classes} of multiple BCE, cross-entropy's "
-                f"{ce.learning_rate:g} corresponds to {rate:g}, not {bce.learning_rate:g}."
+                f"The losses are not matched in rate: {why}{title}'s {a.learning_rate:g} corresponds to {rate:g}, not "
+                f"{b.learning_rate:g}."
             )
-        if not np.isclose(bce.l2, l2, rtol=SAME, atol=0):
+        if not np.isclose(b.l2, l2, rtol=SAME, atol=0):
             texts.append(
-                f"The losses are not matched in regularisation: cross-entropy's l2 {ce.l2:g} corresponds to {l2:g} for "
-                f"multiple BCE, not {bce.l2:g}, so a difference may be the l2's and not the loss's."
+                f"The losses are not matched in regularisation: {title}'s l2 {a.l2:g} corresponds to {l2:g} for "
+                f"{other}, not {b.l2:g}, so a difference may be the l2's and not the loss's."
             )
     if texts:
         return Matched(False, " ".join(texts))
@@ -240,9 +246,11 @@ def compute_cosine(first: OneLayer, second: OneLayer) -> Array:
 
 
 def _rescale(side: Side, name: str, judged_on: Predictions) -> dict[str, Rescaled] | str:
+    if not judged_on.has_probabilities:
+        return f"does not apply: the loss {side.recipe.loss} defines no probabilities"
     if name != "test" or "val" not in side.predictions:
         return "does not apply: a temperature is fitted on validation rows and judged on test rows"
     if side.is_chosen:
         return "does not apply: the validation rows chose this run, so a temperature fitted on them is not fair"
     val = side.predictions["val"]
-    return {reading: rescale(val, judged_on, reading) for reading in READINGS_OF_LOSS[side.recipe.loss]}
+    return {reading.name: rescale(val, judged_on, reading.name) for reading in get_loss(side.recipe.loss).readings}

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,7 +19,7 @@ from monolayer.engine.batches import make_batch_order
 from monolayer.errors import BadInput
 from monolayer.findings import Finding
 from monolayer.network import OneLayer
-from monolayer.recipe.losses import compute_chance_loss
+from monolayer.recipe.losses import LOSSES, compute_chance_loss, compute_log_softmax, get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.sklearn import validation
 from monolayer.sklearn.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
@@ -37,6 +37,18 @@ Array = npt.NDArray[Any]
 ENOUGH_ROWS = 300
 
 
+def _has_probabilities(estimator: OneLayerClassifier) -> bool:
+    """Whether ``predict_proba`` exists; an unknown loss is reported by ``fit``."""
+    loss = getattr(estimator, "network_", estimator).loss
+    try:
+        has_probabilities = get_loss(loss).has_probabilities
+    except BadInput:
+        return True
+    if not has_probabilities:
+        raise AttributeError(f"The loss {loss} defines no probabilities; use decision_function.")
+    return True
+
+
 class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """One layer, scores = W x + b, trained by mini-batch gradient descent with softmax cross-entropy or K sigmoids.
 
@@ -45,8 +57,9 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     whole. Arrays of bool and of integers of 8 and 16 bits become float32, which holds them exactly; all else float64.
 
     Args:
-        loss: loss to minimise, such as ``cross_entropy``, or ``multiple_bce``: a sigmoid a class (one sigmoid for two
-            classes), which can also learn several labels a row, y being an indicator matrix (n, K).
+        loss: loss to minimise, one of ``monolayer.recipe.losses.LOSSES``, such as ``cross_entropy``; ``multiple_bce``
+            has a sigmoid for each class (one sigmoid for two classes) and also learns several labels a row, y being an
+            indicator matrix (n, K).
         learning_rate: step size of mini-batch gradient descent, before the schedule; ``auto`` takes 1 / the largest
             curvature of the features (see ``monolayer.training.stable_rate``), kept as ``learning_rate_``.
         l2: weight of the sum of squared weights in the cost, of the weights of standardised features.
@@ -135,7 +148,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = self.loss == "multiple_bce"
+        tags.classifier_tags.multi_label = self.loss in LOSSES and LOSSES[self.loss].is_multi_label
         return tags
 
     @with_callbacks
@@ -223,22 +236,24 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             return (scores > 0).astype(int)
         return np.asarray(self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)])
 
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (n, K), in the order of ``classes_``."""
         with np.errstate(all="ignore"):
             return np.asarray(np.exp(self.predict_log_proba(X)))
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of the probabilities (n, K), also of those too small for :meth:`predict_proba`."""
         scores = self._compute_scores(X)
         with np.errstate(all="ignore"):
             if scores.shape[1] == 1 and not self._is_multi_label:
                 scores = np.hstack([-scores, scores])
-            if self.network_.loss == "multiple_bce":
-                scores = log_expit(scores)
+            reading = get_loss(self.network_.loss).readings[0]
+            logarithms = reading.compute_log_probabilities(scores)
             # Two sigmoids of one score sum to 1 as they are, and those of several labels need not.
-            is_done = self._is_multi_label or len(self.network_.bias) == 1
-            return np.asarray(scores if is_done else log_softmax(scores, axis=1))
+            is_done = reading.sums_to_one or self._is_multi_label or len(self.network_.bias) == 1
+            return logarithms if is_done else compute_log_softmax(logarithms)
 
     @property
     def coef_(self) -> Array:

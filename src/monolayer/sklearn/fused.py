@@ -16,7 +16,7 @@ from monolayer.engine.bank import SHARED_FIELDS, Fold, make_bank
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
 from monolayer.recipe.recipe import Recipe
-from monolayer.recipe.shuffle import FULL
+from monolayer.recipe.shuffle import parse_shuffle
 from monolayer.sklearn import validation
 from monolayer.sklearn.classifier import OneLayerClassifier
 from monolayer.sklearn.problem import Problem, find_curvature, make_fold, make_recipe, weigh
@@ -142,7 +142,7 @@ def group_members(members: Sequence[Member]) -> list[list[Member]]:
 def _divide(group: list[Member]) -> list[list[Member]]:
     K = group[0].problem.n_scores
     by_fold = [list(part) for _, part in groupby(group, key=lambda member: member.place[1])]
-    is_enough = K * max(map(len, by_fold)) >= FEW_ROWS and group[0].recipe.shuffle == FULL
+    is_enough = K * max(map(len, by_fold)) >= FEW_ROWS and not parse_shuffle(group[0].recipe.shuffle).buffer
     lots = by_fold if is_enough else [group]
     size = count_max_members(group[0].recipe, K)
     banks = []

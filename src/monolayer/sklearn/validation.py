@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, assert_all_finite, co
 
 from monolayer.data.dataset import Dataset, Rows, Splits
 from monolayer.errors import BadInput
+from monolayer.recipe.losses import LOSSES, get_loss
 
 Array = npt.NDArray[Any]
 # Kept as they are; anything else becomes float32 where that is exact, and float64.
@@ -90,7 +91,8 @@ def read_targets(
     """Labels, encoded.
 
     Args:
-        y: labels (n,), or for multiple BCE an indicator matrix (n, K) of 0 and 1, which may be sparse.
+        y: labels (n,), or for a loss that takes several labels a row an indicator matrix (n, K) of 0 and 1, which may
+            be sparse.
         loss: the recipe's.
         classes: which there are, where that is known.
         present: (n,) bool, rows that count; a class of other rows only is none.
@@ -118,8 +120,8 @@ def read_targets(
         raise BadInput(
             f"{name} holds {_name(labels[unknown])}, which is not among the classes; they are {classes.tolist()!r}."
         )
-    if loss == "multiple_bce" and len(classes) == 2:
-        places = places[:, None]  # one sigmoid says both
+    if len(classes) == 2 and get_loss(loss).n_binary_scores == 1:
+        places = places[:, None]
     return Targets(places, classes, is_multi_label=False)
 
 
@@ -129,10 +131,9 @@ def _name(labels: Array) -> str:
 
 
 def _read_multi_labels(y: Array, loss: str, name: str) -> Targets:
-    if loss != "multiple_bce":
-        raise BadInput(
-            f"{name} has several labels a row, which loss={loss!r} cannot learn; accepted is 'multiple_bce'."
-        )
+    if not get_loss(loss).is_multi_label:
+        accepted = " or ".join(repr(known.name) for known in LOSSES.values() if known.is_multi_label)
+        raise BadInput(f"{name} has several labels a row, which loss={loss!r} cannot learn; accepted is {accepted}.")
     if not ((y == 0) | (y == 1)).all():
         raise BadInput(f"{name} has {y.shape[1]} columns with values other than 0 and 1; accepted are 0 and 1.")
     return Targets(y.astype(np.uint8), np.arange(y.shape[1]), is_multi_label=True)

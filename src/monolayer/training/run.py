@@ -20,7 +20,7 @@ from monolayer.evaluate.predictions import Predictions
 from monolayer.findings import Finding
 from monolayer.network import BLOCK, OneLayer
 from monolayer.progress import Progress
-from monolayer.recipe.losses import compute_chance_loss
+from monolayer.recipe.losses import LOSSES, compute_chance_loss, get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.checkpoints import Checkpointer
 from monolayer.training.history import EpochRow
@@ -175,8 +175,9 @@ def check_recipe(recipe: Recipe, splits: Splits) -> None:
     """Raise BadInput if this recipe cannot be trained on these rows."""
     if recipe.batch_size > len(splits.train):
         raise BadInput(f"batch_size is {recipe.batch_size}; accepted are 1 to {len(splits.train)}, the training rows.")
-    if splits.dataset.is_multi_label and recipe.loss != "multiple_bce":
-        raise BadInput(f"loss is {recipe.loss}, but rows have several labels; accepted is multiple_bce.")
+    if splits.dataset.is_multi_label and not get_loss(recipe.loss).is_multi_label:
+        accepted = ", ".join(name for name, loss in LOSSES.items() if loss.is_multi_label)
+        raise BadInput(f"loss is {recipe.loss}, but rows have several labels; accepted is {accepted}.")
     if recipe.flip and not splits.dataset.has_flips:
         raise BadInput(f"flip is {recipe.flip:g}, but the rows of {splits.dataset.name} are no images; accepted is 0.")
 

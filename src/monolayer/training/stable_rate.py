@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from monolayer.data.dataset import Rows
 from monolayer.data.scaler import Scaler
+from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
 
 Array = npt.NDArray[Any]
@@ -60,9 +61,7 @@ def compute_curvature(rows: Rows, sample_weight: Array, scaler: Scaler, recipe: 
     # What is there of a batch that is cut from all rows.
     n, size = len(present), max(1.0, min(1.0, recipe.batch_size / len(rows)) * len(present))
     noise = length * (n - size) / (size * max(1, n - 1))
-    # Softmax's Hessian is diag(p) - p p', at most 1/2; a sigmoid's p (1 - p), at most 1/4, of which the loss has 1/K.
-    curvature = 0.5 if recipe.loss == "cross_entropy" else 0.25 / n_classes
-    return curvature * (_find_largest(Z, weight) + noise)
+    return get_loss(recipe.loss).bound_curvature(n_classes) * (_find_largest(Z, weight) + noise)
 
 
 def _sample(weights: Array) -> tuple[Array, Array]:

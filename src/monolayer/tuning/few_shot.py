@@ -28,8 +28,8 @@ from monolayer.network import OneLayer
 from monolayer.progress import Progress
 from monolayer.recipe.grid import is_edge
 from monolayer.recipe.recipe import Recipe
-from monolayer.recipe.schedules import parse_schedule
-from monolayer.recipe.shuffle import FULL
+from monolayer.recipe.schedules import SCHEDULES, parse_schedule
+from monolayer.recipe.shuffle import Shuffle
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
@@ -41,8 +41,6 @@ from monolayer.tuning.probe_grid import ALONE, ProbeGrid
 Array = npt.NDArray[Any]
 # Steps of gradient descent that few rows get at the least: 40 epochs of one batch of 10 rows would be 40 steps.
 FEWEST_STEPS = 1000
-# Schedules that mean the same in more epochs: by share of the training, not by epochs.
-SCALABLE = ("constant", "cosine")
 STREAM = 3  # of random numbers: 1 are a recipe's flips, 2 a sweep's draws
 RULE = (
     "For repeat r = 0, 1, ...: numpy.random.default_rng([seed, 3, r]).permutation(n) puts the n training rows, which "
@@ -241,14 +239,14 @@ def adapt(recipe: Recipe, n_rows: int) -> Recipe:
     Raises:
         BadInput: if its schedule counts epochs.
     """
-    if parse_schedule(recipe.schedule).name not in SCALABLE:
+    if parse_schedule(recipe.schedule).counts_epochs:
         raise BadInput(
             f"The schedule {recipe.schedule} counts epochs, of which few rows get more; with shots, accepted are "
-            f"{' and '.join(SCALABLE)}."
+            f"{' and '.join(name for name, kind in SCHEDULES.items() if not kind.counts_epochs)}."
         )
     batch_size = min(recipe.batch_size, n_rows)
     epochs = max(recipe.epochs, math.ceil(FEWEST_STEPS / math.ceil(n_rows / batch_size)))
-    return recipe.replace(batch_size=batch_size, epochs=epochs, shuffle=FULL)
+    return recipe.replace(batch_size=batch_size, epochs=epochs, shuffle=str(Shuffle()))
 
 
 def train_shots(splits: Splits, grid: ProbeGrid, shots: int, asked: Shots, options: TrainOptions) -> FewShot:

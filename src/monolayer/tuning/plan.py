@@ -18,7 +18,7 @@ from monolayer.engine.bank import SHARED_FIELDS, make_bank
 from monolayer.engine.numpy import EVALUATION_ROWS
 from monolayer.engine.select import open_engine
 from monolayer.recipe.recipe import Recipe
-from monolayer.recipe.shuffle import FULL
+from monolayer.recipe.shuffle import parse_shuffle
 from monolayer.threads import count_cores
 from monolayer.tuning.halving import Rung
 
@@ -48,7 +48,7 @@ def group_recipes(recipes: Sequence[Recipe], n_classes: int) -> list[tuple[Recip
 
 def count_max_members(recipe: Recipe, n_classes: int) -> int:
     """How many members of this kind a bank holds at the most, at least 1."""
-    max_rows = MAX_ROWS if recipe.shuffle == FULL else MAX_ROWS_FROM_DISK
+    max_rows = MAX_ROWS_FROM_DISK if parse_shuffle(recipe.shuffle).buffer else MAX_ROWS
     return max(1, max_rows // n_classes)
 
 

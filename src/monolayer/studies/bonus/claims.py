@@ -18,7 +18,7 @@ from monolayer.evaluate.calibration import Binning, assign_bins, compute_edges
 from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import compute_readings
 from monolayer.evaluate.significance import Bootstrap, Interval, compute_mcnemar, find_indistinguishable
-from monolayer.recipe.losses import compute_multiple_bce, compute_multiple_bce_residual
+from monolayer.recipe.losses import MultipleBCE
 from monolayer.recipe.recipe import Recipe
 from monolayer.studies.bonus import reported
 from monolayer.studies.bonus.seeds import N_RESAMPLES, compute_mean_interval, compute_two_way_interval
@@ -309,13 +309,13 @@ def judge_gradient(data: ClaimData) -> Verdict:
 def _check_gradient(n_classes: int, factor: float) -> float:
     """Largest |ga - gn| / max(eps, |ga| + |gn|) of factor * the residual."""
     rng = np.random.default_rng(0)
-    scores, y = rng.normal(0, 2, (100, n_classes)), rng.integers(0, n_classes, 100)
-    analytic = factor * compute_multiple_bce_residual(scores, y)
+    scores, y, bce = rng.normal(0, 2, (100, n_classes)), rng.integers(0, n_classes, 100), MultipleBCE()
+    analytic = factor * bce.compute_residual(scores, y)
     numeric, step = np.empty_like(scores), 1e-5
     for k in range(n_classes):
         shift = np.zeros(n_classes)
         shift[k] = step
-        numeric[:, k] = (compute_multiple_bce(scores + shift, y) - compute_multiple_bce(scores - shift, y)) / (2 * step)
+        numeric[:, k] = (bce.compute_loss(scores + shift, y) - bce.compute_loss(scores - shift, y)) / (2 * step)
     return float((np.abs(analytic - numeric) / np.maximum(1e-6, np.abs(analytic) + np.abs(numeric))).max())
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics, format_accuracy
 from monolayer.figures import ProbabilityHistogram
+from monolayer.recipe.losses import get_loss
+from monolayer.recipe.recipe import Recipe
 from monolayer.reports.document import Block, Document, FigureRow, Listing, Notice, Paragraph, Section, Table
 from monolayer.reports.html import render_html
 from monolayer.reports.markdown import render_markdown
@@ -134,9 +136,9 @@ def _format(metrics: Metrics) -> str:
 def describe_recipe(run: Run) -> str:
     """The recipe in a few words, such as ``CE, rate 0.001, l2 0, batch 100``."""
     recipe = run.recipe
-    loss = {"cross_entropy": "CE", "multiple_bce": "BCE"}.get(recipe.loss, recipe.loss)
+    loss = get_loss(recipe.loss).abbreviation
     extras = [f"flip {recipe.flip:g}"] if recipe.flip else []
-    extras += [recipe.schedule] if recipe.schedule != "constant" else []
+    extras += [recipe.schedule] if recipe.schedule != Recipe().schedule else []
     return ", ".join(
         [loss, f"rate {recipe.learning_rate:g}", f"l2 {recipe.l2:g}", f"batch {recipe.batch_size}", *extras]
     )

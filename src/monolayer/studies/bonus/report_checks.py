@@ -9,6 +9,7 @@ from monolayer.checks.diagnose import summarise_findings
 from monolayer.duplicates.leaked import compute_shift
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures.pairs import collect_pairs
+from monolayer.recipe.losses import get_loss
 from monolayer.reports.calibration import (
     READING_NAMES,
     draw_reliability,
@@ -22,7 +23,6 @@ from monolayer.reports.pictures import Picture
 from monolayer.studies.bonus.study import StudyResult
 
 N_PAIRS_SHOWN = 12
-NAMES = {"cross_entropy": "CE", "multiple_bce": "BCE"}
 
 
 def make_certificate_section(result: StudyResult) -> Section:
@@ -133,7 +133,10 @@ def make_calibration_section(result: StudyResult, pictures: list[Picture]) -> Se
     """Whether the two losses' probabilities mean what they say, in every reading."""
     rows = f"the {result.splits.n_test:,} test rows"
     named = {
-        f"{NAMES[key]}, {READING_NAMES[reading]}": (calibration, rescaled.get(reading))
+        f"{get_loss(result.scored[key].run.recipe.loss).abbreviation}, {READING_NAMES[reading]}": (
+            calibration,
+            rescaled.get(reading),
+        )
         for key, (readings, rescaled) in result.calibration.items()
         for reading, calibration in readings.items()
     }

@@ -19,6 +19,7 @@ from monolayer.evaluate.metrics import format_accuracy, make_finite
 from monolayer.features import PatchFeatures
 from monolayer.figures import AccuracyCost, Evidence, Filters
 from monolayer.network import OneLayer
+from monolayer.recipe.losses import get_loss
 from monolayer.reports.calibration import READING_NAMES
 from monolayer.reports.document import Block, Document, FigureRow, Paragraph, Section, Table, slugify
 from monolayer.reports.html import render_html
@@ -30,7 +31,6 @@ from monolayer.studies.ladder import published
 from monolayer.studies.ladder.study import Ladder, Step
 
 FORMAT = "monolayer-ladder-1"
-LOSS_NAMES = {"cross_entropy": "cross-entropy", "multiple_bce": "multiple BCE"}
 MARK = " *"  # of a value at the edge of what was tried
 
 
@@ -128,7 +128,7 @@ def _draw_cost(facts: dict[str, Any]) -> Picture:
     low, high = np.array([step["test"]["accuracy_interval"] for step in steps]).T
     chart = AccuracyCost(
         tuple(step["features"] for step in steps),
-        tuple(LOSS_NAMES[step["recipe"]["loss"]] for step in steps),
+        tuple(get_loss(step["recipe"]["loss"]).title for step in steps),
         np.array([_count_seconds(step) for step in steps]),
         accuracy,
         low,
@@ -181,7 +181,7 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
         (
             step["features"],
             f"{step['n_features']:,}",
-            LOSS_NAMES[step["recipe"]["loss"]],
+            get_loss(step["recipe"]["loss"]).title,
             _format(step["test"]),
             _format(step["without_leaked"]),
             _format(step["val"]),
@@ -211,7 +211,7 @@ def make_choices_table(facts: dict[str, Any]) -> Table:
     rows = tuple(
         (
             step["features"],
-            LOSS_NAMES[recipe["loss"]],
+            get_loss(recipe["loss"]).title,
             _mark(f"{recipe['learning_rate']:g}", step["rate_at_edge"]),
             _mark(f"{recipe['l2']:g}", step["l2_at_edge"]),
             f"{100 * step['train']['accuracy']:.2f}",
@@ -239,7 +239,7 @@ def make_calibration_table(facts: dict[str, Any]) -> Table:
     rows = tuple(
         (
             step["features"],
-            f"{LOSS_NAMES[step['recipe']['loss']]}, {READING_NAMES[reading]}",
+            f"{get_loss(step['recipe']['loss']).title}, {READING_NAMES[reading]}",
             _format_range(found["expected_error"]),
             "–" if found["chance"] is None else f"[{found['chance']['low']:.3f}, {found['chance']['high']:.3f}]",
             _format_range(found["brier"]),
@@ -353,7 +353,7 @@ def _count_seconds(step: dict[str, Any]) -> float:
 
 
 def _name(step: dict[str, Any]) -> str:
-    return f"{step['features']} with {LOSS_NAMES[step['recipe']['loss']]}"
+    return f"{step['features']} with {get_loss(step['recipe']['loss']).title}"
 
 
 def _mark(text: str, is_marked: bool) -> str:
