@@ -96,11 +96,11 @@ def probe(
     Example: monolayer probe cls.npy mean.npy --label labels.npy --grid l2=log:1e-6:1e-1:6 --shuffle block
     """
     from monolayer.checks.diagnose import diagnose_probe
-    from monolayer.findings import check_codes
+    from monolayer.checks.registry import validate_codes
     from monolayer.reports.probe import save_probe
     from monolayer.runs.folder import open_new_folder
 
-    check_codes(mute or ())
+    validate_codes(mute or ())
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out)) if out else None

@@ -77,7 +77,6 @@ def show_plan(plan: dict[str, Any]) -> None:
 
 def show_sweep(sweep: Sweep, top: int) -> None:
     """The best runs of a sweep as a table, its axes as columns; then what their ranking is worth."""
-    from monolayer.checks.learning_rate import TOO_HIGH
     from monolayer.recipe.grid import format_value
     from monolayer.reports.sweep import describe_halving, describe_selection
 
@@ -106,8 +105,8 @@ def show_sweep(sweep: Sweep, top: int) -> None:
         example = min(diverged, key=lambda run: run.recipe.learning_rate)
         named = ", ".join(f"{axis} {format_value(getattr(example.recipe, axis))}" for axis in sweep.axes)
         print_line(f"{len(diverged)} of {len(sweep.runs)} recipes diverged and rank last, such as {named}:")
-        for finding in example.findings:
-            if finding.code == TOO_HIGH:
+        for finding in example.findings:  # of a run in a sweep these are of its divergence only
+            if finding.is_news:
                 _show_finding(finding)
 
 

@@ -182,9 +182,9 @@ def sweep(
 
     Example: monolayer sweep --resume runs/grid
     """
-    from monolayer.findings import check_codes
+    from monolayer.checks.registry import validate_codes
 
-    check_codes(mute or ())
+    validate_codes(mute or ())
     if dry_run:
         _show_plan(context, data, as_json=as_json)
         return

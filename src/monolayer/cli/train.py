@@ -84,9 +84,9 @@ def train(
 
     Example: monolayer train --resume runs/a
     """
-    from monolayer.findings import check_codes
+    from monolayer.checks.registry import validate_codes
 
-    check_codes(mute or ())
+    validate_codes(mute or ())
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         work = stack.enter_context(open_work(context, console))

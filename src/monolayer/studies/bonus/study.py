@@ -9,14 +9,15 @@ from functools import cached_property
 from typing import Any
 
 from monolayer.checks.certificate import Certificate, certify_all
-from monolayer.checks.diagnose import check_leaked, diagnose_run, diagnose_sweep
-from monolayer.checks.splits import DUPLICATED
+from monolayer.checks.diagnose import diagnose_run, diagnose_sweep
+from monolayer.checks.registry import CHECKS
+from monolayer.checks.splits import DUPLICATES, check_leaked
 from monolayer.data.dataset import Dataset, Rows, Splits, choose_val_size
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.duplicates.leaked import Leaked, find_leaked
 from monolayer.evaluate.calibration_summary import Calibration, Rescaled, measure_readings, rescale
 from monolayer.evaluate.metrics import Metrics
-from monolayer.findings import OF_THE_INSTALLATION, Finding
+from monolayer.findings import Finding
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.grid import make_grid
 from monolayer.recipe.recipe import Recipe
@@ -84,11 +85,8 @@ GRID_AXES: dict[str, tuple[Any, ...]] = {
     "batch_size": (50, 100, 200),
 }
 WINNER = "grid_winner"
-# Checks on what all runs share, told once: on what.
-SHARED = {
-    **dict.fromkeys(("ML002", "ML008", "ML009", "ML010"), "all rows"),
-    **dict.fromkeys(OF_THE_INSTALLATION, "this installation"),
-}
+# Findings on what all runs share are listed once, under these names; the others of a sweep are on the grid.
+SHARED = {"rows": "all rows", "installation": "this installation"}
 WITHOUT_MEAN = "bce_without_mean"
 # The assignment's first part trains on one file of five; a smaller dataset gives a quarter of its rows.
 PART_ROWS, PART_SHARE = 10_000, 4
@@ -215,16 +213,16 @@ class StudyResult:
 
     @cached_property
     def findings(self) -> tuple[tuple[str, Finding], ...]:
-        """What every check says of each declared run and of the grid: (what it is on, the finding)."""
+        """The findings on each declared run, on the grid, and on what they share: (what it is on, the finding)."""
         found = []
         for experiment in self.experiments:
             scored = self.repeats[experiment.key][0]
             certificate = self.certificates.get(experiment.key)
             run = diagnose_run(scored.run, self.splits, {"test": scored.test}, certificate=certificate)
-            found += [(experiment.title, finding) for finding in run.findings if finding.code not in SHARED]
-        rows = [*diagnose_sweep(self.grid, self.splits).findings, *check_leaked(self.leaked, self.splits.n_test)]
-        searched = [finding for finding in rows if not (finding.code == DUPLICATED and finding.outcome == "skipped")]
-        return (*found, *((SHARED.get(finding.code, "the grid"), finding) for finding in searched))
+            found += [(experiment.title, f) for f in run.findings if CHECKS[f.code].subject not in SHARED]
+        on_grid = [f for f in diagnose_sweep(self.grid, self.splits).findings if f.code != DUPLICATES.code]
+        shared = [*on_grid, *check_leaked(self.leaked, self.splits.n_test)]
+        return (*found, *((SHARED.get(CHECKS[f.code].subject, "the grid"), f) for f in shared))
 
     def to_dict(self) -> dict[str, Any]:
         """The study's numbers as JSON holds them."""
