@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from monolayer.data.dataset import Dataset
 from monolayer.data.memmap import count_rows, give_back
+from monolayer.duplicates.search import digest_rows
 from monolayer.findings import Check, Finding
 
 Array = npt.NDArray[Any]
@@ -114,8 +114,8 @@ def _compute_digests(X: Array) -> Array:
     """A digest of each row's bytes, (n,) of 16 bytes, so that a search does not hold the rows in memory."""
     digests, stride = np.empty(len(X), "V16"), count_rows(X)
     for start in range(0, len(X), stride):
-        for row, content in enumerate(X[start : start + stride], start):
-            digests[row] = np.void(hashlib.blake2b(content.tobytes(), digest_size=16).digest())
+        for row, digest in enumerate(digest_rows(X[start : start + stride]), start):
+            digests[row] = np.void(digest)
         give_back(X)
     return digests
 

@@ -170,7 +170,7 @@ def test_a_ladder_whose_test_rows_are_all_leaked_has_no_accuracy_without_them(cl
 
 def test_the_page_says_which_copies_were_looked_for_and_what_validation_cannot_tell(saved, climbed):
     folder, facts = saved
-    assert "only rows equal byte for byte are looked for" in (folder / "report.html").read_text()
+    assert "only rows that are equal byte for byte are found" in (folder / "report.html").read_text()
     best = facts["steps"][facts["best"]]
     assert facts["best"] not in facts["like_the_best"]
     for i, step in enumerate(climbed.steps):
