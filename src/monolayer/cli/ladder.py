@@ -13,15 +13,15 @@ from monolayer.cli.console import open_console, print_json, print_line, print_ta
 if TYPE_CHECKING:
     from monolayer.cli.console import Console
     from monolayer.data.dataset import Splits
-    from monolayer.studies.ladder.study import Plan
+    from monolayer.studies.ladder.study import LadderPlan
 
 FLIPPED = ("cifar10",)  # of which a mirrored image shows the same thing
 
-Rungs = Annotated[
+Kinds = Annotated[
     list[str] | None,
     typer.Option(
         "--features",
-        help="A rung: pixels, hog[:CELL], or patches[:FILTERS] such as patches:1600; give the option once a rung.",
+        help="Features to train on: pixels, hog[:CELL], or patches[:FILTERS] such as patches:1600; repeatable.",
         show_default="pixels, hog, and patches with 200, 800, 1600 and 4000 filters",
     ),
 ]
@@ -36,7 +36,7 @@ Flip = Annotated[
 def ladder(
     context: typer.Context,
     dataset: opt.DatasetName,
-    features: Rungs = None,
+    features: Kinds = None,
     epochs: opt.Epochs = 25,
     flip: Flip = None,
     seed: opt.Seed = 42,
@@ -56,11 +56,11 @@ def ladder(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older ladder in that folder.")] = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Train one layer on ever better features of images: pixels, edges, patches; both losses, tested once.
+    """Train one layer on several kinds of features of images (pixels, edges, patches) with both losses.
 
-    Each rung's features are learnt from the training images without labels, each loss's recipe is chosen on validation,
-    and after the last choice the test rows are opened once for all. A ladder cannot be resumed, but features that were
-    made are found again: Ctrl-C stops it, and nothing is written to --out.
+    Features are learnt from the training images without labels, each recipe is chosen on validation, and after the last
+    choice the test rows are opened once for all. A ladder cannot be resumed, but its features are cached: Ctrl-C stops
+    it, and nothing is written to --out.
 
     Example: monolayer ladder cifar10 --out runs/ladder
 
@@ -68,16 +68,16 @@ def ladder(
     """
     from monolayer.runs.folder import LADDER_FOLDER, open_new_folder
     from monolayer.studies.ladder.report import collect_facts, save_ladder
-    from monolayer.studies.ladder.study import climb
+    from monolayer.studies.ladder.study import run_ladder
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out, kind=LADDER_FOLDER, overwrite=overwrite)) if out else None
         plan = _read_plan(context)
-        climbed = climb(_load(context, console), plan, progress=console)
+        found = run_ladder(_load(context, console), plan, progress=console)
         console.close()
         console.say("Measuring the calibration of every step, and drawing")
-        facts = save_ladder(climbed, folder) if folder else collect_facts(climbed)
+        facts = save_ladder(found, folder) if folder else collect_facts(found)
     if as_json:
         print_json(facts)
         return
@@ -88,23 +88,23 @@ def ladder(
 
 def _load(context: typer.Context, console: Console) -> Splits:
     given = context.params
-    # Here --features are rungs, and no array in the data.
+    # Here --features are kinds of features, not an array in the data.
     reading = opt.read_reading(context)
     reading.pop("features", None)
     return opt.read_split(context).split(opt.load_dataset(given["dataset"], given["data"], console, reading))
 
 
-def _read_plan(context: typer.Context) -> Plan:
+def _read_plan(context: typer.Context) -> LadderPlan:
     from monolayer.features.registry import parse_features
-    from monolayer.studies.ladder.study import RUNGS, Plan
+    from monolayer.studies.ladder.study import FEATURES, LadderPlan
 
     given = context.params
-    for rung in given["features"] or ():
-        parse_features(rung)  # what is no kind of features is told before any image is read
+    for features in given["features"] or ():
+        parse_features(features)  # an unknown kind is an error before any image is read
     flip = given["flip"]
     if flip is None:
         flip = 0.5 if given["dataset"] in FLIPPED else 0.0
-    return Plan(tuple(given["features"] or RUNGS), epochs=given["epochs"], flip=flip, seed=given["seed"])
+    return LadderPlan(tuple(given["features"] or FEATURES), epochs=given["epochs"], flip=flip, seed=given["seed"])
 
 
 def _show(facts: dict[str, Any]) -> None:
@@ -131,4 +131,4 @@ def _show(facts: dict[str, Any]) -> None:
     print_line(describe_ladder(facts).replace("**", ""))
     at_edge = sum(step["rate_at_edge"] or step["l2_at_edge"] for step in facts["steps"])
     if at_edge:
-        print_line(f"{at_edge} of {len(rows)} recipes lie at the edge of what was tried; the page marks them.")
+        print_line(f"{at_edge} of {len(rows)} recipes are at the edge of the values tried; the page marks them.")

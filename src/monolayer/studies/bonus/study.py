@@ -108,7 +108,7 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """The size of the study: epochs of every recipe, the first seed, and the number of consecutive seeds."""
 
     epochs: int = 40
@@ -261,7 +261,7 @@ class StudyResult:
 
 
 def run_study(
-    dataset: Dataset, plan: Plan | None = None, *, progress: Progress = SILENCE, fallback: str = ""
+    dataset: Dataset, plan: StudyPlan | None = None, *, progress: Progress = SILENCE, fallback: str = ""
 ) -> StudyResult:
     """Train all recipes, then open the test rows once for all of them, then run the procedures of the report again.
 
@@ -274,7 +274,7 @@ def run_study(
         progress: receives the progress of the whole study.
         fallback: why this is not the intended dataset.
     """
-    plan = plan or Plan()
+    plan = plan or StudyPlan()
     splits = dataset.split(choose_val_size(dataset))
     work = _Work(dataset, splits, plan, progress)
     trained = work.train_repeats()
@@ -316,7 +316,7 @@ def _add_test(trained: dict[str, list[Run]], test: Rows) -> dict[str, tuple[Scor
 class _Work:
     """The stages of the study, one method each, in their order."""
 
-    def __init__(self, dataset: Dataset, splits: Splits, plan: Plan, progress: Progress) -> None:
+    def __init__(self, dataset: Dataset, splits: Splits, plan: StudyPlan, progress: Progress) -> None:
         self.splits, self.plan = splits, plan
         self.n_classes = dataset.n_classes
         self.experiments = declare_experiments(plan.seed, plan.epochs)
