@@ -1,18 +1,15 @@
-import pytest
+from monolayer.findings import Check, Finding
 
-from monolayer.errors import BadInput
-from monolayer.findings import CODES, Finding, check_codes, mute, report
-
-
-def test_a_muted_finding_keeps_its_evidence():
-    found = [report("ML001", "issue", "seen", "do"), report("ML006", "tip", "slope", "more")]
-    muted = mute(found, ["ML006"])
-    assert muted == (found[0], Finding("ML006", "muted", CODES["ML006"], "slope", "more"))
-    assert [f.is_news for f in muted] == [True, False]
+CHECK = Check("ML001", "Learning rate too high", "run", "the training cost")
 
 
-def test_an_unknown_code_is_refused_with_the_list():
-    with pytest.raises(BadInput, match=r"'ML999' is no finding's code; accepted are ML001, .*, ML012"):
-        check_codes(["ML001", "ML999"])
-    with pytest.raises(BadInput, match="is no finding's code"):
-        mute([], ["X"])
+def test_a_check_makes_findings_with_its_code_and_title():
+    finding = CHECK.make_finding("passed", "The cost falls.")
+    assert finding == Finding("ML001", "passed", "Learning rate too high", "The cost falls.", "Nothing to do.")
+    assert CHECK.make_finding("tip", "seen", "do").advice == "do"
+    assert CHECK.page == "findings/ML001.md"
+
+
+def test_issues_and_tips_are_news():
+    outcomes = ("issue", "tip", "passed", "not applicable", "skipped", "muted")
+    assert [CHECK.make_finding(outcome, "").is_news for outcome in outcomes] == [True, True, False, False, False, False]

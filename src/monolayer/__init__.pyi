@@ -4,6 +4,8 @@ from . import trackers as trackers
 from ._version import __version__ as __version__
 from .checks.certificate import Certificate as Certificate
 from .checks.certificate import certify as certify
+from .checks.describe import Description as Description
+from .checks.describe import describe as describe
 from .checks.diagnose import diagnose_run as diagnose_run
 from .checks.diagnose import diagnose_sweep as diagnose_sweep
 from .data.dataset import Dataset as Dataset
@@ -25,6 +27,8 @@ from .findings import Finding as Finding
 from .network import OneLayer as OneLayer
 from .recipe.grid import Range as Range
 from .recipe.recipe import Recipe as Recipe
+from .runs.audit import Audit as Audit
+from .runs.audit import audit as audit
 from .training.history import EpochRow as EpochRow
 from .training.run import Run as Run
 from .training.run import evaluate_test as evaluate_test

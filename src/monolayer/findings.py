@@ -1,55 +1,26 @@
-"""Finding: something the library noticed, or looked for and did not find."""
+"""A check's declaration, and the finding that it returns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Literal
 
-from monolayer.errors import BadInput
-
 Outcome = Literal["issue", "tip", "passed", "not applicable", "skipped", "muted"]
-
-# Codes never change their meaning, and are never used again.
-CODES = {
-    "ML001": "Learning rate too high",
-    "ML002": "Duplicates across splits",
-    "ML003": "Evaluation above training",
-    "ML004": "Optimum at the edge of the grid",
-    "ML005": "Rate vanished before arrival",
-    "ML006": "Still descending at the last epoch",
-    "ML007": "Differences within noise",
-    "ML008": "Test rows opened more than once",
-    "ML009": "Evaluation rows took part in fitting",
-    "ML010": "Class imbalance and rare classes",
-    "ML011": "Probabilities miscalibrated",
-    "ML012": "No better than the most frequent class",
-    "ML013": "Weights shift the probabilities",
-    "ML014": "Constant features",
-    "ML015": "Rows that stand twice",
-    "ML016": "Values that are not finite",
-    "ML017": "Files that cannot be read",
-    "ML020": "A group in two parts",
-    "ML021": "The compiled engine is not there",
-}
-# Of the machine that trains, told with a run or a sweep: nothing that the network's readers would need.
-OF_THE_INSTALLATION = frozenset({"ML021"})
-# Those that are no single run's: a sweep's, of weights, of data before it is trained on, and of the installation.
-NOT_OF_A_RUN = OF_THE_INSTALLATION | {"ML004", "ML007", "ML013", "ML014", "ML015", "ML016", "ML017", "ML020"}
-NOTHING = "Nothing to do."
+Subject = Literal["run", "rows", "sweep", "weights", "dataset", "installation"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something the library noticed, under a code that never changes its meaning.
+    """The result of one check.
 
     Args:
         code: permanent, such as ``ML001``; docs/findings has a page for each.
-        outcome: how the check ended: ``issue`` (wrong, or to be explained), ``tip`` (worth knowing), ``passed``, ``not
-            applicable`` (the question does not arise), ``skipped`` (it arises, but what it needs was not measured), or
-            ``muted``.
-        title: what it is about, in a few words.
-        evidence: what was seen, with numbers.
+        outcome: how the check ended: ``issue`` (an error, or something that needs an explanation), ``tip`` (useful to
+            know), ``passed``, ``not applicable`` (the check has no meaning here), ``skipped`` (it has, but its input
+            was not measured), or ``muted``.
+        title: the title of the check.
+        evidence: what was measured, with numbers.
         advice: what to do.
     """
 
@@ -60,36 +31,42 @@ class Finding:
     advice: str
 
     def to_dict(self) -> dict[str, str]:
-        """The finding as JSON holds it."""
+        """The finding as a dictionary that JSON can hold."""
         return asdict(self)
 
     @property
     def is_news(self) -> bool:
-        """Whether it is something to be told without being asked: an issue or a tip."""
+        """Whether it is shown without being asked for: an issue or a tip."""
         return self.outcome in ("issue", "tip")
 
 
-def report(code: str, outcome: Outcome, evidence: str, advice: str = NOTHING) -> Finding:
-    """A finding under its code's own title."""
-    return Finding(code, outcome, CODES[code], evidence, advice)
+@dataclass(frozen=True)
+class Check:
+    """A check: everything that the rest of the library asks about it, and the findings that it can return.
 
+    Each check is declared in the file of ``monolayer.checks`` that implements it; ``monolayer.checks.registry`` lists
+    all of them.
 
-def check_codes(codes: Iterable[str]) -> None:
-    """Refuse what is no code.
-
-    Raises:
-        BadInput: if it is none.
+    Args:
+        code: permanent, such as ``ML001``; it never changes its meaning and is never used again.
+        title: what it checks, in a few words.
+        subject: what it describes: a ``run``; the ``rows`` that runs share; a ``sweep``; the ``weights`` of rows; a
+            ``dataset`` before training; or the ``installation``.
+        needs: its input, in words.
+        thresholds: names of the constants in ``monolayer.checks.thresholds`` that it uses.
     """
-    for code in codes:
-        if code not in CODES:
-            raise BadInput(f"{code!r} is no finding's code; accepted are {', '.join(CODES)}.")
 
+    code: str
+    title: str
+    subject: Subject
+    needs: str
+    thresholds: Sequence[str] = ()
 
-def mute(findings: Iterable[Finding], codes: Sequence[str]) -> tuple[Finding, ...]:
-    """The findings, those of the given codes as ``muted`` whatever they found; their evidence stays.
+    @property
+    def page(self) -> str:
+        """Its documentation, below docs/."""
+        return f"findings/{self.code}.md"
 
-    Raises:
-        BadInput: if a code is none.
-    """
-    check_codes(codes)
-    return tuple(replace(f, outcome="muted") if f.code in codes else f for f in findings)
+    def make_finding(self, outcome: Outcome, evidence: str, advice: str = "Nothing to do.") -> Finding:
+        """A finding with the code and the title of this check."""
+        return Finding(self.code, outcome, self.title, evidence, advice)

@@ -4,10 +4,10 @@ import pytest
 
 from monolayer.checks.certificate import certify
 from monolayer.checks.diagnose import diagnose_run, diagnose_sweep, summarise_findings
+from monolayer.checks.registry import CHECKS
 from monolayer.data.dataset import choose_val_size
 from monolayer.data.load import load_digits
 from monolayer.errors import BadInput
-from monolayer.findings import CODES, NOT_OF_A_RUN, OF_THE_INSTALLATION, report
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.run import add_test_metrics, evaluate_test, predict_rows, train
 from monolayer.tuning.sweep import sweep
@@ -37,8 +37,8 @@ def test_each_check_has_one_outcome_and_none_fires_wrongly_on_digits(run, splits
     assert {code for code, outcome in outcomes.items() if outcome == "issue"} <= {"ML011"}
     assert outcomes["ML003"] == outcomes["ML008"] == outcomes["ML009"] == outcomes["ML012"] == "passed"
     assert outcomes["ML001"] == "passed"
-    assert set(outcomes) | NOT_OF_A_RUN == set(CODES)
-    assert not set(outcomes) & (NOT_OF_A_RUN - OF_THE_INSTALLATION)
+    subjects = {code: check.subject for code, check in CHECKS.items() if check.subject != "installation"}
+    assert {code for code, subject in subjects.items() if subject in ("run", "rows")} == set(outcomes) & set(subjects)
 
 
 def test_a_sweep_is_checked_as_a_whole(splits):
@@ -77,10 +77,10 @@ def test_validation_rows_are_asked_where_no_answers_are_given(splits):
 def test_what_is_muted_is_told_as_muted(run, splits):
     again = diagnose_run(run, splits, muted=["ML002"])
     assert next(f for f in again.findings if f.code == "ML002").outcome == "muted"
-    with pytest.raises(BadInput, match="no finding's code"):
+    with pytest.raises(BadInput, match="not a finding's code"):
         diagnose_run(run, splits, muted=["ML02"])
 
 
 def test_the_summary_counts_outcomes():
-    findings = [report("ML001", outcome, "") for outcome in ("issue", "issue", "passed", "skipped")]
+    findings = [CHECKS["ML001"].make_finding(outcome, "") for outcome in ("issue", "issue", "passed", "skipped")]
     assert summarise_findings(findings) == "4 checks: 2 issues, 1 passed, 1 skipped"

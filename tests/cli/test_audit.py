@@ -64,8 +64,8 @@ def test_claims_that_no_fair_evaluation_gives_are_told_from_those_that_it_may(co
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "Name a dataset to search, or claims to judge"),
-        (["--train", "45.18"], "Name a dataset to search, or claims to judge"),
+        ([], "Name a dataset to search, or claims to check"),
+        (["--train", "45.18"], "Name a dataset to search, or claims to check"),
         (["--train", "45.18", "--val", "79"], "--val '79' is not PERCENT:ROWS"),
         (["--train", "high", "--val", "79:1000"], "--train 'high' is not an accuracy"),
         (["--train", "450", "--val", "79:1000"], "--train '450' is not between 0 and 100"),
@@ -91,7 +91,7 @@ def test_a_runs_accuracy_is_told_without_the_leaked_rows(command, tmp_path):
     assert weighed["accuracy_without"] == pytest.approx(np.mean(kept))
     assert weighed["change"] == pytest.approx(np.mean(kept) - np.mean(list(correct.values())))
     told = command("audit", "cifar10", "--run", out).out
-    assert "without the 2 leaked ones" in told
+    assert "without the 2 leaked rows" in told
 
 
 @pytest.mark.usefixtures("planted")
@@ -101,7 +101,7 @@ def test_a_run_that_cannot_be_weighed_is_refused(command, tmp_path):
     command("train", "cifar10", *words, "--sealed", "--out", sealed)
     command("train", "digits", *words, "--out", other)
     for run, message in (
-        (sealed, "no answers to test rows"),
+        (sealed, "no predictions for test rows"),
         (other, "trained on other data"),
         (tmp_path, "cannot be read"),
     ):
@@ -128,7 +128,7 @@ def test_data_of_ones_own_is_searched_in_its_validation_rows_too(command, tmp_pa
     result = command("audit", path, "--out", tmp_path / "out", "--json").json
     assert [pair["rows"][1] for pair in result["duplicates"] if pair["splits"] == ["train", "val"]] == [2]
     (finding,) = result["findings"]
-    assert "1 of 8 validation rows (12.5%) stand among the training rows too" in finding["evidence"]
+    assert "1 of 8 validation rows (12.5%) have a duplicate among the training rows" in finding["evidence"]
     assert "8 validation rows were searched" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
@@ -167,7 +167,7 @@ def test_drawn_test_rows_are_weighed_where_the_source_has_validation_rows_only(c
 
 def test_what_was_searched_and_found_is_said_in_a_line(command, tmp_path):
     save_twice(tmp_path / "d.npz")
-    line = "Searched 100 rows, none of which is apart for the test, against each other: 25 pairs, 25 with labels that"
+    line = "Searched 100 rows, with no test rows apart, against each other: 25 pairs, 25 with different labels"
     assert command("audit", tmp_path / "d.npz").out.startswith(line)
     test = {"test_X": np.zeros((4, 3), np.float32), "test_y": np.arange(4) % 2}
     save_twice(tmp_path / "e.npz", **test)
@@ -184,4 +184,4 @@ def test_a_run_whose_test_rows_are_all_leaked_has_no_accuracy_without_them(comma
     command("train", tmp_path / "d.npz", *words, "--out", tmp_path / "a")
     result = command("audit", tmp_path / "d.npz", "--run", tmp_path / "a")
     assert result.code == 2
-    assert "each of its 4 test rows stands among the training rows too" in result.err
+    assert "each of its 4 test rows has a duplicate among the training rows" in result.err

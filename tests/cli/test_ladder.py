@@ -72,7 +72,7 @@ def test_what_is_wrong_is_one_sentence_and_leaves_nothing(command, tmp_path):
         (["nowhere", "--features", "photos"], "no kind of features"),  # before anything is read
         (
             ["digits", "--features", "patches", "--features", "patches:1600"],
-            "patches and patches:1600 are the same rung",
+            "patches and patches:1600 are the same features",
         ),
         (
             ["digits", "--features", "pixels", "--features", "patches:4000", "--train-size", "100"],
@@ -99,7 +99,7 @@ def test_the_report_has_a_section_of_a_ladder_of_the_same_images(command, tmp_pa
     assert command(*words, "--ladder", "ladder").code == 0
     page = (tmp_path / "place" / "report" / "report.html").read_text()
     assert "Not measured for this page" not in page
-    assert "One layer of weights on pixels with cross-entropy gives" in page
+    assert "One layer of weights on pixels with cross-entropy classifies" in page
     results = json.loads((tmp_path / "place" / "report" / "results.json").read_text())
     assert [step["features"] for step in results["ladder"]] == ["pixels", "pixels"]
     assert "holds no ladder" in command(*words, "--ladder", "report").err

@@ -12,8 +12,8 @@ import typer
 from sphinx.util.inventory import InventoryFile
 
 import monolayer
+from monolayer.checks.registry import CHECKS
 from monolayer.cli.main import app
-from monolayer.findings import CODES
 from tests.contract.pages import DOCS, PAGES
 
 WIDEST = 86  # characters that a page of furo has room for
@@ -65,9 +65,9 @@ def test_every_command_is_there_with_its_options(site, name):
         assert all(f">{word}<" in section for word in words), words
 
 
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", CHECKS)
 def test_every_finding_has_its_page(site, code):
-    assert f"{code}: {CODES[code]}" in read(site / "findings" / f"{code}.html")
+    assert f"{code}: {CHECKS[code].title}" in read(site / "findings" / f"{code}.html")
     assert f'href="{code}.html"' in (site / "findings" / "README.html").read_text()
 
 

@@ -147,7 +147,7 @@ def test_rows_that_are_no_images_are_compared_byte_for_byte():
     X = rng.normal(size=(30, 5)).astype(np.float32)
     X[[7, 20]] = X[2]
     first = Dataset(X, np.zeros(30, dtype=int), ("a",))
-    assert "no images" in name_obstacle(first)
+    assert "not images" in name_obstacle(first)
     assert [(p.first, p.second, p.similarity) for p in find_duplicates(first)] == [(2, 7, 1.0), (2, 20, 1.0)]
     second = Dataset(np.concatenate([X[4:5], X[20:21], -X[:1]]), np.zeros(3, dtype=int), ("a",))
     assert [(p.first, p.second) for p in find_duplicates(first, second)] == [(2, 1), (4, 0)]

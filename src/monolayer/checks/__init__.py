@@ -1,1 +1,1 @@
-"""Checks: each reads arrays, a run or a sweep and returns findings."""
+"""Checks of runs, sweeps and datasets: each reads arrays or results and returns findings."""

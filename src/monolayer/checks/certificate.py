@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.checks.thresholds import ARRIVED, VANISHED
+from monolayer.checks.thresholds import REMAINING, VANISHED
 from monolayer.data.dataset import Splits
 from monolayer.data.scaler import Scaler
 from monolayer.engine.exact import Optimum, Problem, correlate, solve_exactly
@@ -99,7 +99,7 @@ class Certificate:
             return "diverged"
         if not self.has_converged:
             return "not known"
-        if self.left <= ARRIVED:
+        if self.left <= REMAINING:
             return "arrived"
         # A rate divided by ten twice is a hundredth, to rounding.
         return "rate vanished" if self.rate_share <= VANISHED * (1 + 1e-9) else "under way"

@@ -1,4 +1,4 @@
-"""ML013: whether weights make the probabilities answer for other shares of the classes than the rows have."""
+"""ML013: whether weights change the class shares, and with them the probabilities."""
 
 from __future__ import annotations
 
@@ -8,41 +8,46 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.checks.thresholds import SHIFTED_SHARE
-from monolayer.findings import Finding, report
+from monolayer.findings import Check, Finding
 
 Array = npt.NDArray[Any]
-SHIFTED = "ML013"
+CLASS_WEIGHTS = Check(
+    "ML013",
+    "Weights shift the probabilities",
+    "weights",
+    "the labels and weights of the training rows",
+    ("SHIFTED_SHARE",),
+)
 
 
 def check_weights(y: Array, sample_weight: Array, weighted: Array, class_names: Array) -> Finding:
-    """ML013: how far weights move the shares of the classes that the probabilities are learnt for.
+    """ML013: how far weights move the class shares that the probabilities are learnt for.
 
     Args:
         y: labels, (n,) int64; rows of other classes only at weight 0.
-        sample_weight: (n,), as the caller gave them; 0 where a row is not there.
-        weighted: (n,), with the classes' weights multiplied in.
+        sample_weight: (n,), as the caller gave them; 0 for a row that is left out.
+        weighted: (n,), multiplied by the class weights.
         class_names: K labels.
     """
-    K, present = len(class_names), sample_weight > 0
-    plain, seen = (_compute_shares(y[present], weight[present], K) for weight in (np.ones(len(y)), weighted))
+    present = sample_weight > 0
     if np.array_equal(weighted[present], np.full(present.sum(), weighted[present][0])):
-        return report(SHIFTED, "not applicable", "Every row has the same weight.")
-    moved = float(np.abs(seen - plain).sum() / 2)
-    most = int(np.abs(seen - plain).argmax())
+        return CLASS_WEIGHTS.make_finding("not applicable", "Every row has the same weight.")
+    counts, sums = (
+        np.bincount(y[present], weights=weight[present], minlength=len(class_names))
+        for weight in (np.ones(len(y)), weighted)
+    )
+    without, with_weights = counts / counts.sum(), sums / sums.sum()
+    change = np.abs(with_weights - without)
+    moved, most = float(change.sum() / 2), int(change.argmax())
     evidence = (
-        f"With the weights class {class_names[most]} is {seen[most]:.1%} of the rows, without them {plain[most]:.1%}; "
-        f"in all, {moved:.1%} of the rows' weight moves from some classes to others."
+        f"With the weights class {class_names[most]} is {with_weights[most]:.1%} of the rows, without them "
+        f"{without[most]:.1%}; in all, {moved:.1%} of the rows' weight moves from some classes to others."
     )
     if moved <= SHIFTED_SHARE:
-        return report(SHIFTED, "passed", evidence)
+        return CLASS_WEIGHTS.make_finding("passed", evidence)
     by_class = not np.array_equal(sample_weight, weighted)
     advice = (
-        "Take the probabilities for rows mixed so. For the rows as they come, leave the weights out and move the "
-        "threshold of the decision, or calibrate on rows without weights (CalibratedClassifierCV)."
+        "The probabilities hold for rows with these class shares. For the original shares, train without the weights "
+        "and move the decision threshold, or calibrate on unweighted rows (CalibratedClassifierCV)."
     )
-    return report(SHIFTED, "issue" if by_class else "tip", evidence, advice)
-
-
-def _compute_shares(y: Array, weight: Array, n_classes: int) -> Array:
-    sums = np.bincount(y, weights=weight, minlength=n_classes)
-    return np.asarray(sums / sums.sum())
+    return CLASS_WEIGHTS.make_finding("issue" if by_class else "tip", evidence, advice)

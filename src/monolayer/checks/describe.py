@@ -1,4 +1,4 @@
-"""What was understood of a dataset: counts, shapes, values, and what is found in it before anything is trained."""
+"""Describe a dataset before training: counts, shapes, values, and the findings of the checks on it."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ import numpy.typing as npt
 
 from monolayer.checks.dataset import NotFinite, check_constant, check_finite, check_groups, check_readable, check_rows
 from monolayer.checks.splits import check_classes
-from monolayer.data.dataset import Dataset
+from monolayer.data.dataset import Dataset, Splits
 from monolayer.data.load import NAMES, load, read_options
 from monolayer.data.memmap import count_rows, find_map, give_back
 from monolayer.data.readers.registry import IMAGES, find_reader, read_path
 from monolayer.data.readers.rows import ProgressLine
+from monolayer.errors import BadInput
 from monolayer.findings import Finding
 from monolayer.progress import SILENCE, Progress
 
 Array = npt.NDArray[Any]
 BY_NAME = "a dataset that monolayer knows by name"
+IN_MEMORY = "a dataset that has been read"
 
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """A dataset as it was understood.
+    """What :func:`monolayer.describe` returns.
 
     Args:
-        dataset: what was read; images that cannot be read are left out.
-        kind: what kind of source it is, in words.
-        low: the smallest finite value of each feature of the training rows, (D,); infinite where it has none.
+        dataset: the dataset; images that cannot be read are left out.
+        kind: the kind of its source, in words.
+        low: the smallest finite value of each feature of the training rows, (D,); infinite if it has none.
         high: the largest.
         unreadable: why an image cannot be read, by its file's name or its row.
-        findings: each check's.
+        findings: one for each check.
     """
 
     dataset: Dataset
@@ -46,16 +48,16 @@ class Description:
 
     @property
     def parts(self) -> dict[str, Dataset]:
-        """The dataset's parts by name, training rows first."""
+        """The splits that the source defines, by name, training rows first."""
         return list_parts(self.dataset)
 
     @property
     def is_mapped(self) -> bool:
-        """Whether the features stay on the disk."""
+        """Whether the features are memory-mapped."""
         return find_map(self.dataset.X) is not None
 
     def count_classes(self) -> dict[str, dict[str, int]]:
-        """Rows by part and class; of several labels a row, each counts."""
+        """Rows by split and class; a row with several labels counts for each."""
         counts = {}
         for name, part in self.parts.items():
             n = part.y.sum(axis=0) if part.is_multi_label else np.bincount(part.y, minlength=part.n_classes)
@@ -63,7 +65,7 @@ class Description:
         return counts
 
     def find_values(self) -> list[float] | None:
-        """The smallest and the largest finite value of the training rows; None where there is none."""
+        """The smallest and the largest finite value of the training rows; None if there is none."""
         low, high = float(self.low.min()), float(self.high.max())
         return [low, high] if low <= high else None
 
@@ -90,24 +92,30 @@ class Description:
         }
 
 
-def describe_data(name: str | Path, *, progress: Progress = SILENCE, **options: Any) -> Description:
-    """Read a dataset, by name or from a path, and look for what commonly is wrong with data.
+def describe(data: str | Path | Dataset | Splits, *, progress: Progress = SILENCE, **options: Any) -> Description:
+    """Describe a dataset, and check it for common errors in data.
 
     Images that cannot be read are left out and listed, where :func:`monolayer.load` stops at the first.
 
     Args:
-        name: as :func:`monolayer.load` takes it.
-        progress: told how far it is.
+        data: a name or a path as :func:`monolayer.load` takes it, a dataset, or the splits of one; of splits the whole
+            dataset is described, and the classes are checked in its training and validation rows.
+        progress: receives the progress of reading.
         options: how to read a path, as :func:`monolayer.load` takes them.
 
     Raises:
-        BadInput: as :func:`monolayer.load` does.
+        BadInput: as :func:`monolayer.load` does; or if there are options for a dataset that has been read.
     """
     unreadable: dict[str, str] = {}
     files: dict[str, list[str]] = {}
     columns: list[list[str]] = []  # of each part, the same
-    progress_line = replace(_note(Path(name), unreadable, files, progress), on_columns=columns.append)
-    dataset, kind, is_encoded = _read(name, options, progress_line)
+    if isinstance(data, str | Path):
+        progress_line = replace(_record(Path(data), unreadable, files, progress), on_columns=columns.append)
+        dataset, kind, is_encoded = _read(data, options, progress_line)
+    elif options:
+        raise BadInput(f"The options {', '.join(options)} are for a dataset that is read from a path; leave them out.")
+    else:
+        dataset, kind, is_encoded = data.dataset if isinstance(data, Splits) else data, IN_MEMORY, False
     parts = list_parts(dataset)
     scans = {part: _scan(rows) for part, rows in parts.items()}
     low, high = scans["train"].low, scans["train"].high
@@ -120,18 +128,19 @@ def describe_data(name: str | Path, *, progress: Progress = SILENCE, **options: 
         check_groups({part: rows.groups for part, rows in parts.items()}),
     ]
     if not dataset.is_multi_label:
-        findings.append(check_classes(dataset.y, dataset.val.y if dataset.val else None, dataset.class_names))
+        train, val = (data.train, data.val) if isinstance(data, Splits) else (dataset, dataset.val)
+        findings.append(check_classes(train.y, val.y if val else None, dataset.class_names))
     return Description(dataset, kind, low, high, unreadable, tuple(findings))
 
 
 def list_parts(dataset: Dataset) -> dict[str, Dataset]:
-    """The dataset's parts by name, training rows first."""
+    """The splits that the source defines, by name, training rows first."""
     named = {"train": dataset, "val": dataset.val, "test": dataset.test}
     return {name: part for name, part in named.items() if part is not None}
 
 
-def _note(path: Path, unreadable: dict[str, str], files: dict[str, list[str]], progress: Progress) -> ProgressLine:
-    """Write down what is told while a source is read, places below it by their names there."""
+def _record(path: Path, unreadable: dict[str, str], files: dict[str, list[str]], progress: Progress) -> ProgressLine:
+    """Record unreadable images and file names while a source is read, by their paths below it."""
     top = f"{path.expanduser()}"
 
     def shorten(where: str) -> str:
@@ -145,7 +154,7 @@ def _note(path: Path, unreadable: dict[str, str], files: dict[str, list[str]], p
 
 
 def _read(name: str | Path, options: dict[str, Any], progress_line: ProgressLine) -> tuple[Dataset, str, bool]:
-    """(what was read, its kind, whether its rows were encoded images)."""
+    """(the dataset, the kind of its source, whether its rows were encoded images)."""
     path = Path(name).expanduser()
     if str(name) in NAMES or not path.exists():
         return load(name, progress=progress_line.progress, **options), BY_NAME, False
@@ -157,7 +166,7 @@ def _read(name: str | Path, options: dict[str, Any], progress_line: ProgressLine
 
 @dataclass
 class _Scan:
-    """What one pass over the rows of a part finds.
+    """Result of one pass over the rows of a split.
 
     Args:
         low: the smallest finite value of each feature, (D,) float64.
@@ -170,23 +179,20 @@ class _Scan:
     wrong: NotFinite
 
     def add(self, block: Array, start: int) -> None:
-        """More rows, (m, D), from row ``start`` on."""
+        """Scan more rows, (m, D), from row ``start`` on."""
         if block.dtype.kind == "f":
             is_wrong = ~np.isfinite(block)
             if is_wrong.any():
                 self.wrong.add(is_wrong, start)
                 block = np.where(is_wrong, np.nan, block)
-        self.low, self.high = np.fmin(self.low, _reduce(block, np.fmin)), np.fmax(self.high, _reduce(block, np.fmax))
+        self.low = np.fmin(self.low, np.asarray(np.fmin.reduce(block, axis=0), np.float64))
+        self.high = np.fmax(self.high, np.asarray(np.fmax.reduce(block, axis=0), np.float64))
 
 
 def _scan(dataset: Dataset) -> _Scan:
     X, D = dataset.X, dataset.X.shape[1]
-    scan = _Scan(np.full(D, np.inf), np.full(D, -np.inf), NotFinite.start(*X.shape))
+    scan = _Scan(np.full(D, np.inf), np.full(D, -np.inf), NotFinite(len(X), np.zeros(D, bool)))
     for start in range(0, len(X), count_rows(X)):
         scan.add(X[start : start + count_rows(X)], start)
         give_back(X)
     return scan
-
-
-def _reduce(block: Array, least_or_most: np.ufunc) -> Array:
-    return np.asarray(least_or_most.reduce(block, axis=0), np.float64)

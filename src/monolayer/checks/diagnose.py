@@ -1,4 +1,4 @@
-"""Diagnosing: every check that applies to a run or to a sweep, each with exactly one outcome."""
+"""Run every check that applies to a run, a sweep or a probe; each has exactly one outcome."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from monolayer.checks.certificate import Certificate
 from monolayer.checks.installation import check_engine
 from monolayer.checks.learning_rate import check_descending, check_diverged, check_rate, check_vanished
 from monolayer.checks.predictions import check_above_training, check_calibration, check_majority
-from monolayer.checks.splits import DUPLICATED, check_classes, check_duplicates, check_fitted, check_openings
+from monolayer.checks.registry import mute
+from monolayer.checks.splits import check_classes, check_fitted, check_leaked, check_openings
 from monolayer.checks.sweep import check_edges, check_noise
 from monolayer.data.dataset import Splits
-from monolayer.duplicates.leaked import Leaked
 from monolayer.engine.native import explain_missing
 from monolayer.evaluate.predictions import Predictions
-from monolayer.findings import Finding, mute, report
+from monolayer.findings import Finding
 from monolayer.recipe.losses import compute_chance_loss, get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.run import Run, predict_rows
@@ -32,40 +32,43 @@ def diagnose_run(
     certificate: Certificate | None = None,
     muted: Sequence[str] = (),
 ) -> Run:
-    """The run with the findings of every check on it.
+    """Return the run with the findings of every check on it.
 
     Args:
         run: a trained run.
         splits: what it was trained on.
-        predictions: to ``val`` and ``test`` rows, as far as they were asked; None: the validation rows are asked here.
-        certificate: how far it stopped from the optimum, if that was computed.
-        muted: codes of findings that are not wanted.
+        predictions: for ``val`` and ``test`` rows, as far as there are any; by default those for the validation rows
+            are computed.
+        certificate: its distance to the optimum, if that was computed.
+        muted: codes of findings to mute.
 
     Raises:
-        BadInput: if a muted code is none.
+        BadInput: if a muted code is not that of a check.
     """
     if predictions is None:
         predictions = {"val": predict_rows(run.network, splits.val)} if splits.val else {}
+    new = predictions.get("test") or predictions.get("val")
     findings = [
         *_check_descent(run, splits, certificate),
         *check_above_training(run.evaluation),
         *_check_rows(splits),
-        *_check_predictions(predictions, splits),
+        check_calibration(new),
+        check_majority(new, splits.train.y),
         *_check_installation([run.recipe]),
     ]
     return replace(run, findings=mute(findings, muted))
 
 
 def diagnose_sweep(sweep: Sweep, splits: Splits, *, muted: Sequence[str] = ()) -> Sweep:
-    """The sweep with the findings of every check on its ranking and its rows, and ML001 on each run that diverged.
+    """Return the sweep with the findings on its ranking and its rows, and ML001 for each run that diverged.
 
     Args:
-        sweep: as it was trained.
+        sweep: a finished or stopped sweep.
         splits: what it was trained on.
-        muted: codes of findings that are not wanted.
+        muted: codes of findings to mute.
 
     Raises:
-        BadInput: if a muted code is none.
+        BadInput: if a muted code is not that of a check.
     """
     selection = sweep.selection
     findings = [
@@ -80,22 +83,22 @@ def diagnose_sweep(sweep: Sweep, splits: Splits, *, muted: Sequence[str] = ()) -
             selection.n if selection else 0,
         ),
         *_check_rows(splits),
-        *_check_installation([one.recipe for one in sweep.runs]),
+        *_check_installation([run.recipe for run in sweep.runs]),
     ]
     runs = tuple(replace(run, findings=_list_divergence(run, splits)) for run in sweep.runs)
     return replace(sweep, runs=runs, findings=mute(findings, muted))
 
 
 def diagnose_probe(probe: Probe, splits: Splits, *, muted: Sequence[str] = ()) -> Probe:
-    """The probe with the findings of every check on its winner, and on the grid of the winner's feature set.
+    """Return the probe with the findings of every check on its winner, and on the grid of the winner's feature set.
 
     Args:
-        probe: what was found.
+        probe: a finished probe.
         splits: those of the winner's feature set.
-        muted: codes of findings that are not wanted.
+        muted: codes of findings to mute.
 
     Raises:
-        BadInput: if a muted code is none.
+        BadInput: if a muted code is not that of a check.
     """
     won = probe.sets[0]
     recipes, is_close = zip(*((run["recipe"], run["is_indistinguishable"]) for run in won.runs), strict=True)
@@ -105,7 +108,7 @@ def diagnose_probe(probe: Probe, splits: Splits, *, muted: Sequence[str] = ()) -
 
 
 def summarise_findings(findings: Sequence[Finding]) -> str:
-    """How the checks ended, such as ``12 checks: 1 issue, 2 tips, 8 passed, 1 not applicable``."""
+    """Count the outcomes of checks, such as ``12 checks: 1 issue, 2 tips, 8 passed, 1 not applicable``."""
     names = {"issue": "issues", "tip": "tips"}
     outcomes = [finding.outcome for finding in findings]
     counts = [
@@ -114,14 +117,6 @@ def summarise_findings(findings: Sequence[Finding]) -> str:
         if (n := outcomes.count(outcome))
     ]
     return f"{len(findings)} checks: {', '.join(counts)}"
-
-
-def check_leaked(leaked: Leaked | None, n_test: int) -> list[Finding]:
-    """ML002 for a run: what the search found, or that nobody has searched."""
-    if leaked is None:
-        advice = "Search with `monolayer audit DATASET`; on CIFAR-10 it takes half a minute."
-        return [report(DUPLICATED, "skipped", "Test rows were not searched for among the training rows.", advice)]
-    return check_duplicates(list(leaked.pairs), n_test)
 
 
 def _list_divergence(run: Run, splits: Splits) -> tuple[Finding, ...]:
@@ -153,12 +148,7 @@ def _check_rows(splits: Splits) -> list[Finding]:
     ]
 
 
-def _check_predictions(predictions: dict[str, Predictions], splits: Splits) -> list[Finding]:
-    new = predictions.get("test") or predictions.get("val")
-    return [check_calibration(new), check_majority(new, splits.train.y)]
-
-
 def _check_installation(recipes: Sequence[Recipe]) -> list[Finding]:
-    """What is missing is missed where there is something in float32, which is all that the compiled engine trains."""
-    is_missed = any(recipe.dtype == "float32" for recipe in recipes)
-    return check_engine(explain_missing(), os.environ.get("MONOLAYER_ENGINE", "")) if is_missed else []
+    """ML021, unless no recipe is in float32: the compiled engine trains in float32 only."""
+    is_used = any(recipe.dtype == "float32" for recipe in recipes)
+    return check_engine(explain_missing(), os.environ.get("MONOLAYER_ENGINE", "")) if is_used else []

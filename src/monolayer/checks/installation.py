@@ -1,26 +1,26 @@
-"""ML021: whether the compiled engine is there, unless it is not wanted."""
+"""ML021: whether the compiled engine is installed."""
 
 from __future__ import annotations
 
-from monolayer.findings import Finding, report
+from monolayer.findings import Check, Finding
 
-NOT_COMPILED = "ML021"
+NOT_COMPILED = Check("ML021", "The compiled engine is missing", "installation", "the installed package")
 
 
 def check_engine(missing: str, chosen: str) -> list[Finding]:
-    """ML021 if there is no compiled engine; else nothing, nor where the NumPy engine was chosen.
+    """ML021 if there is no compiled engine and the NumPy engine was not chosen; otherwise nothing.
 
-    It is of the installation and not of a run, so where all is well a run need not tell of it.
+    It describes the installation and not the run, so a run with a compiled engine reports no outcome.
 
     Args:
-        missing: why there is none, as a sentence; nothing where there is one.
-        chosen: the engine that was asked for by name, such as ``numpy``; nothing where none was.
+        missing: why there is none, as a sentence; empty if there is one.
+        chosen: the engine that was chosen by name, such as ``numpy``; empty if none was.
     """
     if not missing or chosen == "numpy":
         return []
-    seen = f"{missing} The NumPy engine trains instead: the same results, but for rounding, more slowly."
+    evidence = f"{missing} The NumPy engine is used: it is slower, and its results are the same except for rounding."
     advice = (
-        "Install a C++ compiler (GCC 12 or newer, or Clang) and monolayer again; with MONOLAYER_NATIVE=required in the "
-        "environment the installation says what is wrong. Or be content: MONOLAYER_ENGINE=numpy says so."
+        "Install a C++ compiler (GCC 12 or newer, or Clang) and reinstall monolayer with MONOLAYER_NATIVE=required in "
+        "the environment, which shows why a build fails; or set MONOLAYER_ENGINE=numpy to hide this tip."
     )
-    return [report(NOT_COMPILED, "tip", seen, advice)]
+    return [NOT_COMPILED.make_finding("tip", evidence, advice)]

@@ -1,4 +1,4 @@
-"""ML001, ML005, ML006: whether the learning rate was too high, vanished too early, or had more to do."""
+"""ML001, ML005, ML006: whether the learning rate was too high, vanished too early, or was cut off."""
 
 from __future__ import annotations
 
@@ -7,126 +7,158 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monolayer.checks.thresholds import ARRIVED, DESCENT, LEAST_EPOCHS, OSCILLATION, UPWARD, VANISHED
-from monolayer.findings import Finding, report
+from monolayer.checks.thresholds import (
+    DESCENT,
+    DIVERGED_RATIO,
+    LEAST_EPOCHS,
+    OSCILLATION,
+    REMAINING,
+    UPWARD,
+    VANISHED,
+)
+from monolayer.findings import Check, Finding
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import DIVERGED_RATIO, is_divergent
+from monolayer.training.run import is_divergent
 
-TOO_HIGH, VANISHED_EARLY, DESCENDING = "ML001", "ML005", "ML006"
+TOO_HIGH = Check(
+    "ML001",
+    "Learning rate too high",
+    "run",
+    "the training loss and cost of each epoch",
+    ("DIVERGED_RATIO", "UPWARD", "OSCILLATION", "LEAST_EPOCHS"),
+)
+VANISHED_RATE = Check(
+    "ML005",
+    "Learning rate vanished before the optimum",
+    "run",
+    "the learning rate of each epoch and the optimal cost",
+    ("VANISHED", "REMAINING"),
+)
+DESCENDING = Check(
+    "ML006",
+    "Training cost still falling at the last epoch",
+    "run",
+    "the training cost of each epoch",
+    ("DESCENT", "LEAST_EPOCHS"),
+)
+TOO_FEW_EPOCHS = f"This needs {LEAST_EPOCHS} or more epochs, each evaluated on the training rows."
 
 
 def check_diverged(recipe: Recipe, losses: Sequence[float], start: float) -> list[Finding]:
-    """ML001 if the run diverged; else nothing.
-
-    Its loss is no number any more, or ended far above where it started, or was beyond all measure after an epoch.
+    """ML001 if the run diverged: its loss is not finite, ended far above its start, or was extreme; otherwise nothing.
 
     Args:
         recipe: the run's recipe.
         losses: mean training loss after each evaluated epoch.
-        start: the loss of a network that says nothing: log K, or log 2 for sigmoids.
+        start: the loss of chance predictions: log K, or log 2 for sigmoids.
     """
     if not is_divergent(losses, start):
         return []
     is_high_at_end = not math.isfinite(losses[-1]) or losses[-1] > DIVERGED_RATIO * start
-    seen = f"ended at {losses[-1]:.4g}" if is_high_at_end else f"was {max(losses):.4g} after an epoch"
-    return [
-        report(
-            TOO_HIGH,
-            "issue",
-            f"The run diverged: training loss {seen}; knowing nothing costs {start:.4g}.",
-            f"Take a learning rate well below {recipe.learning_rate:g}, or scale the features.",
-        )
-    ]
+    loss = f"ended at {losses[-1]:.4g}" if is_high_at_end else f"was {max(losses):.4g} after an epoch"
+    evidence = f"The run diverged: its training loss {loss}; chance predictions have a loss of {start:.4g}."
+    advice = f"Use a learning rate well below {recipe.learning_rate:g}, or scale the features."
+    return [TOO_HIGH.make_finding("issue", evidence, advice)]
 
 
 def check_rate(recipe: Recipe, losses: Sequence[float], costs: Sequence[float | None], start: float) -> Finding:
-    """ML001: whether the rate was so high that the run diverged, or that its cost goes up and down at the end.
+    """ML001: whether the learning rate was so high that the run diverged, or that its cost oscillates at the end.
 
     Args:
         recipe: the run's recipe.
         losses: mean training loss after each evaluated epoch.
         costs: training cost after each epoch; None where it was not evaluated.
-        start: the loss of a network that says nothing.
+        start: the loss of chance predictions.
     """
     diverged = check_diverged(recipe, losses, start)
     if diverged:
         return diverged[0]
-    followed = _follow(costs)
-    if followed is None:
-        return report(TOO_HIGH, "skipped", f"It takes {LEAST_EPOCHS} epochs with training rows evaluated to see it.")
-    changes = np.diff(followed[len(followed) // 2 :])
-    upward, spread = float((changes > 0).mean()), float(changes.std())
-    share = spread / max(start - min(followed), 1e-12)
-    seen = (
-        f"In the second half of the epochs {upward:.0%} of the steps go up, and the cost changes by {share:.2%} of all "
-        "that was gained from one epoch to the next (standard deviation)."
+    curve = _select_curve(costs)
+    if curve is None:
+        return TOO_HIGH.make_finding("skipped", TOO_FEW_EPOCHS)
+    changes = np.diff(curve[len(curve) // 2 :])
+    upward, share = float((changes > 0).mean()), _measure_spread(curve, start)
+    evidence = (
+        f"In the second half of the epochs the cost rises in {upward:.0%} of the steps, and changes from one epoch to "
+        f"the next by {share:.2%} of its total decrease (standard deviation)."
     )
     if upward >= UPWARD and share >= OSCILLATION:
-        return report(TOO_HIGH, "tip", seen, "Take a smaller learning rate, or one that decays.")
-    return report(TOO_HIGH, "passed", seen)
+        return TOO_HIGH.make_finding("tip", evidence, "Use a smaller learning rate, or one that decays.")
+    return TOO_HIGH.make_finding("passed", evidence)
 
 
 def check_vanished(
     rates: Sequence[float], distance: float | None, start: float, optimal: float | None, *, is_solvable: bool = True
 ) -> Finding:
-    """ML005: whether the rate had fallen to nothing while the cost was still far above the convex optimum.
+    """ML005: whether the learning rate fell to almost zero while the cost was still far above the convex optimum.
 
     Args:
         rates: learning rate of each epoch.
-        distance: cost at the end above the optimal cost; None where the optimum was not computed.
-        start: the cost of a network that says nothing.
+        distance: final cost minus the optimal cost; None if the optimum was not computed.
+        start: the cost of chance predictions.
         optimal: the optimal cost.
         is_solvable: whether the optimum of this loss can be computed.
     """
-    fallen = rates[-1] / rates[0]
-    if fallen > VANISHED * (1 + 1e-9):  # a rate divided by ten twice is a hundredth, to rounding
-        return report(VANISHED_EARLY, "not applicable", f"The rate ended at {fallen:.3g} times what it began with.")
+    share = rates[-1] / rates[0]
+    if not _has_vanished(rates):
+        evidence = f"The last learning rate is {share:.3g} times the first."
+        return VANISHED_RATE.make_finding("not applicable", evidence)
+    evidence = f"The last learning rate is {share:.1g} times the first"
     if distance is None or optimal is None or not math.isfinite(distance):
-        return report(
-            VANISHED_EARLY,
-            "skipped",
-            f"The rate ended at {fallen:.1g} times what it began with; whether the descent had arrived is not known.",
-            "Compute the optimum with `train --certify`." if is_solvable else "",
-        )
+        evidence += "; the distance to the optimum was not computed."
+        advice = "Compute the optimum with `train --certify`." if is_solvable else ""
+        return VANISHED_RATE.make_finding("skipped", evidence, advice)
     left = distance / max(start - optimal, 1e-12)
-    seen = f"The rate ended at {fallen:.1g} times what it began with, and {left:.1%} of what there was to gain is left."
-    if left > ARRIVED:
-        advice = "A flat curve is no arrival here: decay later or less, or train longer, and look at validation."
-        return report(VANISHED_EARLY, "issue", seen, advice)
-    return report(VANISHED_EARLY, "passed", seen)
+    evidence += f", and {left:.1%} of the possible decrease of the cost remains."
+    if left > REMAINING:
+        advice = (
+            "The flat curve does not show convergence: decay later or less, or train longer, and compare the "
+            "validation accuracy."
+        )
+        return VANISHED_RATE.make_finding("issue", evidence, advice)
+    return VANISHED_RATE.make_finding("passed", evidence)
 
 
 def check_descending(rates: Sequence[float], costs: Sequence[float | None], start: float) -> Finding:
-    """ML006: whether the training cost was still falling when the epochs ended.
+    """ML006: whether the training cost was still falling after the last epoch.
 
     Args:
         rates: learning rate of each epoch.
         costs: training cost after each epoch; None where it was not evaluated.
-        start: the cost of a network that says nothing.
+        start: the cost of chance predictions.
     """
-    followed = _follow(costs)
-    if followed is None or rates[-1] <= VANISHED * rates[0] * (1 + 1e-9):
-        reason = (
-            f"It takes {LEAST_EPOCHS} epochs with training rows evaluated to see it."
-            if followed is None
-            else "The rate has vanished, so the cost stands still whatever there is to gain."
-        )
-        return report(DESCENDING, "skipped" if followed is None else "not applicable", reason)
-    last = max(len(followed) // 4, 2)
-    fall = followed[-1 - last] - followed[-1]
-    share = fall / max(start - min(followed), 1e-12)
-    noise = float(np.diff(followed[len(followed) // 2 :]).std()) / max(start - min(followed), 1e-12)
-    seen = (
-        f"In the last {last} epochs the training cost fell by {share:.1%} of all that was gained; from epoch to epoch "
-        f"it varies by {noise:.1%} (standard deviation)."
+    curve = _select_curve(costs)
+    if curve is None:
+        return DESCENDING.make_finding("skipped", TOO_FEW_EPOCHS)
+    if _has_vanished(rates):
+        evidence = "The learning rate has vanished, so the cost is constant even if it could still decrease."
+        return DESCENDING.make_finding("not applicable", evidence)
+    last = max(len(curve) // 4, 2)
+    share = (curve[-1 - last] - curve[-1]) / max(start - min(curve), 1e-12)
+    noise = _measure_spread(curve, start)
+    evidence = (
+        f"In the last {last} epochs the training cost fell by {share:.1%} of its total decrease; from one epoch to the "
+        f"next it varies by {noise:.1%} (standard deviation)."
     )
     if share > DESCENT and share > 2 * noise:
-        advice = "More epochs, or a larger rate, would lower the training cost; look at validation whether it helps."
-        return report(DESCENDING, "tip", seen, advice)
-    return report(DESCENDING, "passed", seen)
+        advice = (
+            "More epochs or a larger learning rate would lower the training cost; check on validation whether that "
+            "helps."
+        )
+        return DESCENDING.make_finding("tip", evidence, advice)
+    return DESCENDING.make_finding("passed", evidence)
 
 
-def _follow(costs: Sequence[float | None]) -> list[float] | None:
-    """The costs if every epoch was evaluated, there are enough of them, and all are numbers."""
-    numbers = [cost for cost in costs if cost is not None and math.isfinite(cost)]
-    return numbers if len(numbers) == len(costs) >= LEAST_EPOCHS else None
+def _has_vanished(rates: Sequence[float]) -> bool:
+    return rates[-1] <= VANISHED * rates[0] * (1 + 1e-9)  # a rate divided by ten twice is a hundredth, to rounding
+
+
+def _measure_spread(curve: Sequence[float], start: float) -> float:
+    """Standard deviation of the changes in the second half, as a share of the total decrease."""
+    return float(np.diff(curve[len(curve) // 2 :]).std()) / max(start - min(curve), 1e-12)
+
+
+def _select_curve(costs: Sequence[float | None]) -> list[float] | None:
+    """The costs if every epoch was evaluated, there are enough of them, and all are finite."""
+    finite = [cost for cost in costs if cost is not None and math.isfinite(cost)]
+    return finite if len(finite) == len(costs) >= LEAST_EPOCHS else None

@@ -1,4 +1,4 @@
-"""ML003: an evaluation above training that a fair evaluation does not give."""
+"""ML003: whether an accuracy is too far above the training accuracy for a fair evaluation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ import numpy.typing as npt
 
 from monolayer.checks.thresholds import IMPLAUSIBLE_LOG10_P
 from monolayer.errors import BadInput
-from monolayer.findings import Finding, report
+from monolayer.findings import Check, Finding
 
 Array = npt.NDArray[Any]
+ABOVE_TRAINING = Check(
+    "ML003",
+    "Evaluation above training",
+    "run",
+    "the training accuracy, and another accuracy with its number of rows",
+    ("IMPLAUSIBLE_LOG10_P",),
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Accuracy:
     """An accuracy, 0 to 1, and the number of images that it was measured on.
 
     Raises:
-        BadInput: if the accuracy is not within 0 and 1, or there is no image.
+        BadInput: if the accuracy is not within 0 and 1, or n is below 1.
     """
 
     accuracy: float
@@ -35,19 +42,19 @@ class Accuracy:
 
     @property
     def hits(self) -> int:
-        """Images classified correctly; a printed accuracy is rounded, so this is the nearest whole number."""
+        """Images classified correctly: the nearest whole number, since a reported accuracy is rounded."""
         return round(self.accuracy * self.n)
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """How probable an evaluation this high is, were it fair; see :func:`judge_claim`.
+class Plausibility:
+    """The probability of an accuracy this high in a fair evaluation; see :func:`judge_claim`.
 
     Args:
         evaluation: the accuracy that is claimed.
-        gap: its lead over the training accuracy, in fractions; negative where it lies below.
-        log10_p: log10 of the probability, taking the training accuracy as exact.
-        log10_p_both: the same, with the training accuracy's own chance counted too.
+        gap: the evaluation minus the training accuracy, in fractions.
+        log10_p: log10 of the probability, with the training accuracy taken as exact.
+        log10_p_both: the same, with the sampling error of the training accuracy included.
     """
 
     evaluation: Accuracy
@@ -61,35 +68,35 @@ class Verdict:
         return float(10.0**self.log10_p)
 
 
-def judge_claim(train: Accuracy, *evaluations: Accuracy) -> list[Verdict]:
-    """How probable is an evaluation this high, were it fair and the true accuracy no higher than in training?
+def judge_claim(train: Accuracy, *evaluations: Accuracy) -> list[Plausibility]:
+    """Compute the probability of each evaluation, if the true accuracy is at most the training accuracy.
 
-    log10_p is log10 P(B >= hits), B ~ Binomial(n, training accuracy): the exact one-sided tail. It rests on one
-    assumption: a network fits the images it was trained on at least as well as new ones of the same kind, so in
-    expectation its training accuracy bounds its true accuracy from above. That fails when training images are harder
-    (noisy labels, heavy augmentation, dropout while measuring), or when evaluation images come from elsewhere; then a
-    small p has an innocent reason. log10_p_both lets the training accuracy vary too, as n_train independent images
-    would (Fisher's exact test, one-sided): the one to read when training images are few.
+    log10_p is log10 P(B >= hits), B ~ Binomial(n, training accuracy): the exact one-sided tail. It assumes that a
+    network fits its training images at least as well as new ones of the same kind, so that its training accuracy is an
+    upper bound of its true accuracy in expectation. This fails if the training images are harder (noisy labels, heavy
+    augmentation, dropout while measuring), or if the evaluation images have another source; then a small p has an
+    innocent reason. log10_p_both lets the training accuracy vary too, as that of n_train independent images (Fisher's
+    exact test, one-sided): use it if there are few training images.
 
     Args:
         train: accuracy on the training images.
-        evaluations: one or more accuracies on images that were, it is claimed, not trained on.
+        evaluations: one or more accuracies on images that, as claimed, were not trained on.
 
     Raises:
         BadInput: if there is no evaluation.
     """
-    if not evaluations:
-        raise BadInput("There is no evaluation to judge; give one or more.")
-    return [_judge(train, evaluation) for evaluation in evaluations]
-
-
-def _judge(train: Accuracy, evaluation: Accuracy) -> Verdict:
     from scipy.stats import binom, hypergeom
 
-    hits = np.arange(evaluation.hits, evaluation.n + 1)
-    tail = binom.logpmf(hits, evaluation.n, train.accuracy)
-    both = hypergeom.logpmf(hits, train.n + evaluation.n, train.hits + evaluation.hits, evaluation.n)
-    return Verdict(evaluation, evaluation.accuracy - train.accuracy, _sum_logs(tail), _sum_logs(both))
+    if not evaluations:
+        raise BadInput("There is no evaluation to judge; give one or more.")
+    judged = []
+    for evaluation in evaluations:
+        hits = np.arange(evaluation.hits, evaluation.n + 1)
+        tail = binom.logpmf(hits, evaluation.n, train.accuracy)
+        both = hypergeom.logpmf(hits, train.n + evaluation.n, train.hits + evaluation.hits, evaluation.n)
+        gap = evaluation.accuracy - train.accuracy
+        judged.append(Plausibility(evaluation, gap, _sum_logs(tail), _sum_logs(both)))
+    return judged
 
 
 def _sum_logs(logs: Array) -> float:
@@ -99,34 +106,27 @@ def _sum_logs(logs: Array) -> float:
     return min(float(logsumexp(logs)) / math.log(10), 0.0)
 
 
-ABOVE_TRAINING = "ML003"
-
-
 def check_claims(train: float, evaluations: dict[str, Accuracy]) -> list[Finding]:
-    """One finding an evaluation: whether an accuracy this high can come from a fair one.
+    """ML003, one finding for each evaluation: whether a fair evaluation can give an accuracy this high.
 
     Args:
-        train: accuracy on the training rows, 0 to 1; taken as it is, without an error of its own.
-        evaluations: accuracies with their numbers of rows, by what they are of.
+        train: accuracy on the training rows, 0 to 1; taken as exact.
+        evaluations: accuracies with their numbers of rows, by the name of the rows.
     """
-    verdicts = judge_claim(Accuracy(train, max(e.n for e in evaluations.values())), *evaluations.values())
-    return [
-        _make_finding(name, train, evaluation, verdict.log10_p)
-        for (name, evaluation), verdict in zip(evaluations.items(), verdicts, strict=True)
-    ]
-
-
-def _make_finding(name: str, train: float, evaluation: Accuracy, log10_p: float) -> Finding:
-    is_plausible = log10_p > IMPLAUSIBLE_LOG10_P
-    chance = f"{10**log10_p:.2g}" if log10_p > -300 else f"1e{log10_p:.0f}"
-    evidence = (
-        f"{name} accuracy {evaluation.accuracy:.2%} on {evaluation.n:,} rows, training {train:.2%}: were the true "
-        f"accuracy as high as in training, one this high or higher would have probability {chance}."
-    )
-    if is_plausible:
-        return report(ABOVE_TRAINING, "passed", evidence)
-    advice = (
-        "Look whether these rows, or copies of them, were trained on, or whether settings were chosen by them; a fair "
-        "evaluation ends this high only if its rows are easier than the training rows."
-    )
-    return report(ABOVE_TRAINING, "issue", evidence, advice)
+    judged = judge_claim(Accuracy(train, max(e.n for e in evaluations.values())), *evaluations.values())
+    findings = []
+    for (name, evaluation), found in zip(evaluations.items(), judged, strict=True):
+        p = f"{10**found.log10_p:.2g}" if found.log10_p > -300 else f"1e{found.log10_p:.0f}"
+        evidence = (
+            f"{name} accuracy {evaluation.accuracy:.2%} on {evaluation.n:,} rows, training accuracy {train:.2%}: if "
+            f"the true accuracy equals the training accuracy, an accuracy this high or higher has probability {p}."
+        )
+        if found.log10_p > IMPLAUSIBLE_LOG10_P:
+            findings.append(ABOVE_TRAINING.make_finding("passed", evidence))
+            continue
+        advice = (
+            "Check whether these rows, or copies of them, were used for training, or to choose settings; otherwise "
+            "they must be easier than the training rows."
+        )
+        findings.append(ABOVE_TRAINING.make_finding("issue", evidence, advice))
+    return findings

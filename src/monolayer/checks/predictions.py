@@ -1,4 +1,4 @@
-"""ML003, ML011, ML012: what a network's answers say of themselves."""
+"""ML003, ML011, ML012: accuracy and calibration of a network's predictions."""
 
 from __future__ import annotations
 
@@ -7,22 +7,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.checks.plausibility import Accuracy, check_claims
+from monolayer.checks.plausibility import ABOVE_TRAINING, Accuracy, check_claims
 from monolayer.evaluate.calibration import compute_chance_interval, compute_expected_error
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics
 from monolayer.evaluate.predictions import Predictions
-from monolayer.findings import Finding, report
+from monolayer.findings import Check, Finding
 from monolayer.recipe.losses import get_loss
 
 Array = npt.NDArray[Any]
-ABOVE_TRAINING, MISCALIBRATED, NO_BETTER = "ML003", "ML011", "ML012"
+CALIBRATION = Check(
+    "ML011", "Probabilities miscalibrated", "run", "predictions for test rows, or for validation rows if test is sealed"
+)
+MAJORITY = Check(
+    "ML012",
+    "No better than the most frequent class",
+    "run",
+    "the labels of the training rows, and predictions for test rows, or for validation rows if test is sealed",
+)
+NO_PREDICTIONS = "There are no predictions for rows that were not trained on."
 
 
 def check_above_training(evaluation: dict[str, Metrics]) -> list[Finding]:
-    """ML003, one finding for validation and for test: whether it lies further above training than chance allows.
+    """ML003, one finding for validation and one for test: whether it is further above training than chance allows.
 
     Args:
-        evaluation: measures by name of the rows, ``train`` among them.
+        evaluation: metrics by the name of the rows, including ``train``.
     """
     others = {
         ROW_NAMES[name].capitalize(): Accuracy(metrics.accuracy, metrics.n)
@@ -30,54 +39,61 @@ def check_above_training(evaluation: dict[str, Metrics]) -> list[Finding]:
         if name != "train"
     }
     if not others or "train" not in evaluation:
-        return [report(ABOVE_TRAINING, "not applicable", "There is nothing beside the training rows.")]
+        return [ABOVE_TRAINING.make_finding("not applicable", "Only the training rows were evaluated.")]
     return check_claims(evaluation["train"].accuracy, others)
 
 
 def check_calibration(predictions: Predictions | None) -> Finding:
-    """ML011: whether the expected calibration error lies above what chance gives a calibrated network.
+    """ML011: whether the expected calibration error is above that of a calibrated network by chance.
 
     Args:
-        predictions: to rows that were not trained on; None where there are none.
+        predictions: for rows that were not trained on; None if there are none.
     """
     if predictions is None:
-        return report(MISCALIBRATED, "skipped", "No answers to rows that were not trained on were given.")
+        return CALIBRATION.make_finding("skipped", NO_PREDICTIONS)
     readings = get_loss(predictions.loss).readings
     if not readings:
-        return report(MISCALIBRATED, "not applicable", f"The loss {predictions.loss} defines no probabilities.")
+        evidence = f"The loss {predictions.loss} defines no probabilities."
+        return CALIBRATION.make_finding("not applicable", evidence)
     if not readings[0].sums_to_one:
-        seen = "Raw sigmoids need not sum to one, so what chance gives is not defined; `compare` shows all readings."
-        return report(MISCALIBRATED, "not applicable", seen)
+        evidence = (
+            "Raw sigmoids need not sum to one, so the error by chance is not defined; `monolayer compare` shows the "
+            "calibration of each kind of probability."
+        )
+        return CALIBRATION.make_finding("not applicable", evidence)
     probabilities = predictions.probabilities
     if not np.isfinite(probabilities).all():
-        return report(MISCALIBRATED, "not applicable", "The network has no probabilities: it diverged.")
+        return CALIBRATION.make_finding("not applicable", "The network diverged, so it has no probabilities.")
     error = compute_expected_error(probabilities, predictions.y)
     chance = compute_chance_interval(compute_expected_error, probabilities)
     confidence, accuracy = float(probabilities.max(axis=1).mean()), float(predictions.correct.mean())
-    seen = (
-        f"Expected calibration error {error:.3f} on {len(predictions):,} rows, where chance gives a calibrated network "
-        f"{chance.low:.3f} to {chance.high:.3f}; mean confidence {confidence:.1%}, accuracy {accuracy:.1%}."
+    evidence = (
+        f"The expected calibration error is {error:.3f} on {len(predictions):,} rows; a calibrated network has "
+        f"{chance.low:.3f} to {chance.high:.3f} by chance. Mean confidence {confidence:.1%}, accuracy {accuracy:.1%}."
     )
     if error > chance.high:
-        advice = "Do not read the probabilities as frequencies; `calibrate` fits a temperature on validation rows."
-        return report(MISCALIBRATED, "issue", seen, advice)
-    return report(MISCALIBRATED, "passed", seen)
+        advice = "Do not read the probabilities as frequencies; `monolayer calibrate` fits a temperature on validation."
+        return CALIBRATION.make_finding("issue", evidence, advice)
+    return CALIBRATION.make_finding("passed", evidence)
 
 
 def check_majority(predictions: Predictions | None, y_train: Array) -> Finding:
-    """ML012: whether the network is better than always naming the training rows' most frequent class.
+    """ML012: whether the network is better than always predicting the most frequent class of the training rows.
 
     Args:
-        predictions: to rows that were not trained on; None where there are none.
+        predictions: for rows that were not trained on; None if there are none.
         y_train: (n,), labels of the training rows.
     """
     if predictions is None:
-        return report(NO_BETTER, "skipped", "No answers to rows that were not trained on were given.")
+        return MAJORITY.make_finding("skipped", NO_PREDICTIONS)
     share = float((predictions.y == np.bincount(y_train).argmax()).mean())
     metrics = Metrics(0.0, 0.0, float(predictions.correct.mean()), len(predictions))
     low, high = metrics.interval
-    seen = f"Accuracy {metrics.accuracy:.1%} [{low:.1%}, {high:.1%}]; the most frequent class alone gives {share:.1%}."
+    evidence = (
+        f"Accuracy {metrics.accuracy:.1%} [{low:.1%}, {high:.1%}]; always predicting the most frequent training class "
+        f"gives {share:.1%}."
+    )
     if low <= share:
-        advice = "Nothing that was learnt shows on these rows: look at labels, scaling, rate and l2, or have more rows."
-        return report(NO_BETTER, "issue", seen, advice)
-    return report(NO_BETTER, "passed", seen)
+        advice = "Check the labels, the scaling, the learning rate and l2, or use more rows."
+        return MAJORITY.make_finding("issue", evidence, advice)
+    return MAJORITY.make_finding("passed", evidence)

@@ -1,4 +1,4 @@
-"""ML008, ML009, ML010: what was done with the rows: opened twice, fitted and evaluated, or of few classes."""
+"""ML002, ML008, ML009, ML010: duplicates, openings of the test rows, fitting on them, and class imbalance."""
 
 from __future__ import annotations
 
@@ -9,52 +9,100 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.checks.thresholds import IMBALANCE, RARE_ROWS, SAME_STATISTIC
-from monolayer.data.dataset import Dataset, Rows, Splits
+from monolayer.data.dataset import Rows, Splits
 from monolayer.data.scaler import Scaler, fit_scaler
+from monolayer.duplicates.leaked import Leaked
 from monolayer.duplicates.search import Duplicate
-from monolayer.findings import Finding, report
+from monolayer.findings import Check, Finding
 
 Array = npt.NDArray[Any]
-REOPENED, FITTED, IMBALANCED = "ML008", "ML009", "ML010"
+DUPLICATES = Check(
+    "ML002", "Duplicates across splits", "rows", "a search of the training rows for each test row", ("LEAST_SIDE",)
+)
+OPENINGS = Check("ML008", "Test rows opened more than once", "rows", "the recorded openings of the test rows")
+FITTING_ROWS = Check(
+    "ML009",
+    "Evaluation rows took part in fitting",
+    "rows",
+    "the row indices, the scaler and the features of all splits",
+    ("SAME_STATISTIC",),
+)
+CLASSES = Check(
+    "ML010",
+    "Class imbalance and rare classes",
+    "rows",
+    "the labels of the training and validation rows",
+    ("IMBALANCE", "RARE_ROWS"),
+)
+
+
+def check_duplicates(pairs: Sequence[Duplicate], n_rows: int, part: str = "test") -> list[Finding]:
+    """ML002 after a search: how many test rows, or rows of another part, have a duplicate among the training rows.
+
+    Args:
+        pairs: first is a training row, second a test row.
+        n_rows: number of test rows that were searched.
+        part: the name of these rows.
+    """
+    if not pairs:
+        evidence = f"None of {n_rows:,} {part} rows has a duplicate among the training rows."
+        return [DUPLICATES.make_finding("passed", evidence)]
+    n_leaked = len({pair.second for pair in pairs})
+    n_mirrored, n_labels = sum(pair.mirrored for pair in pairs), sum(len(set(pair.labels)) > 1 for pair in pairs)
+    evidence = (
+        f"{n_leaked:,} of {n_rows:,} {part} rows ({n_leaked / n_rows:.1%}) have a duplicate among the training rows: "
+        f"{len(pairs):,} pairs, {n_mirrored:,} of them mirrored, {n_labels:,} with different labels."
+    )
+    advice = f"Report the accuracy without these {part} rows too; look at the pairs first, since some may be wrong."
+    return [DUPLICATES.make_finding("issue", evidence, advice)]
+
+
+def check_leaked(leaked: Leaked | None, n_test: int) -> list[Finding]:
+    """ML002 for a run: the result of a search, or ``skipped`` if there was none (None)."""
+    if leaked is None:
+        evidence = "The training rows were not searched for duplicates of the test rows."
+        advice = "Search with `monolayer audit DATASET`; on CIFAR-10 it takes half a minute."
+        return [DUPLICATES.make_finding("skipped", evidence, advice)]
+    return check_duplicates(leaked.pairs, n_test)
 
 
 def check_openings(reasons: Sequence[str]) -> Finding:
     """ML008: whether the test rows were opened more than once.
 
     Args:
-        reasons: why, one an opening.
+        reasons: the reason of each opening.
     """
     if not reasons:
-        return report(REOPENED, "not applicable", "The test rows are sealed.")
+        return OPENINGS.make_finding("not applicable", "The test rows are sealed.")
     if len(reasons) == 1:
-        return report(REOPENED, "passed", f"Opened once: {reasons[0]}.")
-    return report(
-        REOPENED,
-        "issue",
-        f"Opened {len(reasons)} times: {'; '.join(reasons)}.",
-        "Say so beside the test accuracy; whatever was changed after the first look was fitted to these rows.",
-    )
+        return OPENINGS.make_finding("passed", f"Opened once: {reasons[0]}.")
+    advice = "Report this with the test accuracy; whatever changed after the first opening was fitted to these rows."
+    return OPENINGS.make_finding("issue", f"Opened {len(reasons)} times: {'; '.join(reasons)}.", advice)
 
 
 def check_fitted(splits: Splits, scaler: Scaler | None = None) -> Finding:
-    """ML009: whether rows that judge took part in fitting: as training rows, in the scaler, or in scaled features.
+    """ML009: whether evaluation rows took part in fitting: as training rows, in the scaler, or in scaled features.
 
     Args:
         splits: the rows; the test rows are counted and their features summed, and stay sealed otherwise.
-        scaler: the network's, where it may have been fitted elsewhere; one pass over the training rows.
+        scaler: the network's, if it may have been fitted elsewhere; it costs one pass over the training rows.
     """
-    overlaps = splits.count_overlaps()
-    advice = "Divide the rows again, and fit everything on training rows alone."
-    if any(overlaps.values()):
-        seen = "; ".join(f"{n:,} rows are both {first} and {second}" for (first, second), n in overlaps.items() if n)
-        return report(FITTED, "issue", f"{seen}.", advice)
+    advice = "Split the rows again, and fit everything on the training rows only."
+    overlaps = {pair: n for pair, n in splits.count_overlaps().items() if n}
+    if overlaps:
+        evidence = "; ".join(f"{n:,} rows are both {first} and {second}" for (first, second), n in overlaps.items())
+        return FITTING_ROWS.make_finding("issue", f"{evidence}.", advice)
     if scaler is not None and not _is_same(scaler, fit_scaler(splits.train)):
-        seen = "The network's mean and deviation are not those of its training rows."
-        return report(FITTED, "issue", seen, advice)
+        evidence = "The network's mean and standard deviation are not those of its training rows."
+        return FITTING_ROWS.make_finding("issue", evidence, advice)
     if splits.dataset.X.dtype.kind == "f" and _is_standardised_with_all(splits):
-        seen = "Over all rows, evaluation rows included, every feature has mean 0 and deviation 1; over training not."
-        return report(FITTED, "issue", seen, "Standardise by the training rows alone, or leave it to the library.")
-    return report(FITTED, "passed", "No row is in two parts, and statistics are the training rows' own.")
+        evidence = (
+            "Every feature has mean 0 and standard deviation 1 over all rows, evaluation rows included, but not over "
+            "the training rows."
+        )
+        advice = "Standardise with the training rows only, or leave it to the library."
+        return FITTING_ROWS.make_finding("issue", evidence, advice)
+    return FITTING_ROWS.make_finding("passed", "No row is in two splits, and only training rows were used for scaling.")
 
 
 def _is_same(first: Scaler, second: Scaler) -> bool:
@@ -65,20 +113,16 @@ def _is_same(first: Scaler, second: Scaler) -> bool:
 
 
 def _is_standardised_with_all(splits: Splits) -> bool:
-    """Whether mean 0 and deviation 1 hold over all rows and not over the training rows."""
-    parts = [Rows(dataset, np.arange(len(dataset.X))) for dataset in _list_datasets(splits)]
+    """Whether mean 0 and deviation 1 hold over all rows but not over the training rows."""
+    dataset = splits.dataset
+    parts = [Rows(part, np.arange(len(part.X))) for part in (dataset, dataset.val, dataset.test) if part is not None]
     n = sum(map(len, parts))
     scalers = [fit_scaler(part) for part in parts]
     mean = sum(len(part) * s.mean for part, s in zip(parts, scalers, strict=True)) / n
     square = sum(len(part) * (s.std**2 + s.mean**2) for part, s in zip(parts, scalers, strict=True)) / n
-    # A feature that does not vary has deviation 1 in a scaler: it is standardised either way.
+    # A constant feature has deviation 1 in a scaler, so it counts as standardised in both.
     everything = Scaler(np.asarray(mean), np.sqrt(np.maximum(np.asarray(square) - np.asarray(mean) ** 2, 0)))
     return _is_standard(everything) and not _is_standard(fit_scaler(splits.train))
-
-
-def _list_datasets(splits: Splits) -> list[Dataset]:
-    dataset = splits.dataset
-    return [dataset, *(part for part in (dataset.val, dataset.test) if part is not None)]
 
 
 def _is_standard(scaler: Scaler) -> bool:
@@ -95,38 +139,17 @@ def check_classes(y: Array, y_val: Array | None, class_names: Sequence[str]) -> 
     """
     counts = np.bincount(y, minlength=len(class_names))
     least, most = int(counts.argmin()), int(counts.argmax())
-    seen = f"Training rows a class: {counts[least]:,} ({class_names[least]}) to {counts[most]:,} ({class_names[most]})."
+    evidence = (
+        f"The classes have {counts[least]:,} ({class_names[least]}) to {counts[most]:,} ({class_names[most]}) "
+        "training rows."
+    )
     missing = [] if y_val is None else [n for k, n in enumerate(class_names) if not (y_val == k).any()]
     if missing:
-        seen += f" No validation row is {', '.join(missing)}."
+        evidence += f" No validation row is {', '.join(missing)}."
     if counts[least] < RARE_ROWS or counts[most] > IMBALANCE * counts[least] or missing:
-        advice = "Read accuracies class by class; divide by class (--split-seed), or gather more rows of the rare ones."
-        return report(IMBALANCED, "tip", seen, advice)
-    return report(IMBALANCED, "passed", seen)
-
-
-DUPLICATED = "ML002"
-
-
-def check_duplicates(pairs: list[Duplicate], n_test: int, part: str = "test") -> list[Finding]:
-    """The finding on duplicates between training rows and test rows, or those of another part.
-
-    Args:
-        pairs: first is a training row, second a test row.
-        n_test: number of test rows that were searched.
-        part: what these rows are called.
-    """
-    if not pairs:
-        return [report(DUPLICATED, "passed", f"None of {n_test:,} {part} rows stands among the training rows.")]
-    rows = {pair.second for pair in pairs}
-    n_mirrored, n_labels = sum(pair.mirrored for pair in pairs), sum(len(set(pair.labels)) > 1 for pair in pairs)
-    return [
-        report(
-            DUPLICATED,
-            "issue",
-            f"{len(rows):,} of {n_test:,} {part} rows ({len(rows) / n_test:.1%}) stand among the training rows too: "
-            f"{len(pairs):,} pairs, "
-            f"{n_mirrored:,} of them mirrored, {n_labels:,} with labels that differ.",
-            f"Score without these {part} rows too, and say both; look at the pairs first, since some may be wrong.",
+        advice = (
+            "Read accuracies class by class; draw the validation rows by class (--split-seed), or collect more rows of "
+            "the rare classes."
         )
-    ]
+        return CLASSES.make_finding("tip", evidence, advice)
+    return CLASSES.make_finding("passed", evidence)

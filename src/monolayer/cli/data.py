@@ -41,7 +41,7 @@ def describe(
 
     Example: monolayer data describe table.csv --label species
     """
-    from monolayer.checks.describe import describe_data
+    from monolayer.checks.describe import describe as describe_data
     from monolayer.reports.dataset import save_description
     from monolayer.runs.folder import open_new_folder
 

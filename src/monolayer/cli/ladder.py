@@ -17,16 +17,16 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.runs.options import RunOptions
 
 if TYPE_CHECKING:
-    from monolayer.studies.ladder.study import Plan
+    from monolayer.studies.ladder.study import LadderPlan
 
 BASE = Recipe(epochs=25)
 FLIPPED = ("cifar10",)  # of which a mirrored image shows the same thing
 
-Rungs = Annotated[
+Kinds = Annotated[
     list[str] | None,
     typer.Option(
         "--features",
-        help="A rung: pixels, hog[:CELL], or patches[:FILTERS] such as patches:1600; give the option once a rung.",
+        help="Features to train on: pixels, hog[:CELL], or patches[:FILTERS] such as patches:1600; repeatable.",
         show_default="pixels, hog, and patches with 200, 800, 1600 and 4000 filters",
     ),
 ]
@@ -36,7 +36,7 @@ Rungs = Annotated[
 def ladder(
     request: Request,
     dataset: opt.DatasetToTrain = None,
-    features: Rungs = None,
+    features: Kinds = None,
     recipe: Annotated[Recipe, Only("epochs", "seed", flip="0.5 of cifar10, or 0")] = BASE,
     training: Annotated[RunOptions, Only("engine", "threads")] = opt.TRAINING,
     split: SplitOptions = opt.SPLIT,
@@ -47,11 +47,11 @@ def ladder(
     config: opt.Config = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Train one layer on ever better features of images: pixels, edges, patches; both losses, tested once.
+    """Train one layer on several kinds of features of images (pixels, edges, patches) with both losses.
 
-    Each rung's features are learnt from the training images without labels, each loss's recipe is chosen on validation,
-    and after the last choice the test rows are opened once for all. A ladder cannot be resumed, but features that were
-    made are found again: Ctrl-C stops it, and nothing is written to --out.
+    Features are learnt from the training images without labels, each recipe is chosen on validation, and after the last
+    choice the test rows are opened once for all. A ladder cannot be resumed, but its features are cached: Ctrl-C stops
+    it, and nothing is written to --out.
 
     Example: monolayer ladder cifar10 --out runs/ladder
 
@@ -59,7 +59,7 @@ def ladder(
     """
     from monolayer.runs.folder import CONFIG, LADDER_FOLDER, open_new_folder, write_json
     from monolayer.studies.ladder.report import collect_facts, save_ladder
-    from monolayer.studies.ladder.study import climb
+    from monolayer.studies.ladder.study import run_ladder
 
     if dataset is None:
         raise BadInput("Missing argument 'DATASET'.")
@@ -71,10 +71,10 @@ def ladder(
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out, kind=LADDER_FOLDER, overwrite=overwrite)) if out else None
         plan = _make_plan(features, recipe)
-        climbed = climb(split.split(load_dataset(dataset, data, console, reading)), plan, progress=console)
+        found = run_ladder(split.split(load_dataset(dataset, data, console, reading)), plan, progress=console)
         console.close()
         console.say("Measuring the calibration of every step, and drawing")
-        facts = save_ladder(climbed, folder) if folder else collect_facts(climbed)
+        facts = save_ladder(found, folder) if folder else collect_facts(found)
         if folder:
             write_json(folder / CONFIG, request.config)
     if as_json:
@@ -85,18 +85,18 @@ def ladder(
         print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
 
 
-def _make_plan(rungs: list[str] | None, recipe: Recipe) -> Plan:
-    """The plan of these rungs.
+def _make_plan(kinds: list[str] | None, recipe: Recipe) -> LadderPlan:
+    """The plan of these kinds of features.
 
     Raises:
-        BadInput: if a rung is no kind of features, before any image is read.
+        BadInput: if a kind is unknown, before any image is read.
     """
     from monolayer.features.registry import parse_features
-    from monolayer.studies.ladder.study import RUNGS, Plan
+    from monolayer.studies.ladder.study import FEATURES, LadderPlan
 
-    for rung in rungs or ():
-        parse_features(rung)
-    return Plan(tuple(rungs or RUNGS), epochs=recipe.epochs, flip=recipe.flip, seed=recipe.seed)
+    for kind in kinds or ():
+        parse_features(kind)
+    return LadderPlan(tuple(kinds or FEATURES), epochs=recipe.epochs, flip=recipe.flip, seed=recipe.seed)
 
 
 def _show(facts: dict[str, Any]) -> None:
@@ -123,4 +123,4 @@ def _show(facts: dict[str, Any]) -> None:
     print_line(describe_ladder(facts).replace("**", ""))
     at_edge = sum(step["rate_at_edge"] or step["l2_at_edge"] for step in facts["steps"])
     if at_edge:
-        print_line(f"{at_edge} of {len(rows)} recipes lie at the edge of what was tried; the page marks them.")
+        print_line(f"{at_edge} of {len(rows)} recipes are at the edge of the values tried; the page marks them.")

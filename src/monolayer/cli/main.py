@@ -21,7 +21,7 @@ COMMANDS = {
     "train": "Train one network and score it on the test rows, once.",
     "sweep": "Train every combination of the axes' values side by side; the test rows stay sealed.",
     "probe": "Probe frozen features: a grid on each feature set, all choices on validation, the test rows opened once.",
-    "ladder": "Train one layer on ever better features of images: pixels, edges, patches; both losses, tested once.",
+    "ladder": "Train one layer on several kinds of features of images (pixels, edges, patches) with both losses.",
     "compare": "Compare two runs on the same rows: accuracy, paired test, calibration, templates.",
     "audit": "Find duplicates between (and within) the files of a dataset, or judge claimed accuracies.",
     "reproduce": "Run every experiment of the bonus assignment and write report.html, report.md and results.json.",

@@ -48,7 +48,7 @@ def reproduce(
     """
     from monolayer.runs.folder import REPORT_FOLDER, open_new_folder
     from monolayer.studies.bonus.report import save_study
-    from monolayer.studies.bonus.study import Plan, run_study
+    from monolayer.studies.bonus.study import StudyPlan, run_study
     from monolayer.studies.ladder.report import load_ladder_of
 
     with ExitStack() as stack:
@@ -61,7 +61,7 @@ def reproduce(
             ladder = None
         if ladder:
             load_ladder_of(loaded, ladder)  # what is wrong with it is known before anything is trained
-        result = run_study(loaded, Plan(recipe.epochs, recipe.seed, seeds), progress=console, fallback=fallback)
+        result = run_study(loaded, StudyPlan(recipe.epochs, recipe.seed, seeds), progress=console, fallback=fallback)
         console.close()
         console.say("Drawing the report")
         results = save_study(result, folder, ladder)

@@ -77,7 +77,6 @@ def show_plan(plan: dict[str, Any]) -> None:
 
 def show_sweep(sweep: Sweep, top: int, n_trials: int = 0) -> None:
     """The best runs of a sweep, or of a search of so many trials, as a table; then how far to trust their ranking."""
-    from monolayer.checks.learning_rate import TOO_HIGH
     from monolayer.recipe.grid import format_value
     from monolayer.reports.sweep import describe_halving, describe_selection
 
@@ -106,8 +105,8 @@ def show_sweep(sweep: Sweep, top: int, n_trials: int = 0) -> None:
         example = min(diverged, key=lambda run: run.recipe.learning_rate)
         named = ", ".join(f"{axis} {format_value(getattr(example.recipe, axis))}" for axis in sweep.axes)
         print_line(f"{len(diverged)} of {len(sweep.runs)} recipes diverged and rank last, such as {named}:")
-        for finding in example.findings:
-            if finding.code == TOO_HIGH:
+        for finding in example.findings:  # of a run in a sweep these are of its divergence only
+            if finding.is_news:
                 _show_finding(finding)
     if sweep.is_complete and len(sweep.runs) < n_trials:
         print_line(f"{n_trials} trials; those that were proposed again are one: {len(sweep.runs)} recipes.")

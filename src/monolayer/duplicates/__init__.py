@@ -1,1 +1,1 @@
-"""The search for images that stand in both the training and the test rows."""
+"""The search for duplicate images, within a dataset or between training and test rows."""

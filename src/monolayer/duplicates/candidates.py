@@ -1,4 +1,4 @@
-"""Candidates: the pairs of fingerprints worth a closer look, out of all pairs, block by block."""
+"""Candidate pairs: those with similar fingerprints, found among all pairs block by block."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monolayer.duplicates.constants import CANDIDATES_PER_PICTURE, N_PROBES
+from monolayer.duplicates.constants import CANDIDATES_PER_IMAGE, N_QUERIES
 from monolayer.duplicates.fingerprints import Array, Fingerprints
 
 # Two blocks of cosines, 1,000 x 1,000 float32, stay near the cache; with 500 x 50,000 the search took three times as
@@ -22,7 +22,7 @@ class Candidates:
     Args:
         first: (m,) int64, rows of the first fingerprints.
         second: (m,) int64, rows of the second.
-        mirrored: (m,) bool, whether one resembles the other's mirror image more than the other itself.
+        mirrored: (m,) bool, whether one is more similar to the mirror image of the other than to the other.
     """
 
     first: Array
@@ -39,41 +39,41 @@ def find_candidates(
     cosine: float,
     *,
     block: int = BLOCK,
-    tell: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> Candidates:
-    """All pairs above a cosine; within one set of fingerprints (second None) each pair once, first < second.
+    """Find all pairs above a cosine; within one set of fingerprints (second None) each pair once, first < second.
 
-    Memory is that of two blocks of cosines and of the pairs found; ``tell`` hears how many second rows are done.
+    It needs memory for two blocks of cosines and for the pairs; ``on_progress`` gets the number of second rows done.
     """
     others = first if second is None else second
     found = []
     for start in range(0, len(others), block):
         rows = slice(start, min(start + block, len(others)))
         found += [_search_block(first, others, columns, rows, cosine) for columns in _cut(first, second, rows, block)]
-        tell(rows.stop)
+        on_progress(rows.stop)
     i, j, mirrored = (np.concatenate(parts) for parts in zip(*found, strict=True))
     kept = np.flatnonzero(i < j) if second is None else np.arange(len(i))
     order = kept[np.lexsort((i[kept], j[kept]))]
     return Candidates(i[order], j[order], mirrored[order])
 
 
-def learn_cosine(train: Fingerprints) -> float:
-    """The cosine that leaves about ``CANDIDATES_PER_PICTURE`` training pictures to each, from a sample of probes."""
-    probes = pick_probes(len(train), N_PROBES // 6)
+def learn_min_cosine(train: Fingerprints) -> float:
+    """The cosine above which each training image has about ``CANDIDATES_PER_IMAGE`` others, by a sample of queries."""
+    queries = sample_rows(len(train), N_QUERIES // 6)
     best: Array = np.zeros(0, dtype=np.float32)
-    n_kept = 1 + CANDIDATES_PER_PICTURE * len(probes)
+    n_kept = 1 + CANDIDATES_PER_IMAGE * len(queries)
     for start in range(0, len(train), BLOCK):
         columns = slice(start, start + BLOCK)
-        cosines = _compare(train, train.take(probes), columns, slice(None))[0]
-        cosines[probes[:, None] == np.arange(len(train))[columns]] = -1.0  # a picture and itself
+        cosines = _compare(train, train.take(queries), columns, slice(None))[0]
+        cosines[queries[:, None] == np.arange(len(train))[columns]] = -1.0  # an image and itself
         best = np.concatenate([best, cosines.ravel()])
         best = np.partition(best, max(len(best) - n_kept, 0))[-n_kept:]
     return float(best.min())
 
 
-def pick_probes(n: int, n_probes: int) -> Array:
-    """At most ``n_probes`` of n rows, evenly spread: the same ones every time, and all classes in any file order."""
-    return np.unique(np.linspace(0, n - 1, min(n, n_probes)).astype(np.int64))
+def sample_rows(n: int, n_queries: int) -> Array:
+    """At most ``n_queries`` of n rows, evenly spaced: always the same ones, of all classes in any file order."""
+    return np.unique(np.linspace(0, n - 1, min(n, n_queries)).astype(np.int64))
 
 
 def _cut(first: Fingerprints, second: Fingerprints | None, rows: slice, block: int) -> Iterator[slice]:
@@ -91,7 +91,7 @@ def _search_block(
 
 
 def _compare(first: Fingerprints, second: Fingerprints, columns: slice, rows: slice) -> tuple[Array, Array]:
-    """(the better of both cosines, the odd part's share), each (rows, columns) float32."""
+    """(the larger of both cosines, the product of the odd parts), each (rows, columns) float32."""
     odd = second.odd[rows] @ first.odd[columns].T
     best = np.abs(odd)
     best += second.even[rows] @ first.even[columns].T

@@ -1,4 +1,4 @@
-"""Leaked rows: test rows with a duplicate among the training rows, and what a network scores without them."""
+"""Leaked rows: test rows with a duplicate among the training rows, and the accuracy without them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Leaked:
-    """Test rows that stand among the training rows too.
+    """Test rows with a duplicate among the training rows.
 
     Args:
         pairs: first is a row of the training rows' dataset, second one of the test rows'.
-        mask: (n_test,) bool, whether each test row has such a pair.
+        mask: (n_test,) bool, whether each test row is in such a pair.
     """
 
     pairs: tuple[Duplicate, ...]
@@ -31,12 +31,12 @@ class Leaked:
 
 
 def find_leaked(train: Rows, test: Rows, *, progress: Progress = SILENCE) -> Leaked:
-    """Search test rows for duplicates of training rows: of two datasets, or of one that was divided.
+    """Search the training rows for duplicates of test rows, in two datasets or in one that was split.
 
     Args:
-        train: training rows; the rest of their dataset is searched too, but not counted.
+        train: training rows; the other rows of their dataset are searched too, but not counted.
         test: test rows.
-        progress: hears how the search goes on.
+        progress: receives the progress of the search.
     """
     if train.dataset is test.dataset:
         found = [_order(pair, train) for pair in find_duplicates(train.dataset, progress=progress)]
@@ -44,7 +44,7 @@ def find_leaked(train: Rows, test: Rows, *, progress: Progress = SILENCE) -> Lea
         found = find_duplicates(train.dataset, test.dataset, progress=progress)
     trained, tested = set(train.index.tolist()), set(test.index.tolist())
     kept = {(pair.first, pair.second): pair for pair in found if pair.first in trained and pair.second in tested}
-    # The search pairs equal rows with the earliest of all, which may be no training row while a later one is.
+    # The search pairs equal rows with the earliest of all; that may not be a training row where a later one is.
     for pair in _find_equal(train, test):
         kept.setdefault((pair.first, pair.second), pair)
     pairs = tuple(sorted(kept.values(), key=lambda pair: (-pair.similarity, pair.first, pair.second)))
@@ -52,7 +52,7 @@ def find_leaked(train: Rows, test: Rows, *, progress: Progress = SILENCE) -> Lea
 
 
 def _find_equal(train: Rows, test: Rows) -> list[Duplicate]:
-    """Each test row that is equal byte for byte to a training row, with the earliest of these."""
+    """Each test row that equals a training row byte for byte, with the earliest of these."""
     earliest: dict[bytes, int] = {}
     for row, content in _digest(train):
         earliest.setdefault(content, row)
@@ -77,18 +77,18 @@ def _order(pair: Duplicate, train: Rows) -> Duplicate:
 
 
 def compute_shift(correct: Array, leaked: Array, bootstrap: Bootstrap | None = None) -> Interval:
-    """Accuracy without the leaked rows minus accuracy on all, with its bootstrap interval over rows.
+    """Compute the accuracy without the leaked rows minus that on all, with its bootstrap interval over rows.
 
     Args:
         correct: (n,) bool.
         leaked: (n,) bool, not all of them true.
-        bootstrap: resamples (10,000 unless told), seed and confidence.
+        bootstrap: resamples (10,000 by default), seed and confidence.
 
     Returns:
-        The shift in fractions; no width where no row is leaked.
+        The difference in fractions; an interval of width 0 if no row is leaked.
     """
     bootstrap = bootstrap or Bootstrap()
-    # A row is one of four kinds, so a resample of rows is one draw from a multinomial.
+    # There are four kinds of rows, so a resample of rows is one draw from a multinomial.
     kinds = np.bincount(2 * leaked + correct, minlength=4)
     n = len(correct)
     draws = np.random.default_rng(bootstrap.seed).multinomial(n, kinds / n, bootstrap.n_resamples)

@@ -1,6 +1,6 @@
-"""Leakage: pictures that stand in two splits, or twice in one, as they are or mirrored, recoloured, shifted, stretched.
+"""Find duplicate images in two datasets or in one: equal, mirrored, recoloured, shifted or scaled.
 
-The method and what was measured with it: docs/leakage.md.
+docs/leakage.md describes the method and its measurements.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 
 from monolayer.data.dataset import Dataset
 from monolayer.duplicates.alignment import SIDE, compute_similarity
-from monolayer.duplicates.candidates import BLOCK, Candidates, find_candidates, learn_cosine, pick_probes
-from monolayer.duplicates.constants import LEAST_SIDE, N_PROBES
+from monolayer.duplicates.candidates import BLOCK, Candidates, find_candidates, learn_min_cosine, sample_rows
+from monolayer.duplicates.constants import LEAST_SIDE, N_QUERIES
 from monolayer.duplicates.fingerprints import Array, Fingerprints, learn_whitening, resample
 from monolayer.duplicates.threshold import compute_threshold
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
 
-_CHUNK = 1000  # candidates between two words of progress
+_CHUNK = 1000  # candidates between two reports of progress
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Duplicate:
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """Pairs before they have labels: rows (m,) int64, mirrored (m,) bool, similarity (m,) float32."""
+class _Matches:
+    """Pairs without labels: rows (m,) int64, mirrored (m,) bool, similarity (m,) float32."""
 
     pairs: Candidates
     similarity: Array
@@ -60,17 +60,17 @@ def find_duplicates(
     block: int = BLOCK,
     progress: Progress = SILENCE,
 ) -> list[Duplicate]:
-    """Pairs of rows that show the same photograph, the most similar first.
+    """Find pairs of rows that show the same photograph, the most similar first.
 
     Rows that are equal byte for byte are found in any dataset; each is paired with the earliest equal one. Other
-    duplicates are looked for where :func:`name_obstacle` has nothing to say.
+    duplicates are found among images that are large enough, see :func:`name_obstacle`.
 
     Args:
-        first: the training rows; thumbnails are whitened by them and the threshold is learnt from them alone.
-        second: the rows to look for among them, such as the test rows; None looks for pairs within ``first``.
+        first: the training rows; the whitening and the threshold are learnt from them only.
+        second: the rows to compare with them, such as the test rows; None finds pairs within ``first``.
         threshold: the similarity from which a pair counts, above 0; by default it is learnt.
         block: rows compared at a time; the memory grows with its square, the result does not depend on it.
-        progress: hears how the search goes on.
+        progress: receives the progress of the search.
 
     Raises:
         BadInput: if the two datasets' rows differ in shape, or an option is out of range.
@@ -86,75 +86,76 @@ def find_duplicates(
 
 
 def name_obstacle(dataset: Dataset) -> str:
-    """Why only equal rows can be found in a dataset, as a sentence; empty where all duplicates can."""
+    """Why only equal rows can be found in a dataset, as a sentence; empty if all duplicates can be found."""
     shape = dataset.image_shape
     if shape is None:
-        return f"{dataset.name}: rows are no images, so only rows equal byte for byte are looked for."
+        return f"{dataset.name}: the rows are not images, so only rows that are equal byte for byte are found."
     if min(shape[1:]) < LEAST_SIDE:
         return (
-            f"{dataset.name}: images of {shape[1]} x {shape[2]} pixels hold too little to tell near-duplicates from "
-            f"look-alikes ({LEAST_SIDE} x {LEAST_SIDE} are needed), so only rows equal byte for byte are looked for."
+            f"{dataset.name}: images of {shape[1]} x {shape[2]} pixels are too small to distinguish near-duplicates "
+            f"from similar images ({LEAST_SIDE} x {LEAST_SIDE} are needed), so only rows that are equal byte for byte "
+            "are found."
         )
     return ""
 
 
-def learn_similarity(first: Dataset, *, progress: Progress = SILENCE) -> float:
-    """The threshold of similarity that :func:`find_duplicates` learns from a training dataset of images."""
+def learn_threshold(first: Dataset, *, progress: Progress = SILENCE) -> float:
+    """The similarity threshold that :func:`find_duplicates` learns from a training dataset of images."""
     return _Search(first, progress).learn_threshold()
 
 
 class _Search:
-    """One search among the pictures of a training dataset, with what was learnt from them."""
+    """One search among the images of a training dataset, with the whitening that was learnt from them."""
 
     def __init__(self, first: Dataset, progress: Progress) -> None:
         self._first, self._progress = first, progress
-        self._whitening = learn_whitening(first, self._tell("whitening", len(first.X)))
+        self._whitening = learn_whitening(first, self._report("whitening", len(first.X)))
         self._fingerprints = self._compute_fingerprints(first)
-        self._cosine = learn_cosine(self._fingerprints)
-        # A sample is enough, and any fixed one will do: it is a unit of measure.
-        self._unit = float(first.X[pick_probes(len(first.X), N_PROBES)].std(dtype=np.float64)) or 1.0
+        self._cosine = learn_min_cosine(self._fingerprints)
+        # A fixed sample is enough, since this is only a unit.
+        self._unit = float(first.X[sample_rows(len(first.X), N_QUERIES)].std(dtype=np.float64)) or 1.0
 
-    def find(self, second: Dataset | None, threshold: float | None, block: int) -> _Found:
+    def find(self, second: Dataset | None, threshold: float | None, block: int) -> _Matches:
         """The pairs at or above the threshold."""
         least = self.learn_threshold() if threshold is None else threshold
         fingerprints = None if second is None else self._compute_fingerprints(second)
         n = len(self._first.X if second is None else second.X)
-        tell = self._tell("comparing", n)
-        pairs = find_candidates(self._fingerprints, fingerprints, self._cosine, block=block, tell=tell)
+        report = self._report("comparing", n)
+        pairs = find_candidates(self._fingerprints, fingerprints, self._cosine, block=block, on_progress=report)
         similarity = self._align(pairs, self._first if second is None else second, "aligning")
         return _select(pairs, similarity, np.flatnonzero(similarity >= least))
 
     def learn_threshold(self) -> float:
-        """The threshold by the training pictures alone."""
-        probes = pick_probes(len(self._fingerprints), N_PROBES)
-        found = find_candidates(self._fingerprints, self._fingerprints.take(probes), self._cosine)
-        others = np.flatnonzero(found.first != probes[found.second])  # a picture is no duplicate of itself
-        probe = found.second[others]
-        pairs = Candidates(found.first[others], probes[probe], found.mirrored[others])
+        """Learn the threshold from the training images."""
+        queries = sample_rows(len(self._fingerprints), N_QUERIES)
+        found = find_candidates(self._fingerprints, self._fingerprints.take(queries), self._cosine)
+        others = np.flatnonzero(found.first != queries[found.second])  # an image is not a duplicate of itself
+        query = found.second[others]
+        pairs = Candidates(found.first[others], queries[query], found.mirrored[others])
         similarity = self._align(pairs, self._first, "learning the threshold")
-        return compute_threshold(similarity, probe, len(self._fingerprints) / len(probes))
+        return compute_threshold(similarity, query, len(self._fingerprints) / len(queries))
 
     def _compute_fingerprints(self, dataset: Dataset) -> Fingerprints:
-        return self._whitening.compute_fingerprints(dataset, self._tell("fingerprints", len(dataset.X)))
+        return self._whitening.compute_fingerprints(dataset, self._report("fingerprints", len(dataset.X)))
 
     def _align(self, pairs: Candidates, second: Dataset, task: str) -> Array:
-        """Similarity of candidates, (m,) float32, by two threads: NumPy lets go of the lock where the work is."""
-        tell = self._tell(task, len(pairs))
+        """Similarity of candidates, (m,) float32, with two threads: NumPy releases the interpreter lock."""
+        report = self._report(task, len(pairs))
         parts = [np.zeros(0, dtype=np.float32)]
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as threads:
             for part in threads.map(lambda rows: self._align_chunk(pairs, second, rows), _cut(len(pairs))):
                 parts.append(part)
-                tell(sum(map(len, parts)))
+                report(sum(map(len, parts)))
         return np.concatenate(parts)
 
     def _align_chunk(self, pairs: Candidates, second: Dataset, rows: slice) -> Array:
-        ours = _load_pictures(self._first, pairs.first[rows])
+        ours = _load_images(self._first, pairs.first[rows])
         flip = pairs.mirrored[rows, None, None, None]
         return compute_similarity(
-            np.where(flip, ours[..., ::-1], ours), _load_pictures(second, pairs.second[rows]), self._unit
+            np.where(flip, ours[..., ::-1], ours), _load_images(second, pairs.second[rows]), self._unit
         )
 
-    def _tell(self, task: str, total: int) -> Callable[[int], None]:
+    def _report(self, task: str, total: int) -> Callable[[int], None]:
         return lambda done: self._progress.advance(task, done, total)
 
 
@@ -162,12 +163,12 @@ def _cut(n: int) -> Iterator[slice]:
     return (slice(start, start + _CHUNK) for start in range(0, n, _CHUNK))
 
 
-def _load_pictures(dataset: Dataset, rows: Array) -> Array:
-    assert dataset.image_shape is not None  # noqa: S101  (name_obstacle has looked)
+def _load_images(dataset: Dataset, rows: Array) -> Array:
+    assert dataset.image_shape is not None  # noqa: S101  (name_obstacle ensures it)
     return resample(dataset.X[rows], dataset.image_shape, SIDE)
 
 
-def _find_equal(first: Dataset, second: Dataset | None) -> _Found:
+def _find_equal(first: Dataset, second: Dataset | None) -> _Matches:
     """Rows equal byte for byte, each with the earliest equal one of the first dataset."""
     earliest: dict[bytes, int] = {}
     pairs = []
@@ -180,20 +181,20 @@ def _find_equal(first: Dataset, second: Dataset | None) -> _Found:
         pairs = [(earliest[content], row) for row, content in contents if content in earliest]
     rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     mirrored = np.zeros(len(rows), dtype=bool)
-    return _Found(Candidates(rows[:, 0], rows[:, 1], mirrored), np.ones(len(rows), dtype=np.float32))
+    return _Matches(Candidates(rows[:, 0], rows[:, 1], mirrored), np.ones(len(rows), dtype=np.float32))
 
 
 def digest_rows(rows: Iterable[Array]) -> Iterator[bytes]:
-    """A digest of each row's bytes: 16 bytes a row in memory, not the row."""
+    """A digest of each row's bytes: 16 bytes for a row in memory, not the row."""
     return (blake2b(row.tobytes(), digest_size=16).digest() for row in rows)
 
 
-def _select(pairs: Candidates, similarity: Array, kept: Array) -> _Found:
-    return _Found(Candidates(pairs.first[kept], pairs.second[kept], pairs.mirrored[kept]), similarity[kept])
+def _select(pairs: Candidates, similarity: Array, kept: Array) -> _Matches:
+    return _Matches(Candidates(pairs.first[kept], pairs.second[kept], pairs.mirrored[kept]), similarity[kept])
 
 
-def _merge(found: list[_Found], first: Dataset, second: Dataset) -> list[Duplicate]:
-    """All pairs once: equal rows keep their similarity of 1, whatever the alignment found."""
+def _merge(found: list[_Matches], first: Dataset, second: Dataset) -> list[Duplicate]:
+    """All pairs once; equal rows keep their similarity of 1, whatever the alignment gives."""
     merged: dict[tuple[int, int], Duplicate] = {}
     for part in found:
         columns = (part.pairs.first, part.pairs.second, part.similarity, part.pairs.mirrored)

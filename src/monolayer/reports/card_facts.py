@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.checks.registry import CHECKS
 from monolayer.data.images import parse_pixel_max
 from monolayer.data.sources.local import COPY
 from monolayer.evaluate.calibration import (
@@ -25,7 +26,6 @@ from monolayer.evaluate.metrics import compute_wilson_interval
 from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import apply_temperature
 from monolayer.evaluate.significance import Interval
-from monolayer.findings import OF_THE_INSTALLATION
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import get_loss
 from monolayer.reports.sweep import describe_selection
@@ -73,7 +73,8 @@ def collect_card_facts(folder: Path) -> dict[str, Any]:
 
 
 def _is_of_the_network(finding: dict[str, Any]) -> bool:
-    return finding["outcome"] in NEWS and finding["code"] not in OF_THE_INSTALLATION
+    check = CHECKS.get(finding["code"])
+    return finding["outcome"] in NEWS and (check is None or check.subject != "installation")
 
 
 def measure_probabilities(said: Predictions, temperature: float = 1.0) -> dict[str, Any] | None:

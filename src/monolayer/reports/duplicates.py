@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from monolayer.data.dataset import Dataset
 from monolayer.duplicates.search import Duplicate
 from monolayer.figures.pairs import collect_pairs
-from monolayer.findings import Finding
 from monolayer.reports.document import Block, Document, FigureRow, Notice, Paragraph, Section
 from monolayer.reports.findings import make_finding_notices
 from monolayer.reports.html import render_html
 from monolayer.reports.pictures import Picture, save_pictures
+from monolayer.runs.audit import Audit
 from monolayer.runs.folder import DUPLICATES, REPORT, write_table, write_text
 
 MAX_DRAWN = 24
 COLUMNS = ("splits", "first", "second", "similarity", "mirrored", "first_label", "second_label")
-
-
-@dataclass(frozen=True, eq=False)
-class Audit:
-    """What a search of a dataset found.
-
-    Args:
-        dataset: what was searched.
-        across: pairs of a training row and a test row, the most similar first.
-        inside: pairs within the training file.
-        findings: what was concluded.
-        weighed: what the leaked rows mean for a run, in a sentence, if a run was named.
-        across_val: pairs of a training row and a validation row, where the dataset ships with some.
-    """
-
-    dataset: Dataset
-    across: list[Duplicate]
-    inside: list[Duplicate]
-    findings: Sequence[Finding]
-    weighed: str = ""
-    across_val: Sequence[Duplicate] = ()
 
 
 def save_audit(audit: Audit, folder: Path) -> None:
@@ -60,7 +36,7 @@ def save_audit(audit: Audit, folder: Path) -> None:
 
 def _draw_pairs(audit: Audit) -> list[Picture]:
     dataset = audit.dataset
-    if dataset.image_shape is None or dataset.image_shape[0] not in (1, 3):
+    if dataset is None or dataset.image_shape is None or dataset.image_shape[0] not in (1, 3):
         return []
     pictures = []
     for name, pairs, second in (
@@ -95,9 +71,10 @@ def choose_pairs(pairs: list[Duplicate]) -> dict[str, tuple[list[Duplicate], str
 
 def _make_document(audit: Audit, pictures: list[Picture]) -> Document:
     dataset = audit.dataset
+    assert dataset is not None  # noqa: S101  (claims alone have no page)
     notices = list(make_finding_notices([finding.to_dict() for finding in audit.findings]))
-    if audit.weighed:
-        notices.append(Notice(audit.weighed, title="Accuracy without the leaked rows"))
+    if audit.run:
+        notices.append(Notice(audit.describe_run(), title="Accuracy without the leaked rows"))
     blocks: list[Block] = [FigureRow((picture.render(),)) for picture in pictures]
     blocks = blocks or [Paragraph("There are no pairs to draw.")]
     n_test, n_val = (len(part.X) if part else 0 for part in (dataset.test, dataset.val))

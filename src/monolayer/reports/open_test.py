@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from monolayer.data.dataset import Dataset, Opening, Splits
+from monolayer.data.dataset import Dataset
 from monolayer.errors import BadInput
 from monolayer.reports.run import write_predictions, write_run_report
 from monolayer.runs.folder import EVALUATION, load_evaluation, load_network, load_predictions, load_recipe, write_json
+from monolayer.runs.splits import divide_again
 from monolayer.training.run import predict_rows
 
 
@@ -43,19 +44,3 @@ def open_test(folder: Path, dataset: Dataset, reason: str, *, again: bool = Fals
     write_predictions(predictions, folder)
     write_run_report(folder)
     return evaluation
-
-
-def divide_again(dataset: Dataset, evaluation: dict[str, Any]) -> Splits:
-    """The splits that a run was trained on, with their openings so far.
-
-    Raises:
-        BadInput: if the dataset is another one.
-    """
-    request = {name: size for name, size in evaluation["splits"].items() if name != "fingerprint"}
-    splits = dataset.split(
-        request["val_size"], seed=request["seed"], train=request["train_size"], test=request["test_size"]
-    )
-    if splits.fingerprint != evaluation["splits"]["fingerprint"]:
-        raise BadInput(f"{dataset.name} is not, or is not divided as, what the run was trained on.")
-    splits.openings.extend(Opening(**opening) for opening in evaluation["test_openings"])
-    return splits

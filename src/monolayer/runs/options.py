@@ -58,9 +58,9 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.mute:
-            from monolayer.findings import check_codes
+            from monolayer.checks.registry import validate_codes
 
-            check_codes(self.mute)
+            validate_codes(self.mute)
 
     @contextmanager
     def use_engine(self) -> Iterator[None]:

@@ -1,1 +1,1 @@
-"""The studies room: declared lists of experiments with their reports."""
+"""Studies: declared lists of experiments, their claims and reports."""

@@ -91,7 +91,7 @@ def test_templates():
     assert verdict.outcome == "supported"
     verdict = claims.judge_smoothness(make_data(all_data=rough, part=rough, fast=smooth, part_long=smooth))
     assert verdict.outcome == "refuted"
-    assert verdict.evidence[0].short == "roughness, rate .01 less .001"  # what decides comes first
+    assert verdict.evidence[0].short == "roughness, rate .01 minus .001"  # what decides comes first
 
 
 def test_the_learnt_part_is_told_from_the_first_weights():
@@ -102,8 +102,8 @@ def test_the_learnt_part_is_told_from_the_first_weights():
     )
     data = ClaimData({**data.repeats, "fast": learnt_noise}, data.grid, data.certificate, data.start_cost)
     evidence = {piece.short: piece.interval for piece in claims.judge_smoothness(data).evidence}
-    assert evidence["learnt alone, rate .01 less .001"].low > 0.5
-    assert abs(evidence["learnt alone, 10,000 images less all, equal epochs"].estimate) < 0.01
+    assert evidence["learnt part, rate .01 minus .001"].low > 0.5
+    assert abs(evidence["learnt part, 10,000 images minus all, equal epochs"].estimate) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_arrival_is_the_distance_to_the_optimum():
     short = claims.judge_step_decay(make_data(optimum=1.0 - gain, **steady))
     assert short.outcome == "refuted"
     assert short.evidence[0].interval.estimate == pytest.approx(50)
-    assert "the rate has vanished" in short.explanation
+    assert "the learning rate has vanished" in short.explanation
     restless = {"step_decay": {"val_losses": np.array([1, 2, 1, 3, 1, 2, 1, 3.0])}}
     assert claims.judge_step_decay(make_data(optimum=1.0, **restless)).outcome == "refuted"
 
@@ -181,8 +181,8 @@ def test_confidence_and_calibration_are_two_things():
     verdict = claims.judge_confidence(make_data(cross_entropy=sure_and_right, multiple_bce=unsure))
     assert verdict.outcome == "refuted"  # cross-entropy is more confident, and rightly so
     by_name = {piece.short: piece.outcome for piece in verdict.evidence}
-    assert by_name["confidence on right answers, CE less BCE"] == "supported"
-    assert by_name["confidence on wrong answers, CE less BCE"] == "supported"
+    assert by_name["confidence in right predictions, CE minus BCE"] == "supported"
+    assert by_name["confidence in wrong predictions, CE minus BCE"] == "supported"
     too_sure = {"accuracy": 0.5, "margin": 6.0}
     honest = {"accuracy": float(1 / (1 + np.exp(-0.2))), "margin": 0.2}
     assert claims.judge_confidence(make_data(cross_entropy=too_sure, multiple_bce=honest)).outcome == "supported"

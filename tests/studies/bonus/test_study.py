@@ -10,8 +10,8 @@ from monolayer.reports.document import Table
 from monolayer.reports.provenance import collect_provenance
 from monolayer.studies.bonus import reported
 from monolayer.studies.bonus.leaky_procedures import WHY_OPENED
-from monolayer.studies.bonus.report import decode_grid_row, draw_study, is_comparable_with_print, make_study_document
-from monolayer.studies.bonus.study import GRID_AXES, WINNER, Plan, declare_experiments, run_study
+from monolayer.studies.bonus.report import decode_grid_row, draw_study, is_comparable_with_report, make_study_document
+from monolayer.studies.bonus.study import GRID_AXES, WINNER, StudyPlan, declare_experiments, run_study
 from monolayer.training.run import train
 
 
@@ -26,7 +26,7 @@ def result():
         def advance(self, task, done, total, unit=""):
             told.append((task, done, total))
 
-    study = run_study(load_digits(), Plan(epochs=3, n_seeds=2), progress=Display())
+    study = run_study(load_digits(), StudyPlan(epochs=3, n_seeds=2), progress=Display())
     return study, told
 
 
@@ -133,8 +133,8 @@ def test_on_cifar10_printed_tables_stand_beside_measured_ones_of_as_many_epochs(
     # The page's layout asks for no more rows than these.
     test = replace(cifar10.test, X=cifar10.test.X[:1000], y=cifar10.test.y[:1000])
     few = replace(cifar10, X=cifar10.X[:3000], y=cifar10.y[:3000], test=test)
-    study = run_study(few, Plan(epochs=1, n_seeds=2))
-    assert not is_comparable_with_print(study)  # the original trained for 40 epochs
+    study = run_study(few, StudyPlan(epochs=1, n_seeds=2))
+    assert not is_comparable_with_report(study)  # the original trained for 40 epochs
     monkeypatch.setattr(reported, "STEP_DECAY", {1: reported.STEP_DECAY[1]})  # as if it had for one
     document = make_study_document(study, draw_study(study), collect_provenance(["monolayer", "reproduce"]))
     tables = [block for section in document.sections for block in section.blocks if isinstance(block, Table)]

@@ -21,14 +21,14 @@ from monolayer.studies.ladder.report import (
     save_ladder,
     write_ladder_report,
 )
-from monolayer.studies.ladder.study import Plan, climb
+from monolayer.studies.ladder.study import LadderPlan, run_ladder
 
-PLAN = Plan(rungs=("pixels", "patches:20"), epochs=2, flip=0.0)
+PLAN = LadderPlan(features=("pixels", "patches:20"), epochs=2, flip=0.0)
 
 
 @pytest.fixture(scope="module")
 def climbed(tmp_path_factory):
-    return climb(ml.load("digits").split(val=300), PLAN, folder=tmp_path_factory.mktemp("features"))
+    return run_ladder(ml.load("digits").split(val=300), PLAN, folder=tmp_path_factory.mktemp("features"))
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +100,8 @@ def test_a_row_of_the_table_is_a_step(saved):
 
 
 def test_without_patches_there_are_no_pictures_of_them(tmp_path):
-    plan = Plan(rungs=("pixels",), losses=("cross_entropy",), epochs=1, flip=0.0)
-    alone = climb(ml.load("digits").split(val=300), plan, folder=tmp_path / "features")
+    plan = LadderPlan(features=("pixels",), losses=("cross_entropy",), epochs=1, flip=0.0)
+    alone = run_ladder(ml.load("digits").split(val=300), plan, folder=tmp_path / "features")
     assert alone.evidence is None
     out = tmp_path / "out"
     out.mkdir()
@@ -124,15 +124,17 @@ def test_a_ladder_of_other_images_and_a_folder_without_one_are_refused(saved, tm
     digits = ml.load("digits")
     assert load_ladder_of(digits, folder)["steps"]
     other = type(digits)(digits.X, digits.y[::-1], digits.class_names, name="turned")
-    with pytest.raises(BadInput, match="holds a ladder of digits; accepted is one of turned"):
+    with pytest.raises(BadInput, match="has a ladder of digits; accepted is one of turned"):
         load_ladder_of(other, folder)
-    with pytest.raises(BadData, match="holds no ladder"):
+    with pytest.raises(BadData, match="has no ladder"):
         load_ladder_of(digits, tmp_path)
 
 
 def test_names_that_differ_in_signs_alone_are_two_files(tmp_path):
-    plan = Plan(rungs=("patches:8,activation=nearest:.1", "patches:8,activation=nearest:1"), epochs=1, flip=0.0)
-    climbed = climb(ml.load("digits").split(val=300), plan, folder=tmp_path / "features")
+    plan = LadderPlan(
+        features=("patches:8,activation=nearest:.1", "patches:8,activation=nearest:1"), epochs=1, flip=0.0
+    )
+    climbed = run_ladder(ml.load("digits").split(val=300), plan, folder=tmp_path / "features")
     (tmp_path / "out").mkdir()
     save_ladder(climbed, tmp_path / "out")
     assert len(list((tmp_path / "out" / "networks").iterdir())) == 4
@@ -140,11 +142,11 @@ def test_names_that_differ_in_signs_alone_are_two_files(tmp_path):
 
 def test_what_was_learnt_is_said_of_what_learns_alone(saved):
     _, facts = saved
-    learnt = "was learnt from the training images without their labels"
+    learnt = "features that were learnt from the training images without their labels"
     best = facts["best"]
     assert facts["steps"][best]["features"] == "patches:20"
     assert learnt in describe_ladder(facts)
-    assert describe_ladder({**facts, "best": 0}).endswith("No other step is better by validation.")
+    assert describe_ladder({**facts, "best": 0}).endswith("No other step is better on validation.")
     assert learnt not in describe_ladder({**facts, "best": 1})
 
 
@@ -153,7 +155,7 @@ def test_what_is_leaked_is_said_beside_the_accuracies(climbed, tmp_path):
     other = type(climbed)(climbed.splits, climbed.plan, climbed.steps, type(climbed.leaked)((), mask), climbed.evidence)
     facts = save_ladder(other, tmp_path)
     best = facts["steps"][facts["best"]]
-    words = ("without the 9 that stand among the training images too", "without those")
+    words = ("without the 9 that have a duplicate among the training images", "without those")
     for step, said in zip((facts["steps"][0], best), words, strict=True):
         assert f"({100 * step['without_leaked']['accuracy']:.2f} % {said})" in describe_ladder(facts)
     assert "% without the" not in describe_ladder({**facts, "leaked": {**facts["leaked"], "n_test_rows": 0}})
@@ -170,7 +172,7 @@ def test_a_ladder_whose_test_rows_are_all_leaked_has_no_accuracy_without_them(cl
 
 def test_the_page_says_which_copies_were_looked_for_and_what_validation_cannot_tell(saved, climbed):
     folder, facts = saved
-    assert "only rows equal byte for byte are looked for" in (folder / "report.html").read_text()
+    assert "only rows that are equal byte for byte are found" in (folder / "report.html").read_text()
     best = facts["steps"][facts["best"]]
     assert facts["best"] not in facts["like_the_best"]
     for i, step in enumerate(climbed.steps):
@@ -179,4 +181,4 @@ def test_the_page_says_which_copies_were_looked_for_and_what_validation_cannot_t
     far = facts["steps"][0]["val"]["accuracy"] < best["val"]["accuracy"] - 0.1
     assert far == (0 not in facts["like_the_best"])
     said = describe_ladder({**facts, "like_the_best": [0, 1]})
-    assert said.endswith("On 300 validation images 2 others cannot be told from it.")
+    assert said.endswith("On 300 validation images 2 other steps are statistically indistinguishable from it.")

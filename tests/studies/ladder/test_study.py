@@ -7,15 +7,15 @@ import pytest
 
 import monolayer as ml
 from monolayer.errors import BadInput
-from monolayer.studies.ladder.study import Plan, climb
+from monolayer.studies.ladder.study import LadderPlan, run_ladder
 from monolayer.training.run import predict_rows
 
-PLAN = Plan(rungs=("pixels", "hog:2", "patches:40,size=3"), epochs=8, flip=0.0)
+PLAN = LadderPlan(features=("pixels", "hog:2", "patches:40,size=3"), epochs=8, flip=0.0)
 
 
 @pytest.fixture(scope="module")
 def ladder(tmp_path_factory):
-    return climb(ml.load("digits").split(val=300), PLAN, folder=tmp_path_factory.mktemp("features"))
+    return run_ladder(ml.load("digits").split(val=300), PLAN, folder=tmp_path_factory.mktemp("features"))
 
 
 def test_every_rung_has_a_step_for_each_loss(ladder):
@@ -51,20 +51,20 @@ def test_what_is_told_is_json_with_intervals(ladder):
 
 def test_what_does_not_fit_is_told_before_anything_is_made(tmp_path):
     with pytest.raises(BadInput, match="no rows are held out"):
-        climb(ml.load("digits").split(), PLAN, folder=tmp_path)
+        run_ladder(ml.load("digits").split(), PLAN, folder=tmp_path)
     with pytest.raises(BadInput, match="no kind of features"):
-        climb(ml.load("digits").split(val=300), Plan(rungs=("pixels", "photos")), folder=tmp_path)
+        run_ladder(ml.load("digits").split(val=300), LadderPlan(features=("pixels", "photos")), folder=tmp_path)
     assert not list(tmp_path.glob("*/*.npy"))
 
 
 def test_features_that_do_not_fit_a_later_rung_are_told_before_the_first_is_made(tmp_path):
-    plan = Plan(rungs=("pixels", "hog:9"), flip=0.0)
+    plan = LadderPlan(features=("pixels", "hog:9"), flip=0.0)
     with pytest.raises(BadInput, match="cell is 9; accepted is 1 to 4"):
-        climb(ml.load("digits").split(val=300), plan, folder=tmp_path)
-    with pytest.raises(BadInput, match="pixels and pixels are the same rung"):
-        climb(ml.load("digits").split(val=300), Plan(rungs=("pixels", "hog", "pixels")), folder=tmp_path)
-    with pytest.raises(BadInput, match="one loss or more, and each once: none"):
-        climb(ml.load("digits").split(val=300), Plan(losses=()), folder=tmp_path)
+        run_ladder(ml.load("digits").split(val=300), plan, folder=tmp_path)
+    with pytest.raises(BadInput, match="pixels and pixels are the same features"):
+        run_ladder(ml.load("digits").split(val=300), LadderPlan(features=("pixels", "hog", "pixels")), folder=tmp_path)
+    with pytest.raises(BadInput, match="The losses are none; accepted are one or more"):
+        run_ladder(ml.load("digits").split(val=300), LadderPlan(losses=()), folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -86,9 +86,9 @@ def test_the_disk_must_have_room_for_all_rungs_together(tmp_path, monkeypatch):
     splits = ml.load("digits").split(val=300)
     one = 1797 * 64 * 2  # bytes of the pixels in half precision
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2 * one))
-    plan = Plan(rungs=("pixels", "patches:40"), epochs=1, flip=0.0)
+    plan = LadderPlan(features=("pixels", "patches:40"), epochs=1, flip=0.0)
     with pytest.raises(BadInput, match="GB of features are to be kept there"):
-        climb(splits, plan, folder=tmp_path / "none yet")
+        run_ladder(splits, plan, folder=tmp_path / "none yet")
     assert not list(tmp_path.iterdir())
 
 
@@ -100,13 +100,13 @@ def test_no_test_row_is_answered_for_before_the_last_choice(tmp_path, monkeypatc
         return predict_rows(network, rows)
 
     monkeypatch.setattr("monolayer.studies.ladder.study.answer", tell)
-    climb(splits, Plan(rungs=("pixels", "hog"), epochs=1, flip=0.0), folder=tmp_path)
+    run_ladder(splits, LadderPlan(features=("pixels", "hog"), epochs=1, flip=0.0), folder=tmp_path)
     assert told == [1] * 4
 
 
 def test_a_rung_whose_recipes_all_diverge_is_told(tmp_path):
-    plan = Plan(rungs=("pixels",), rates=(1e30,), l2=(0.0,), epochs=2, flip=0.0)
+    plan = LadderPlan(features=("pixels",), rates=(1e30,), l2=(0.0,), epochs=2, flip=0.0)
     splits = ml.load("digits").split(val=300)
     with pytest.raises(BadInput, match="All 1 recipes of pixels with cross_entropy diverged"):
-        climb(splits, plan, folder=tmp_path)
+        run_ladder(splits, plan, folder=tmp_path)
     assert not splits.openings

@@ -1,6 +1,6 @@
-"""The ten claims of the original report, each judged by what the study measured: one function a claim.
+"""The ten claims of the original report, each tested on the study's measurements by a function of its own.
 
-Bounds that the report does not name itself stand here, with their reasons.
+Bounds that the report does not state are defined here, with their reasons.
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ from monolayer.studies.bonus.verdicts import (
 
 Array = npt.NDArray[Any]
 
-# "Close": new images keep four fifths or more of what training gained over knowing nothing (log K less the loss).
+# "Close": new images keep four fifths or more of the decrease of the loss in training (log K minus the loss).
 CLOSE = 0.2
 # "The same accuracy": within one point, twice the standard error of an accuracy near 41 % on 10,000 images.
 SAME_POINTS = 1.0
-# "Converged": one per cent or less of what there was to gain is left.
+# "Converged": one per cent or less of the possible decrease of the cost remains.
 CONVERGED = 1.0
-# The assignment's own bound for an analytic against a numerical gradient.
+# The assignment's bound for an analytic against a numerical gradient.
 GRADIENT_ERROR = 1e-6
 STRATEGIES = {"all_data": "all data, no l2", "cross_entropy": "the grid's recipe", "step_decay": "step decay"}
 TWO_WAY = "pigeonhole bootstrap over {n_seeds} seeds and {n:,} test images"
-OVER_SEEDS = "t-interval over {n_seeds} seeds; it speaks of the seeds only"
+OVER_SEEDS = "t-interval over {n_seeds} seeds; it covers the variation between seeds only"
 
 
 def judge_all(data: ClaimData) -> tuple[Verdict, ...]:
-    """The ten verdicts, in the order of the claims."""
+    """Test the ten claims, in their order."""
     return tuple(judge(data) for judge in CLAIMS)
 
 
 def judge_smoothness(data: ClaimData) -> Verdict:
     """1: more data and a small rate give smoother templates."""
     comparisons = (
-        ("part", "10,000 images less all, equal epochs"),
-        ("fast", "rate .01 less .001"),
-        ("part_long", "10,000 images less all, equal steps"),
+        ("part", "10,000 images minus all, equal epochs"),
+        ("fast", "rate .01 minus .001"),
+        ("part_long", "10,000 images minus all, equal steps"),
     )
-    pictured = [_compare_roughness(data, key, f"roughness, {short}", _measure_pictured) for key, short in comparisons]
-    learnt = [_compare_roughness(data, key, f"learnt alone, {short}", _measure_learnt) for key, short in comparisons]
+    shown = [_compare_roughness(data, key, f"roughness, {short}", _measure_shown) for key, short in comparisons]
+    learnt = [_compare_roughness(data, key, f"learnt part, {short}", _measure_learnt) for key, short in comparisons]
     return Verdict(
         1,
         "More data, small rate: smoother templates",
-        combine([piece.outcome for piece in pictured[:2]]),
-        (*sorted(pictured[:2], key=lambda piece: piece.outcome != "refuted"), pictured[2], *learnt),
-        _explain_roughness(data, pictured, learnt),
+        combine([piece.outcome for piece in shown[:2]]),
+        (*sorted(shown[:2], key=lambda piece: piece.outcome != "refuted"), shown[2], *learnt),
+        _explain_roughness(data, shown, learnt),
     )
 
 
@@ -80,7 +80,7 @@ def _compare_roughness(data: ClaimData, key: str, short: str, measure: Callable[
     interval = average_seeds(first - second)
     return Evidence(
         short,
-        f"Geary's ratio of the templates, {first.mean():.3f} less {second.mean():.3f}: {short}",
+        f"Geary's ratio of the templates, {first.mean():.3f} minus {second.mean():.3f}: {short}",
         data.describe(OVER_SEEDS),
         interval,
         "",
@@ -88,36 +88,38 @@ def _compare_roughness(data: ClaimData, key: str, short: str, measure: Callable[
     )
 
 
-def _measure_pictured(scored: Scored) -> float:
-    """Roughness of the templates as they are."""
+def _measure_shown(scored: Scored) -> float:
+    """Roughness of the templates as they are shown, which is that of the weights."""
     network = scored.run.network
     assert network.image_shape is not None  # noqa: S101  (the study is of images)
     return compute_roughness(network.weights, network.image_shape)
 
 
 def _measure_learnt(scored: Scored) -> float:
-    """The same without the random first weights, which stay in W untouched where there is no l2."""
+    """The same without the random initial weights, which remain in W if there is no l2."""
     network, recipe = scored.run.network, scored.run.recipe
     assert network.image_shape is not None  # noqa: S101  (the study is of images)
     bank = make_bank([recipe], Scaler(network.mean, network.std), len(network.bias))
     return compute_roughness(network.weights - bank.compute_weights(0), network.image_shape)
 
 
-def _explain_roughness(data: ClaimData, pictured: list[Evidence], learnt: list[Evidence]) -> str:
-    words: dict[Outcome, str] = {"supported": "smoother", "refuted": "rougher", "not distinguishable": "no different"}
-    whole, alone = (
+def _explain_roughness(data: ClaimData, shown: list[Evidence], learnt: list[Evidence]) -> str:
+    words: dict[Outcome, str] = {"supported": "smoother", "refuted": "rougher"}
+    whole, learnt_alone = (
         float(np.mean([measure(scored) for scored in data.repeats["all_data"]]))
-        for measure in (_measure_pictured, _measure_learnt)
+        for measure in (_measure_shown, _measure_learnt)
     )
     described = [
-        f"more data are {words[epochs.outcome]} after as many epochs and {words[steps.outcome]} after as many steps, "
-        f"the smaller rate is {words[rate.outcome]}"
-        for epochs, rate, steps in (pictured, learnt)
+        f"the templates of more data are {words.get(epochs.outcome, epochs.outcome)} after equal epochs and "
+        f"{words.get(steps.outcome, steps.outcome)} after equal steps, and those of the smaller rate are "
+        f"{words.get(rate.outcome, rate.outcome)}"
+        for epochs, rate, steps in (shown, learnt)
     ]
     return (
-        "Roughness is Geary's ratio: 1 for noise, 0 where neighbouring pixels are equal. In the templates as pictured "
-        f"{described[0]}. But the random first weights are still in them: of all the data's templates the roughness is "
-        f"{whole:.2f}, and {alone:.2f} without them. In what was learnt, {described[1]}."
+        "Roughness is Geary's ratio: 1 for noise, 0 if neighbouring pixels are equal. As shown, "
+        f"{described[0]}. However, the templates still contain the random initial weights: with all data their "
+        f"roughness is {whole:.2f}, and {learnt_alone:.2f} without the initial weights. In the learnt part alone, "
+        f"{described[1]}."
     )
 
 
@@ -129,11 +131,11 @@ def judge_gap(data: ClaimData) -> Verdict:
     share = scale(gap, 100 / gain)
     evidence = Evidence(
         "loss gap to new images",
-        f"Loss on test images less training loss, {gap.estimate:.3f}, as a share of the {gain:.3f} that training "
-        "gained over knowing nothing",
+        f"Loss on test images minus training loss, {gap.estimate:.3f}, as a share of the decrease of the training "
+        f"loss, {gain:.3f}",
         data.describe(TWO_WAY),
         share,
-        "% of the gain",
+        "% of the decrease",
         is_within(share, 100 * CLOSE),
     )
     val = data.measure("all_data", "val", lambda m: m.loss) - train
@@ -142,9 +144,9 @@ def judge_gap(data: ClaimData) -> Verdict:
         "Validation loss stays close to training loss",
         evidence.outcome,
         (evidence,),
-        f"Close is taken to mean that new images keep {1 - CLOSE:.0%} or more of what was learnt; the report names no "
-        f"bound. Test images stand for validation here, being as new and ten times as many; on validation the gap is "
-        f"{val.mean():.3f} on average.",
+        f"The report states no bound; here close means that new images keep {1 - CLOSE:.0%} or more of the decrease of "
+        "the loss. Test images are used instead of validation images, since they are as new and ten times as many; on "
+        f"validation the gap is {val.mean():.3f} on average.",
     )
 
 
@@ -156,16 +158,16 @@ def judge_flips(data: ClaimData) -> Verdict:
     gap = compute_mean_interval(_gaps_in_loss(data, "flips") - _gaps_in_loss(data, "cross_entropy"))
     pieces = (
         Evidence(
-            "accuracy, flips less none",
-            "Test accuracy with flips less without, same l2",
+            "accuracy, flips minus none",
+            "Test accuracy with flips minus without, same l2",
             data.describe(TWO_WAY),
             accuracy,
             "points",
             is_within(accuracy, SAME_POINTS),
         ),
         Evidence(
-            "gap in loss, flips less none",
-            "Gap between test and training loss, with flips less without",
+            "gap in loss, flips minus none",
+            "Gap between test and training loss, with flips minus without",
             data.describe(TWO_WAY),
             gap,
             "",
@@ -177,12 +179,12 @@ def judge_flips(data: ClaimData) -> Verdict:
         "Flips keep the accuracy and narrow the gap",
         combine([piece.outcome for piece in pieces]),
         pieces,
-        f"The same means within {SAME_POINTS:g} point of accuracy; a gap that is narrower gives a difference below 0.",
+        f"The same means within {SAME_POINTS:g} point of accuracy; a narrower gap is a difference below 0.",
     )
 
 
 def _gaps_in_loss(data: ClaimData, key: str) -> Array:
-    """(S, n): loss of each test row less the seed's training loss."""
+    """(S, n): loss of each test row minus the training loss of the seed."""
     return data.stack(key, "losses") - data.measure(key, "train", lambda m: m.loss)[:, None]
 
 
@@ -191,33 +193,33 @@ def judge_best_of_grid(data: ClaimData) -> Verdict:
     runs = [run for run in data.grid.runs if run.val_correct is not None and not run.has_diverged]
     correct = np.array([run.val_correct for run in runs])
     claimed = _find_recipe([run.recipe for run in runs])
-    told = find_indistinguishable(correct, all_pairs=True)
-    n_close = int(told.mask.sum())
-    others = np.delete(told.mask, claimed)
+    tests = find_indistinguishable(correct, all_pairs=True)
+    n_close = int(tests.mask.sum())
+    others = np.delete(tests.mask, claimed)
     outcome: Outcome = "not distinguishable"
-    if not told.mask[claimed]:
+    if not tests.mask[claimed]:
         outcome = "refuted"
-    elif told.best == claimed and not others.any():
+    elif tests.best == claimed and not others.any():
         outcome = "supported"
-    difference = compute_mean_interval((correct[claimed].astype(float) - correct[told.best])[None])
+    difference = compute_mean_interval((correct[claimed].astype(float) - correct[tests.best])[None])
     rank = 1 + int((correct.mean(axis=1) > correct[claimed].mean()).sum())
     evidence = Evidence(
-        "accuracy, claimed less best",
-        f"Validation accuracy of the claimed recipe (rank {rank} of {len(runs)}) less that of the best",
+        "accuracy, claimed minus best",
+        f"Validation accuracy of the claimed recipe (rank {rank} of {len(runs)}) minus that of the best",
         f"exact McNemar test against the best, corrected for all pairs of {len(runs)} recipes; bootstrap over "
         f"{correct.shape[1]:,} images",
         scale(difference, 100),
         "points",
         outcome,
-        float(told.adjusted[claimed]),
+        float(tests.adjusted[claimed]),
     )
     return Verdict(
         4,
         "Rate .001, l2 .001, batch 100 is the best",
         outcome,
         (evidence,),
-        f"{n_close} of {len(runs)} recipes cannot be told from the best on {correct.shape[1]:,} images: which of them "
-        "comes first is chance.",
+        f"{n_close} of {len(runs)} recipes, including the best, are statistically indistinguishable from "
+        f"the best on {correct.shape[1]:,} images: their order is due to chance.",
     )
 
 
@@ -235,18 +237,18 @@ def judge_step_decay(data: ClaimData) -> Verdict:
     left = scale(average_seeds(data.measure("step_decay", "train", lambda m: m.cost) - optimum), share)
     pieces = (
         Evidence(
-            "cost still to be gained",
-            f"Cost above the convex optimum ({data.certificate.distance:.3f} in the first run), as a share of what "
-            "there was to gain",
-            data.describe(OVER_SEEDS) + f"; the optimum is known to {data.certificate.gap:.0e}",
+            "remaining decrease of the cost",
+            f"Cost minus that of the convex optimum ({data.certificate.distance:.3f} in the first run), as a share of "
+            "the possible decrease",
+            data.describe(OVER_SEEDS) + f"; the optimum is known within {data.certificate.gap:.0e}",
             left,
             "%",
             is_below(left, CONVERGED),
         ),
         Evidence(
             "epoch-to-epoch change, over constant rate",
-            "Spread of the changes of validation loss from epoch to epoch after the first drop of the rate, step decay "
-            "over constant rate",
+            "Standard deviation of the epoch-to-epoch change of the validation loss after the first drop of the "
+            "learning rate, step decay divided by constant rate",
             data.describe(OVER_SEEDS),
             steadiness,
             "times",
@@ -258,25 +260,25 @@ def judge_step_decay(data: ClaimData) -> Verdict:
         "Step decay steadies; converged by epoch 30",
         combine([piece.outcome for piece in pieces]),
         pieces,
-        _explain_arrival(left) + f" That it steadies the curve is {pieces[1].outcome}.",
+        _explain_convergence(left) + f" That step decay makes the curve steadier is {pieces[1].outcome}.",
     )
 
 
-def _explain_arrival(left: Interval) -> str:
+def _explain_convergence(left: Interval) -> str:
     if left.low > CONVERGED:
         return (
-            "The curve is flat because the rate has vanished, not because the descent has arrived: "
-            f"{left.estimate:.0f} % of what there was to gain is still there, and converged would be {CONVERGED:g} %."
+            "The curve is flat because the learning rate has vanished, not because the descent has converged: "
+            f"{left.estimate:.0f} % of the possible decrease of the cost remains; converged would be {CONVERGED:g} %."
         )
-    return f"{left.estimate:.1f} % of what there was to gain is still there; converged would be {CONVERGED:g} %."
+    return f"{left.estimate:.1f} % of the possible decrease of the cost remains; converged would be {CONVERGED:g} %."
 
 
 def _measure_wobble(data: ClaimData, key: str) -> Array:
     """(S,): standard deviation of the change of validation loss, over the last three quarters of the epochs."""
     losses = np.array([[row.val_loss for row in scored.run.history] for scored in data.repeats[key]], np.float64)
-    # Step decay divides the rate after the tenth of forty epochs; before that the two are one run.
+    # Step decay divides the rate after the tenth of forty epochs; before that the two runs are the same.
     changes = np.diff(losses, axis=1)[:, losses.shape[1] // 4 :]
-    # Of fewer than two changes there is no spread: then the ratio is 1 and says nothing.
+    # Fewer than two changes have no standard deviation: then the ratio is 1, which is neutral.
     return np.asarray(changes.std(axis=1)) if changes.shape[1] > 1 else np.ones(len(losses))
 
 
@@ -301,8 +303,8 @@ def judge_gradient(data: ClaimData) -> Verdict:
         "The gradient of BCE is (sigmoid(s) - y) / K",
         pieces[0].outcome,
         pieces,
-        "The derivation is right. The printed accuracies of that loss, though, come out again only when the 1/K is "
-        f"left away, which makes the steps {n_classes} times as large.",
+        "The derivation is correct. However, the reported accuracies of this loss are only reproduced without the "
+        f"1/K, which makes the steps {n_classes} times as large.",
     )
 
 
@@ -322,7 +324,7 @@ def _check_gradient(n_classes: int, factor: float) -> float:
 def judge_accuracy_of_losses(data: ClaimData) -> Verdict:
     """7: multiple BCE gives higher accuracy than cross-entropy."""
     pieces = tuple(
-        _compare_accuracy(data, key, "cross_entropy", f"accuracy, BCE less CE, {how}")
+        _compare_accuracy(data, key, "cross_entropy", f"accuracy, BCE minus CE, {how}")
         for key, how in (("multiple_bce", "as set"), ("matched_bce", "l2 matched"))
     )
     outcomes = {piece.outcome for piece in pieces}
@@ -333,10 +335,10 @@ def judge_accuracy_of_losses(data: ClaimData) -> Verdict:
         "BCE gives higher accuracy than CE",
         "refuted" if "refuted" in outcomes else combine([*outcomes]),
         pieces,
-        f"The printed lead on test is {lead:.1f} points"
+        f"The reported lead on test is {lead:.1f} points"
         + (", which the intervals exclude" if excluded else "")
-        + ". The two losses as set have the same effective rate, but the same l2 weighs K times more against BCE; "
-        "matched, it is divided by K.",
+        + ". As set, the two losses have the same effective learning rate, but the same l2 is K times stronger "
+        "relative to BCE; matched, it is divided by K.",
     )
 
 
@@ -352,7 +354,7 @@ def _compare_accuracy(data: ClaimData, key: str, base: str, short: str, confiden
     p_value = compute_mcnemar(first, second).p_value
     return Evidence(
         short,
-        f"{short[0].upper()}{short[1:]}: test accuracy {means[0]:.2f} less {means[1]:.2f} %",
+        f"{short[0].upper()}{short[1:]}: test accuracy {means[0]:.2f} minus {means[1]:.2f} %",
         f"{data.describe(TWO_WAY)}; exact McNemar test of the first seed: p = {p_value:.2g}",
         interval,
         "points",
@@ -362,7 +364,7 @@ def _compare_accuracy(data: ClaimData, key: str, base: str, short: str, confiden
 
 
 def judge_confidence(data: ClaimData) -> Verdict:
-    """8: cross-entropy is more confident on right and wrong answers alike; BCE is better calibrated."""
+    """8: cross-entropy is more confident in right and wrong predictions alike; BCE is better calibrated."""
     claims = {key: [_claim(scored.test) for scored in data.repeats[key]] for key in ("cross_entropy", "multiple_bce")}
     right, wrong = (_compare_confidence(data, claims, is_right) for is_right in (True, False))
     readings = [_compare_calibration(data, reading) for reading in ("sigmoid", "normalised_sigmoid", "softmax")]
@@ -372,15 +374,15 @@ def judge_confidence(data: ClaimData) -> Verdict:
         "CE is more confident; BCE better calibrated",
         combine([piece.outcome for piece in deciding]),
         (*deciding, *readings[1:]),
-        "The report reads raw sigmoids, which need not sum to one, so that decides; read in other ways, the same "
-        f"scores give other answers. That cross-entropy is more confident is {right.outcome} for right answers and "
-        f"{wrong.outcome} for wrong ones. Less confident is not better calibrated: a network that is right more often "
-        "than it says errs too.",
+        "The report uses raw sigmoids, which need not sum to one, so these decide; other probabilities from the same "
+        f"scores give other results. That cross-entropy is more confident is {right.outcome} for right predictions and "
+        f"{wrong.outcome} for wrong ones. Lower confidence is not better calibration: a network that is right more "
+        "often than its confidence is miscalibrated too.",
     )
 
 
 def _claim(predictions: Predictions, reading: str | None = None) -> tuple[Array, Array]:
-    """Confidence in the predicted class (n,) and whether it is right (n,), under a reading (the loss's own)."""
+    """Confidence in the predicted class (n,) and whether it is right (n,), by a reading of the scores."""
     readings = compute_readings(predictions.scores.astype(np.float64), predictions.loss)
     return readings[reading or next(iter(readings))].max(axis=1), predictions.correct
 
@@ -402,8 +404,8 @@ def _compare_confidence(data: ClaimData, claims: Claims, is_right: bool) -> Evid
     interval = compute_two_way_interval(compare, (data.n_seeds, data.n_test))
     name = "right" if is_right else "wrong"
     return Evidence(
-        f"confidence on {name} answers, CE less BCE",
-        f"Mean probability of the predicted class where it is {name}, CE less BCE (raw sigmoids)",
+        f"confidence in {name} predictions, CE minus BCE",
+        f"Mean probability of the predicted class if it is {name}, CE minus BCE (raw sigmoids)",
         data.describe(TWO_WAY),
         interval,
         "points",
@@ -424,8 +426,8 @@ def _compare_calibration(data: ClaimData, reading: str) -> Evidence:
     interval = compute_two_way_interval(compare, (data.n_seeds, data.n_test))
     name = reading.replace("_", " ")
     return Evidence(
-        f"calibration error, CE less BCE ({name})",
-        f"Expected calibration error of the top label ({n_bins} bins), CE less BCE read by {name}",
+        f"calibration error, CE minus BCE ({name})",
+        f"Expected calibration error of the top label ({n_bins} bins), CE minus BCE by {name}",
         data.describe(TWO_WAY),
         interval,
         "points",
@@ -453,8 +455,9 @@ def judge_overfitting(data: ClaimData) -> Verdict:
         "BCE overfits less",
         outcome,
         pieces,
-        "Overfitting is taken as training accuracy less test accuracy, since the two losses are on different scales. "
-        "As set, the same l2 holds BCE back K times harder; only what is left when l2 is matched is the loss's own.",
+        "Overfitting is measured as training accuracy minus test accuracy, since the two losses have different scales. "
+        "As set, the same l2 regularises BCE K times more strongly; only a difference that remains with matched l2 is "
+        "due to the loss.",
     )
 
 
@@ -465,8 +468,8 @@ def _compare_overfitting(data: ClaimData, key: str, how: str) -> Evidence:
     ]
     interval = scale(compute_mean_interval(gaps[0] - gaps[1]), 100)
     return Evidence(
-        f"overfitting, BCE less CE, {how}",
-        f"Training less test accuracy: {100 * gaps[0].mean():.2f} for BCE ({how}), {100 * gaps[1].mean():.2f} for CE",
+        f"overfitting, BCE minus CE, {how}",
+        f"Training minus test accuracy: {100 * gaps[0].mean():.2f} for BCE ({how}), {100 * gaps[1].mean():.2f} for CE",
         data.describe(TWO_WAY),
         interval,
         "points",
@@ -478,7 +481,7 @@ def judge_generalisation(data: ClaimData) -> Verdict:
     """10: flips with a small l2 generalise best of the four."""
     confidence = 1 - 0.05 / len(STRATEGIES)  # Bonferroni, over three comparisons
     pieces = [
-        _compare_accuracy(data, "flips", key, f"accuracy, flips less {name}", confidence)
+        _compare_accuracy(data, "flips", key, f"accuracy, flips minus {name}", confidence)
         for key, name in STRATEGIES.items()
     ]
     pieces.sort(key=lambda piece: piece.interval.low)  # the weakest comparison decides
@@ -487,8 +490,8 @@ def judge_generalisation(data: ClaimData) -> Verdict:
         "Flips with a small l2 generalise best",
         combine([piece.outcome for piece in pieces]),
         tuple(pieces),
-        "Three comparisons, so each interval is one of 98.3 %, which together hold with 95 %. The printed lead of "
-        f"flips is {reported.ACCURACIES['flips'].test - reported.ACCURACIES['all_data'].test:.2f} points.",
+        "There are three comparisons, so each interval has a confidence of 98.3 %, and all together 95 %. The reported "
+        f"lead of flips is {reported.ACCURACIES['flips'].test - reported.ACCURACIES['all_data'].test:.2f} points.",
     )
 
 

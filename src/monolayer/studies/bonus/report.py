@@ -1,4 +1,4 @@
-"""The page of the bonus assignment: what was measured, beside what the original report prints."""
+"""The folder of the bonus assignment: report.html, report.md, results.json, figures and networks."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ from monolayer.studies.ladder.report import (
 from monolayer.training.history import format_epoch
 from monolayer.training.run import Run
 
-PRINTED_FOR = "cifar10"
+REPORTED_DATASET = "cifar10"
 DISPLAY_NAMES = {"cifar10": "CIFAR-10"}
 TOP = 10
 PARTS = ("train", "val", "test")
 LOSSES_COMPARED = ("cross_entropy", "multiple_bce")
 SCALES_DIFFER = (
-    "The two losses are not on one scale: multiple binary cross-entropy averages over the K classes, so its gradient "
-    "is K times smaller than that of their sum, its rate is ten times larger here, and the same l2 weighs more against "
-    "it. Its probabilities are one sigmoid a class and need not sum to one."
+    "The two losses have different scales: multiple binary cross-entropy averages over the K classes, so its gradient "
+    "is K times smaller than that of the sum. Its learning rate is ten times larger here, and the same l2 is stronger "
+    "relative to it. Its probabilities are one sigmoid for each class and need not sum to one."
 )
 
 
-def is_comparable_with_print(result: StudyResult) -> bool:
-    """Whether the printed numbers are of the same data and the same number of epochs."""
-    return result.dataset.name == PRINTED_FOR and result.experiments[0].recipe.epochs == max(reported.STEP_DECAY)
+def is_comparable_with_report(result: StudyResult) -> bool:
+    """Whether the reported figures are of the same data and the same number of epochs."""
+    return result.dataset.name == REPORTED_DATASET and result.experiments[0].recipe.epochs == max(reported.STEP_DECAY)
 
 
 def draw_study(result: StudyResult) -> dict[str, list[Picture]]:
-    """The pictures of the study by key of the experiment; the grid's under ``grid``."""
+    """Draw the figures of the study, by key of the experiment or of the section."""
     pictures = {e.key: _draw_experiment(result, e) for e in result.experiments}
     heat_map = draw_heat_map(result.grid.to_dict()["runs"], "grid", GRID_AXES)
     leaked = draw_leaked(result)
@@ -81,9 +81,9 @@ def make_study_document(
     provenance: dict[str, str],
     ladder: dict[str, Any] | None = None,
 ) -> Document:
-    """The study as a document, in the order of the original report; a ladder of the same dataset is a section."""
+    """Make the page, in the order of the original report; a ladder of the same dataset is a section of it."""
     by_key = {experiment.key: experiment for experiment in result.experiments}
-    is_comparable = is_comparable_with_print(result)
+    is_comparable = is_comparable_with_report(result)
     return Document(
         title=f"One layer on {_name(result)}: the bonus assignment",
         lead=write_lead(result, is_comparable),
@@ -110,7 +110,7 @@ def make_study_document(
 
 
 def make_study_table(result: StudyResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The table of the first screen and of the terminal: columns and rows, accuracies in per cent with intervals."""
+    """The table of accuracies for the page and the terminal: columns and rows, in per cent with intervals."""
     titles = {e.key: e.title for e in result.experiments} | {WINNER: "Best of the grid, by validation"}
     rows = [
         (
@@ -150,7 +150,7 @@ def _write_notices(result: StudyResult) -> list[Notice]:
         notices.append(
             Notice(
                 f"No source of CIFAR-10 could be reached, so the same study was run on **{result.dataset.name}**, "
-                "which comes with scikit-learn. Nothing on this page is a result on CIFAR-10. "
+                "which is part of scikit-learn. Nothing on this page is a result on CIFAR-10. "
                 + "; ".join(line.strip() for line in result.fallback.splitlines()),
                 "bad",
                 "THIS IS NOT CIFAR-10",
@@ -163,16 +163,17 @@ def _make_results_section(result: StudyResult) -> Section:
     columns, rows = make_study_table(result)
     table = Table(
         "Accuracy in per cent after the last epoch, with its 95 % interval (Wilson).", columns, tuple(rows),
-        note=f"Seed {result.experiments[0].recipe.seed}: these intervals are those of the finite numbers of images.",
+        note=f"Seed {result.experiments[0].recipe.seed}. The intervals show the uncertainty from the finite number of "
+        "images.",
     )  # fmt: skip
     blocks = [make_repeats_table(result)] if len(result.repeats["all_data"]) > 1 else []
-    return Section("The honest results", (table, *blocks), "results")
+    return Section("Results on unseen images", (table, *blocks), "results")
 
 
 def _draw_experiment(result: StudyResult, experiment: Experiment) -> list[Picture]:
     run, key = result.runs[experiment.key], experiment.key.replace("_", "-")
     test = result.scored[experiment.key].test
-    # The two losses' histograms stand side by side: one height for both.
+    # The histograms of the two losses are side by side, so they have the same height.
     n_max = compute_common_height(result) if experiment.key in LOSSES_COMPARED else None
     pictures = [
         draw_curves(run.history, "loss", key, experiment.title),
@@ -184,7 +185,7 @@ def _draw_experiment(result: StudyResult, experiment: Experiment) -> list[Pictur
 
 
 def compute_common_height(result: StudyResult) -> float:
-    """The highest bin of the two losses' histograms, and a little above."""
+    """The common height of the histograms of the two losses: 5 % above the highest bin."""
     frames = [
         ProbabilityHistogram(test.probability_of_label, test.correct).frame()
         for test in (result.scored[key].test for key in LOSSES_COMPARED)
@@ -193,7 +194,7 @@ def compute_common_height(result: StudyResult) -> float:
 
 
 def _lay_out(pictures: list[Picture]) -> list[Block]:
-    """Loss beside cost, then the rest one below the other."""
+    """Loss beside cost, then the other figures below each other."""
     blocks = [picture.render() for picture in pictures]
     return [FigureRow(tuple(blocks[:2])), *(FigureRow((block,)) for block in blocks[2:])]
 
@@ -213,13 +214,13 @@ def _make_experiment_section(
     result: StudyResult, experiment: Experiment, pictures: dict[str, list[Picture]]
 ) -> Section:
     blocks: list[Block] = [_make_run_table(result, experiment)]
-    if experiment.key in reported.ACCURACIES and is_comparable_with_print(result):
-        blocks.append(_make_printed_table(experiment))
+    if experiment.key in reported.ACCURACIES and is_comparable_with_report(result):
+        blocks.append(_make_reported_table(experiment))
     blocks += _lay_out(pictures[experiment.key])
     return Section(f"Exercise {experiment.exercise}: {experiment.title.lower()}", tuple(blocks), experiment.key)
 
 
-def _make_printed_table(experiment: Experiment) -> Table:
+def _make_reported_table(experiment: Experiment) -> Table:
     row = reported.ACCURACIES[experiment.key]
     return Table(
         f"Accuracy in per cent, Listing {row.listing} of {reported.SOURCE}.",
@@ -231,39 +232,39 @@ def _make_printed_table(experiment: Experiment) -> Table:
 
 def _make_grid_section(result: StudyResult, pictures: list[Picture], is_comparable: bool) -> Section:
     sweep = result.grid.to_dict()
-    printed_blocks: list[Block] = [_make_printed_grid(), Paragraph(_explain_printed_grid())] if is_comparable else []
+    reported_blocks: list[Block] = [_make_reported_grid(), Paragraph(_explain_reported_grid())] if is_comparable else []
     blocks: list[Block] = [
         make_sweep_table(sweep["runs"], GRID_AXES, TOP),
         Paragraph(" ".join(describe_selection(sweep, GRID_AXES))),
-        *printed_blocks,
+        *reported_blocks,
         *(FigureRow((picture.render(),)) for picture in pictures),
     ]
     return Section("Exercise 2.1 c: the grid", tuple(blocks), "grid")
 
 
 def decode_grid_row(number: int) -> dict[str, Any]:
-    """The recipe behind a row number of the original grid: l2 varies slowest, then the rate, then the batch size."""
+    """The recipe of a row number in the original grid: l2 varies slowest, then the rate, then the batch size."""
     l2s, rates, sizes = (GRID_AXES[axis] for axis in ("l2", "learning_rate", "batch_size"))
     i_l2, rest = divmod(number, len(rates) * len(sizes))
     i_rate, i_size = divmod(rest, len(sizes))
     return {"l2": l2s[i_l2], "learning_rate": rates[i_rate], "batch_size": sizes[i_size]}
 
 
-def _make_printed_grid() -> Table:
+def _make_reported_grid() -> Table:
     rows = tuple(
         (row.rank, row.headed_lambda, row.headed_eta, row.batch_size, f"{row.accuracy:.1f}",
          f"{(recipe := decode_grid_row(row.headed_lambda))['l2']:g}", f"{recipe['learning_rate']:g}")
         for row in reported.GRID
     )  # fmt: skip
-    columns = ("rank", "headed Lambda", "headed Eta", "batch size", "validation %", "so l2 is", "so the rate is")
-    return Table(f"Listing 3 of {reported.SOURCE}, under its own headings.", columns, rows, "printed")
+    columns = ("rank", "column Lambda", "column Eta", "batch size", "validation %", "actual l2", "actual rate")
+    return Table(f"Listing 3 of {reported.SOURCE}, with its original headings.", columns, rows, "printed")
 
 
-def _explain_printed_grid() -> str:
+def _explain_reported_grid() -> str:
     return (
-        "The printed table lost a column. What it heads Lambda is the number of the grid's row, counted with l2 "
-        "slowest and batch size fastest; what it heads Eta is l2; the learning rate is missing. The last two columns "
-        "are worked out from the row number."
+        "One column of the reported table is missing. Its column Lambda is the row number of the grid, counted with l2 "
+        "slowest and batch size fastest; its column Eta is l2; the learning rate is missing. The last two columns are "
+        "derived from the row number."
     )
 
 
@@ -273,7 +274,7 @@ def _make_step_decay_section(
     section = _make_experiment_section(result, experiment, pictures)
     run = result.runs[experiment.key]
     lines = "\n".join(format_epoch(row, run.recipe.epochs) for row in run.history)
-    blocks: list[Block] = [Listing(lines, "Every epoch, validation beside training.")]
+    blocks: list[Block] = [Listing(lines, "Training and validation after every epoch.")]
     if is_comparable and run.recipe.epochs == max(reported.STEP_DECAY):
         blocks[:0] = [_make_step_decay_table(run), Paragraph(_explain_step_decay(run))]
     return Section(section.title, (*section.blocks, *blocks), section.slug)
@@ -296,7 +297,7 @@ def _make_step_decay_table(run: Run) -> Table:
         "validation %",
     )
     return Table(
-        "Step decay: Listing 4 of the original beside what is measured.", columns, rows,
+        "Step decay: Listing 4 of the original, and the measured values.", columns, rows,
         printed_columns=("loss", "accuracy %"),
     )  # fmt: skip
 
@@ -307,17 +308,20 @@ def _explain_step_decay(run: Run) -> str:
         name: max(abs(100 * (getattr(row, f"{name}_accuracy") or 0) - accuracy) for row, accuracy in lines)
         for name in ("train", "val")
     }
-    said = (
-        f"The original's text calls its Listing 4 validation accuracies. Measured, training accuracies differ from the "
-        f"printed ones by at most {apart['train']:.2f} points, validation accuracies by up to {apart['val']:.2f}"
+    text = (
+        f"The report calls the values of its Listing 4 validation accuracies. The measured training accuracies differ "
+        f"from them by at most {apart['train']:.2f} points, the measured validation accuracies by up to "
+        f"{apart['val']:.2f}"
     )
-    return said + (": **the table is mislabelled; it is training's**." if apart["train"] < apart["val"] else ".")
+    return text + (
+        ": **the table is mislabelled; it shows training accuracies**." if apart["train"] < apart["val"] else "."
+    )
 
 
 def _make_losses_section(
     result: StudyResult, by_key: dict[str, Experiment], pictures: dict[str, list[Picture]]
 ) -> Section:
-    """Both losses: tables, curves and templates one after the other, the two histograms side by side."""
+    """Both losses: tables, curves and templates below each other, the two histograms side by side."""
     blocks: list[Block] = []
     histograms: list[Picture] = []
     for key in LOSSES_COMPARED:
@@ -332,13 +336,13 @@ def _make_losses_section(
 def _make_ladder_section(
     result: StudyResult, ladder: dict[str, Any] | None, pictures: dict[str, list[Picture]]
 ) -> Section:
-    """What one layer does on better features, where that was measured."""
+    """The results of a ladder, if there is one."""
     title, slug = "One layer, better features", "ladder"
     if ladder is None:
         text = (
             f"Not measured for this page. `monolayer ladder {result.dataset.name} --out runs/ladder` trains the same "
-            "one layer on features that are learnt from the training images without their labels, and `--ladder "
-            "runs/ladder` puts what it found here."
+            "single layer on features that are learnt from the training images without their labels, and `--ladder "
+            "runs/ladder` includes its results here."
         )
         return Section(title, (Paragraph(text),), slug)
     blocks = (Paragraph(describe_ladder(ladder)), make_steps_table(ladder))
@@ -347,17 +351,18 @@ def _make_ladder_section(
 
 def _make_method_section(result: StudyResult) -> Section:
     return Section(
-        "How it was measured",
+        "Methods",
         (
             Paragraph(
-                "One layer, `scores = W x + b`, by mini-batch gradient descent without momentum; pixels less the "
-                "training mean, divided by the training standard deviation, for each of the dimensions; weights from "
-                "a normal distribution; one random order of the rows an epoch. **Cost** = mean loss + l2 * sum of "
-                "squared weights. A step schedule `step:10:0.1` divides the rate by ten after every tenth epoch."
+                "One layer, `scores = W x + b`, is trained by mini-batch gradient descent without momentum. Each pixel "
+                "is standardised with its mean and standard deviation over the training images. The initial weights "
+                "are drawn from a normal distribution, and each epoch has one random order of the images. **Cost** = "
+                "mean loss + l2 * sum of squared weights. The schedule `step:10:0.1` divides the learning rate by ten "
+                "after every tenth epoch."
             ),
             Paragraph(
-                f"The scaler saw the {len(result.splits.train):,} training rows only. The grid's choice was made on "
-                "validation rows. The test rows were opened for: "
+                f"The scaler was fitted to the {len(result.splits.train):,} training images only. The best recipe "
+                "of the grid was chosen on the validation images. The test images were opened for: "
                 f"{'; '.join(map(str, result.splits.openings))}."
             ),
         ),
@@ -373,12 +378,12 @@ def _make_provenance_section(result: StudyResult, provenance: dict[str, str]) ->
         "seeds": ", ".join(map(str, sorted({recipe.seed for recipe in recipes}))),
         "training": f"{result.seconds:.1f} s, evaluation included",
     }
-    table = Table("How to get the same numbers.", ("what", "value"), tuple(facts.items()), "plain")
+    table = Table("Sources and versions for the same results.", ("what", "value"), tuple(facts.items()), "plain")
     return Section("Provenance", (table,))
 
 
 def save_study(result: StudyResult, folder: Path, ladder: Path | None = None) -> dict[str, Any]:
-    """Write everything into ``folder`` and give back what results.json holds.
+    """Write everything into ``folder`` and return the content of results.json.
 
     Args:
         result: of the study.
@@ -386,20 +391,20 @@ def save_study(result: StudyResult, folder: Path, ladder: Path | None = None) ->
         ladder: the folder of a ladder of the same dataset, which becomes a section of the page.
 
     Raises:
-        BadData: if that folder holds no ladder.
+        BadData: if that folder has no ladder.
         BadInput: if the ladder is of another dataset.
     """
     pictures, provenance = draw_study(result), collect_provenance()
-    climbed = load_ladder_of(result.dataset, ladder) if ladder else None
-    pictures["ladder"] = draw_ladder(climbed, ladder) if ladder and climbed else []
-    document = make_study_document(result, pictures, provenance, climbed)
+    loaded = load_ladder_of(result.dataset, ladder) if ladder else None
+    pictures["ladder"] = draw_ladder(loaded, ladder) if ladder and loaded else []
+    document = make_study_document(result, pictures, provenance, loaded)
     paths = save_pictures(chain.from_iterable(pictures.values()), folder)
     write_text(folder / REPORT, render_html(document))
     write_text(folder / MARKDOWN, render_markdown(document, paths))
     results = {
         **result.to_dict(),
-        "ladder": climbed and climbed["steps"],
-        "printed": _collect_printed(),
+        "ladder": loaded and loaded["steps"],
+        "printed": _collect_reported(),
         "provenance": provenance,
     }
     write_json(folder / RESULTS, results)
@@ -410,8 +415,8 @@ def save_study(result: StudyResult, folder: Path, ladder: Path | None = None) ->
     return results
 
 
-def _collect_printed() -> dict[str, Any]:
-    """What the original prints, in a place of its own so that nobody takes it for measured."""
+def _collect_reported() -> dict[str, Any]:
+    """The figures of the report, under a key of their own so that they are not mistaken for measurements."""
     return {
         "source": reported.SOURCE,
         "accuracies_percent": {

@@ -1,4 +1,4 @@
-"""What the study's page says of its own numbers: distances to the optimum, leaked test rows, calibration, findings."""
+"""Sections of the page on the quality of its results: optimum, leaked test images, calibration, findings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ N_PAIRS_SHOWN = 12
 
 
 def make_certificate_section(result: StudyResult) -> Section:
-    """How far each run stopped from the lowest cost that there is, and what that optimum scores on validation."""
+    """The distance of each run to the lowest possible cost, and the validation accuracy of that optimum."""
     titles = {e.key: e.title for e in result.experiments}
     rows = []
     for key, c in result.certificates.items():
@@ -43,61 +43,61 @@ def make_certificate_section(result: StudyResult) -> Section:
             )
         )
     table = Table(
-        "Where the descent stopped, and the lowest cost that its loss and l2 allow.",
-        ("experiment", "cost", "lowest cost", "distance", "solver's own gap", "how it ended",
+        "The final cost, and the lowest cost that is possible with the same loss and l2.",
+        ("experiment", "cost", "lowest cost", "distance", "gap of the solver", "end of the run",
          "validation % of the optimum", "p"),
         tuple(rows),
-        note="The solver's own gap estimates how much lower than the lowest cost found the true minimum may lie. Left: "
-        "of what there was to gain over a network that says nothing. p: exact McNemar test between the run and its "
-        "optimum on the validation rows.",
+        note="The gap of the solver is an estimate of how much lower the true minimum may be than the lowest cost. "
+        "Left: the remaining share of the possible decrease from the cost of chance predictions. p: exact McNemar test "
+        "between the run and its optimum on the validation images.",
     )  # fmt: skip
     return Section("Distance to the optimum", (Paragraph(_explain_certificates(result)), table), "optimum")
 
 
 def _explain_certificates(result: StudyResult) -> str:
     compared = [c.val for c in result.certificates.values() if c.val]
-    told = [val for val in compared if val.p_value < SIGNIFICANT]
-    n_better = sum(val.run.accuracy > val.optimum.accuracy for val in told)
-    judged = (
-        f"On validation, stopping short of the optimum was better in {n_better} of {len(compared)} and worse in "
-        f"{len(told) - n_better}; the others cannot be told apart."
+    significant = [val for val in compared if val.p_value < SIGNIFICANT]
+    n_better = sum(val.run.accuracy > val.optimum.accuracy for val in significant)
+    compared_runs = (
+        f"On validation, the run is significantly better than its optimum in {n_better} of {len(compared)} experiments "
+        f"and worse in {len(significant) - n_better}; the others are statistically indistinguishable."
     )
     return (
-        "The cost of one layer is convex: it has one lowest value, and an exact solver (L-BFGS, preconditioned) finds "
-        "it. A run that stops above it has not converged, whatever its curve looks like; a rate that has been divided "
-        f"until nothing moves makes any curve flat. {judged}"
+        "The cost of one layer is convex: it has one minimum, which an exact solver (preconditioned L-BFGS) finds. A "
+        "run that stops above it has not converged, whatever its curve looks like: a learning rate that is almost "
+        f"zero makes any curve flat. {compared_runs}"
     )
 
 
 def draw_leaked(result: StudyResult) -> Picture | None:
-    """Some pairs of a test image and a training image that show the same photograph, from all over the ranking."""
+    """Some pairs of a training image and a test image that show the same photograph, over the whole ranking."""
     pairs, dataset = result.leaked.pairs, result.dataset
     if not pairs or dataset.image_shape is None or dataset.image_shape[0] not in (1, 3):
         return None
     places = np.unique(np.linspace(0, len(pairs) - 1, N_PAIRS_SHOWN).round().astype(int))
     chart = collect_pairs([pairs[i] for i in places], dataset, dataset.test, splits=("train", "test"))
     caption = (
-        f"{len(places)} of the {len(pairs):,} pairs, evenly spread from the most to the least similar: a training "
-        "image, and the test image that shows the same photograph."
+        f"{len(places)} of the {len(pairs):,} pairs, evenly spaced from the most to the least similar: a training "
+        "image, and the test image of the same photograph."
     )
     return Picture("leaked-pairs", chart, caption, f"A contact sheet of image pairs. {caption}")
 
 
 def make_leaked_section(result: StudyResult, picture: Picture | None) -> Section:
-    """Test images that stand among the training images too, and what the accuracies are without them."""
+    """Test images with a duplicate among the training images, and the accuracies without them."""
     mask = result.leaked.mask
     n, leaked = len(mask), int(mask.sum())
     if not leaked:
-        text = f"None of the {n:,} test rows was found among the training rows."
+        text = f"None of the {n:,} test images has a duplicate among the training images."
         return Section("Leaked test images", (Paragraph(text),), "leaked")
     mirrored = sum(pair.mirrored for pair in result.leaked.pairs)
     blocks: list[Block] = [
         Paragraph(
-            f"Of the {n:,} test images, **{leaked:,}** ({leaked / n:.1%}) show a photograph that stands among the "
-            f"{len(result.splits.train):,} training images too, as it is or mirrored ({mirrored:,} of "
-            f"{len(result.leaked.pairs):,} pairs), recoloured, shifted or stretched. They were found by their "
-            "pictures alone, at a threshold learnt from the training images; looked at by eye, a few in a hundred "
-            "are two photographs after all (docs/leakage.md)."
+            f"Of the {n:,} test images, **{leaked:,}** ({leaked / n:.1%}) show the same photograph as one of the "
+            f"{len(result.splits.train):,} training images, unchanged or mirrored ({mirrored:,} of "
+            f"{len(result.leaked.pairs):,} pairs), recoloured, shifted or scaled. They were found from the images "
+            "only, with a threshold that was learnt from the training images; by eye, a few in a hundred show two "
+            "photographs (docs/leakage.md)."
         ),
         _make_leaked_table(result),
     ]
@@ -115,7 +115,7 @@ def _make_leaked_table(result: StudyResult) -> Table:
         shift = compute_shift(correct, mask)
         cells = [format_accuracy(float(part.mean()), len(part)) for part in (correct, correct[~mask], correct[mask])]
         rows.append((title, *cells, f"{100 * shift.estimate:+.2f} [{100 * shift.low:+.2f}, {100 * shift.high:+.2f}]"))
-    columns = ("experiment", "all test images", "without the leaked", "the leaked alone", "change without them, points")
+    columns = ("experiment", "all test images", "without leaked", "leaked only", "change without leaked, points")
     return Table("Test accuracy in per cent, with and without the leaked images.", columns, tuple(rows))
 
 
@@ -130,7 +130,7 @@ def draw_calibration(result: StudyResult) -> list[Picture]:
 
 
 def make_calibration_section(result: StudyResult, pictures: list[Picture]) -> Section:
-    """Whether the two losses' probabilities mean what they say, in every reading."""
+    """The calibration of the two losses, for every kind of probability."""
     rows = f"the {result.splits.n_test:,} test rows"
     named = {
         f"{get_loss(result.scored[key].run.recipe.loss).abbreviation}, {READING_NAMES[reading]}": (
@@ -144,9 +144,9 @@ def make_calibration_section(result: StudyResult, pictures: list[Picture]) -> Se
     temperatures = {name: (before, rescaled) for name, (before, rescaled) in named.items() if rescaled}
     blocks: list[Block] = [
         Paragraph(
-            "A probability of 0.3 means what it says if three in ten such answers are right. Multiple binary "
-            "cross-entropy gives one sigmoid a class, which can be read as it is, divided by the sum of all, or passed "
-            "over for the softmax of the scores: the predicted class is the same, the probabilities are not."
+            "A probability of 0.3 is calibrated if three in ten such predictions are right. Multiple binary "
+            "cross-entropy gives one sigmoid for each class. Its probabilities are the sigmoids, the sigmoids divided "
+            "by their sum, or the softmax of the scores: the predicted class is the same, the probabilities differ."
         ),
         make_calibration_table(calibrations, rows),
         make_brier_table(calibrations),
@@ -162,9 +162,6 @@ def make_calibration_section(result: StudyResult, pictures: list[Picture]) -> Se
 def make_study_findings_section(result: StudyResult) -> Section:
     """Every check on the declared runs, the grid and the rows."""
     findings = [finding for _, finding in result.findings]
-    text = (
-        f"The library looks at every run for what commonly goes wrong. {summarise_findings(findings)}. Issues and tips "
-        "stand first."
-    )
+    text = f"monolayer checks every run for common errors. {summarise_findings(findings)}. Issues and tips come first."
     table = make_findings_table([(on, finding.to_dict()) for on, finding in result.findings])
     return Section("Findings", (Paragraph(text), table), "findings")

@@ -1,4 +1,4 @@
-"""The first screen of the study's page: what the original printed, where it comes from, and ten verdicts."""
+"""The page of the bonus assignment: the reported figures, how they arise, and the verdicts on the ten claims."""
 
 from __future__ import annotations
 
@@ -28,82 +28,82 @@ PARTS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def write_lead(result: StudyResult, is_comparable: bool) -> str:
-    """What was done and what came out, for a reader who knows nothing of the matter."""
-    honest = [100 * result.runs[key].evaluation["test"].accuracy for key in SETTINGS]
+    """The summary, for a reader without previous knowledge."""
+    unseen = [100 * result.runs[key].evaluation["test"].accuracy for key in SETTINGS]
     rerun = [100 * row["test"].accuracy for row in result.published.values()]
     n_val, n_test = len(result.splits.val or ()), result.splits.n_test
     counts = Counter(verdict.outcome for verdict in result.verdicts)
     verdicts = (
-        f"Of ten claims, {counts['supported']} are supported by the measurements, {counts['refuted']} are refuted, and "
+        f"Of ten claims, the measurements support {counts['supported']} and refute {counts['refuted']}; "
         f"{counts['not distinguishable']} cannot be decided."
     )
     if not is_comparable:
         return (
-            f"One layer, scored on {n_test:,} test images that no training step has seen, reaches **{span(honest)} %** "
-            f"with the report's settings. Trained on those very images, as the report did, it seems to reach "
+            f"One layer, evaluated on {n_test:,} test images that were not trained on, reaches **{span(unseen)} %** "
+            f"with the settings of the report. Trained on these images, as in the report, it appears to reach "
             f"{span(rerun)} %. {verdicts}"
         )
     val, test = (max(getattr(row, name) for row in reported.ACCURACIES.values()) for name in ("val", "test"))
     return (
-        f"A student's report gives one layer up to {val:.0f} % on validation and {test:.0f} % on test images. On "
-        f"images that no training step has seen, the same settings reach **{span(honest)} %**. The printed figures "
-        f"come out again ({span(rerun)} % on test) when the network is **trained on the {n_val:,} validation or "
-        f"{n_test:,} test images that it is then scored on**: they say nothing of new images. {verdicts}"
+        f"A student's report states accuracies of up to {val:.0f} % on validation and {test:.0f} % on test images for "
+        f"one layer. On images that were not trained on, the same settings reach **{span(unseen)} %**. The reported "
+        f"figures are reproduced ({span(rerun)} % on test) if the network is **trained on the {n_val:,} validation or "
+        f"{n_test:,} test images that it is then evaluated on**, so they are not accuracies on new images. {verdicts}"
     )
 
 
 def span(values: Iterable[float]) -> str:
-    """The lowest and the highest of some values with one decimal, or one where they are alike."""
+    """The lowest and the highest of some values with one decimal, or one value if they are equal."""
     low, *_, high = sorted(values)
     return f"{low:.1f} to {high:.1f}" if round(low, 1) != round(high, 1) else f"{low:.1f}"
 
 
 def make_first_screen(result: StudyResult, is_comparable: bool) -> tuple[Table, ...]:
-    """The four settings as printed, as run again and as they are; and the ten verdicts."""
+    """The four settings as reported, as reproduced and as measured on unseen images; and the ten verdicts."""
     return make_settings_table(result, is_comparable), make_verdict_table(result)
 
 
 def make_settings_table(result: StudyResult, is_comparable: bool) -> Table:
-    """A row a setting: what is printed for validation and test, what its procedure gives, and the honest figure."""
+    """A row for each setting: accuracy as reported, as its procedure gives it, and on unseen images."""
     columns = ["setting"]
     for name in ("validation", "test"):
-        columns += [*([f"{name} %"] if is_comparable else []), f"{name}, re-run", f"{name}, honest"]
+        columns += [*([f"{name} %"] if is_comparable else []), f"{name}, reproduced", f"{name}, unseen"]
     rows = tuple(
         (TITLES[key], *(cell for part in ("val", "test") for cell in _make_cells(result, key, part, is_comparable)))
         for key in SETTINGS
     )
     return Table(
-        "Accuracy: as printed, as the report's procedure gives it when run again, and honest.",
+        "Accuracy: as reported, as the procedure of the report gives it, and on unseen images.",
         tuple(columns),
         rows,
-        note="Re-run: trained on the images that are then scored. Honest: on images that no step has seen, with 95 % "
-        "intervals.",
+        note="Reproduced: trained on the images that are then evaluated. Unseen: on images that were not trained on, "
+        "with 95 % intervals.",
         printed_columns=("validation %", "test %") if is_comparable else (),
     )
 
 
 def make_procedures_table(result: StudyResult, is_comparable: bool) -> Table:
-    """The same with the training rows, a line a setting and part of the rows."""
+    """The same with the training rows, a line for each setting and split."""
     rows = tuple(
         (TITLES[key], name, *_make_cells(result, key, part, is_comparable))
         for key in SETTINGS
         for part, name in PARTS.items()
     )
-    columns = ("setting", "rows", *(["printed %"] if is_comparable else []), "its procedure, run again %", "honest %")
+    columns = ("setting", "rows", *(["reported %"] if is_comparable else []), "reproduced %", "unseen %")
     return Table(
-        "Every setting and every part of the rows.",
+        "Every setting on every split.",
         columns,
         rows,
-        printed_columns=("printed %",) if is_comparable else (),
+        printed_columns=("reported %",) if is_comparable else (),
     )
 
 
 def _make_cells(result: StudyResult, key: str, part: str, is_comparable: bool) -> list[str]:
-    again, honest = result.published[key].get(part), result.runs[key].evaluation.get(part)
+    again, unseen = result.published[key].get(part), result.runs[key].evaluation.get(part)
     return [
         *([f"{getattr(reported.ACCURACIES[key], part):.2f}"] if is_comparable else []),
         f"{100 * again.accuracy:.2f}" if again else "–",
-        format_accuracy(honest.accuracy, honest.n) if honest else "–",
+        format_accuracy(unseen.accuracy, unseen.n) if unseen else "–",
     ]
 
 
@@ -112,15 +112,16 @@ def make_verdict_table(result: StudyResult) -> Table:
     rows = tuple((v.number, v.claim, f"**{MARKS[v.outcome]}**", _format_deciding(v)) for v in result.verdicts)
     n_seeds = len(result.repeats["all_data"])
     return Table(
-        "What the report claims, and what the measurements say of it.",
-        ("", "the report says", "verdict", "measured, 95 % interval"),
+        "The claims of the report, and the verdicts of the measurements.",
+        ("", "claim", "verdict", "measured, 95 % interval"),
         rows,
-        note=f"CE: cross-entropy; BCE: multiple binary cross-entropy. {n_seeds} seeds; how, stands under Ten verdicts.",
+        note=f"CE: cross-entropy; BCE: multiple binary cross-entropy. {n_seeds} seeds. The section on the ten verdicts "
+        "describes the methods.",
     )
 
 
 def _format_deciding(verdict: Verdict) -> str:
-    """The piece of evidence that settles the verdict, or the first where none does by itself."""
+    """The evidence that decides the verdict, or the first if none does by itself."""
     deciding = [e for e in verdict.evidence if e.outcome == verdict.outcome] or list(verdict.evidence)
     return f"{deciding[0].short}: {format_evidence(deciding[0])}"
 
@@ -136,63 +137,63 @@ def format_evidence(evidence: Evidence) -> str:
 
 
 def make_published_section(result: StudyResult, is_comparable: bool) -> Section:
-    """Where the printed figures come from, in plain words, with all three columns of every setting."""
+    """How the reported figures arise, with all columns of every setting."""
     blocks: list[Block] = [
         Paragraph(
-            "A network is trained on some images and scored on others, since only those tell what it makes of images "
-            "that it has never seen. It cannot be better on them than on the ones it learnt from, chance aside: an "
-            "accuracy far above that of training says that the images were not new."
+            "A network is trained on some images and evaluated on others, since only these show its accuracy on new "
+            "images. Apart from chance, it is not better on new images than on its training images: an evaluation "
+            "accuracy far above the training accuracy shows that the images were not new."
         ),
         make_procedures_table(result, is_comparable),
         Paragraph(_explain_procedures(result)),
     ]
     if is_comparable:
-        blocks += [Paragraph(_compare_with_printed(result)), _make_claims_notice()]
-    return Section("Where the printed figures come from", tuple(blocks), "as-published")
+        blocks += [Paragraph(_compare_with_reported(result)), _make_claims_notice()]
+    return Section("How the reported figures arise", tuple(blocks), "as-published")
 
 
 def _explain_procedures(result: StudyResult) -> str:
     epochs, n_val, n_test = result.experiments[0].recipe.epochs, len(result.splits.val or ()), result.splits.n_test
     return (
-        f"**Its procedure run again**, for cross-entropy: the trained weights are trained for {epochs} epochs more on "
-        f"the {n_val:,} validation images and scored on them; and, separately, the same on the {n_test:,} test images. "
-        "For multiple binary cross-entropy: the gradient lacks the 1/K that the report derives, and untrained weights "
-        "are trained on each of the three sets and scored on the same. The fewer the images, the more of them a "
-        "network can learn by heart, which is why the validation figures rise most. Nothing on this page is chosen "
-        "by, or concluded from, these runs."
+        f"**The procedure of the report**, for cross-entropy: the trained weights are trained for {epochs} more epochs "
+        f"on the {n_val:,} validation images and evaluated on them, and separately the same on the {n_test:,} test "
+        "images. For multiple binary cross-entropy: the gradient lacks the 1/K that the report derives, and untrained "
+        "weights are trained on each of the three sets and evaluated on the same set. A network memorises a larger "
+        "share of fewer images, so the validation figures rise most. Nothing on this page is selected by these runs, "
+        "or concluded from them."
     )
 
 
-def _compare_with_printed(result: StudyResult) -> str:
+def _compare_with_reported(result: StudyResult) -> str:
     again = {
         name: [abs(getattr(row, name) - 100 * result.published[key][name].accuracy)
                for key, row in reported.ACCURACIES.items()]
         for name in PARTS
     }  # fmt: skip
-    honest = [
+    unseen = [
         abs(row.train - 100 * result.runs[key].evaluation["train"].accuracy) for key, row in reported.ACCURACIES.items()
     ]
     return (
-        f"Run again, the procedure's accuracies differ from the printed ones by {span(again['train'])} points in "
-        f"training, {span(again['val'])} in validation and {span(again['test'])} in test. The printed training "
-        f"accuracies differ by {span(honest)} points from the honest ones: **these the report got right**."
+        f"The reproduced accuracies differ from the reported ones by {span(again['train'])} points in training, "
+        f"{span(again['val'])} in validation and {span(again['test'])} in test. The reported training accuracies "
+        f"differ by {span(unseen)} points from those measured here: **these are correct in the report**."
     )
 
 
 def _make_claims_notice() -> Notice:
-    """The claims audit of the printed figures; it needs nothing but the figures and the numbers of images."""
-    findings = [finding for row in reported.ACCURACIES.values() for finding in _judge_printed(row)]
+    """The plausibility check of the reported figures, from the figures and the numbers of images only."""
+    findings = [finding for row in reported.ACCURACIES.values() for finding in _check_reported(row)]
     issues = [finding for finding in findings if finding.outcome == "issue"]
     widest = max(reported.ACCURACIES.values(), key=lambda row: row.val - row.train)
     return Notice(
-        f"Of the {len(findings)} printed validation and test accuracies, {len(issues)} cannot come from a fair "
-        f"evaluation, by the printed figures alone. The widest lead: {_judge_printed(widest)[0].evidence}",
+        f"Of the {len(findings)} reported validation and test accuracies, {len(issues)} are implausible in a fair "
+        f"evaluation, by the reported figures alone. The largest lead: {_check_reported(widest)[0].evidence}",
         "bad",
         f"{issues[0].code}: {issues[0].title.lower()}",
     )
 
 
-def _judge_printed(row: reported.PrintedAccuracies) -> list[Finding]:
+def _check_reported(row: reported.PrintedAccuracies) -> list[Finding]:
     evaluations = {
         "Validation": Accuracy(row.val / 100, reported.N_VAL),
         "Test": Accuracy(row.test / 100, reported.N_TEST),
@@ -201,7 +202,7 @@ def _judge_printed(row: reported.PrintedAccuracies) -> list[Finding]:
 
 
 def make_verdict_section(result: StudyResult) -> Section:
-    """Every verdict with all its evidence."""
+    """Every verdict with all of its evidence."""
     blocks: list[Block] = [Paragraph(_explain_verdicts(result))]
     for verdict in result.verdicts:
         blocks += _make_verdict_blocks(verdict)
@@ -211,9 +212,9 @@ def make_verdict_section(result: StudyResult) -> Section:
 def _explain_verdicts(result: StudyResult) -> str:
     n_seeds, n_test = len(result.repeats["all_data"]), result.splits.n_test
     return (
-        f"Every setting was trained with {n_seeds} seeds and scored on the same {n_test:,} test images. A claim is "
-        "**supported** or **refuted** where a 95 % interval lies wholly on one side of the bound that the claim names, "
-        "and **not distinguishable** where it does not; a claim of several parts is refuted by one of them."
+        f"Every setting was trained with {n_seeds} seeds and evaluated on the same {n_test:,} test images. A claim is "
+        "**supported** or **refuted** if the 95 % interval is entirely on one side of the bound in the claim, and "
+        "**not distinguishable** otherwise; a claim of several parts is refuted if one of them is."
     )
 
 
@@ -221,12 +222,12 @@ def _make_verdict_blocks(verdict: Verdict) -> list[Block]:
     rows = tuple((e.what, format_evidence(e), MARKS[e.outcome], e.statistic) for e in verdict.evidence)
     return [
         Paragraph(f"**{verdict.number}. {verdict.claim}:** {MARKS[verdict.outcome]}. {verdict.explanation}"),
-        Table(f"What claim {verdict.number} rests on.", ("what was compared", "measured", "by itself", "how"), rows),
+        Table(f"Evidence on claim {verdict.number}.", ("compared", "measured", "outcome", "method"), rows),
     ]
 
 
 def make_repeats_table(result: StudyResult) -> Table:
-    """Accuracies of every declared setting over its seeds: mean, and the seeds' standard deviation."""
+    """Accuracies of every declared setting: mean and standard deviation over its seeds."""
     from monolayer.evaluate.significance import summarise_seeds
 
     titles = {e.key: e.title for e in result.experiments}
@@ -240,6 +241,6 @@ def make_repeats_table(result: StudyResult) -> Table:
         f"Mean and standard deviation over {n} seeds, accuracy in per cent.",
         ("experiment", *PARTS.values()),
         tuple(rows),
-        note="Seeds change the first weights and the order of the images. That the images are finitely many is "
-        "another uncertainty, and on test a larger one: see the intervals.",
+        note="Seeds change the initial weights and the order of the images. The intervals show the uncertainty from "
+        "the finite number of images, which is larger on test.",
     )

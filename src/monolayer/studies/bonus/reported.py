@@ -1,6 +1,6 @@
-"""What the original report prints (S. S. Nallacheruvu, "DD2424 - Bonus Assignment 1", April 6, 2025).
+"""The figures in the original report (S. S. Nallacheruvu, "DD2424 - Bonus Assignment 1", April 6, 2025).
 
-Quoted for comparison and marked so wherever it appears. Nothing in this file was measured by monolayer.
+They are quoted for comparison and marked wherever they appear. monolayer measured nothing in this file.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 SOURCE = "DD2424 – Bonus Assignment 1, a student's report of April 6, 2025"
 
-# Numbers of images that its accuracies are of: "about 1,000" held out for validation, and the test file.
+# Numbers of images behind its accuracies: "about 1,000" held out for validation, and the test file.
 N_VAL, N_TEST = 1_000, 10_000
 
 
 @dataclass(frozen=True)
 class PrintedAccuracies:
-    """Accuracies in per cent as a listing of the report prints them."""
+    """Accuracies in per cent, from a listing of the report."""
 
     listing: int
     train: float
@@ -33,7 +33,7 @@ ACCURACIES = {
 
 @dataclass(frozen=True)
 class PrintedGridRow:
-    """A row of the report's Listing 3, under the headings that it has there; the learning rate's column is missing."""
+    """A row of the report's Listing 3, with its original headings; the column of the learning rate is missing."""
 
     rank: int
     headed_lambda: int
@@ -55,5 +55,5 @@ GRID = (
     PrintedGridRow(10, 4, "0.000", 100, 39.5),
 )
 
-# Listing 4, epoch -> (loss, accuracy in per cent); the report's text calls them validation, its values are training's.
+# Listing 4, epoch -> (loss, accuracy in per cent); the report calls them validation, but they are training values.
 STEP_DECAY = {1: (1.8440, 36.23), 10: (1.7029, 42.19), 20: (1.6966, 42.37), 40: (1.6960, 42.46)}

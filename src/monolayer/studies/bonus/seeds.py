@@ -1,4 +1,4 @@
-"""Intervals of what was measured with several seeds on the same rows: both the seeds and the rows are a sample."""
+"""Intervals for several seeds evaluated on the same rows: both the seeds and the rows are samples."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def compute_two_way_interval(
 ) -> Interval:
     """Interval of a statistic of S seeds x n rows by the pigeonhole bootstrap: seeds and rows resampled independently.
 
-    What is neither the seeds' nor the rows' own is counted up to three times, which errs to the wide side. Where the
-    seeds' own part dominates, five seeds are few for any bootstrap: simulated, a 95 % interval then holds the truth in
-    80 to 85 %, and in 94 % or more where the rows' part is as large. With one seed only the rows are resampled, and the
-    interval says nothing of seeds.
+    The interaction of seeds and rows is counted up to three times, which makes the interval conservative. If the
+    variance between seeds dominates, five seeds are few for any bootstrap: in simulations a 95 % interval then covers
+    the true value in 80 to 85 %, and in 94 % or more if the variance between rows is as large. With one seed only the
+    rows are resampled, and the interval does not include the variance between seeds.
 
-    It is the basic interval, [2 * estimate - q_high, 2 * estimate - q_low], which turns around the upward bias that
-    resamples of a calibration error have; for a mean it is the percentile interval, mirrored.
+    This is the basic interval, [2 * estimate - q_high, 2 * estimate - q_low], which corrects the upward bias that
+    resamples of a calibration error have; for a mean it is the mirrored percentile interval.
 
     Args:
         statistic: ``statistic(u, v)`` with weights of the seeds u (S,) and of the rows v (n,), float64, each summing to
             1; equal weights give the estimate.
         shape: (S, n).
-        bootstrap: resamples (2,000 unless told), seed and confidence.
+        bootstrap: resamples (2,000 by default), seed and confidence.
 
     Raises:
         BadInput: if there is no seed or no row.
@@ -52,7 +52,7 @@ def compute_two_way_interval(
 
 
 def compute_mean_interval(values: Array, bootstrap: Bootstrap | None = None) -> Interval:
-    """The mean of values (S, n) of S seeds on the same n rows, with its two-way interval.
+    """The mean of values (S, n), of S seeds on the same n rows, with its two-way interval.
 
     Raises:
         BadInput: if the values are not of shape (S, n).
@@ -64,5 +64,5 @@ def compute_mean_interval(values: Array, bootstrap: Bootstrap | None = None) -> 
 
 
 def _draw_weights(rng: np.random.Generator, n: int) -> Array:
-    """How often each of n is drawn in n draws with replacement, as shares."""
+    """Bootstrap weights: how often each of n is drawn in n draws with replacement, divided by n."""
     return np.bincount(rng.integers(0, n, n), minlength=n) / n

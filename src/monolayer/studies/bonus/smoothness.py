@@ -1,4 +1,4 @@
-"""How smooth a template is."""
+"""Roughness of templates: Geary's contiguity ratio."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Array = npt.NDArray[Any]
 
 
 def compute_roughness(weights: Array, image_shape: tuple[int, int, int]) -> float:
-    """Geary's contiguity ratio of templates: how much neighbouring pixels differ, beside how much all pixels do.
+    """Geary's contiguity ratio of templates: the variance between neighbouring pixels relative to that of all pixels.
 
     C = (N - 1) * sum over E pairs of neighbours of (x_i - x_j)**2 / (2 E * sum over pixels of (x_i - mean)**2), with
-    the four nearest pixels as neighbours; 1 for white noise, 0 where neighbours are equal, above 1 where they
-    alternate. It knows nothing of the scale or the offset of a template. Averaged over classes and channels.
+    the four nearest pixels as neighbours; 1 for white noise, 0 if neighbours are equal, above 1 if they alternate. It
+    does not depend on the scale or the offset of a template. Averaged over classes and channels.
 
     Args:
-        weights: (K, D), float, a row a class, channel-major.
+        weights: (K, D), float, a row for each class, channel-major.
         image_shape: (channels, height, width) of a row.
 
     Returns:
@@ -33,7 +33,7 @@ def compute_roughness(weights: Array, image_shape: tuple[int, int, int]) -> floa
     """
     channels, height, width = image_shape
     if weights.ndim != 2 or weights.shape[1] != channels * height * width or min(height, width) < 2:
-        raise BadInput(f"weights of shape {weights.shape} are no images of {image_shape}, 2 x 2 pixels or larger.")
+        raise BadInput(f"weights of shape {weights.shape} are not images of {image_shape}, 2 x 2 pixels or larger.")
     pictures = weights.astype(np.float64).reshape(-1, height, width)
     down, across = np.diff(pictures, axis=1), np.diff(pictures, axis=2)
     differences = (down**2).sum(axis=(1, 2)) + (across**2).sum(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""The bonus assignment: its recipes with several seeds, its grid, its own procedures, and a verdict on each claim."""
+"""Run the bonus assignment: its recipes with several seeds, its grid, its procedures, and a verdict on each claim."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from functools import cached_property
 from typing import Any
 
 from monolayer.checks.certificate import Certificate, certify_all
-from monolayer.checks.diagnose import check_leaked, diagnose_run, diagnose_sweep
-from monolayer.checks.splits import DUPLICATED
+from monolayer.checks.diagnose import diagnose_run, diagnose_sweep
+from monolayer.checks.registry import CHECKS
+from monolayer.checks.splits import DUPLICATES, check_leaked
 from monolayer.data.dataset import Dataset, Rows, Splits, choose_val_size
 from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.duplicates.leaked import Leaked, find_leaked
 from monolayer.evaluate.calibration_summary import Calibration, Rescaled, measure_readings, rescale
 from monolayer.evaluate.metrics import Metrics
-from monolayer.findings import OF_THE_INSTALLATION, Finding
+from monolayer.findings import Finding
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.grid import make_grid
 from monolayer.recipe.recipe import Recipe
@@ -29,24 +30,24 @@ from monolayer.tuning.sweep import Sweep, train_recipes
 
 
 class Stages:
-    """A ``Progress`` that turns what each stage tells into one share of the whole, which never goes back.
+    """A ``Progress`` that combines the progress of several stages into one percentage, which never decreases.
 
     Args:
-        progress: told ``task`` with a percentage.
-        task: what the whole is called.
-        seconds: how long each stage takes, about; only their ratios matter.
+        progress: receives ``task`` with a percentage.
+        task: the name of the whole.
+        seconds: the approximate duration of each stage; only their ratios matter.
     """
 
     def __init__(self, progress: Progress, task: str, seconds: Sequence[float]) -> None:
         self._progress, self._task, self._seconds = progress, task, list(seconds)
-        self._stage, self._told = -1, 0.0
+        self._stage, self._percentage = -1, 0.0
         self._n_tasks, self._begun, self._task_now = 1, 0, ""
 
     def begin(self, n_tasks: int = 1) -> Stages:
-        """Go on to the next stage, which tells its progress as this many tasks, one after the other."""
+        """Start the next stage, which reports its progress as this many tasks, one after the other."""
         self._stage += 1
         self._n_tasks, self._begun, self._task_now = n_tasks, 0, ""
-        self._tell(0.0)
+        self._report(0.0)
         return self
 
     def say(self, text: str) -> None:
@@ -54,26 +55,26 @@ class Stages:
         self._progress.say(text)
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
-        """Take in how far the stage is."""
-        if done == 0 or task != self._task_now:  # a task begins by telling that nothing is done
+        """Update the progress of the stage."""
+        if done == 0 or task != self._task_now:  # a task begins with a report that nothing is done
             self._begun += 1
             self._task_now = task
         share = (self._begun - 1 + done / (total or 1)) / self._n_tasks
-        self._tell(min(share, 1.0))
+        self._report(min(share, 1.0))
 
     def end(self) -> None:
-        """Everything is done."""
+        """Report that everything is done."""
         self._stage = len(self._seconds) - 1
-        self._tell(1.0)
+        self._report(1.0)
 
-    def _tell(self, share: float) -> None:
+    def _report(self, share: float) -> None:
         done = sum(self._seconds[: self._stage]) + self._seconds[self._stage] * share
-        self._told = max(self._told, round(100 * done / sum(self._seconds), 1))
-        self._progress.advance(self._task, self._told, 100, "%")
+        self._percentage = max(self._percentage, round(100 * done / sum(self._seconds), 1))
+        self._progress.advance(self._task, self._percentage, 100, "%")
 
 
 def estimate_banks(banks: Sequence[Sequence[object]], epochs: Sequence[int]) -> Iterator[float]:
-    """Weights of banks: measured on CIFAR-10, an epoch of M members takes about 2 + M thirds of a single run's."""
+    """Weights of banks: on CIFAR-10 an epoch of M members takes about (2 + M) / 3 of the time of a single run."""
     return ((2.0 + len(bank)) * n for bank, n in zip(banks, epochs, strict=True))
 
 
@@ -83,24 +84,21 @@ GRID_AXES: dict[str, tuple[Any, ...]] = {
     "batch_size": (50, 100, 200),
 }
 WINNER = "grid_winner"
-# Checks on what all runs share, told once: on what.
-SHARED = {
-    **dict.fromkeys(("ML002", "ML008", "ML009", "ML010"), "all rows"),
-    **dict.fromkeys(OF_THE_INSTALLATION, "this installation"),
-}
+# Findings on what all runs share are listed once, under these names; the others of a sweep are on the grid.
+SHARED = {"rows": "all rows", "installation": "this installation"}
 WITHOUT_MEAN = "bce_without_mean"
-# The assignment's first part trains on one file of five; a smaller dataset gives a quarter of its rows.
+# The first part of the assignment trains on one file of five; of a smaller dataset a quarter of the rows is used.
 PART_ROWS, PART_SHARE = 10_000, 4
-# Settings of which the original trained on the evaluation images: it went on from the trained weights.
+# Settings whose trained weights the original report trained further on the evaluation images.
 CONTINUED = ("all_data", "flips", "cross_entropy")
-# What the stages after the banks take, in the unit of a bank's weight (an epoch of CIFAR-10, some 0.1 s a member).
+# Weights of the stages after the banks, in the unit of a bank's weight (an epoch of CIFAR-10, some 0.1 s a member).
 CERTIFY_WEIGHT, PUBLISHED_WEIGHT, LEAK_WEIGHT = 150.0, 60.0, 270.0
 LEAK_TASKS = 6
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One recipe of the study: its exercise in the assignment, and what it is."""
+    """One recipe of the study, with its exercise in the assignment and its title."""
 
     key: str
     exercise: str
@@ -109,8 +107,8 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How large the study is: epochs of every recipe, the first seed, and how many seeds in a row."""
+class StudyPlan:
+    """The size of the study: epochs of every recipe, the first seed, and the number of consecutive seeds."""
 
     epochs: int = 40
     seed: int = 42
@@ -118,7 +116,7 @@ class Plan:
 
 
 def declare_experiments(seed: int, epochs: int) -> tuple[Experiment, ...]:
-    """The five recipes of the report, in its order; the grid is apart."""
+    """The five recipes of the report, in its order; the grid is separate."""
     base = Recipe(learning_rate=0.001, batch_size=100, epochs=epochs, seed=seed)
     weak = base.replace(l2=0.001)
     return (
@@ -132,39 +130,39 @@ def declare_experiments(seed: int, epochs: int) -> tuple[Experiment, ...]:
 
 
 def declare_controls(experiments: Iterable[Experiment], n_classes: int) -> dict[str, Recipe]:
-    """What the claims are held against beside the report's own recipes, by key; all on all the training rows."""
+    """Recipes that the claims need besides those of the report, by key; all use all training rows."""
     recipes = {experiment.key: experiment.recipe for experiment in experiments}
     bce = recipes["multiple_bce"]
     return {
         "fast": recipes["all_data"].replace(learning_rate=0.01),
-        # The same steps as cross-entropy's: the 1/K makes loss and gradient K times smaller, but not the l2.
+        # The same steps as with cross-entropy: the 1/K makes loss and gradient K times smaller, but not the l2.
         "matched_bce": bce.replace(l2=recipes["cross_entropy"].l2 / n_classes),
         WITHOUT_MEAN: remove_mean(bce, n_classes),
     }
 
 
 def declare_parts(experiments: Iterable[Experiment], share: float) -> dict[str, Recipe]:
-    """Recipes for a part of the training rows, by key: as many epochs as with all, and about as many steps."""
+    """Recipes for a part of the training rows, by key: with equal epochs, and with about equal steps."""
     base = next(iter(experiments)).recipe
     return {"part": base, "part_long": base.replace(epochs=max(base.epochs, round(base.epochs / share)))}
 
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """Everything that the study measured.
+    """Results of the study.
 
     Args:
-        dataset: what it was run on.
-        splits: how its rows were divided, and when and why the test rows were opened.
-        experiments: what was declared.
-        repeats: by key of the experiment or control, a run a seed, scored on the test rows.
-        winner: the grid's choice by validation, scored on the test rows.
+        dataset: the dataset of the study.
+        splits: its splits, with the recorded openings of the test rows.
+        experiments: the declared experiments.
+        repeats: by key of the experiment or control, a run for each seed, evaluated on the test rows.
+        winner: the best run of the grid by validation, evaluated on the test rows.
         grid: the sweep.
-        published: by key, the measures that the original's procedure gives on ``train``, ``val`` and ``test``.
-        certificates: by key of the experiment, how far its first run stopped from the optimum.
+        published: by key, the metrics that the procedure of the report gives on ``train``, ``val`` and ``test``.
+        certificates: by key of the experiment, the distance of its first run to the optimum.
         leaked: test rows with a duplicate among the training rows.
-        seconds: training of everything, evaluation included.
-        fallback: why this is not the dataset that was meant, or nothing.
+        seconds: time for training, evaluation included.
+        fallback: why this is not the intended dataset; empty if it is.
     """
 
     dataset: Dataset
@@ -181,25 +179,25 @@ class StudyResult:
 
     @property
     def runs(self) -> dict[str, Run]:
-        """The first seed's run of each experiment, and the grid's winner under WINNER."""
+        """The run of each experiment with the first seed, and the best of the grid under WINNER."""
         return {key: scored.run for key, scored in self.scored.items()}
 
     @property
     def scored(self) -> dict[str, Scored]:
-        """The same with their answers to the test rows."""
+        """The same with their predictions for the test rows."""
         return {e.key: self.repeats[e.key][0] for e in self.experiments} | {WINNER: self.winner}
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """One on each of the original's claims."""
-        start = math.log(self.dataset.n_classes)  # what a network pays that says nothing
+        """One for each claim of the report."""
+        start = math.log(self.dataset.n_classes)  # the cost of chance predictions
         return judge_all(ClaimData(self.repeats, self.grid, self.certificates["step_decay"], start))
 
     @cached_property
     def calibration(self) -> dict[str, tuple[dict[str, Calibration], dict[str, Rescaled]]]:
-        """Of the two losses' first runs, by reading: calibration on test rows, and with a temperature.
+        """Calibration of the first run with each loss on the test rows, by reading, and with a temperature.
 
-        The temperature is fitted on validation rows, which neither trained nor selected the declared recipes.
+        The temperature is fitted on the validation rows, which neither trained nor selected the declared recipes.
         """
         measured = {}
         for key in ("cross_entropy", "multiple_bce"):
@@ -214,19 +212,19 @@ class StudyResult:
 
     @cached_property
     def findings(self) -> tuple[tuple[str, Finding], ...]:
-        """What every check says of each declared run and of the grid: (what it is on, the finding)."""
+        """The findings on each declared run, on the grid, and on what they share: (what it is on, the finding)."""
         found = []
         for experiment in self.experiments:
             scored = self.repeats[experiment.key][0]
             certificate = self.certificates.get(experiment.key)
             run = diagnose_run(scored.run, self.splits, {"test": scored.test}, certificate=certificate)
-            found += [(experiment.title, finding) for finding in run.findings if finding.code not in SHARED]
-        rows = [*diagnose_sweep(self.grid, self.splits).findings, *check_leaked(self.leaked, self.splits.n_test)]
-        searched = [finding for finding in rows if not (finding.code == DUPLICATED and finding.outcome == "skipped")]
-        return (*found, *((SHARED.get(finding.code, "the grid"), finding) for finding in searched))
+            found += [(experiment.title, f) for f in run.findings if CHECKS[f.code].subject not in SHARED]
+        on_grid = [f for f in diagnose_sweep(self.grid, self.splits).findings if f.code != DUPLICATES.code]
+        shared = [*on_grid, *check_leaked(self.leaked, self.splits.n_test)]
+        return (*found, *((SHARED.get(CHECKS[f.code].subject, "the grid"), f) for f in shared))
 
     def to_dict(self) -> dict[str, Any]:
-        """The study's numbers as JSON holds them."""
+        """The results as a dictionary that JSON can hold."""
         dataset = self.dataset
         return {
             "dataset": {"name": dataset.name, "source": dataset.source, "sha256": dataset.sha256},
@@ -262,29 +260,29 @@ class StudyResult:
 
 
 def run_study(
-    dataset: Dataset, plan: Plan | None = None, *, progress: Progress = SILENCE, fallback: str = ""
+    dataset: Dataset, plan: StudyPlan | None = None, *, progress: Progress = SILENCE, fallback: str = ""
 ) -> StudyResult:
-    """Train everything, then open the test rows for all of it at once; then run the original's procedures again.
+    """Train all recipes, then open the test rows once for all of them, then run the procedures of the report again.
 
-    Recipes that can share their batches are one bank. The second opening of the test rows is asked for by name: the
-    original trains on them, and no number of that is taken for a result.
+    Recipes that can share their batches form one bank. The procedures of the report need a second, explicit opening of
+    the test rows, since they train on them; none of their figures is used as a result.
 
     Args:
         dataset: cifar10, or another dataset of images.
         plan: epochs and seeds.
-        progress: told how far the whole study is.
-        fallback: why this is not the dataset that was meant.
+        progress: receives the progress of the whole study.
+        fallback: why this is not the intended dataset.
     """
-    plan = plan or Plan()
+    plan = plan or StudyPlan()
     splits = dataset.split(choose_val_size(dataset))
     work = _Work(dataset, splits, plan, progress)
     trained = work.train_repeats()
     grid = work.train_grid()
-    # Not the flips: they minimise the cost of mirrored images too, which is another problem.
+    # Not with flips: they minimise the cost of mirrored images too, which is another problem.
     certificates = work.certify({e.key: trained[e.key][0] for e in work.experiments if not e.recipe.flip})
     test = splits.open_test("final evaluation of the declared recipes with all their seeds, and of the grid's choice")
-    repeats = _score(trained, test)
-    winner = _score({WINNER: [grid.best]}, test)[WINNER][0]
+    repeats = _add_test(trained, test)
+    winner = _add_test({WINNER: [grid.best]}, test)[WINNER][0]
     published = work.rerun_published({key: row[0] for key, row in repeats.items()})
     leaked = work.find_leaked(test)
     work.stages.end()
@@ -303,19 +301,21 @@ def run_study(
     )
 
 
-def _score(trained: dict[str, list[Run]], test: Rows) -> dict[str, tuple[Scored, ...]]:
+def _add_test(trained: dict[str, list[Run]], test: Rows) -> dict[str, tuple[Scored, ...]]:
     runs = [run for row in trained.values() for run in row]
     predictions = iter(predict_all_rows([run.network for run in runs], test))
     return {
-        key: tuple(Scored(add_test_metrics(run, said), said) for run, said in zip(row, predictions, strict=False))
+        key: tuple(
+            Scored(add_test_metrics(run, answers), answers) for run, answers in zip(row, predictions, strict=False)
+        )
         for key, row in trained.items()
     }
 
 
 class _Work:
-    """The study's stages, one method each, in the order in which they tell their progress."""
+    """The stages of the study, one method each, in their order."""
 
-    def __init__(self, dataset: Dataset, splits: Splits, plan: Plan, progress: Progress) -> None:
+    def __init__(self, dataset: Dataset, splits: Splits, plan: StudyPlan, progress: Progress) -> None:
         self.splits, self.plan = splits, plan
         self.n_classes = dataset.n_classes
         self.experiments = declare_experiments(plan.seed, plan.epochs)
@@ -333,7 +333,7 @@ class _Work:
         return range(self.plan.seed, self.plan.seed + self.plan.n_seeds)
 
     def _estimate(self) -> list[float]:
-        """A weight for each stage."""
+        """The weight of each stage in the progress."""
         whole, part, grid = (
             group_recipes([*recipes], self.n_classes)
             for recipes in (self.recipes.values(), self.part_recipes.values(), self.grid_recipes)
@@ -359,7 +359,7 @@ class _Work:
                 (self.splits, self.recipes, self.scaler),
                 (self.part, self.part_recipes, part_scaler),
             ):
-                # The first seed's runs are shown epoch by epoch; of the others the end is wanted.
+                # The curves of the first seed are drawn; of the others only the last epoch is needed.
                 every = 1 if seed == self.plan.seed and splits is self.splits else 0
                 for key, run in self._train(splits, recipes, scaler, seed, every).items():
                     runs[key].append(run)
@@ -384,11 +384,11 @@ class _Work:
         return grid
 
     def certify(self, runs: dict[str, Run]) -> dict[str, Certificate]:
-        """How far each of these runs stopped from the optimum of its own cost."""
+        """The distance of each of these runs to the optimum of its cost."""
         return certify_all(runs, self.splits, self.stages.begin)
 
     def rerun_published(self, scored: dict[str, Scored]) -> dict[str, dict[str, Metrics]]:
-        """What the original's procedures give, by key of the setting and by the rows that they train on."""
+        """Metrics of the report's procedures, by key of the setting and by the rows that they train on."""
         without_mean = scored[WITHOUT_MEAN].run
         runs = {key: scored[key].run for key in CONTINUED}
         rows = {"test": self.splits.open_test(WHY_OPENED, again=True)}
@@ -404,5 +404,5 @@ class _Work:
         return measured
 
     def find_leaked(self, test: Rows) -> Leaked:
-        """Test rows that stand among the training rows too."""
+        """Test rows with a duplicate among the training rows."""
         return find_leaked(self.splits.train, test, progress=self.stages.begin(LEAK_TASKS))

@@ -1,1 +1,1 @@
-"""A ladder of feature kinds: declared steps and their report."""
+"""The ladder: one layer on better and better features of the same images, and its report."""

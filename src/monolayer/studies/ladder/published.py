@@ -1,8 +1,8 @@
-"""What others have published for a linear classifier on features of CIFAR-10 that no label has touched.
+"""Published accuracies of linear classifiers on features of CIFAR-10 that were learnt without labels.
 
-Quoted for comparison and marked as published wherever it appears. Nothing in this file was measured by monolayer.
-Their classifiers are linear too, but not ours (support vector machines; with momentum and a bottleneck), and they were
-trained on all 50,000 training images.
+They are quoted for comparison and marked as published wherever they appear. monolayer measured nothing in this file.
+The classifiers are linear but of other kinds (support vector machines; momentum and a bottleneck), and were trained on
+all 50,000 training images.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Published:
-    """A published test accuracy, in per cent as it is printed.
+    """A published test accuracy, in per cent and as many digits as published.
 
     Args:
         what: the features.

@@ -1,6 +1,6 @@
-"""The ladder's folder: results.json, ladder.csv, every step's network, figures, and the page that is made from them.
+"""The folder of a ladder: results.json, ladder.csv, networks, figures, and the page that is made from them.
 
-The same tables and pictures are a section of the assignment's page.
+The same tables and figures are a section of the page of the bonus assignment.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MARK = " *"  # of a value at the edge of what was tried
 
 
 def save_ladder(ladder: Ladder, folder: Path, command: Sequence[str] | None = None) -> dict[str, Any]:
-    """Write everything into an empty folder, and give back what results.json holds."""
+    """Write everything into an empty folder, and return the content of results.json."""
     facts = collect_facts(ladder, command)
     (folder / NETWORKS).mkdir()
     for step, described in zip(ladder.steps, facts["steps"], strict=True):
@@ -48,11 +48,10 @@ def save_ladder(ladder: Ladder, folder: Path, command: Sequence[str] | None = No
 
 
 def collect_facts(ladder: Ladder, command: Sequence[str] | None = None) -> dict[str, Any]:
-    """What results.json holds: all that the page is made of, but for the filters of a network."""
+    """The content of results.json, from which the page is made, together with the networks."""
     facts, pictured = ladder.to_dict(), ladder.best_on_patches
-    rungs = ladder.plan.rungs
-    for step in facts["steps"]:  # numbered: names of two rungs may differ in signs alone, which a file's name has not
-        number = rungs.index(step["features"]) + 1
+    for step in facts["steps"]:  # numbered, since names of features may differ only in characters that slugs drop
+        number = ladder.plan.features.index(step["features"]) + 1
         step["network"] = f"{number}-{slugify(step['features'])}-{slugify(step['recipe']['loss'])}.safetensors"
     is_cifar10 = ladder.splits.dataset.sha256 == EXPECTED.sha256
     return {
@@ -71,38 +70,38 @@ def is_ladder(folder: Path) -> bool:
 
 
 def load_ladder(folder: Path) -> dict[str, Any]:
-    """results.json of a ladder's folder.
+    """Load results.json from the folder of a ladder.
 
     Raises:
-        BadData: if it is none.
+        BadData: if it is not the folder of a ladder.
     """
     try:
         facts = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         facts = None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise BadData(f"{folder}: holds no ladder; accepted is a folder that `monolayer ladder --out` made.")
+        raise BadData(f"{folder}: has no ladder; accepted is a folder that `monolayer ladder --out` made.")
     return facts
 
 
 def load_ladder_of(dataset: Dataset, folder: Path) -> dict[str, Any]:
-    """results.json of a ladder of this dataset.
+    """Load results.json from the folder of a ladder of this dataset.
 
     Raises:
-        BadData: if the folder holds no ladder.
+        BadData: if it is not the folder of a ladder.
         BadInput: if the ladder is of other images.
     """
     facts = load_ladder(folder)
     if facts["dataset"]["sha256"] != dataset.sha256:
-        raise BadInput(f"{folder} holds a ladder of {facts['dataset']['name']}; accepted is one of {dataset.name}.")
+        raise BadInput(f"{folder} has a ladder of {facts['dataset']['name']}; accepted is one of {dataset.name}.")
     return facts
 
 
 def write_ladder_report(folder: Path) -> None:
-    """Make figures/, report.html and report.md from what a ladder's folder holds.
+    """Make figures/, report.html and report.md from results.json and the networks of a ladder.
 
     Raises:
-        BadData: if it is none.
+        BadData: if it is not the folder of a ladder.
     """
     facts = load_ladder(folder)
     pictures = draw_ladder(facts, folder)
@@ -113,7 +112,7 @@ def write_ladder_report(folder: Path) -> None:
 
 
 def draw_ladder(facts: dict[str, Any], folder: Path) -> list[Picture]:
-    """Accuracy against cost; the filters, and where each class looks, of the best step on patches."""
+    """Draw accuracy against cost, and the filters and evidence maps of the best step on patches."""
     pictures: list[Picture | None] = [_draw_cost(facts)]
     if facts["pictured"] is not None:
         step = facts["steps"][facts["pictured"]]
@@ -137,8 +136,8 @@ def _draw_cost(facts: dict[str, Any]) -> Picture:
     )
     levels = " Dotted and dashed: published by others, not measured here." if facts["published"] else ""
     caption = (
-        "Test accuracy of each step, with its 95 % Wilson interval, against the seconds that its features and the "
-        f"choice among the recipes of all losses took; losses of one rung stand a little side by side.{levels}"
+        "Test accuracy of each step, with its 95 % Wilson interval, against the seconds for computing its features and "
+        f"training the recipes of all losses; losses on the same features are drawn side by side.{levels}"
     )
     return Picture("ladder", chart, caption, f"A line for each loss. {caption}")
 
@@ -151,32 +150,32 @@ def _draw_filters(network: OneLayer, step: dict[str, Any]) -> Picture | None:
     n, drawn = transformer.n_filters, len(chart.filters)
     which = f"The filters of {_name(step)}, the most used first"
     if drawn < n:
-        which = f"{drawn} of the {n:,} filters of {_name(step)}, those that its weights use most"
+        which = f"{drawn} of the {n:,} filters of {_name(step)}, with the largest weights"
     caption = (
-        f"{which}: what a whitened patch of the image is held against, each scaled to its own minimum and maximum."
+        f"{which}. Whitened patches of the image are compared with them; each is scaled to its minimum and maximum."
     )
-    return Picture("filters", chart, caption, f"Rows of small pictures. {caption}")
+    return Picture("filters", chart, caption, f"Rows of small images. {caption}")
 
 
 def _draw_evidence(facts: dict[str, Any], step: dict[str, Any]) -> Picture:
     chart = Evidence(np.array(facts["evidence"], dtype=np.float64), tuple(facts["dataset"]["class_names"]))
     caption = (
-        f"Where {_name(step)} finds each class, on {step['val']['n']:,} validation images: what each place adds to the "
-        "class's score in its own images, less what it adds in the others. A map adds up to the difference of the mean "
-        "scores; a class without validation images has none."
+        f"Where {_name(step)} finds each class, on {step['val']['n']:,} validation images: the contribution of each "
+        "place to the score of the class in its own images, minus that in the others. A map sums to the difference of "
+        "the mean scores; a class without validation images has none."
     )
-    return Picture("evidence", chart, caption, f"A map for each class, red where it is found. {caption}")
+    return Picture("evidence", chart, caption, f"A map for each class, red where the class is found. {caption}")
 
 
 def make_ladder_blocks(facts: dict[str, Any], pictures: Sequence[Picture]) -> tuple[Block, ...]:
-    """The picture of accuracy against cost, what was published, and then what the layer looks at."""
+    """The figure of accuracy against cost, the published accuracies, then the filters and evidence maps."""
     rows = [FigureRow((picture.render(),)) for picture in pictures]
     quoted = (_make_published_table(facts),) if facts["published"] else ()
     return (*rows[:1], *quoted, *rows[1:])
 
 
 def make_steps_table(facts: dict[str, Any]) -> Table:
-    """A row a step: accuracy with and without the leaked rows, seconds, memory."""
+    """A row for each step: accuracy with and without the leaked rows, seconds, memory."""
     rows = tuple(
         (
             step["features"],
@@ -196,18 +195,18 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
         "features", "dimensions", "loss", "test %", "without leaked", "validation %", "seconds", "MiB",
     )  # fmt: skip
     return Table(
-        f"One layer on ever better features: accuracy on {n:,} test images, opened once after the last choice.",
+        f"One layer on different features: accuracy on {n:,} test images, opened once after the last choice.",
         columns,
         rows,
         note=f"Trained on {n_train:,} images. 95 % Wilson intervals. Without leaked: without the {leaked:,} test "
-        "images that stand among the training images too. Seconds: of making the features, in both orientations where "
-        "there are flips, when they were made; and of training all recipes of all losses, side by side. MiB: the most "
-        "memory that the process had had by then." + (f" {obstacle}" if obstacle else ""),
+        "images that have a duplicate among the training images. Seconds: for computing the features, in both "
+        "orientations if there are flips, when they were computed; and for training all recipes of all losses side by "
+        "side. MiB: peak memory of the process until then." + (f" {obstacle}" if obstacle else ""),
     )
 
 
 def make_choices_table(facts: dict[str, Any]) -> Table:
-    """What validation chose among, and what it chose."""
+    """The recipes that were tried, and those that validation chose."""
     rows = tuple(
         (
             step["features"],
@@ -228,14 +227,14 @@ def make_choices_table(facts: dict[str, Any]) -> Table:
         f"The recipes, each the best of {step['n_recipes']} by accuracy on {step['val']['n']:,} validation images.",
         ("features", "loss", "rate", "l2", "training %", "training loss", "validation loss", "test loss"),
         rows,
-        note=f"Tried: {rates} times the rate that the features bear with the loss, and l2 of {l2}; {plan['epochs']} "
-        f"epochs, flips {plan['flip']:g}, the rate along a cosine. *: the largest or smallest that was tried, where a "
-        "better one may lie beyond.",
+        note=f"Tried: {rates} times the stable learning rate of the features with the loss, and l2 of {l2}; "
+        f"{plan['epochs']} epochs, flips {plan['flip']:g}, cosine schedule. *: the largest or smallest value that was "
+        "tried; a better one may be beyond it.",
     )
 
 
 def make_calibration_table(facts: dict[str, Any]) -> Table:
-    """Whether the probabilities of each step mean what they say, by every reading of its scores."""
+    """The calibration of each step, for every kind of probability."""
     rows = tuple(
         (
             step["features"],
@@ -249,36 +248,38 @@ def make_calibration_table(facts: dict[str, Any]) -> Table:
     )
     return Table(
         f"Calibration on the {facts['steps'][0]['test']['n']:,} test images, with 95 % bootstrap intervals.",
-        ("features", "loss, reading", "expected error", "by chance alone", "Brier score"),
+        ("features", "loss, probabilities", "expected error", "by chance", "Brier score"),
         rows,
-        note="Expected error of the top label, 15 bins of equal width. By chance alone: what a calibrated network "
-        "would show on as many rows. Raw sigmoids need not sum to one, so chance is not defined for them.",
+        note="Expected calibration error of the predicted class, 15 bins of equal width. By chance: that of a "
+        "calibrated network on as many images. It is not defined for raw sigmoids, which need not sum to one.",
     )
 
 
 def describe_ladder(facts: dict[str, Any]) -> str:
-    """From where to where, and what validation cannot tell apart, in two or three sentences."""
+    """Compare the first step with the best by validation, in two or three sentences."""
     first, best = facts["steps"][0], facts["steps"][facts["best"]]
     n = first["test"]["n"]
     right = f"**{_format(first['test'])} %** of {n:,} test images"
     leaked = facts["leaked"]["n_test_rows"]
-    stand = "stands" if leaked == 1 else "stand"
-    apart = _say_apart(first, f"without the {leaked:,} that {stand} among the training images too") if leaked else ""
-    said = f"One layer of weights on {_name(first)} gives {right} their label{apart}."
+    have = "has" if leaked == 1 else "have"
+    without = f"without the {leaked:,} that {have} a duplicate among the training images"
+    text = f"One layer of weights on {_name(first)} classifies {right} correctly"
+    text += f"{_format_without_leaked(first, without) if leaked else ''}."
     if best is first:
-        return f"{said} No other step is better by validation."
-    learnt = ", and what it looks at was learnt from the training images without their labels" * best["is_learnt"]
+        return f"{text} No other step is better on validation."
+    learnt = ", on features that were learnt from the training images without their labels" * best["is_learnt"]
     others = len(facts["like_the_best"])
-    untold = f" On {best['val']['n']:,} validation images {others} other{'s cannot' if others > 1 else ' cannot'}"
+    steps = f"{others} other steps are" if others > 1 else "1 other step is"
+    close = f" On {best['val']['n']:,} validation images {steps} statistically indistinguishable from it."
     return (
-        f"{said} The best step by validation, {_name(best)}, gives **{_format(best['test'])} %**"
-        f"{_say_apart(best, 'without those') if leaked else ''}: the same kind of layer, trained the same way{learnt}."
-        f"{untold + ' be told from it.' if others else ''}"
+        f"{text} The best step by validation, {_name(best)}, reaches **{_format(best['test'])} %**"
+        f"{_format_without_leaked(best, 'without those') if leaked else ''}: the same kind of layer, trained in the "
+        f"same way{learnt}.{close if others else ''}"
     )
 
 
-def _say_apart(step: dict[str, Any], words: str) -> str:
-    """The step's accuracy without leaked images, if others are left, and these words for that."""
+def _format_without_leaked(step: dict[str, Any], words: str) -> str:
+    """The accuracy without leaked images in parentheses, with these words; empty if all images are leaked."""
     left = step["without_leaked"]
     return f" ({100 * left['accuracy']:.2f} % {words})" if left else ""
 
@@ -293,22 +294,21 @@ def _make_document(facts: dict[str, Any], pictures: Sequence[Picture]) -> Docume
         "test rows opened": openings,
         **{f"features of {s['features']}": f"{s['by']}, SHA-256 {s['features_sha256']}" for s in facts["steps"][::-1]},
     }
-    table = Table("How to get the same numbers.", ("what", "value"), tuple(origin.items()), "plain")
+    table = Table("Sources and versions for the same results.", ("what", "value"), tuple(origin.items()), "plain")
     method = (
-        "What features learn, they learn from the training images alone, without labels: no label, no validation image "
-        "and no test image changes them. Each loss is trained with every recipe of a grid, its best by "
-        "validation accuracy is kept, and after the last choice the test images are opened, once for all steps. A "
-        "number that was chosen as the best of several on validation is a little too high there, which is why the "
-        "test column is the one to quote."
+        "Features are learnt from the training images only, without labels: labels, validation images and test images "
+        "have no influence on them. Each loss is trained with every recipe of a grid, and the recipe with the highest "
+        "validation accuracy is kept. After the last choice the test images are opened once for all steps. The best "
+        "of several validation accuracies is optimistic, so quote the test accuracy."
     )
     return Document(
-        title=f"The ladder: one layer on ever better features of {dataset['name']}",
+        title=f"The ladder: one layer on different features of {dataset['name']}",
         lead=describe_ladder(facts),
         sections=(
-            Section("Accuracy and what it costs", make_ladder_blocks(facts, pictures)),
-            Section("What validation chose", (make_choices_table(facts),)),
+            Section("Accuracy and cost", make_ladder_blocks(facts, pictures)),
+            Section("Recipes chosen on validation", (make_choices_table(facts),)),
             Section("Calibration", (make_calibration_table(facts),)),
-            Section("How it was measured", (Paragraph(method),)),
+            Section("Methods", (Paragraph(method),)),
             Section("Provenance", (table,)),
         ),
         summary=(make_steps_table(facts),),
@@ -318,14 +318,14 @@ def _make_document(facts: dict[str, Any], pictures: Sequence[Picture]) -> Docume
 def _make_published_table(facts: dict[str, Any]) -> Table:
     rows = tuple((figure["what"], figure["accuracy"], figure["source"]) for figure in facts["published"])
     note = (
-        "Linear classifiers on features that no label has touched, trained on all 50,000 training images: support "
-        "vector machines, and in the last row gradient descent with momentum through a bottleneck."
+        "Linear classifiers on features that were learnt without labels, trained on all 50,000 training images: "
+        "support vector machines, and in the last row gradient descent with momentum and a bottleneck."
     )
     return Table("Published by others.", ("features", "test %", "source"), rows, "printed", note)
 
 
 def _list_step(step: Step, facts: dict[str, Any]) -> dict[str, Any]:
-    """A step's line of ladder.csv."""
+    """The row of a step in ladder.csv."""
     measured = {f"{rows}_{k}": v for rows in ("train", "val", "test") for k, v in facts[rows].items()}
     kept = ("features", "n_features", "n_recipes", "feature_s", "choice_s", "peak_mib")
     left = facts["without_leaked"] or {}
@@ -338,13 +338,13 @@ def _list_step(step: Step, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list_evidence(ladder: Ladder) -> list[Any] | None:
-    """The maps as JSON holds them: None where a class has no validation images."""
+    """The maps as lists for JSON; None for the values of a class without validation images."""
     maps = ladder.evidence
     return None if maps is None else [[list(map(make_finite, line)) for line in one] for one in maps.tolist()]
 
 
 def format_seconds(seconds: float) -> str:
-    """Whole seconds, or tenths of fewer than ten."""
+    """Format whole seconds, or tenths below ten."""
     return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}"
 
 

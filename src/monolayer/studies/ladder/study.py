@@ -1,6 +1,6 @@
-"""The ladder: one layer on ever better features of the same images, both losses, every recipe chosen on validation.
+"""Run the ladder: one layer on several kinds of features of the same images, with both losses.
 
-The test rows are opened once, for all steps together, after the last choice.
+Each recipe is chosen on validation; after the last choice the test rows are opened once for all steps.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ from monolayer.tuning.selection import analyse_selection
 from monolayer.tuning.sweep import rank_run, train_recipes
 
 Array = npt.NDArray[Any]
-RUNGS = ("pixels", "hog", "patches:200", "patches:800", "patches:1600", "patches:4000")
+FEATURES = ("pixels", "hog", "patches:200", "patches:800", "patches:1600", "patches:4000")
 LOSSES = ("cross_entropy", "multiple_bce")
 REASON = "every step of the ladder is chosen on validation"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the ladder is made of.
+class LadderPlan:
+    """The features and recipes of a ladder.
 
     Args:
-        rungs: kinds of features, as ``--features`` takes them.
-        losses: of each rung.
-        rates: learning rates to try, as multiples of the one that the features bear with the loss.
-        l2: to try with each.
+        features: kinds of features, as ``--features`` takes them.
+        losses: losses to train on each.
+        rates: learning rates to try, as multiples of the stable rate of the features with the loss.
+        l2: values to try with each.
         epochs: of every recipe.
-        flip: probability that an image is mirrored when it is met.
+        flip: probability that an image is mirrored when it is read.
         seed: of weights and orders.
     """
 
-    rungs: tuple[str, ...] = RUNGS
+    features: tuple[str, ...] = FEATURES
     losses: tuple[str, ...] = LOSSES
     rates: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0)
     l2: tuple[float, ...] = (0.0, 1e-4, 1e-3, 3e-3)
@@ -66,20 +66,20 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A rung with one loss.
+    """One kind of features with one loss.
 
     Args:
-        features: the rung, as it was asked for.
-        by: what made the features, in a line.
+        features: the kind of features, as given in the plan.
+        by: the description of the transformer.
         n_features: D.
-        run: the recipe that validation chose, with its measures on training, validation and test rows.
-        test: what it says of the test rows.
-        n_recipes: how many it was chosen among.
+        run: the best recipe by validation, with its metrics on training, validation and test rows.
+        test: its predictions for the test rows.
+        n_recipes: number of recipes that it was chosen from.
         rate_at_edge: whether its learning rate is the largest or the smallest of them.
-        l2_at_edge: the same of its l2, but that none is below 0.
-        feature_s: seconds that making the features took, when they were made.
-        choice_s: seconds of training all recipes of the rung, both losses together.
-        peak_mib: the most memory that the process had had by then.
+        l2_at_edge: whether its l2 is the largest of them.
+        feature_s: seconds for computing the features, when they were computed.
+        choice_s: seconds for training all recipes on these features, with all losses.
+        peak_mib: peak memory of the process until then.
     """
 
     features: str
@@ -96,25 +96,25 @@ class Step:
 
     @property
     def val_accuracy(self) -> float:
-        """By which it was chosen."""
+        """The accuracy by which it was chosen."""
         return self.run.evaluation["val"].accuracy
 
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
-    """What was found.
+    """Results of a ladder.
 
     Args:
-        splits: of the images, and when and why the test rows were opened.
-        plan: what was asked for.
-        steps: rung by rung, loss by loss.
+        splits: of the images, with the recorded openings of the test rows.
+        plan: the features and recipes.
+        steps: one for each kind of features and loss, in the order of the plan.
         leaked: test rows with a duplicate among the training rows.
-        evidence: of the best step on patches, by validation: where it finds each class in the validation images, as
-            :func:`monolayer.evaluate.localisation.compute_evidence` gives it; None where no rung is of patches.
+        evidence: where the best step on patches, by validation, finds each class in the validation images, as
+            :func:`monolayer.evaluate.localisation.compute_evidence` gives it; None without patches.
     """
 
     splits: Splits
-    plan: Plan
+    plan: LadderPlan
     steps: tuple[Step, ...]
     leaked: Leaked
     evidence: Array | None
@@ -126,17 +126,17 @@ class Ladder:
 
     @property
     def best_on_patches(self) -> Step | None:
-        """The same among those that look at patches."""
+        """The best step with features of patches."""
         return _find_best_on_patches(self.steps)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The results as a dictionary that JSON can hold."""
         dataset = self.splits.dataset
         return {
             "dataset": {name: getattr(dataset, name) for name in ("name", "source", "sha256", "class_names")},
             "splits": {"fingerprint": self.splits.fingerprint, **self.splits.request},
             "test_openings": [asdict(opening) for opening in self.splits.openings],
-            "plan": asdict(self.plan),
+            "plan": {{"features": "rungs"}.get(name, name): value for name, value in asdict(self.plan).items()},
             "leaked": {
                 "n_pairs": len(self.leaked.pairs),
                 "n_test_rows": int(self.leaked.mask.sum()),
@@ -148,7 +148,7 @@ class Ladder:
         }
 
     def _list_like_the_best(self) -> list[int]:
-        """Places of the other steps that validation cannot tell from the best, by exact tests on the same rows."""
+        """Indices of the other steps that are statistically indistinguishable from the best on validation."""
         best = self.steps.index(self.best)
         order = sorted(range(len(self.steps)), key=lambda i: (i != best, -self.steps[i].val_accuracy))
         selection = analyse_selection([self.steps[i].run for i in order])
@@ -170,7 +170,7 @@ class Ladder:
         }
 
     def _leave_out_leaked(self, correct: Array) -> dict[str, Any] | None:
-        """Accuracy on the test rows that are not leaked, and what that is more than on all; None if all are."""
+        """Accuracy without the leaked test rows, and its difference from that on all; None if all are leaked."""
         mask = self.leaked.mask
         if mask.all():
             return None
@@ -184,46 +184,46 @@ class Ladder:
         }
 
 
-def climb(
-    splits: Splits, plan: Plan | None = None, *, folder: Path | None = None, progress: Progress = SILENCE
+def run_ladder(
+    splits: Splits, plan: LadderPlan | None = None, *, folder: Path | None = None, progress: Progress = SILENCE
 ) -> Ladder:
-    """Make the features of every rung, choose its recipes on validation, then open the test rows for all steps.
+    """Compute each kind of features, choose the recipes on validation, then open the test rows for all steps.
 
     Args:
         splits: images, with validation rows and sealed test rows.
-        plan: the rungs, the losses, and how to train.
-        folder: of features that are kept; None: the cache.
-        progress: told how far it is.
+        plan: the features, the losses, and how to train.
+        folder: where features are stored; by default the cache.
+        progress: receives the progress.
 
     Raises:
-        BadInput: if nothing is held out for validation, a rung is no kind of features or does not fit the images, the
-            disk has no room for all of them, or all recipes of a step diverge.
+        BadInput: if there are no validation rows, features are unknown or do not fit the images, the disk is too small
+            for them, or all recipes of a step diverge.
     """
-    plan = plan or Plan()
+    plan = plan or LadderPlan()
     _check(splits, plan, folder)
-    climbed = [_climb(splits, rung, plan, folder, progress) for rung in plan.rungs]
+    trained = [_train(splits, features, plan, folder, progress) for features in plan.features]
     test = splits.open_test(REASON)
-    steps = tuple(step for rung in climbed for step in rung.open_steps())
+    steps = tuple(step for found in trained for step in found.open_steps())
     evidence = _find_evidence(_find_best_on_patches(steps), splits)
     return Ladder(splits, plan, steps, find_leaked(splits.train, test, progress=progress), evidence)
 
 
-def _check(splits: Splits, plan: Plan, folder: Path | None) -> None:
-    """Raise BadInput for what is wrong, before anything is made."""
+def _check(splits: Splits, plan: LadderPlan, folder: Path | None) -> None:
+    """Raise BadInput for invalid input, before any features are computed."""
     if splits.val is None:
         raise BadInput(
-            "A ladder chooses by validation accuracy, but no rows are held out; give a val_size above 0 (--val-size)."
+            "A ladder chooses by validation accuracy, but no rows are held out; set val_size above 0 (--val-size)."
         )
     if splits.dataset.is_multi_label:
-        raise BadInput(f"{splits.dataset.name}: rows have several labels; a ladder compares losses where each has one.")
-    kinds = [parse_features(rung) for rung in plan.rungs]
+        raise BadInput(f"{splits.dataset.name}: rows have several labels; a ladder needs rows with one label.")
+    kinds = [parse_features(features) for features in plan.features]
     described = [(type(kind), kind.describe()) for kind in kinds]
-    twice = [rung for rung, kind in zip(plan.rungs, described, strict=True) if described.count(kind) > 1]
+    twice = [features for features, kind in zip(plan.features, described, strict=True) if described.count(kind) > 1]
     if twice or not kinds:
-        said = f"{' and '.join(twice)} are the same rung" if twice else "A ladder without a rung is none"
-        raise BadInput(f"{said}; accepted are one or more, and each once.")
+        wrong = f"{' and '.join(twice)} are the same features" if twice else "A ladder needs features"
+        raise BadInput(f"{wrong}; accepted are one kind or more, each once.")
     if not plan.losses or len(set(plan.losses)) < len(plan.losses):
-        raise BadInput(f"A ladder has one loss or more, and each once: {', '.join(plan.losses) or 'none'}.")
+        raise BadInput(f"The losses are {', '.join(plan.losses) or 'none'}; accepted are one or more, each once.")
     for recipe in make_grid(_make_base(splits, plan), {"loss": plan.losses}):
         check_recipe(recipe, splits)
     check_features(splits, kinds, flips=plan.flip > 0, folder=folder)
@@ -242,8 +242,8 @@ def _find_evidence(step: Step | None, splits: Splits) -> Array | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Rung:
-    """A rung after the choice: what a step says of it, and the best runs, one a loss."""
+class _Trained:
+    """Training on one kind of features: the best run with each loss, before the test rows are opened."""
 
     features: str
     extracted: Extracted
@@ -253,19 +253,19 @@ class _Rung:
     peak_mib: float
 
     def open_steps(self) -> list[Step]:
-        """A step a loss, scored on the test rows."""
+        """A step for each loss, evaluated on the test rows."""
         return [self._open_step(run) for run in self.best]
 
     def _open_step(self, run: Run) -> Step:
-        said, transformer = predict_rows(run.network, self.extracted.splits._test), self.extracted.transformer
+        predictions, transformer = predict_rows(run.network, self.extracted.splits._test), self.extracted.transformer
         tried = [recipe for recipe in self.recipes if recipe.loss == run.recipe.loss]
         rates = [recipe.learning_rate for recipe in tried]
         return Step(
             features=self.features,
             by=transformer.say(),
             n_features=transformer.n_features_out,
-            run=add_test_metrics(run, said),
-            test=said,
+            run=add_test_metrics(run, predictions),
+            test=predictions,
             n_recipes=len(tried),
             rate_at_edge=run.recipe.learning_rate in (min(rates), max(rates)),
             l2_at_edge=run.recipe.l2 == max(recipe.l2 for recipe in tried),
@@ -275,33 +275,29 @@ class _Rung:
         )
 
 
-def _climb(splits: Splits, rung: str, plan: Plan, folder: Path | None, progress: Progress) -> _Rung:
-    extracted = extract_features(splits, parse_features(rung), flips=plan.flip > 0, folder=folder, progress=progress)
+def _train(splits: Splits, features: str, plan: LadderPlan, folder: Path | None, progress: Progress) -> _Trained:
+    kind = parse_features(features)
+    extracted = extract_features(splits, kind, flips=plan.flip > 0, folder=folder, progress=progress)
     start = time.perf_counter()
-    recipes = _list_recipes(extracted.splits, plan)
-    runs = train_recipes(extracted.splits, recipes, {}, train_every=0, progress=progress, task=rung).runs
-    best = [_choose([run for run in runs if run.recipe.loss == loss], rung) for loss in plan.losses]
-    return _Rung(rung, extracted, best, recipes, time.perf_counter() - start, _measure_peak())
+    # Every loss with every l2 and every multiple of the stable rate of these features.
+    axes = {"loss": plan.losses, "l2": plan.l2}
+    grid = make_probe_grid(_make_base(extracted.splits, plan), axes, plan.rates)
+    recipes = grid.give_rates(grid.list_recipes(), [extracted.splits.train])
+    runs = train_recipes(extracted.splits, recipes, {}, train_every=0, progress=progress, task=features).runs
+    best = []
+    for loss in plan.losses:
+        of_loss = [run for run in runs if run.recipe.loss == loss]
+        best.append(min(of_loss, key=rank_run))
+        if best[-1].has_diverged:
+            raise BadInput(f"All {len(of_loss)} recipes of {features} with {loss} diverged.")
+    return _Trained(features, extracted, best, recipes, time.perf_counter() - start, _measure_peak())
 
 
 def _measure_peak() -> float:
-    """The most memory that this process has had, in MiB; macOS tells it in bytes, others in KiB."""
+    """Peak memory of this process in MiB; macOS reports bytes, others KiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _list_recipes(splits: Splits, plan: Plan) -> list[Recipe]:
-    """Every loss with every l2 and multiple of the rate that these features bear with that loss."""
-    grid = make_probe_grid(_make_base(splits, plan), {"loss": plan.losses, "l2": plan.l2}, plan.rates)
-    return grid.give_rates(grid.list_recipes(), [splits.train])
-
-
-def _make_base(splits: Splits, plan: Plan) -> Recipe:
-    """What all recipes share; batches have all training rows where these are few."""
+def _make_base(splits: Splits, plan: LadderPlan) -> Recipe:
+    """The common fields of all recipes; the batch size is at most the number of training rows."""
     return fit_batch_size(BASE.replace(epochs=plan.epochs, flip=plan.flip, seed=plan.seed), splits)
-
-
-def _choose(runs: Sequence[Run], rung: str) -> Run:
-    best = min(runs, key=rank_run)
-    if best.has_diverged:
-        raise BadInput(f"All {len(runs)} recipes of {rung} with {best.recipe.loss} diverged.")
-    return best

@@ -1,0 +1,28 @@
+"""The splits of a run, made again from its folder's record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monolayer.data.dataset import Dataset, Opening, Splits
+from monolayer.errors import BadInput
+
+
+def divide_again(dataset: Dataset, evaluation: dict[str, Any]) -> Splits:
+    """The splits that a run was trained on, with the recorded openings of the test rows.
+
+    Args:
+        dataset: the one that the run was trained on.
+        evaluation: what the run's evaluation.json holds.
+
+    Raises:
+        BadInput: if the dataset is another one.
+    """
+    request = evaluation["splits"]
+    splits = dataset.split(
+        request["val_size"], seed=request["seed"], train=request["train_size"], test=request["test_size"]
+    )
+    if splits.fingerprint != request["fingerprint"]:
+        raise BadInput(f"{dataset.name} is not, or is not divided as, what the run was trained on.")
+    splits.openings.extend(Opening(**opening) for opening in evaluation["test_openings"])
+    return splits
