@@ -18,7 +18,7 @@ from benchmarks.standing import Roofline, Roofs, find_standing, make_profile
 from benchmarks.traffic import Caches
 from monolayer.engine.native import choose_instruction_set, find_native
 from monolayer.errors import BadInput
-from monolayer.threads import count_cores, hold_blas
+from monolayer.threads import count_cores, limit_blas_threads
 
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -33,7 +33,7 @@ def main() -> None:
         raise BadInput("The roofline is the compiled engine's, which is not there.")
     instruction_set = choose_instruction_set(native)
     caches = Caches(read_cache(1, "Data") or 32 << 10, 4 if instruction_set in ("avx512", "neon") else 2)
-    with hold_blas():
+    with limit_blas_threads():
         found = measure(options.rounds, options.share)
     roofs = Roofs(**{name: found[name] for name in Roofs.__dataclass_fields__})
     roofline = Roofline(

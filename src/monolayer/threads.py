@@ -89,7 +89,7 @@ _HOLD = _Hold()
 
 
 @contextmanager
-def hold_blas() -> Iterator[None]:
+def limit_blas_threads() -> Iterator[None]:
     """BLAS computes in the calling thread alone while the block runs; blocks may nest and overlap in any thread."""
     _HOLD.take()
     try:

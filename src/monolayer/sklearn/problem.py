@@ -21,7 +21,7 @@ from monolayer.findings import Finding
 from monolayer.recipe.recipe import FIELDS, Recipe
 from monolayer.sklearn import validation
 from monolayer.sklearn.validation import Targets
-from monolayer.threads import hold_blas
+from monolayer.threads import limit_blas_threads
 from monolayer.training.run import check_recipe
 from monolayer.training.stable_rate import compute_curvature
 
@@ -58,7 +58,7 @@ def read_problem(
 ) -> Problem:
     """The problem of these rows, as this estimator's parameters pose it."""
     splits = validation.make_splits(validation.make_dataset(X, targets, estimator.image_shape), val)
-    with hold_blas():
+    with limit_blas_threads():
         moments = compute_moments(splits.train, sample_weight[None])[0]
     return weigh(estimator.class_weight, Problem(splits, targets, moments, sample_weight))
 

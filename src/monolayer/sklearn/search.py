@@ -20,7 +20,7 @@ from monolayer.sklearn import validation as validation_module
 from monolayer.sklearn.callbacks import FitTasks, with_callbacks
 from monolayer.sklearn.classifier import OneLayerClassifier
 from monolayer.sklearn.fused import NO_EARLY_STOPPING, Learnt, Place, Reader, collect, group_members, open_training
-from monolayer.threads import hold_blas
+from monolayer.threads import limit_blas_threads
 from monolayer.training.scheduler import Job, run_jobs
 
 Array = npt.NDArray[Any]
@@ -83,7 +83,7 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
         splits = self._cut(numbers, labels, routed.splitter.split)
         tasks = FitTasks(self, 1, X, y, routed.estimator.fit.get("sample_weight"))
         only_split = routed.splitter.split.keys() - routed.estimator.fit.keys() - routed.scorer.score.keys()
-        with hold_blas():  # products this narrow: its threads wait for each other longer than they compute
+        with limit_blas_threads():  # products this narrow: its threads wait for each other longer than they compute
             reader = Reader(features, labels, spread_weights(weights, splits), compute_share(splits, len(features)))
             outcomes = self._train(reader, len(splits), tasks)
             # One job, whatever is the default here: stand-ins answer in the order in which they are asked.
