@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from monolayer.recipe.grid import Axis
     from monolayer.recipe.recipe import Recipe
     from monolayer.runs.resume import Unfinished
-    from monolayer.trackers import Logbook
+    from monolayer.trackers import RunLogger
     from monolayer.training.scheduler import Runner
     from monolayer.tuning.dask import Cluster
     from monolayer.tuning.sweep import Sweep, SweepOptions
@@ -197,9 +197,9 @@ def sweep(
         if work is not None:
             settle(work, request.to_dict(), splits, console)
         runner = stack.enter_context(_open_cluster(dask, console)) if dask else None
-        book = stack.enter_context(request.track.open(console, request.rows, request.list_axes()))
-        result = _sweep(request, splits, work, console, request.make_options(work, runner, book))
-        book.finish(result, splits=splits, folder=work.path if work else None)
+        logger = stack.enter_context(request.track.open(console, request.rows, request.list_axes()))
+        result = _sweep(request, splits, work, console, request.make_options(work, runner, logger))
+        logger.log_result(result, splits=splits, folder=work.path if work else None)
     if as_json:
         print_json(result.to_dict(top))
     else:
@@ -267,7 +267,7 @@ class _Request:
         return tuple(self.search.axes if self.search else self.axes)
 
     def make_options(
-        self, work: Unfinished | None = None, runner: Runner | None = None, book: Logbook | None = None
+        self, work: Unfinished | None = None, runner: Runner | None = None, logger: RunLogger | None = None
     ) -> SweepOptions:
         """How to sweep, before anything is known of the console."""
         from monolayer.training.loop import TrainOptions
