@@ -11,7 +11,6 @@ import numpy as np
 from benchmarks.scaling import Shape
 from monolayer.data.dataset import Dataset, Splits
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import train_bank
 
 REPEATS = 5
@@ -31,8 +30,8 @@ def measure_epochs(shape: Shape) -> list[float]:
     ends: list[float] = []
     rates = np.geomspace(1e-4, 1e-3, shape.members)
     recipes = [Recipe(learning_rate=float(rate), l2=1e-3, epochs=REPEATS + 2) for rate in rates]
-    options = TrainOptions(train_every=0, on_epoch=lambda _: ends.append(time.perf_counter()))
-    train_bank(make_splits(shape), recipes, options)
+    splits = make_splits(shape)
+    train_bank(splits, recipes, train_every=0, on_epoch=lambda recipes, rows: ends.append(time.perf_counter()))
     return np.diff(ends[:-1]).tolist()
 
 

@@ -11,8 +11,7 @@ from monolayer.engine.batches import make_batch_order
 from monolayer.engine.numpy import open_numpy_engine
 from monolayer.recipe.recipe import Recipe
 from monolayer.threads import limit_blas_threads
-from monolayer.training.loop import TrainOptions
-from monolayer.tuning.sweep import SweepOptions, sweep
+from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 
 
@@ -120,8 +119,8 @@ def test_many_threads_that_come_and_go_leave_the_limit_as_it_was():
 @pytest.mark.usefixtures("two_threads")
 def test_a_sweep_holds_blas_while_it_trains_and_gives_it_back():
     seen = []
-    options = SweepOptions(TrainOptions(on_epoch=lambda rows: seen.append(read_limits())))
-    sweep(make_dataset(60).split(20), Recipe(epochs=2, batch_size=10), options=options, seed=[1, 2, 3])
+    recipe, grid = Recipe(epochs=2, batch_size=10), {"seed": [1, 2, 3]}
+    sweep(make_dataset(60).split(20), recipe, grid=grid, on_epoch=lambda recipes, rows: seen.append(read_limits()))
     assert seen == [{1}] * 6
     assert read_limits() == {2}
 

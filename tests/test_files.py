@@ -13,10 +13,10 @@ from monolayer.files import (
     DAY_S,
     DISK_ERRORS,
     DRAFT,
+    delete_old_drafts,
     explain_os_error,
     name_draft,
     pack_tensors,
-    delete_old_drafts,
     write_whole,
 )
 

@@ -26,15 +26,11 @@ from .network import OneLayer as OneLayer
 from .recipe.grid import Range as Range
 from .recipe.recipe import Recipe as Recipe
 from .training.history import EpochRow as EpochRow
-from .training.loop import TrainOptions as TrainOptions
 from .training.run import Run as Run
 from .training.run import evaluate_test as evaluate_test
 from .training.run import train as train
-from .tuning.optuna import SearchOptions as SearchOptions
 from .tuning.optuna import search as search
 from .tuning.probe import Probe as Probe
-from .tuning.probe import ProbeOptions as ProbeOptions
 from .tuning.probe import probe as probe
 from .tuning.sweep import Sweep as Sweep
-from .tuning.sweep import SweepOptions as SweepOptions
 from .tuning.sweep import sweep as sweep

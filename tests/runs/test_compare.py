@@ -70,7 +70,7 @@ def test_only_the_common_rows_are_paired(tmp_path):
 def test_a_sweeps_choice_has_no_temperature(tmp_path):
     splits = make_dataset().split(40)
     with open_new_folder(tmp_path / "grid") as draft:
-        save_sweep_with_report(sweep(splits, BASE, l2=[0.0, 0.1]), splits, draft)
+        save_sweep_with_report(sweep(splits, BASE, grid={"l2": [0.0, 0.1]}), splits, draft)
     side = load_side(tmp_path / "grid")
     assert side.is_chosen
     assert "does not apply" in compare(side, save(tmp_path / "a", BASE)).to_dict()["runs"][0]["temperature"]

@@ -19,7 +19,6 @@ from monolayer.runs.folder import (
     save_run,
     save_sweep,
 )
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
@@ -180,9 +179,7 @@ def test_replacing_keeps_the_old_one_until_the_new_one_is_whole(tmp_path):
 
 
 def test_a_saved_run_is_read_as_it_was(tmp_path):
-    run = train(
-        make_dataset().split(40), Recipe(epochs=3, batch_size=10), options=TrainOptions(train_every=2, val_every=1)
-    )
+    run = train(make_dataset().split(40), Recipe(epochs=3, batch_size=10), train_every=2, val_every=1)
     save_run(run, tmp_path, dataset={}, splits={}, test_openings=[], provenance={})
     assert (tmp_path / "network.safetensors").stat().st_mode & 0o777 == (
         tmp_path / "recipe.json"
@@ -193,7 +190,9 @@ def test_a_saved_run_is_read_as_it_was(tmp_path):
 
 
 def test_a_diverged_sweep_can_be_saved(tmp_path):
-    result = sweep(make_dataset().split(40), Recipe(epochs=9, batch_size=10), learning_rate=[0.01, 10.0], l2=[1.0])
+    result = sweep(
+        make_dataset().split(40), Recipe(epochs=9, batch_size=10), grid={"learning_rate": [0.01, 10.0], "l2": [1.0]}
+    )
     save_sweep(result, tmp_path, dataset={}, splits={}, test_openings=[], provenance={})
     assert load_evaluation(tmp_path)["sweep"]["runs"][-1]["val"]["loss"] is None
 

@@ -11,8 +11,9 @@ import monolayer as ml
 from monolayer.errors import BadInput
 from monolayer.recipe.recipe import Recipe
 from monolayer.trackers import TRACKERS, Job, MLflowTracker, log_run, log_sweep, open_logbook, open_tracker
+from monolayer.training.checkpoints import Checkpoints
 from monolayer.training.run import train
-from monolayer.tuning.sweep import SweepOptions, sweep
+from monolayer.tuning.sweep import sweep
 from tests.trackers.trained import list_values, make_run, make_splits, make_sweep
 
 
@@ -107,7 +108,7 @@ def test_a_sweep_is_told_recipe_by_recipe_as_it_trains():
     memory, splits = Memory(), make_splits()
     axes = {"learning_rate": [0.001, 0.01], "batch_size": [10, 20, 30], "seed": [1, 2]}
     with open_logbook(memory, Job("s", axes=tuple(axes))) as book:
-        swept = sweep(splits, Recipe(epochs=5), options=SweepOptions(book.follow()), **axes)
+        swept = sweep(splits, Recipe(epochs=5), grid=axes, on_epoch=book.on_epoch)
         before = {key: dict(rows) for key, rows in memory.rows.items()}
         book.finish(swept)
     assert before, "something was told while it trained"
@@ -127,48 +128,42 @@ def test_a_sweep_is_told_recipe_by_recipe_as_it_trains():
 def test_following_changes_no_bytes_and_keeps_what_was_asked_for():
     splits, recipe, seen = make_splits(), make_run().recipe, []
     with open_logbook(Memory()) as book:
-        options = book.follow(ml.TrainOptions(on_epoch=seen.append))
-        run = train(splits, recipe, options=options)
+
+        def on_epoch(recipes, rows):
+            book.on_epoch(recipes, rows)
+            seen.append(rows)
+
+        run = train(splits, recipe, on_epoch=on_epoch)
     assert len(seen) == 3
     assert (run.network.weights == make_run().network.weights).all()
 
 
-def test_a_keeper_keeps_and_gives_back_as_before():
-    class Checkpointer:
-        seconds_before = 7.0
-
-        def __init__(self):
-            self.states = {}
-
-        def load(self, recipes):
-            return self.states.get(recipes)
-
-        def save_if_due(self, recipes, make_state, *, is_last):
-            state = make_state()
-            self.states[recipes] = ml.epochs.BankState(
-                state.epoch, state.weights.copy(), state.bias.copy(), state.alive, state.histories, state.seconds
-            )
-
-    splits, recipe, checkpointer = make_splits(), Recipe(epochs=4, batch_size=20), Checkpointer()
+def test_a_resumed_training_is_logged_from_its_first_epoch(tmp_path):
+    splits, recipe = make_splits(), Recipe(epochs=4, batch_size=20)
     asked = iter([False, True])
     with open_logbook(Memory()) as book:
-        options = book.follow(ml.TrainOptions(checkpointer=checkpointer, should_stop=lambda: next(asked)))
-        assert options.checkpointer.seconds_before == 7.0
-        train(splits, recipe, options=options)
+        first = Checkpoints(tmp_path, lambda: None)
+        train(splits, recipe, on_epoch=book.on_epoch, checkpointer=first, should_stop=lambda: next(asked))
     memory = Memory()
     with open_logbook(memory) as book:
-        resumed = train(splits, recipe, options=book.follow(ml.TrainOptions(checkpointer=checkpointer)))
+        checkpoints = book.restore_from(Checkpoints(tmp_path, lambda: None))
+        resumed = train(splits, recipe, on_epoch=book.on_epoch, checkpointer=checkpoints)
     assert (resumed.network.weights == train(splits, recipe).network.weights).all()
     [key] = memory.rows
-    assert [epoch for epoch, _ in memory.read(key, "val_loss")] == [1, 2, 3, 4], "what came before the stop too"
+    assert [epoch for epoch, _ in memory.read(key, "val_loss")] == [1, 2, 3, 4], "the epochs before the stop too"
 
 
 def test_training_rows_that_are_measured_at_the_end_are_told_in_their_row():
     memory, splits = Memory(), make_splits()
     stops = iter([False, True])
-    options = ml.TrainOptions(train_every=0, should_stop=lambda: next(stops))
     with open_logbook(memory) as book:
-        run = train(splits, Recipe(epochs=9, batch_size=20), options=book.follow(options))
+        run = train(
+            splits,
+            Recipe(epochs=9, batch_size=20),
+            on_epoch=book.on_epoch,
+            train_every=0,
+            should_stop=lambda: next(stops),
+        )
         book.finish(run)
     [key] = memory.rows
     assert memory.read(key, "train_loss") == [(2, run.history[1].train_loss)]
@@ -180,7 +175,7 @@ def test_a_tracker_that_fails_is_warned_of_once_and_harms_nothing(call):
     warnings, memory, failing = [], Memory(), Failing(call)
     splits = make_splits()
     with open_logbook([failing, memory], Job("x"), warnings.append) as book:
-        run = train(splits, make_run().recipe, options=book.follow())
+        run = train(splits, make_run().recipe, on_epoch=book.on_epoch)
         book.finish(run)
     assert warnings == [
         "failing failed ([Errno 28] No space left on device); it logs no more of this, all else goes on."
@@ -199,7 +194,7 @@ def test_the_library_warns_as_python_does():
 def test_a_slow_tracker_does_not_hold_up_the_training():
     memory, splits = Memory(wait_s=0.05), make_splits()
     with open_logbook(memory) as book:
-        run = train(splits, Recipe(epochs=60, batch_size=60), options=book.follow())
+        run = train(splits, Recipe(epochs=60, batch_size=60), on_epoch=book.on_epoch)
         n_told = len(memory.calls)
     [key] = memory.rows
     assert n_told < 60
@@ -239,7 +234,7 @@ def test_a_server_that_is_gone_is_a_warning(monkeypatch):
         monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", value)
     warnings = []
     with open_logbook(MLflowTracker("http://127.0.0.1:9"), warn=warnings.append) as book:
-        run = train(make_splits(), make_run().recipe, options=book.follow())
+        run = train(make_splits(), make_run().recipe, on_epoch=book.on_epoch)
         book.finish(run)
     assert len(warnings) == 1
     assert warnings[0].startswith("MLflow failed (")

@@ -10,7 +10,6 @@ from mlflow import MlflowClient
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
 from monolayer.trackers import Job, MLflowTracker, log_run, log_sweep, open_logbook
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import train
 from tests.trackers.trained import list_values, make_run, make_splits, make_sweep
 
@@ -118,11 +117,13 @@ def test_a_run_is_logged_while_it_trains(place):
     splits, seen = make_splits(), []
     tracker = MLflowTracker(place, "live")
 
-    def look(rows):
-        seen.append(rows[0].epoch)
-
     with open_logbook(tracker, Job("live")) as book:
-        run = train(splits, make_run().recipe, options=book.follow(TrainOptions(on_epoch=look)))
+
+        def on_epoch(recipes, rows):
+            book.on_epoch(recipes, rows)
+            seen.append(rows[0].epoch)
+
+        run = train(splits, make_run().recipe, on_epoch=on_epoch)
     client, runs = read(place, "live")
     assert seen == [1, 2, 3]
     assert read_metric(client, runs["live"], "val_loss") == list_values(run, "val_loss")

@@ -24,7 +24,7 @@ def make_run():
 @cache
 def make_sweep():
     splits = make_splits()
-    return diagnose_sweep(sweep(splits, Recipe(epochs=3, batch_size=20), learning_rate=[0.01, 1e38]), splits)
+    return diagnose_sweep(sweep(splits, Recipe(epochs=3, batch_size=20), grid={"learning_rate": [0.01, 1e38]}), splits)
 
 
 def list_values(run, name):

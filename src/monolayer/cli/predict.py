@@ -205,7 +205,7 @@ def _predict_lines(
 
 @contextmanager
 def _open_lines(out: Path) -> Iterator[Callable[[Any], None]]:
-    from monolayer.files import validate_new_file, explain_os_error, open_whole
+    from monolayer.files import explain_os_error, open_whole, validate_new_file
     from monolayer.predict.outputs import write_json_line
 
     if out.suffix.lower() != STREAM:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -188,19 +189,26 @@ def _train(
 
 def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Console, logger: RunLogger) -> Run:
     from monolayer.training.history import format_epoch
-    from monolayer.training.loop import TrainOptions
     from monolayer.training.run import train
 
     recipe, every = request.recipe, request.evaluate_every
 
-    def tell(rows: list[EpochRow]) -> None:
+    def on_epoch(recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
+        logger.on_epoch(recipes, rows)
         if rows[0].train_loss is not None:
             console.say(format_epoch(rows[0], recipe.epochs))
 
     with catch_interruption(console) as interruption:
-        options = TrainOptions(every, every, tell, interruption.should_stop, console)
-        options = book.follow(replace(options, checkpointer=work.checkpoints if work else None))
-        run = train(splits, recipe, options=options)
+        run = train(
+            splits,
+            recipe,
+            train_every=every,
+            val_every=every,
+            on_epoch=on_epoch,
+            should_stop=interruption.should_stop,
+            progress=console,
+            checkpointer=logger.restore_from(work.checkpoints) if work else None,
+        )
     console.close()
     return run
 

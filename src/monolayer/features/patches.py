@@ -225,7 +225,9 @@ class PatchFeatures(ImageTransformer):
             for j, region in enumerate(regions)
         ]
         found = np.empty((len(X), len(weights), len(places)), np.float32)
-        with limit_blas_threads():  # as when features are made: the last digits depend on how many threads share a product
+        with (
+            limit_blas_threads()
+        ):  # as when features are made: the last digits depend on how many threads share a product
             for i, first, responses in self._iterate_responses(images):
                 for share, region in zip(shared, regions, strict=True):
                     start, stop = max(region.first, first), min(region.last, first + len(responses))

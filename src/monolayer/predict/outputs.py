@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.errors import BadInput
-from monolayer.files import validate_new_file, explain_os_error, open_whole
+from monolayer.files import explain_os_error, open_whole, validate_new_file
 from monolayer.network import OneLayer
 from monolayer.predict.predictions import describe_predictions, rank_classes
 

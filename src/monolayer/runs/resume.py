@@ -160,7 +160,9 @@ def _validate_new(path: Path) -> None:
     with explain_os_error(path):
         names = os.listdir(path)
     if is_unfinished(path):
-        raise BadInput(f"{path} holds a run that is not finished; resume it with --resume {path}, or name another --out.")
+        raise BadInput(
+            f"{path} holds a run that is not finished; resume it with --resume {path}, or name another --out."
+        )
     # A run that was killed before it stored its request leaves only this.
     if [name for name in names if name != UNFINISHED]:
         raise BadInput(f"{path} exists and is not empty; name a new or empty folder with --out.")

@@ -27,7 +27,8 @@ from monolayer.sklearn.early_stopping import Best
 from monolayer.sklearn.problem import Problem, make_fold, make_recipe, read_problem
 from monolayer.sklearn.validation import Targets
 from monolayer.training.history import HISTORY_COLUMNS
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
 from monolayer.training.run import make_network
 
 Array = npt.NDArray[Any]

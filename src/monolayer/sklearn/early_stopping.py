@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 
 from monolayer.sklearn.validation import check_count
-from monolayer.training.loop import BankState, BankTraining
+from monolayer.training.checkpoints import BankState
+from monolayer.training.loop import BankTraining
 
 
 class Best:

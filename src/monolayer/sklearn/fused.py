@@ -20,7 +20,8 @@ from monolayer.recipe.shuffle import FULL
 from monolayer.sklearn import validation
 from monolayer.sklearn.classifier import OneLayerClassifier
 from monolayer.sklearn.problem import Problem, find_curvature, make_fold, make_recipe, weigh
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
 from monolayer.training.run import make_network
 from monolayer.tuning.plan import count_max_members
 

@@ -23,6 +23,7 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import CERTIFICATE, EVALUATION, FIGURES, NETWORK, REPORT, save_run, save_sweep
 from monolayer.trackers.base import EpochMetrics, Summary, TrackedRun, Tracker
 from monolayer.trackers.registry import open_tracker
+from monolayer.training.checkpoints import Checkpoints
 from monolayer.training.history import EpochRow
 from monolayer.training.run import Run, predict_rows
 from monolayer.tuning.sweep import Sweep
@@ -83,10 +84,12 @@ class RunLogger:
 
     def on_epoch(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
         """Log an epoch of a bank: the ``on_epoch`` of :func:`monolayer.train` and the other functions that train."""
-        if self._workers:
-            with self._lock:
-                for recipe, row in zip(recipes, rows, strict=True):
-                    self._log_history(self._find_run(recipe), [row])
+        self._log_histories(recipes, [[row] for row in rows])
+
+    def restore_from(self, checkpoints: Checkpoints) -> Checkpoints:
+        """Log the epochs that a resumed run loads from these checkpoints too; returns the checkpoints."""
+        checkpoints.on_load = self._log_histories
+        return checkpoints
 
     def log_result(self, result: Run | Sweep, *, splits: Splits | None = None, folder: Path | None = None) -> None:
         """Log final metrics with intervals, findings, figures, network and page.
@@ -153,6 +156,12 @@ class RunLogger:
             self._start(run)
             for worker in self._workers:
                 worker.submit(partial(finish, worker.tracker))
+
+    def _log_histories(self, recipes: Sequence[Recipe], histories: Sequence[Sequence[EpochRow]]) -> None:
+        if self._workers:
+            with self._lock:
+                for recipe, history in zip(recipes, histories, strict=True):
+                    self._log_history(self._find_run(recipe), history)
 
     def _log_history(self, run: TrackedRun, history: Sequence[EpochRow]) -> None:
         """Log what has not been logged yet; the last epoch may get further metrics when training ends."""

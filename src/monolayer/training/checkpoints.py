@@ -6,8 +6,9 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,6 @@ from monolayer.errors import BadData
 from monolayer.files import explain_os_error, pack_tensors, write_whole
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import HISTORY_COLUMNS, EpochRow
-from monolayer.training.loop import BankState
 
 FORMAT = "monolayer-checkpoint-1"
 # A checkpoint may cost one part in so many of the time since the last: 2 %.
@@ -25,6 +25,44 @@ COST_SHARE = 50
 PATTERN = "bank-*.safetensors"
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class BankState:
+    """Where a bank stands between two epochs: all that going on needs besides the recipes and the rows.
+
+    Args:
+        epoch: epochs done.
+        weights: as :class:`Bank` has them, (K * M, D), of every member, those that have left included.
+        bias: (K * M,).
+        alive: places of the members that still train.
+        histories: a list of rows a member; those that have left have fewer.
+        seconds: training time so far.
+    """
+
+    epoch: int
+    weights: Array
+    bias: Array
+    alive: tuple[int, ...]
+    histories: tuple[tuple[EpochRow, ...], ...]
+    seconds: float
+
+
+class Checkpointer(Protocol):
+    """Where the state of a bank is kept, so that a run that is killed can be taken up again.
+
+    Banks that train at once call it from their own threads.
+    """
+
+    @property
+    def seconds_before(self) -> float:
+        """How long what was loaded had been in training, by the clock, when it was kept."""
+
+    def load(self, recipes: Sequence[Recipe]) -> BankState | None:
+        """The last state kept of the bank of these recipes, or None."""
+
+    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
+        """Keep the state, or let it pass if keeping would cost too much now; the last of a stretch is always kept."""
 
 
 class Checkpoints:
@@ -35,10 +73,12 @@ class Checkpoints:
 
     Attributes:
         seconds_before: training time by the clock, of earlier processes, as far as it was kept.
+        on_load: called with the recipes and histories of each bank whose state is loaded; None for nothing.
     """
 
     def __init__(self, folder: Path, check: Callable[[], None]) -> None:
         self.seconds_before = 0.0
+        self.on_load: Callable[[Sequence[Recipe], Sequence[Sequence[EpochRow]]], None] | None = None
         self._folder, self._check = folder, check
         self._begun: float | None = None  # with the first bank, so that loading the data is no training time
         self._due: dict[Path, float] = {}
@@ -51,6 +91,8 @@ class Checkpoints:
             return None
         state, seconds = _read_state(path, recipes)
         self.seconds_before = max(self.seconds_before, seconds)
+        if self.on_load:
+            self.on_load(recipes, state.histories)
         return state
 
     def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:

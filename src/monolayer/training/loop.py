@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,81 +17,12 @@ from monolayer.engine.bank import Bank
 from monolayer.engine.batches import make_batch_order
 from monolayer.engine.select import Engine, open_engine
 from monolayer.evaluate.metrics import Metrics, Tally
-from monolayer.progress import SILENCE, Progress
-from monolayer.recipe.recipe import Recipe
 from monolayer.threads import count_cores
+from monolayer.training.checkpoints import BankState
 from monolayer.training.history import EpochRow, make_row
+from monolayer.training.options import TrainOptions
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class BankState:
-    """Where a bank stands between two epochs: all that going on needs besides the recipes and the rows.
-
-    Args:
-        epoch: epochs done.
-        weights: as :class:`Bank` has them, (K * M, D), of every member, those that have left included.
-        bias: (K * M,).
-        alive: places of the members that still train.
-        histories: a list of rows a member; those that have left have fewer.
-        seconds: training time so far.
-    """
-
-    epoch: int
-    weights: Array
-    bias: Array
-    alive: tuple[int, ...]
-    histories: tuple[tuple[EpochRow, ...], ...]
-    seconds: float
-
-
-class Checkpointer(Protocol):
-    """Where the state of a bank is kept, so that a run that is killed can be taken up again.
-
-    Banks that train at once call it from their own threads.
-    """
-
-    @property
-    def seconds_before(self) -> float:
-        """How long what was loaded had been in training, by the clock, when it was kept."""
-
-    def load(self, recipes: Sequence[Recipe]) -> BankState | None:
-        """The last state kept of the bank of these recipes, or None."""
-
-    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
-        """Keep the state, or let it pass if keeping would cost too much now; the last of a stretch is always kept."""
-
-
-def _never() -> bool:
-    return False
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How to train, as opposed to what: nothing here changes a weight.
-
-    Args:
-        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch
-            of a single run, four times in a sweep.
-        val_every: the same for the validation rows, with whole numbers only.
-        on_epoch: called after each epoch of a bank, in the bank's thread, with the newest row of the history of every
-            member that trained; on a cluster, when some epochs of a bank have come back.
-        should_stop: asked after each epoch; True ends the training there, with everything so far kept.
-        progress: told how far it is.
-        task: what the progress display calls this.
-        checkpointer: keeps the state after each epoch, and gives it back to a run that was killed.
-        measure_last: whether all rows are evaluated after the last epoch; False for callers who do so themselves.
-    """
-
-    train_every: int | None = None
-    val_every: int = 1
-    on_epoch: Callable[[list[EpochRow]], None] | None = None
-    should_stop: Callable[[], bool] = _never
-    progress: Progress = field(default=SILENCE, repr=False)
-    task: str = "training"
-    checkpointer: Checkpointer | None = field(default=None, repr=False)
-    measure_last: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,11 +126,11 @@ class BankTraining:
 
     def receive_state(self, state: BankState, measured: Sequence[Measured] | None = None) -> None:
         """Take up where the same bank has come to elsewhere, with what was measured there; tell it, and keep it."""
-        members = list(self.alive)
+        members, epochs_before = list(self.alive), self.epoch
         self.restore_state(state)
         self._measured = dict(enumerate(measured or ()))
-        if self.options.on_epoch:
-            self.options.on_epoch([self.histories[m][-1] for m in members])
+        for epoch in range(epochs_before + 1, self.epoch + 1):
+            self._report_epoch([m for m in members if len(self.histories[m]) >= epoch], epoch)
         self.keep()
 
     def collect_histories(self) -> list[tuple[EpochRow, ...]]:
@@ -227,7 +158,8 @@ class BankTraining:
                 if active is not self.bank:
                     self.bank.put(members, active)
                 self.seconds += time.perf_counter() - start
-                self._tell(members, until)
+                self._report_epoch(members, self.epoch)
+                self.options.progress.advance(self.options.task, self.epoch, until, "epochs")
                 self.poll_stop()
                 self._save_if_due(is_last=not self.can_continue(until))
                 if time.perf_counter() >= end:
@@ -270,10 +202,10 @@ class BankTraining:
             chosen["val"] = self.splits.val
         return chosen
 
-    def _tell(self, members: list[int], until: int) -> None:
+    def _report_epoch(self, members: list[int], epoch: int) -> None:
         if self.options.on_epoch:
-            self.options.on_epoch([self.histories[m][-1] for m in members])
-        self.options.progress.advance(self.options.task, self.epoch, until, "epochs")
+            recipes = [self.bank.recipes[m] for m in members]
+            self.options.on_epoch(recipes, [self.histories[m][epoch - 1] for m in members])
 
     def _save_if_due(self, *, is_last: bool) -> None:
         if self.options.checkpointer:

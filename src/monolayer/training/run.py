@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,13 @@ from monolayer.evaluate.metrics import Metrics
 from monolayer.evaluate.predictions import Predictions
 from monolayer.findings import Finding
 from monolayer.network import BLOCK, OneLayer
+from monolayer.progress import Progress
 from monolayer.recipe.losses import compute_chance_loss
 from monolayer.recipe.recipe import Recipe
+from monolayer.training.checkpoints import Checkpointer
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankTraining, Measured, TrainOptions
+from monolayer.training.loop import BankTraining, Measured
+from monolayer.training.options import OnEpoch, TrainKeywords, TrainOptions
 
 Array = npt.NDArray[Any]
 
@@ -77,47 +80,77 @@ class Run:
         }
 
 
-def train(splits: Splits, recipe: Recipe | None = None, *, options: TrainOptions | None = None, **changes: Any) -> Run:
-    """Train one network; ``changes`` replace fields of the recipe.
+def train(
+    splits: Splits,
+    recipe: Recipe | None = None,
+    *,
+    train_every: int | None = None,
+    val_every: int = 1,
+    on_epoch: OnEpoch | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    checkpointer: Checkpointer | None = None,
+    **fields: Any,
+) -> Run:
+    """Train one network.
 
-    A batch size that nobody chose, the default, is lowered to the number of training rows where they are fewer.
+    The default batch size is lowered to the number of training rows where they are fewer.
+
+    Args:
+        splits: the rows, from :meth:`monolayer.Dataset.split`.
+        recipe: what to train; by default ``Recipe()``.
+        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch.
+        val_every: the same for the validation rows, with whole numbers only.
+        on_epoch: called after each epoch with the recipes that train (here one) and their newest rows.
+        should_stop: called after each epoch; True ends the training there and keeps everything so far.
+        progress: shows how far the training is.
+        checkpointer: saves the state after each epoch, and returns it to a run that was killed.
+        fields: fields of the recipe to replace, such as ``learning_rate=0.01``.
 
     Raises:
         BadInput: if the dataset was not split, or the recipe does not fit the data: a batch larger than the training
             rows, flips without images.
     """
     check_splits(splits)
-    recipe = fit_batch_size((recipe or Recipe()).replace(**changes), splits, is_asked="batch_size" in changes)
-    return train_bank(splits, [recipe], options)[0]
+    recipe = fit_batch_size((recipe or Recipe()).replace(**fields), splits, is_asked="batch_size" in fields)
+    options: TrainKeywords = {
+        "train_every": train_every,
+        "val_every": val_every,
+        "on_epoch": on_epoch,
+        "should_stop": should_stop,
+        "progress": progress,
+        "checkpointer": checkpointer,
+    }
+    return train_bank(splits, [recipe], **options)[0]
 
 
 def train_bank(
     splits: Splits,
     recipes: Sequence[Recipe],
-    options: TrainOptions | None = None,
+    *,
     scaler: Scaler | None = None,
     starts: Sequence[OneLayer] | None = None,
+    **options: Unpack[TrainKeywords],
 ) -> list[Run]:
     """Train the networks of a bank side by side: the runs, in the order of the recipes.
 
     Args:
         splits: what to train on.
         recipes: one a network; they share what a bank's must.
-        options: how to train.
         scaler: of these training rows, where it has been fitted already, as for the banks of a sweep.
         starts: networks to go on from, one a recipe and all of one scaler, which is kept; else the seed's weights.
+        options: as for :func:`monolayer.train`.
 
     Raises:
         BadInput: if the recipes do not fit the data, or do not share what a bank's must.
     """
-    options = options or TrainOptions()
     for recipe in recipes:
         check_recipe(recipe, splits)
     if starts is not None:
         bank = resume_bank(recipes, starts)
     else:
         bank = make_bank(recipes, scaler or fit_checked_scaler(splits), splits.dataset.n_classes)
-    training = BankTraining(bank, splits, options)
+    training = BankTraining(bank, splits, TrainOptions.from_keywords(options))
     training.run()
     return make_runs(training, splits)
 

@@ -20,7 +20,9 @@ from monolayer.engine.select import choose_engine, describe_engine
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import Progress
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import BankState, BankTraining, Measured, TrainOptions
+from monolayer.training.checkpoints import BankState
+from monolayer.training.loop import BankTraining, Measured
+from monolayer.training.options import TrainOptions
 from monolayer.training.scheduler import Job
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class _Sent:
 
 
 class Cluster:
-    """Trains jobs on a Dask cluster, as ``SweepOptions.run_jobs`` does; made by :func:`open_cluster`."""
+    """Trains jobs on a Dask cluster, as ``runner`` of :func:`monolayer.sweep`; made by :func:`open_cluster`."""
 
     def __init__(self, client: Client, n_workers: int, progress: Progress) -> None:
         self._client, self._n_workers, self._progress = client, n_workers, progress
