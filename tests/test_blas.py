@@ -85,7 +85,7 @@ class Holder:
 
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_threads_that_hold_blas_too_meanwhile_leave_the_limit_to_the_last(order):
+def test_threads_that_limit_blas_threads_too_meanwhile_leave_the_limit_to_the_last(order):
     with limit_blas_threads():
         holders = [Holder() for _ in range(3)]
         for i in order:
@@ -180,7 +180,7 @@ def test_holds_of_several_threads_overlap_and_the_last_gives_the_limit_back(orde
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_threads_that_hold_blas_by_themselves_leave_the_limit_as_it_was():
+def test_threads_that_limit_blas_threads_by_themselves_leave_the_limit_as_it_was():
     seen = []
 
     def come_and_go():

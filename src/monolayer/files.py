@@ -1,8 +1,8 @@
 """Files and folders that appear whole or not at all, and errors of the disk in one sentence.
 
 Everything that must not be seen half-written is written to a draft, a hidden file or folder beside its place, and
-renamed to its place when it is complete. A process that is killed leaves the draft; :func:`delete_old_drafts` deletes it a
-day later.
+renamed to its place when it is complete. A process that is killed leaves the draft, which :func:`delete_old_drafts`
+deletes a day later.
 """
 
 from __future__ import annotations

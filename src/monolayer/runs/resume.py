@@ -1,8 +1,8 @@
 """Run folders that can be resumed: the request, one checkpoint per bank, and a lock, in ``unfinished/``.
 
-While a run trains, its folder holds ``unfinished/`` with these. The operating system releases the lock of a process that
-dies. Results are written there too and renamed to their places when they are complete; ``unfinished/`` is deleted last, in
-one step. So a process that is killed at any moment leaves a folder that can be resumed, or none.
+While a run trains, its folder holds ``unfinished/`` with these. The operating system releases the lock of a process
+that dies. Results are written there too and renamed to their places when they are complete; ``unfinished/`` is deleted
+last, in one step. So a process that is killed at any moment leaves a folder that can be resumed, or none.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Trackers: runs and sweeps logged to MLflow, TensorBoard and Weights & Biases, one file per tracker.
 
-A tracker is a text, ``mlflow[:PLACE]``, ``tensorboard:DIR`` or ``wandb[:PROJECT]``, or an object of its class. Nothing is
-sent over the network by default: MLflow and TensorBoard write to a folder, and Weights & Biases works offline unless
-``WANDB_MODE`` is set::
+A tracker is a text, ``mlflow[:PLACE]``, ``tensorboard:DIR`` or ``wandb[:PROJECT]``, or an object of its class. By
+default nothing is sent over the network: MLflow and TensorBoard write to a folder, and Weights & Biases works offline
+unless ``WANDB_MODE`` is set::
 
     ml.trackers.log_run(run, "mlflow", splits=splits)          # after training
     ml.trackers.log_sweep(sweep, ["mlflow", "wandb:digits"])

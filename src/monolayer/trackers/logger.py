@@ -57,7 +57,8 @@ class RunLogger:
         token: str = "",
         warn: Callable[[str], None] | None = None,
     ) -> None:
-        self._name, self._axes, self._token = name, axes, token or secrets.token_hex(8)
+        self.token = token or secrets.token_hex(8)
+        self._name, self._axes = name, axes
         self._params = {"dataset": dataset} if dataset else {}
         self._warn = warn or (lambda text: warnings.warn(text, stacklevel=2))
         self._workers = [_Worker(tracker, self._warn) for tracker in trackers]
@@ -72,11 +73,11 @@ class RunLogger:
         if self._axes is None:
             return None
         params: dict[str, str | int | float] = {"axes": ", ".join(self._axes), **self._params}
-        return TrackedRun(_digest(self._token), self._name, params, is_sweep=True)
+        return TrackedRun(_digest(self.token), self._name, params, is_sweep=True)
 
     def make_run(self, recipe: Recipe) -> TrackedRun:
         """The run of a recipe; in a sweep it is named by the fields that vary."""
-        run_id, params = _digest(self._token, recipe.to_json()), {**recipe.to_dict(), **self._params}
+        run_id, params = _digest(self.token, recipe.to_json()), {**recipe.to_dict(), **self._params}
         if self._axes is None:
             return TrackedRun(run_id, self._name, params)
         name = ",".join(f"{axis}={getattr(recipe, axis)}" for axis in self._axes)

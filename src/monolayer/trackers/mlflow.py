@@ -22,8 +22,8 @@ KEY = "monolayer.key"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 MAX_METRICS = 1000  # in one call, the limit of MLflow's servers
 MAX_TAG = 5000  # characters of a tag
-# A server that does not answer is given up after seconds and not, as by default, after many minutes; and no telemetry is
-# sent. Values that the user has set are kept.
+# Calls to a server that does not answer end after seconds and not, as by default, after many minutes; and no telemetry
+# is sent. Values that the user has set are kept.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",

@@ -118,9 +118,9 @@ class TensorBoardTracker(Tracker):
         self._write(run, Event(summary=EventSummary(value=content), step=step))
 
     def _write(self, run: TrackedRun, event: Any) -> None:
-        """Append to the run's file, which is not left open: TensorBoard's EventFileWriter holds a file and a thread per
-        run, and a sweep may have more runs than a process can have open files.
-        """
+        """Append to the run's file."""
+        # Not with TensorBoard's EventFileWriter, which has an open file and a thread per run: a sweep may have more
+        # runs than a process may have open files.
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         event.wall_time = time.time()
