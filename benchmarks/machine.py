@@ -1,4 +1,4 @@
-"""Where a sitting took place: what a reader has to know before comparing its seconds with others."""
+"""The machine and versions of a session, without which its seconds cannot be compared with others."""
 
 from __future__ import annotations
 
