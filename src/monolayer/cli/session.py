@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from monolayer.recipe.recipe import Recipe
     from monolayer.runs.options import RunOptions
     from monolayer.runs.resume import Unfinished
-    from monolayer.trackers import Logbook
+    from monolayer.trackers import RunLogger
     from monolayer.training.checkpoints import Checkpoints
 
 
@@ -129,20 +129,20 @@ class Session:
                 f"The run began on {request['engine']} and goes on on {engine}: the last digits will differ."
             )
 
-    def open_checkpoints(self, logbook: Logbook) -> Checkpoints | None:
-        """The checkpoints of the folder, whose histories the logbook logs too; None where nothing is kept."""
-        return logbook.restore_from(self.unfinished.checkpoints) if self.unfinished else None
+    def open_checkpoints(self, logger: RunLogger) -> Checkpoints | None:
+        """The checkpoints of the folder, whose histories the logger logs too; None where nothing is kept."""
+        return logger.restore_from(self.unfinished.checkpoints) if self.unfinished else None
 
     @contextmanager
-    def open_logbook(self, tracking: TrackingOptions, axes: Iterable[str] | None = None) -> Iterator[Logbook]:
-        """The logbook of a run, or of a sweep along these axes; at the end it prints how to view the logs."""
-        from monolayer.trackers import Job, open_logbook
+    def open_logger(self, tracking: TrackingOptions, axes: Iterable[str] | None = None) -> Iterator[RunLogger]:
+        """The logger of a run, or of a sweep along these axes; prints at the end how to view the logs."""
+        from monolayer.trackers import open_logger
 
         log = (self.unfinished.request or {}).get("log", self._log) if self.unfinished else self._log
-        job = Job(log["name"], self.request.config["dataset"], None if axes is None else tuple(axes), log["token"])
-        with open_logbook(list(tracking.trackers), job, self.console.warn) as book:
-            yield book
-        for line in book.describe():
+        settings = {**log, "dataset": self.request.config["dataset"], "warn": self.console.warn}
+        with open_logger(tracking.trackers, axes=None if axes is None else tuple(axes), **settings) as logger:
+            yield logger
+        for line in logger.describe():
             self.console.say(line)
 
     def publish(self, save: Callable[[Path], None], *, is_finished: bool) -> None:

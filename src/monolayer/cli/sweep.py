@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from monolayer.cli.session import Session
     from monolayer.data.dataset import Splits
     from monolayer.recipe.grid import Axis
-    from monolayer.trackers import Logbook
+    from monolayer.trackers import RunLogger
     from monolayer.tuning.sweep import Sweep
 
 Random = Annotated[
@@ -109,11 +109,11 @@ def sweep(
             _show_plan(splits, recipes, options, as_json=as_json)
             return
         session.start(splits, recipes)
-        with session.open_logbook(tracking, axes) as logbook:
-            result = _train(splits, recipes, axes, options, search=search, dask=dask, session=session, logbook=logbook)
+        with session.open_logger(tracking, axes) as logger:
+            result = _train(splits, recipes, axes, options, search=search, dask=dask, session=session, logger=logger)
             result = _check(result, splits, training)
             session.publish(partial(_save, result, splits, search, session), is_finished=result.is_complete)
-            logbook.finish(result, splits=splits, folder=session.folder)
+            logger.log_result(result, splits=splits, folder=session.folder)
     if as_json:
         print_json(result.to_dict(top))
     else:
@@ -183,7 +183,7 @@ def _train(
     search: dict[str, Any] | None,
     dask: str | None,
     session: Session,
-    logbook: Logbook,
+    logger: RunLogger,
 ) -> Sweep:
     """Train all recipes, or search, until the end or Ctrl-C."""
     from monolayer.tuning.sweep import plan_sweep, train_recipes
@@ -196,10 +196,10 @@ def _train(
             options = {**options, "runner": stack.enter_context(open_cluster(dask, console))}
         interruption = stack.enter_context(catch_interruption(console))
         common: dict[str, Any] = {
-            "on_epoch": logbook.on_epoch,
+            "on_epoch": logger.on_epoch,
             "should_stop": interruption.should_stop,
             "progress": console,
-            "checkpointer": session.open_checkpoints(logbook),
+            "checkpointer": session.open_checkpoints(logger),
         }
         if search:
             from monolayer.tuning.optuna import search as search_recipes

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from monolayer.errors import BadInput
-
-WITH_PLACE = ("mlflow", "tensorboard")  # trackers whose names may be followed by a place on this machine
 
 
 @dataclass(frozen=True)
@@ -24,10 +21,13 @@ class TrackingOptions:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trackers", tuple(map(_resolve_place, self.trackers)))
+        if self.trackers:
+            from monolayer.trackers import resolve_spec
+
+            object.__setattr__(self, "trackers", tuple(map(resolve_spec, self.trackers)))
 
     def check(self) -> None:
-        """Raise BadInput if a tracker is unknown, given twice, not installed, or its place cannot be used."""
+        """Raise BadInput if a tracker is given twice, is not installed, or its place cannot be used."""
         if not self.trackers:
             return
         from monolayer.trackers import open_tracker
@@ -36,9 +36,3 @@ class TrackingOptions:
             if self.trackers.count(spec) > 1:
                 raise BadInput(f"--track {spec} is given twice; name each tracker once.")
             open_tracker(spec)
-
-
-def _resolve_place(spec: str) -> str:
-    name, _, place = spec.partition(":")
-    is_path = name in WITH_PLACE and place and "://" not in place
-    return f"{name}:{Path(place).resolve()}" if is_path else spec

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from monolayer.cli.session import Session
     from monolayer.data.dataset import Splits
     from monolayer.evaluate.predictions import Predictions
-    from monolayer.trackers import Logbook
+    from monolayer.trackers import RunLogger
     from monolayer.training.history import EpochRow
     from monolayer.training.run import Run
 
@@ -73,15 +73,15 @@ def train(
         splits = session.load_splits(source, split, flips=recipe.flip > 0)
         [recipe] = fit_batch_size([recipe], splits, request, session.console)
         session.start(splits, [recipe])
-        with session.open_logbook(tracking) as logbook:
-            run = _train(splits, recipe, training.evaluate_every, session, logbook)
+        with session.open_logger(tracking) as logger:
+            run = _train(splits, recipe, training.evaluate_every, session, logger)
             run, predictions = _evaluate(run, splits, is_sealed=sealed)
             certificate = _certify(run, splits, session.console) if certify and run.is_complete else None
             run = _check(run, splits, predictions, certificate, training)
             session.publish(
                 partial(_save, run, splits, predictions, certificate, session.arguments), is_finished=run.is_complete
             )
-            logbook.finish(run, splits=splits, folder=session.folder)
+            logger.log_result(run, splits=splits, folder=session.folder)
     if as_json:
         print_json(run.to_dict() | ({"certificate": certificate.to_dict()} if certificate else {}))
     else:
@@ -93,13 +93,13 @@ def train(
         raise typer.Exit(INTERRUPTED)
 
 
-def _train(splits: Splits, recipe: Recipe, evaluate_every: int, session: Session, logbook: Logbook) -> Run:
+def _train(splits: Splits, recipe: Recipe, evaluate_every: int, session: Session, logger: RunLogger) -> Run:
     """Train to the last epoch or until Ctrl-C, and print a line an epoch."""
     from monolayer.training.history import format_epoch
     from monolayer.training.run import train
 
     def on_epoch(recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
-        logbook.on_epoch(recipes, rows)
+        logger.on_epoch(recipes, rows)
         if rows[0].train_loss is not None:
             session.console.say(format_epoch(rows[0], recipe.epochs))
 
@@ -112,7 +112,7 @@ def _train(splits: Splits, recipe: Recipe, evaluate_every: int, session: Session
             on_epoch=on_epoch,
             should_stop=interruption.should_stop,
             progress=session.console,
-            checkpointer=session.open_checkpoints(logbook),
+            checkpointer=session.open_checkpoints(logger),
         )
     session.console.close()
     return run

@@ -104,7 +104,7 @@ class Checkpoints:
         content = _pack_state(make_state(), self.seconds_before + start - begun)
         advice = f"; what was kept before is still there: go on with --resume {self._folder.parent}"
         with explain_os_error(self._folder.parent, advice):
-            write_whole(path, content, is_lasting=True)
+            write_whole(path, content, fsync=True)
         end = time.monotonic()
         self._due[path] = end + COST_SHARE * (end - start)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from monolayer.threads import count_cores, hold_blas
+from monolayer.threads import count_cores, limit_blas_threads
 from monolayer.training.loop import BankTraining
 
 # Long enough that opening an engine (a millisecond) does not count, short enough that the banks arrive together.
@@ -48,7 +48,7 @@ def run_jobs(jobs: Sequence[Job]) -> None:
 
 def measure_all(trainings: Iterable[BankTraining]) -> None:
     """Measure every member where it stands, as many banks at once as there are cores."""
-    with hold_blas(), ThreadPoolExecutor(count_cores()) as pool:
+    with limit_blas_threads(), ThreadPoolExecutor(count_cores()) as pool:
         try:
             for future in [pool.submit(training.measure, 1) for training in trainings]:
                 future.result()
@@ -101,7 +101,7 @@ class _Queue:
 
 
 def _run(queue: _Queue) -> None:
-    with hold_blas():
+    with limit_blas_threads():
         if queue.n_workers <= 1:  # here and not in a thread of its own, so that an interrupt stops it at once
             queue.work()
             return
