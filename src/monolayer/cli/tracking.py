@@ -53,7 +53,7 @@ class TrackRequest:
         with open_logbook(self.trackers, job, console.warn) as book:
             yield book
         for line in book.describe():
-            console.say(line)
+            console.info(line)
 
 
 def read_tracking(context: typer.Context) -> TrackRequest:

@@ -191,7 +191,7 @@ def _make(request: _Request, place: Path, progress: Progress) -> None:
         write_whole(unfinished / MANIFEST, json.dumps(words, indent=2).encode(), is_lasting=True)
         move_into_place(unfinished, place)
     if (kept := _count_bytes(request)) >= MUCH:
-        progress.say(f"{kept / 1e9:.1f} GB of features are kept for the next time in {place.parent}")
+        progress.info(f"{kept / 1e9:.1f} GB of features are kept for the next time in {place.parent}")
 
 
 def _count_bytes(request: _Request) -> int:

@@ -31,7 +31,7 @@ Place = tuple[int, int]
 # of them, a fourth more for five folds. That pays while a fold alone has fewer rows of weights than this: 120 rows
 # compute 110 billion operations a second, 600 rows 149 (see planning.MAX_ROWS).
 FEW_ROWS = 120
-QUIET = TrainOptions(train_every=0, val_every=0, measure_last=False)
+QUIET = TrainOptions(train_every=0, val_every=0, evaluate_last=False)
 
 
 @dataclass(frozen=True, eq=False)
