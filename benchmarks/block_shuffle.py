@@ -1,4 +1,4 @@
-"""What a block shuffle costs beside a full one: CIFAR-10 as its file lies, and sorted by class, five seeds each.
+"""Test accuracy with a block shuffle and a full one: CIFAR-10 in its own order and sorted by class, five seeds each.
 
 Prints a Markdown table: validation accuracy and loss after the last epoch, mean and standard deviation over the seeds.
 Rows are held out by class and not from the end, since a sorted file ends with one class.

@@ -25,6 +25,8 @@ from .findings import Finding as Finding
 from .network import OneLayer as OneLayer
 from .recipe.grid import Range as Range
 from .recipe.recipe import Recipe as Recipe
+from .runs.compare import Comparison as Comparison
+from .runs.compare import compare as compare
 from .training.history import EpochRow as EpochRow
 from .training.run import Run as Run
 from .training.run import evaluate_test as evaluate_test

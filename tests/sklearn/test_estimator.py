@@ -188,7 +188,7 @@ def test_a_warm_start_goes_on():
     warm.fit(X, Y)
     assert np.abs(warm.network_.weights - first.weights).max() > 0.01
     assert warm.history_["train_loss"][-1] < OneLayerClassifier(**QUICK).fit(X, Y).history_["train_loss"][-1]
-    with pytest.raises(BadInput, match="to go on, accepted is what was learnt from"):
+    with pytest.raises(BadInput, match="to continue training, accepted are rows with"):
         warm.fit(X, Y + 1)
 
 

@@ -31,3 +31,9 @@ def list_values(run, name):
     """The history's finite values of a column, with their epochs."""
     rows = [row.to_dict() for row in run.history]
     return [(row["epoch"], row[name]) for row in rows if row[name] is not None]
+
+
+def log_epochs(logger, run, n_epochs=None):
+    """Pass the first epochs of a run to a logger, as training does."""
+    for row in run.history[:n_epochs]:
+        logger.on_epoch([run.recipe], [row])

@@ -313,7 +313,7 @@ def test_two_processes_cannot_be_at_the_same_search(tmp_path):
     def start_again():
         if not asked.is_set():
             asked.set()
-            with pytest.raises(BadInput, match="Another process is at this very search"):
+            with pytest.raises(BadInput, match="Another process is running this very search"):
                 run_search(journal=tmp_path / "j")
             errors.append(1)
         return False
@@ -485,7 +485,7 @@ def test_progress_goes_on_from_batch_to_batch_and_ends_once():
 def test_the_lock_of_a_process_that_died_is_nobodys(tmp_path):
     (tmp_path / ".j.name.lock").touch()
     with hush_optuna(), open_journal(tmp_path / "j", "name"), open_journal(tmp_path / "j", "other"):
-        assert sorted(os.listdir(tmp_path)) == [".j.name.lock", ".j.other.lock", "j"]
+        assert sorted(os.listdir(tmp_path)) == [".j.lock", ".j.name.lock", ".j.other.lock", "j"]
     assert os.listdir(tmp_path) == ["j"]
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from monolayer.recipe.grid import Axis
     from monolayer.recipe.recipe import Recipe
     from monolayer.runs.resume import Unfinished
-    from monolayer.trackers import Logbook
+    from monolayer.trackers import RunLogger
     from monolayer.tuning.dask import Cluster
     from monolayer.tuning.plan import Plan
     from monolayer.tuning.sweep import Sweep
@@ -204,10 +204,10 @@ def sweep(
         if work is not None:
             settle(work, request.to_dict(), splits, console)
         runner = stack.enter_context(_open_cluster(dask, console)) if dask else None
-        book = stack.enter_context(request.track.open(console, request.rows, request.list_axes()))
-        options = request.make_options(work, book) | {"runner": runner}
+        logger = stack.enter_context(request.track.open(console, request.rows, request.list_axes()))
+        options = request.make_options(work, logger) | {"runner": runner}
         result = _sweep(request, splits, work, console, options)
-        book.finish(result, splits=splits, folder=work.path if work else None)
+        logger.log_result(result, splits=splits, folder=work.path if work else None)
     if as_json:
         print_json(result.to_dict(top))
     else:
@@ -287,10 +287,10 @@ class _Request:
 
         return FACTOR if self.halving else None
 
-    def make_options(self, work: Unfinished | None, book: Logbook) -> dict[str, Any]:
+    def make_options(self, work: Unfinished | None, logger: RunLogger) -> dict[str, Any]:
         """The keywords of sweep and search, before anything is known of the console."""
-        checkpointer = book.restore_from(work.checkpoints) if work else None
-        every = {"train_every": self.train_every, "on_epoch": book.on_epoch}
+        checkpointer = logger.restore_from(work.checkpoints) if work else None
+        every = {"train_every": self.train_every, "on_epoch": logger.on_epoch}
         return {**every, "halving": self.factor, "checkpointer": checkpointer}
 
 

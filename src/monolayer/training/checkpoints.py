@@ -105,7 +105,7 @@ class Checkpoints:
         content = _pack_state(make_state(), self.seconds_before + now - start)
         advice = f"; what was saved before is still there: continue with --resume {self._folder.parent}"
         with explain_os_error(self._folder.parent, advice):
-            write_whole(path, content, is_lasting=True)
+            write_whole(path, content, fsync=True)
         end = time.monotonic()
         self._next_save[path] = end + COST_SHARE * (end - now)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from monolayer.threads import count_cores, hold_blas
+from monolayer.threads import count_cores, limit_blas_threads
 from monolayer.training.loop import BankTraining
 
 # Long enough that opening an engine (a millisecond) does not count, short enough that the banks end at the same time.
@@ -44,7 +44,7 @@ def run_jobs(jobs: Sequence[Job]) -> None:
     same time, and no core is idle while the last one trains.
     """
     queue = _Queue([job for job in jobs if not job.is_done], count_cores())
-    with hold_blas():
+    with limit_blas_threads():
         if queue.n_workers <= 1:  # in this thread, so that an interrupt stops it at once
             queue.work()
             return
@@ -60,7 +60,7 @@ def run_jobs(jobs: Sequence[Job]) -> None:
 
 def evaluate_all(trainings: Iterable[BankTraining]) -> None:
     """Evaluate every member of these banks, as many banks at the same time as there are cores."""
-    with hold_blas(), ThreadPoolExecutor(count_cores()) as pool:
+    with limit_blas_threads(), ThreadPoolExecutor(count_cores()) as pool:
         try:
             for future in [pool.submit(training.evaluate, 1) for training in trainings]:
                 future.result()

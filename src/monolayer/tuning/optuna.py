@@ -13,7 +13,6 @@ Carraro, *Kriging is well-suited to parallelize optimization*, 2010): they count
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
@@ -24,8 +23,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
+import filelock
 import numpy as np
 
 from monolayer.data.dataset import Splits
@@ -94,37 +94,22 @@ def open_journal(path: Path, name: str) -> Iterator[BaseStorage]:
     path = path.resolve()
     with explain_os_error(path):
         _check_kind(path)
+    # Optuna's own lock is a link beside the file: one that a killed process has left makes all others wait for half a
+    # minute. Programs that use that lock may share the file all the same: a line is appended in one call.
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
     with _hold(path, name):
-        lock = _AppendLock(path)
         with explain_os_error(path):
-            _cut_torn_end(path, lock)
+            with lock:
+                _cut_torn_end(path)
             try:
                 storage = JournalStorage(JournalFileBackend(str(path), cast(Any, lock)))
             except (ValueError, KeyError, TypeError, AssertionError) as error:
                 raise BadData(f"{path}: is a journal of Optuna that cannot be read ({error}).") from None
-        yield storage
-
-
-class _AppendLock:
-    """Held while a process appends; the system takes it away from one that dies.
-
-    Optuna's own lock is a link beside the file: one that a killed process has left makes all others wait for half a
-    minute, and for ever when the folder was moved meanwhile. Programs that use that lock may share the file on a local
-    disk all the same: a line is appended in one call.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: IO[bytes] | None = None
-
-    def acquire(self) -> bool:
-        self._file = self._path.open("ab")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        return True
-
-    def release(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        try:
+            yield storage
+        finally:
+            with contextlib.suppress(OSError):
+                Path(lock.lock_file).unlink()
 
 
 def _check_kind(path: Path) -> None:
@@ -137,40 +122,36 @@ def _check_kind(path: Path) -> None:
             raise BadData(f"{path}: is no journal of Optuna; name another file, or one that is not there yet.")
 
 
-def _cut_torn_end(path: Path, lock: _AppendLock) -> None:
-    """Take away a last line that was not written to its end: the disk was full, or the power went."""
-    lock.acquire()
-    try:
-        content = path.read_bytes()
+def _cut_torn_end(path: Path) -> None:
+    """Remove an incomplete last line, left by a full disk or a power cut; the file is created if there is none."""
+    with path.open("a+b") as file:
+        file.seek(0)
+        content = file.read()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
-            with path.open("r+b") as file:
-                file.truncate(whole)
-    finally:
-        lock.release()
+            file.truncate(whole)
 
 
 @contextlib.contextmanager
 def _hold(path: Path, name: str) -> Iterator[None]:
-    """This process alone is at the search of this name in this journal.
+    """Keep other processes from running the search of this name in this journal.
 
-    Should two ever get past this, they do some work twice: of a trial that is there two times the first counts.
+    If two ever do, some work is done twice: of a trial that is there two times the first counts.
     """
-    place = path.with_name(f".{path.name}.{name}.lock")
-    with explain_os_error(path):
-        lock = place.open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(
-                f"Another process is at this very search in {path}; to share the journal, give this one another seed."
-            ) from None
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                place.unlink()
+    lock = filelock.FileLock(path.with_name(f".{path.name}.{name}.lock"), thread_local=False)
+    try:
+        with explain_os_error(path):
+            lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise BadInput(
+            f"Another process is running this very search in {path}; to share the journal, give this one another seed."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink()
 
 
 # Trials proposed at once: a bank of 16 trains in a quarter of the time of 16 alone (turns.BASE_MEMBERS), a bank of 64
