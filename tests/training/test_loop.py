@@ -27,7 +27,7 @@ class Memory:
     def load(self, recipes):
         return self.states[-1] if self.states else None
 
-    def save_if_due(self, recipes, make_state, *, is_last):
+    def save_if_due(self, recipes, make_state, *, force):
         state = make_state()
         self.states.append(type(state)(**{**vars(state), "weights": state.weights.copy(), "bias": state.bias.copy()}))
 

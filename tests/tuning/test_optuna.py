@@ -418,7 +418,7 @@ def test_a_disk_that_is_full_is_told_in_a_sentence_and_the_search_can_go_on(tmp_
         ({"schedule": Range("linear", 0, 1)}, "takes words"),
         ({"batch_size": Range("linear", 10, 1000)}, "batch_size is 1000"),
         ({"batch_size": Range("linear", 10.2, 10.8)}, "holds no whole number, which batch_size must be"),
-        ({"flip": (0.0, 0.5)}, "no images; accepted is 0"),
+        ({"flip": (0.0, 0.5)}, "not images; accepted is 0"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_anything_is_written(tmp_path, axes, message):
@@ -461,7 +461,7 @@ class Heard:
     def __init__(self):
         self.steps, self.said = [], []
 
-    def say(self, text):
+    def info(self, text):
         self.said.append(text)
 
     def advance(self, task, done, total, unit="", detail=""):

@@ -26,7 +26,7 @@ class Display:
     def __init__(self):
         self.told = []
 
-    def say(self, text):
+    def info(self, text):
         raise AssertionError(text)
 
     def advance(self, task, done, total, unit="", detail=""):

@@ -73,7 +73,7 @@ def ladder(
         plan = _make_plan(features, recipe)
         found = run_ladder(split.split(load_dataset(dataset, data, console, reading)), plan, progress=console)
         console.close()
-        console.say("Measuring the calibration of every step, and drawing")
+        console.info("Measuring the calibration of every step, and drawing")
         facts = save_ladder(found, folder) if folder else collect_facts(found)
         if folder:
             write_json(folder / CONFIG, request.config)

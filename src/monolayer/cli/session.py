@@ -98,7 +98,7 @@ class Session:
         from monolayer.data.features_cache import extract_features
 
         made = extract_features(splits, transformer, flips=flips, progress=self.console)
-        self.console.say(
+        self.console.info(
             f"{made.transformer.n_features_out:,} features an image by {made.transformer.say()}: {made.folder}"
         )
         return made.splits
@@ -143,7 +143,7 @@ class Session:
         with open_logger(tracking.trackers, axes=None if axes is None else tuple(axes), **settings) as logger:
             yield logger
         for line in logger.describe():
-            self.console.say(line)
+            self.console.info(line)
 
     def publish(self, save: Callable[[Path], None], *, is_finished: bool) -> None:
         """Write the results with ``save(folder)``, and the config that reproduces them, if there is a folder."""
@@ -217,7 +217,7 @@ def fit_batch_size(
     fitted = [fit_batch_size(recipe, splits, is_asked=is_asked) for recipe in recipes]
     if fitted != list(recipes):
         request.config["recipe"]["batch_size"] = fitted[0].batch_size
-        console.say(
+        console.info(
             f"Batches have all {len(splits.train)} training rows, which are fewer than {recipes[0].batch_size}."
         )
     return fitted

@@ -208,10 +208,10 @@ def _train(
             result = search_recipes(splits, recipes[0], grid=axes, **search, **options, **common)
         else:
             plan = plan_sweep(splits, recipes, halving=options["halving"], train_every=options["train_every"])
-            console.say(describe_plan(plan.to_dict()))
+            console.info(describe_plan(plan.to_dict()))
             if options["halving"] and not plan.rungs:
                 n = options["halving"]
-                console.say(f"Halving needs {n} recipes and {n} epochs or more, so all go to their end.")
+                console.info(f"Halving needs {n} recipes and {n} epochs or more, so all go to their end.")
             result = train_recipes(splits, recipes, collect_axes(recipes, axes), **options, **common)
     console.close()
     if not result.best.history:  # the workers of a cluster left before anything came back

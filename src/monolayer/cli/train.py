@@ -101,7 +101,7 @@ def _train(splits: Splits, recipe: Recipe, evaluate_every: int, session: Session
     def on_epoch(recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
         logger.on_epoch(recipes, rows)
         if rows[0].train_loss is not None:
-            session.console.say(format_epoch(rows[0], recipe.epochs))
+            session.console.info(format_epoch(rows[0], recipe.epochs))
 
     with catch_interruption(session.console) as interruption:
         run = train(

@@ -44,7 +44,7 @@ class TrainOptions:
         progress: shows how far the training is.
         checkpointer: saves the state of each bank, and returns it to a run that was killed.
         task: the name of the training in the progress display.
-        measure_last: whether all rows are evaluated after the last epoch; False for callers that do so themselves.
+        evaluate_last: whether all rows are evaluated after the last epoch; False for callers that do so themselves.
     """
 
     train_every: int | None = None
@@ -54,7 +54,7 @@ class TrainOptions:
     progress: Progress = field(default=SILENCE, repr=False)
     checkpointer: Checkpointer | None = field(default=None, repr=False)
     task: str = "training"
-    measure_last: bool = True
+    evaluate_last: bool = True
 
     @classmethod
     def from_keywords(cls, keywords: TrainKeywords, task: str = "training") -> TrainOptions:

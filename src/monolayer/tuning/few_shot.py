@@ -34,7 +34,7 @@ from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
 from monolayer.training.run import Run, make_runs, predict_all_rows
-from monolayer.training.scheduler import Job, measure_all, run_jobs
+from monolayer.training.scheduler import Job, evaluate_all, run_jobs
 from monolayer.tuning.plan import group_recipes
 from monolayer.tuning.probe_grid import ALONE, ProbeGrid
 
@@ -306,7 +306,7 @@ def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainO
     run_jobs([Job(training, training.epochs) for training in trainings])
     if any(training.is_stopped for training in trainings):
         raise MonolayerError(STOPPED)
-    measure_all(trainings)
+    evaluate_all(trainings)
     return [
         [run for training in lot for run in make_runs(training, splits)]
         for lot, splits in zip(by_draw, divided, strict=True)

@@ -224,7 +224,7 @@ def search(
     space = Space(fit_batch_size(recipe or Recipe(), splits, is_asked="batch_size" in axes), axes, halving)
     space.check(splits, given)
     with _open_trials(space, splits, batches, Path(journal) if journal else None) as trials:
-        given.progress.say(trials.describe())
+        given.progress.info(trials.describe())
 
         def train(recipes: Sequence[Recipe], progress: Progress) -> Sweep:
             keywords: TrainKeywords = {**options, "progress": progress}
@@ -536,9 +536,9 @@ class _SearchProgress:
         n = self._before + self._done
         self._progress.advance(self._task, n, n, self._unit)
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Pass on."""
-        self._progress.say(text)
+        self._progress.info(text)
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
         """Pass on, with the batches to come taken for ones like this."""

@@ -20,7 +20,7 @@ from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import OnEpoch, TrainKeywords, TrainOptions
 from monolayer.training.run import Run, check_recipe, check_splits, fit_batch_size, make_runs
-from monolayer.training.scheduler import Job, Runner, measure_all, run_jobs
+from monolayer.training.scheduler import Job, Runner, evaluate_all, run_jobs
 from monolayer.tuning.halving import Rung, keep_best, plan_rungs
 from monolayer.tuning.plan import Plan, choose_train_every, group_recipes
 from monolayer.tuning.progress_line import ProgressLine
@@ -202,7 +202,7 @@ def train_recipes(
     progress_line.begin(trainings)
     _train(trainings, plan.rungs, runner or run_jobs)
     progress_line.end()
-    measure_all(trainings)
+    evaluate_all(trainings)
     runs = [run for training in trainings for run in make_runs(training, splits)]
     seconds = time.perf_counter() - start + (given.checkpointer.seconds_before if given.checkpointer else 0.0)
     return Sweep(tuple(sorted(runs, key=rank_run)), dict(axes), seconds, len(recipes), rungs=plan.rungs)
@@ -224,7 +224,7 @@ def _train(trainings: Sequence[BankTraining], rungs: Sequence[Rung], runner: Run
         runner([Job(training, rung.count_epochs(training.epochs)) for training in trainings])
         if any(training.is_stopped for training in trainings):
             for training in trainings:
-                training.keep()
+                training.save_checkpoint()
             return
         if rung.n_kept:
             keep_best(trainings, rung.n_kept)
