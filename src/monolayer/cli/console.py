@@ -111,7 +111,7 @@ class Console:
         if step.total is not None and before < step.done < step.total:
             left = f", {_format_seconds(elapsed * (step.total - step.done) / (step.done - before))} left"
         detail = f"; {step.detail}" if step.detail else ""
-        self.say(f"{task}: {step.format()}, {_format_seconds(elapsed)}{left}{detail}")
+        self.info(f"{task}: {step.format()}, {_format_seconds(elapsed)}{left}{detail}")
 
 
 def _format_seconds(seconds: float) -> str:
