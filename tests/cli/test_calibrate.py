@@ -73,10 +73,10 @@ def test_doing_it_again_and_making_the_page_again_change_nothing(command, run):
 def test_it_says_what_it_did_and_what_is_not_known(command, run, tmp_path):
     result = command("calibrate", run)
     assert "fitted on 300 validation rows" in result.out
-    assert "test rows, which had no part in it" in result.out
+    assert "test rows, which were not used to fit it" in result.out
     assert command(*TRAIN, "--sealed", "--out", tmp_path / "sealed").code == 0
     result = command("calibrate", tmp_path / "sealed")
-    assert "The test rows are sealed, so what it does on rows that had no part in it is not known." in result.out
+    assert "The test rows are sealed, so its effect on rows that it was not fitted on is not known." in result.out
     assert load_predictions(tmp_path / "sealed").keys() == {"val"}
 
 

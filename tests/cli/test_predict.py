@@ -274,7 +274,7 @@ def test_a_stream_is_answered_line_by_line(command, network, rows, images, tmp_p
     assert [a["class"] for a in predictions[:3]] == [str(k) for k in predict_directly(network, rows[:3]).argmax(axis=1)]
     assert predictions[4]["error"] == "features has 1 numbers; the network takes 64."
     assert result.code == 2
-    assert result.err == f"monolayer: {tmp_path / 'a.jsonl'}: 3 bad lines; every other line is answered.\n"
+    assert result.err == f"monolayer: {tmp_path / 'a.jsonl'}: 3 bad lines; every other line has a prediction.\n"
 
 
 def test_strict_stops_at_the_first_bad_line(command, network, rows, images, tmp_path):

@@ -64,7 +64,7 @@ def test_without_any_source_the_study_runs_on_digits_and_says_so_in_large_print(
     out = tmp_path / "report"
     result = command("reproduce", "--epochs", "1", "--out", out)
     assert result.code == 0
-    assert "CIFAR-10 IS NOT TO BE HAD: THE STUDY RUNS ON DIGITS INSTEAD" in result.err
+    assert "CIFAR-10 CANNOT BE OBTAINED: THE STUDY RUNS ON DIGITS INSTEAD" in result.err
     assert "THIS IS NOT CIFAR-10" in result.out
     page = (out / "report.html").read_text()
     assert "THIS IS NOT CIFAR-10" in page

@@ -20,10 +20,10 @@ def calibrate(
 ) -> None:
     """Fit a temperature on the run's validation rows and keep it with its network.
 
-    The network then reads probabilities from scores / temperature: above 1 they become less sure. No prediction, no
-    accuracy and no evaluation in the folder changes. It is fitted on the answers to the validation rows that the folder
-    holds, which must not have been trained on; of a sweep they also chose the run, and that is said and kept. No test
-    row is opened.
+    The network then computes probabilities from scores / temperature: above 1 they become less confident. No class, no
+    accuracy and no evaluation in the folder changes. It is fitted on the predictions for the validation rows that are
+    in the folder. The rows must not have been trained on; those of a sweep also chose the run, which is printed and
+    recorded. No test row is opened.
 
     Example: monolayer calibrate runs/a
     """
@@ -52,7 +52,9 @@ def _show(calibrated: Calibrated, folder: Path) -> None:
             for name in names
             if all(pair := (before[name], after[name]))
         ]
-        print_table(f"On {before['n']:,} test rows, which had no part in it", ["measure", "before", "after"], rows)
+        print_table(
+            f"On {before['n']:,} test rows, which were not used to fit it", ["measure", "before", "after"], rows
+        )
     else:
-        print_line("The test rows are sealed, so what it does on rows that had no part in it is not known.")
-    print_line(f"The network in {folder} keeps it; its card says so: {folder / 'model-card.md'}")
+        print_line("The test rows are sealed, so its effect on rows that it was not fitted on is not known.")
+    print_line(f"The network in {folder} keeps it, and the card states it: {folder / 'model-card.md'}")

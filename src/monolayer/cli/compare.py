@@ -23,7 +23,7 @@ def compare(
 ) -> None:
     """Compare two runs on the same rows: accuracy, paired test, calibration, templates.
 
-    Nothing is trained and no test row is opened: the folders hold what the runs have answered.
+    Nothing is trained and no test row is opened: the predictions are in the folders.
 
     Example: monolayer compare runs/a runs/b --out runs/a-b
     """

@@ -49,9 +49,9 @@ class _Step:
 
 
 class Console:
-    """Where a command tells how far it is (a ``Progress``) and shows what came out.
+    """The progress of a command on stderr, a :class:`monolayer.progress.Progress`.
 
-    ``NO_COLOR`` and a dumb terminal are honoured by rich; where stderr is not a terminal, plain lines are written.
+    Rich respects ``NO_COLOR`` and dumb terminals; if stderr is not a terminal, progress is written as plain lines.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Console:
         self._bars: RichProgress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, tuple[float, float]] = {}
-        self._told: dict[str, float] = {}
+        self._written: dict[str, float] = {}
         self._ended: set[str] = set()
 
     def info(self, text: str) -> None:
@@ -103,9 +103,9 @@ class Console:
             return
         if step.is_end:
             self._ended.add(task)
-        elif now - self._told.get(task, start) < PLAIN_EVERY:
+        elif now - self._written.get(task, start) < PLAIN_EVERY:
             return
-        self._told[task] = now
+        self._written[task] = now
         elapsed = now - start
         left = ""
         if step.total is not None and before < step.done < step.total:
@@ -139,14 +139,14 @@ def print_json(content: Any) -> None:
 
 
 def print_json_line(content: Any) -> None:
-    """One JSON object on a line of stdout, at once, for who reads while it is written."""
+    """Print one JSON object on a line of stdout and flush it, for readers of a stream."""
     sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
 @contextmanager
 def let_reader_leave() -> Iterator[None]:
-    """A reader of stdout who has had enough (``| head``) ends the block, and it is no error."""
+    """End without an error if the reader of stdout closes it early, as ``| head`` does."""
     try:
         yield
     except BrokenPipeError:
@@ -155,10 +155,10 @@ def let_reader_leave() -> Iterator[None]:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout; every column but the first is aligned right.
+    """Print a table on stdout; every column but the first is aligned right.
 
-    Numbers and intervals stay in one piece. Where a window is too narrow, their headers take several lines, then words
-    are folded, and where not even that helps the table is wider than the window: no column goes.
+    Numbers and intervals are never wrapped. If the window is too narrow, their headers are wrapped, then the cells of
+    other columns; if that is not enough, the table is wider than the window. No column is left out.
     """
     from rich.console import Console as RichConsole
     from rich.table import Table
@@ -192,17 +192,17 @@ class Interruption:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self.is_asked = False
+        self.is_requested = False
 
     def should_stop(self) -> bool:
         """Whether Ctrl-C was pressed."""
-        return self.is_asked
+        return self.is_requested
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Take the signal."""
-        if self.is_asked:
+        if self.is_requested:
             raise KeyboardInterrupt
-        self.is_asked = True
+        self.is_requested = True
         # In a thread of its own: the signal may have come in the middle of a line, and a stream refuses a second writer
         # in the same thread.
         text = "Stopping after this epoch; press Ctrl-C again to stop without saving more."

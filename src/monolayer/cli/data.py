@@ -1,4 +1,4 @@
-"""``monolayer data describe``: what was understood of a dataset, before anything is trained."""
+"""``monolayer data describe``: a dataset as monolayer reads it, before anything is trained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from monolayer.checks.describe import Description
 
 data = typer.Typer(help="Look at a dataset before training.", no_args_is_help=True, rich_markup_mode=None)
-# Classes that a table lists; --json has all.
+# Classes in the table; --json has all.
 MOST_CLASSES = 40
 
 
@@ -35,7 +35,7 @@ def describe(
     out: opt.Out = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Say what was understood: rows, classes, shape, values, hash, a contact sheet, and what looks wrong.
+    """Describe a dataset: rows, classes, shape, values, hash, a contact sheet, and what looks wrong.
 
     Example: monolayer data describe photos/ --resize 32x32 --out looked
 

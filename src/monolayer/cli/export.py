@@ -21,7 +21,7 @@ def export(
 
     onnx takes raw features (pixels as uint8) and gives scores, probabilities and label. torch is the weight and bias of
     an nn.Linear, as safetensors. json is readable in ten lines of any language. safetensors is monolayer's own. The
-    file is read back and asked about made rows before it is put in place.
+    file is read back, and its predictions for random rows are compared with the network's, before it is put in place.
 
     Example: monolayer export runs/a --to onnx --out a.onnx
     """

@@ -26,7 +26,7 @@ COMMANDS = {
     "audit": "Find duplicates between (and within) the files of a dataset, or judge claimed accuracies.",
     "reproduce": "Run every experiment of the bonus assignment and write report.html, report.md and results.json.",
     "report": "Make figures/ and report.html again from what a run's folder holds.",
-    "predict": "Say which class each input is, and with what probability.",
+    "predict": "Predict the class of each input, and its probability.",
     "calibrate": "Fit a temperature on the run's validation rows and keep it with its network.",
     "export": "Write a network in another format, with its scaling and its temperature.",
     "data": "Look at a dataset before training.",
@@ -70,8 +70,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(is_asked: bool) -> None:
-    if is_asked:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         sys.stdout.write(f"monolayer {__version__}\n")
         raise typer.Exit
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from monolayer.network import OneLayer
     from monolayer.predict.inputs import Rows
 
-    Answered = Iterator[tuple[Rows, npt.NDArray[Any]]]
+    Predicted = Iterator[tuple[Rows, npt.NDArray[Any]]]
 
 STDIN, STREAM = "-", ".jsonl"
 SHOWN = 20  # rows of a file of features that a terminal is shown
@@ -37,7 +37,7 @@ Inputs = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="A new file for all answers: .csv, .jsonl, or .npy (the probabilities alone)."),
+    typer.Option(help="A new file for all predictions: .csv, .jsonl, or .npy (the probabilities alone)."),
 ]
 Ignore = Annotated[
     list[str] | None,
@@ -62,19 +62,19 @@ def predict(
     strict: Annotated[bool, typer.Option("--strict", help="Stop a stream at its first bad line.")] = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Say which class each input is, and with what probability.
+    """Predict the class of each input, and its probability.
 
     Features are given as they were in training; the network scales them itself. The columns of a table are found by
     the names that they had in training, in any order and among others. A file of features is read in blocks, and
     --out keeps memory small however long it is.
 
-    A stream is answered line by line: {"features": [...]} or {"image": "path"} (from the working folder), with an "id"
-    if you like, becomes one JSON line on stdout, at once. A bad line is answered with its number and an "error"; then
-    the exit code is 2 at the end, after all good lines are answered, or at once with --strict.
+    A stream is predicted line by line: {"features": [...]} or {"image": "path"} (relative to the working folder), with
+    an optional "id", gives one JSON line on stdout, flushed at once. A bad line gives its number and an "error"; then
+    the exit code is 2 after the last line, or at once with --strict.
 
     Example: monolayer predict runs/a photos/
 
-    Example: monolayer predict runs/a features.npy --out answers.csv --top 3
+    Example: monolayer predict runs/a features.npy --out predictions.csv --top 3
 
     Example: tail -f measured.jsonl | monolayer predict runs/a -
     """
@@ -87,29 +87,29 @@ def predict(
     if any(str(path) == STDIN or path.suffix.lower() == STREAM for path in inputs):
         if as_json or ignore or features or len(inputs) > 1:
             raise BadInput(
-                "A stream is the only input and is answered in JSON lines; --json, --ignore and --features do not go "
-                "with it."
+                "A stream is the only input, and its predictions are JSON lines; --json, --ignore and --features are "
+                "not accepted beside it."
             )
         _predict_stream(loaded, inputs[0], top, out, is_strict=strict)
         return
     if strict:
         raise BadInput(
-            "--strict goes with a stream, a .jsonl file or - for stdin; in other input nothing bad is passed over."
+            "--strict goes with a stream, a .jsonl file or - for stdin; bad rows of other input always stop it."
         )
-    answered = _predict(loaded, inputs, tuple(ignore or ()), features)
+    predicted = _predict(loaded, inputs, tuple(ignore or ()), features)
     if out:
-        counts = _write(loaded, answered, out, top)
+        counts = _write(loaded, predicted, out, top)
         if as_json:
             print_json({"out": str(out), "n": counts.total(), "classes": counts})
         else:
-            print_line(f"{counts.total():,} rows: {_format_counts(counts)}. The answers are in {out}")
+            print_line(f"{counts.total():,} rows: {_format_counts(counts)}. The predictions are in {out}")
     elif as_json:
-        print_json({"predictions": _list(loaded, answered, top)})
+        print_json({"predictions": _list(loaded, predicted, top)})
     else:
-        _show(loaded, answered, top or 1)
+        _show(loaded, predicted, top or 1)
 
 
-def _predict(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...], features: str | None) -> Answered:
+def _predict(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...], features: str | None) -> Predicted:
     """Every row with its probabilities, block by block; what looks scaled wrongly is said once a file.
 
     That images were resized is said once, after the last.
@@ -129,33 +129,33 @@ def _predict(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...],
             console.warn(resized)
 
 
-def _list(network: OneLayer, answered: Answered, top: int | None) -> list[dict[str, Any]]:
+def _list(network: OneLayer, predicted: Predicted, top: int | None) -> list[dict[str, Any]]:
     from monolayer.predict.predictions import describe_predictions
 
-    return [item for rows, p in answered for item in describe_predictions(network, rows.places, p, top)]
+    return [item for rows, p in predicted for item in describe_predictions(network, rows.places, p, top)]
 
 
-def _write(network: OneLayer, answered: Answered, out: Path, top: int | None) -> Counter[str]:
-    """All answers into a file; how many rows each class was given."""
+def _write(network: OneLayer, predicted: Predicted, out: Path, top: int | None) -> Counter[str]:
+    """Write all predictions into a file, and count the rows of each class."""
     from monolayer.predict.outputs import open_predictions
 
     counts: Counter[str] = Counter()
     with open_predictions(out, network, top) as writer:
-        for rows, probabilities in answered:
+        for rows, probabilities in predicted:
             writer.write(rows.places, probabilities)
             counts.update(network.class_names[k] for k in probabilities.argmax(axis=1))
     return counts
 
 
-def _show(network: OneLayer, answered: Answered, top: int) -> None:
-    """A line an image, and for each file of features its first rows, then how many rows each class was given."""
+def _show(network: OneLayer, predicted: Predicted, top: int) -> None:
+    """Print a line for each image, and for the first rows of each file of features, then the rows of each class."""
     from monolayer.predict.predictions import describe_predictions
     from monolayer.recipe.losses import get_loss
 
     loss = get_loss(network.loss)
     (one, many), lines = loss.output, list[list[str]]()
     counts: Counter[str] = Counter()
-    for rows, probabilities in answered:
+    for rows, probabilities in predicted:
         counts.update(network.class_names[k] for k in probabilities.argmax(axis=1))
         shown = [i for i, place in enumerate(rows.places) if place.get("row", 0) < SHOWN]
         places = [rows.places[i] for i in shown]
@@ -179,15 +179,15 @@ def _format_counts(counts: Counter[str]) -> str:
 
 
 def _predict_stream(network: OneLayer, source: Path, top: int | None, out: Path | None, *, is_strict: bool) -> None:
-    """Answer line by line, onto stdout or into a file that appears when all is answered."""
+    """Predict line by line, to stdout or into a file that appears after the last line."""
     with ExitStack() as stack:
-        # The source first: what is wrong with it must not be told of the file of answers.
+        # The source first, so that an error in it is not reported for the file of predictions.
         file = sys.stdin.buffer if str(source) == STDIN else stack.enter_context(source.open("rb"))
         put = stack.enter_context(_open_lines(out)) if out else print_json_line
         stack.enter_context(let_reader_leave())
         n_bad = _predict_lines(network, file, top, put, is_strict=is_strict)
     if n_bad:
-        raise BadInput(f"{source}: {n_bad:,} bad line{'s'[: n_bad != 1]}; every other line is answered.")
+        raise BadInput(f"{source}: {n_bad:,} bad line{'s'[: n_bad != 1]}; every other line has a prediction.")
 
 
 def _predict_lines(
@@ -211,7 +211,7 @@ def _open_lines(out: Path) -> Iterator[Callable[[Any], None]]:
     from monolayer.predict.outputs import write_json_line
 
     if out.suffix.lower() != STREAM:
-        raise BadInput(f"{out}: the answers to a stream are JSON lines; accepted is a name ending in {STREAM}.")
+        raise BadInput(f"{out}: the predictions of a stream are JSON lines; accepted is a name ending in {STREAM}.")
     validate_new_file(out)
     with explain_os_error(out), open_whole(out) as file:
         yield partial(write_json_line, file)

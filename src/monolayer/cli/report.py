@@ -82,7 +82,7 @@ def _open_test(folder: Path, reason: str, again: bool, data: Path | None) -> Non
 
 
 def _load_again(described: dict[str, Any], data: Path | None, console: Console) -> Dataset:
-    """The dataset that a run was trained on; data of one's own from where it was, or where ``data`` says it is now."""
+    """The dataset that a run was trained on; data of one's own from ``data``, or from where it was then."""
     reading = dict(described.get("reading") or {})
     place = reading.pop("path", None)
     if place is None:

@@ -69,7 +69,7 @@ def reproduce(
 
 
 def _load(name: str | None, data: Path | None, console: Console) -> tuple[Dataset, str]:
-    """The dataset, and why it is not CIFAR-10 where none was named and CIFAR-10 cannot be had."""
+    """The dataset, and the reason if it is digits because CIFAR-10 cannot be obtained."""
     from monolayer.errors import DataUnavailable
 
     try:
@@ -77,7 +77,7 @@ def _load(name: str | None, data: Path | None, console: Console) -> tuple[Datase
     except DataUnavailable as error:
         if name is not None:
             raise
-        console.warn(f"{error}\n\n*** CIFAR-10 IS NOT TO BE HAD: THE STUDY RUNS ON DIGITS INSTEAD ***\n")
+        console.warn(f"{error}\n\n*** CIFAR-10 CANNOT BE OBTAINED: THE STUDY RUNS ON DIGITS INSTEAD ***\n")
         return load_dataset("digits", None, console), str(error)
 
 
