@@ -7,13 +7,13 @@ import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monolayer.checks.registry import CHECKS
 from monolayer.cli import options as opt
 from monolayer.cli.config import LAYOUTS
 from monolayer.cli.main import SETTINGS
 from monolayer.cli.options import Request, with_options
 from monolayer.cli.tracking import TrackingOptions
 from monolayer.data.options import DataOptions, SplitOptions
-from monolayer.findings import CODES
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.options import RunOptions
 from tests.recipe.test_recipe import RECIPES
@@ -43,7 +43,7 @@ RUNS = st.builds(
     train_every=st.one_of(st.none(), st.integers(0, 1000)),
     engine=st.sampled_from([None, "numpy", "native"]),
     threads=st.one_of(st.none(), st.integers(1, 64)),
-    mute=st.lists(st.sampled_from(sorted(CODES)), unique=True).map(tuple),
+    mute=st.lists(st.sampled_from(sorted(CHECKS)), unique=True).map(tuple),
     licence=st.text("CBY-0. 4é"),
 )
 TRACKINGS = st.builds(
