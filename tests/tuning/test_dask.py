@@ -156,7 +156,7 @@ class Losing:
 def test_rows_that_are_lost_again_and_again_are_sent_once_for_all_banks_and_given_up():
     client, jobs = Losing(), [Job(make_training(), 1)]
     jobs.append(Job(jobs[0].training, 1))
-    with pytest.raises(MonolayerError, match=f"lost with their workers {1 + MAX_RETRIES} times in a row; what"):
+    with pytest.raises(MonolayerError, match=f"lost with their workers {1 + MAX_RETRIES} times in a row; with --out"):
         Cluster(client, 3, SILENCE)(jobs)
     assert client.n_sent == 1 + MAX_RETRIES
     assert client.n_tasks >= 2 * MAX_RETRIES

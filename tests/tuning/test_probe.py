@@ -8,7 +8,7 @@ import pytest
 
 from monolayer.data.dataset import Dataset, Rows
 from monolayer.data.scaler import fit_scaler
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, MonolayerError
 from monolayer.recipe.grid import Range
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.run import train
@@ -367,6 +367,19 @@ def test_what_cannot_be_asked_for_is_refused_before_anything_is_trained(monkeypa
     monkeypatch.setattr("monolayer.training.scheduler.run_jobs", None)
     with pytest.raises(BadInput, match=message):
         run(**options)
+
+
+@pytest.mark.parametrize("epochs_before", [0, 4, 8])  # on the first feature set, on the second, on few rows
+def test_a_probe_that_is_stopped_leaves_the_test_rows_sealed(epochs_before):
+    splits, asked = make_sets(), itertools.count()
+    with pytest.raises(MonolayerError, match="its test rows are still sealed"):
+        run(splits, shots=[2], should_stop=lambda: next(asked) >= epochs_before)
+    assert not any(one.openings for one in splits.values())
+
+
+def test_a_probe_takes_no_checkpointer():
+    with pytest.raises(BadInput, match="A probe keeps no checkpoints"):
+        run(checkpointer=object())
 
 
 @pytest.mark.parametrize("rates", [(), (0.0,), (1.0, float("nan"))])

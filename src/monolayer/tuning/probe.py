@@ -240,7 +240,7 @@ def _rank(sets: Sequence[FeatureSet]) -> tuple[FeatureSet, ...]:
     if ranked[0].best.has_diverged:
         raise BadInput(f"All {len(ranked[0].runs)} recipes of every feature set diverged; give lower learning rates.")
     valid = [one for one in ranked if not one.best.has_diverged]
-    found = find_indistinguishable(np.array([one.best.val_correct for one in valid]), all_pairs=True)
+    found = find_indistinguishable(np.array([one.best.val_correct for one in valid]))
     compared = [
         replace(one, p_value=float(p), is_indistinguishable=bool(is_equal))
         for one, p, is_equal in zip(valid, found.adjusted, found.mask, strict=True)
