@@ -28,7 +28,7 @@ def count_cores() -> int:
     if own and not (own.isdecimal() and int(own)):
         raise BadInput(f"MONOLAYER_THREADS is {own!r}; accepted is a whole number of 1 or above.")
     limits = [int(text) for text in (openmp, own) if text.isdecimal() and int(text)]
-    return min([cpu_count(), *limits])
+    return min([int(cpu_count()), *limits])
 
 
 class _BlasLimit:
