@@ -14,7 +14,7 @@ from monolayer.training.options import TrainOptions
 from tests.made import make_dataset
 from tests.reference import plain_loop
 
-QUICK = TrainOptions(train_every=0, val_every=0, measure_last=False)
+QUICK = TrainOptions(train_every=0, val_every=0, evaluate_last=False)
 pytestmark = pytest.mark.usefixtures("each_engine")
 
 

@@ -82,8 +82,8 @@ def test_progress_is_told_every_epoch():
     told = []
 
     class Display:
-        def say(self, text):
-            raise AssertionError("training says nothing")
+        def info(self, text):
+            raise AssertionError("training shows no messages")
 
         def advance(self, task, done, total, unit=""):
             told.append((done, total, unit))
@@ -96,7 +96,7 @@ def test_a_recipe_that_does_not_fit_the_data_is_refused():
     splits = make_dataset().split(40)
     with pytest.raises(BadInput, match="batch_size is 201; accepted are 1 to 200, the training rows"):
         train(splits, batch_size=201)
-    with pytest.raises(BadInput, match="no images; accepted is 0"):
+    with pytest.raises(BadInput, match="not images; accepted is 0"):
         train(splits, flip=0.5, batch_size=10)
 
 

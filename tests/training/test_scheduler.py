@@ -10,7 +10,7 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.training import loop, scheduler
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
-from monolayer.training.scheduler import Job, measure_all, run_jobs
+from monolayer.training.scheduler import Job, evaluate_all, run_jobs
 from tests.made import make_dataset
 
 BASE = Recipe(epochs=5, batch_size=10, l2=0.01)
@@ -61,7 +61,7 @@ def alone(splits):
     trainings = [make_training(splits, recipes) for recipes in BANKS]
     for training in trainings:
         training.run()
-    return [(tell(training), tell_measured(training.measure())) for training in trainings]
+    return [(tell(training), tell_measured(training.evaluate())) for training in trainings]
 
 
 def set_turns(monkeypatch, n_cores, time_slice=scheduler.TIME_SLICE_S):
@@ -77,8 +77,8 @@ def test_banks_that_take_turns_end_with_the_bytes_of_banks_alone(splits, alone, 
     run_jobs(jobs)
     assert all(job.is_done for job in jobs)
     assert [tell(job.training) for job in jobs] == [told for told, _ in alone]
-    measure_all([job.training for job in jobs])
-    assert [tell_measured(job.training.measure()) for job in jobs] == [measured for _, measured in alone]
+    evaluate_all([job.training for job in jobs])
+    assert [tell_measured(job.training.evaluate()) for job in jobs] == [measured for _, measured in alone]
 
 
 @pytest.mark.parametrize("n_cores", [1, 2, 3, 8])
@@ -290,7 +290,7 @@ def test_jobs_that_are_done_are_not_touched(splits, monkeypatch, n_cores):
 
 def test_nothing_to_do_is_done_at_once(splits):
     run_jobs([])
-    measure_all([])
+    evaluate_all([])
 
 
 @pytest.mark.parametrize("n_cores", [1, 2, 8])
@@ -304,13 +304,16 @@ def test_measuring_all_is_measuring_each_wherever_it_stands(splits, monkeypatch,
         training.run(2)
     for training in (together[3], apart[3]):
         training.retain([1])
-    measure_all(together)
+    evaluate_all(together)
     monkeypatch.setattr(loop, "open_engine", None)  # from here on nothing can be evaluated
-    told = [tell_measured(training.measure()) for training in together]
+    told = [tell_measured(training.evaluate()) for training in together]
     monkeypatch.undo()
-    assert told == [tell_measured(training.measure()) for training in apart]
-    assert {name for training in together for found in training.measure() for name in found.metrics} == {"train", "val"}
-    assert any(not np.isfinite(found.metrics["val"].loss) for found in together[1].measure())
+    assert told == [tell_measured(training.evaluate()) for training in apart]
+    assert {name for training in together for found in training.evaluate() for name in found.metrics} == {
+        "train",
+        "val",
+    }
+    assert any(not np.isfinite(found.metrics["val"].loss) for found in together[1].evaluate())
 
 
 def test_an_error_in_measuring_comes_out(splits):
@@ -318,6 +321,6 @@ def test_an_error_in_measuring_comes_out(splits):
         raise ZeroDivisionError
 
     trainings = [job.training for job in make_jobs(splits)]
-    trainings[2].measure = fail
+    trainings[2].evaluate = fail
     with pytest.raises(ZeroDivisionError):
-        measure_all(trainings)
+        evaluate_all(trainings)

@@ -137,8 +137,8 @@ def test_who_is_kept_is_written_down_at_once(splits):
         def load(self, recipes):
             return None
 
-        def save_if_due(self, recipes, make_state, *, is_last):
-            self.kept.append((make_state().alive, is_last))
+        def save_if_due(self, recipes, make_state, *, force):
+            self.kept.append((make_state().alive, force))
 
     keepers = [Checkpointer(), Checkpointer()]
     trainings = [make_training(splits, 2, checkpointer) for checkpointer in keepers]

@@ -268,7 +268,7 @@ def test_what_cannot_be_swept_is_refused(axes, message):
 
 
 def test_flips_cannot_be_swept_on_rows_that_are_no_images():
-    with pytest.raises(BadInput, match=r"flip is 0\.5, but the rows of made are no images"):
+    with pytest.raises(BadInput, match=r"flip is 0\.5, but the rows of made are not images"):
         sweep(make_dataset().split(60), BASE, grid={"flip": [0, 0.5]})
 
 

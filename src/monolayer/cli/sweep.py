@@ -349,10 +349,10 @@ def _train(request: _Request, splits: Splits, options: dict[str, Any], work: Unf
     if request.search:
         return request.search.run(splits, work, **options)
     plan, progress = request.plan(splits), options["progress"]
-    progress.say(describe_plan(plan.to_dict()))
+    progress.info(describe_plan(plan.to_dict()))
     if request.halving and not plan.rungs:
         n = request.factor
-        progress.say(f"Halving needs {n} recipes and {n} epochs or more, so all go to their end.")
+        progress.info(f"Halving needs {n} recipes and {n} epochs or more, so all go to their end.")
     return train_recipes(splits, request.recipes, request.axes, **options)
 
 

@@ -56,7 +56,7 @@ class TrackRequest:
         ) as logger:
             yield logger
         for line in logger.describe():
-            console.say(line)
+            console.info(line)
 
 
 def read_tracking(context: typer.Context) -> TrackRequest:

@@ -196,7 +196,7 @@ def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Co
     def on_epoch(recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
         logger.on_epoch(recipes, rows)
         if rows[0].train_loss is not None:
-            console.say(format_epoch(rows[0], recipe.epochs))
+            console.info(format_epoch(rows[0], recipe.epochs))
 
     with catch_interruption(console) as interruption:
         run = train(

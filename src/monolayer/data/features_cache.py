@@ -190,7 +190,7 @@ def _make(request: _Request, place: Path, progress: Progress) -> None:
         words = {**request.describe(), "sha256": request.transformer.sha256, "seconds": seconds}
         write_whole(draft / MANIFEST, json.dumps(words, indent=2).encode(), fsync=True)
     if (kept := _count_bytes(request)) >= MUCH:
-        progress.say(f"{kept / 1e9:.1f} GB of features are kept for the next time in {place.parent}")
+        progress.info(f"{kept / 1e9:.1f} GB of features are kept for the next time in {place.parent}")
 
 
 def _count_bytes(request: _Request) -> int:

@@ -346,7 +346,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     def _keep(self, training: BankTraining, problem: Problem, best: BestEpoch | None) -> None:
         """Set the fitted attributes after training."""
-        history, recipe, dataset = training.collect_histories()[0], training.bank.recipes[0], problem.splits.dataset
+        history, recipe, dataset = training.complete_histories()[0], training.bank.recipes[0], problem.splits.dataset
         if best:
             best.restore(training)
         network = make_network(training.bank, 0, dataset, {"recipe": recipe.to_json()})

@@ -31,7 +31,7 @@ Index = tuple[int, int]
 # five folds. That is faster while a fold alone has fewer rows of weights than this: 120 rows compute 110 billion
 # operations a second, 600 rows 149 (see MAX_ROWS in tuning/plan.py).
 MIN_ROWS_OF_WEIGHTS = 120
-QUIET = TrainOptions(train_every=0, val_every=0, measure_last=False)
+QUIET = TrainOptions(train_every=0, val_every=0, evaluate_last=False)
 
 
 @dataclass(frozen=True, eq=False)

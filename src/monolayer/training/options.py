@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
@@ -44,7 +44,7 @@ class TrainOptions:
         progress: shows how far the training is.
         checkpointer: saves the state of each bank, and returns it to a run that was killed.
         task: the name of the training in the progress display.
-        measure_last: whether all rows are evaluated after the last epoch; False for callers that do so themselves.
+        evaluate_last: whether all rows are evaluated after the last epoch; False for callers that do so themselves.
     """
 
     train_every: int | None = None
@@ -54,7 +54,7 @@ class TrainOptions:
     progress: Progress = field(default=SILENCE, repr=False)
     checkpointer: Checkpointer | None = field(default=None, repr=False)
     task: str = "training"
-    measure_last: bool = True
+    evaluate_last: bool = True
 
     @classmethod
     def from_keywords(cls, keywords: TrainKeywords, task: str = "training") -> TrainOptions:
@@ -69,4 +69,5 @@ class TrainOptions:
                 raise BadInput(
                     f"There is no option {name!r}; accepted are {accepted}, and fields of the recipe as keys of grid."
                 )
-        return cls(task=task, **{name: value for name, value in keywords.items() if value is not None})  # type: ignore[arg-type]
+        given: dict[str, Any] = {name: value for name, value in keywords.items() if value is not None}
+        return cls(task=task, **given)

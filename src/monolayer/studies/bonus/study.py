@@ -49,9 +49,9 @@ class Stages:
         self._tell(0.0)
         return self
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Pass a line on."""
-        self._progress.say(text)
+        self._progress.info(text)
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
         """Take in how far the stage is."""

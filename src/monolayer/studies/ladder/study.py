@@ -292,7 +292,7 @@ def _measure_peak() -> float:
 def _list_recipes(splits: Splits, plan: Plan) -> list[Recipe]:
     """Every loss with every l2 and multiple of the rate that these features bear with that loss."""
     grid = make_probe_grid(_make_base(splits, plan), {"loss": plan.losses, "l2": plan.l2}, plan.rates)
-    return grid.give_rates(grid.list_recipes(), [splits.train])
+    return grid.set_rates(grid.list_recipes(), [splits.train])
 
 
 def _make_base(splits: Splits, plan: Plan) -> Recipe:
