@@ -128,7 +128,7 @@ def test_test_rows_of_a_run_in_memory_are_used_if_they_were_opened():
     assert found.paired.rows == "test"
     accuracies = [one.evaluation["test"].accuracy for one in (run, other)]
     assert found.paired.test.difference == pytest.approx(accuracies[0] - accuracies[1])
-    assert [str(opening).rpartition(" ")[2] for opening in splits.openings][2:] == ["comparison", "comparison"]
+    assert [opening.why for opening in splits.openings][2:] == ["comparison", "comparison"]
     assert compare(train(splits, BASE), other, splits=splits).paired.rows == "val"
 
 
