@@ -46,8 +46,14 @@ class TrackRequest:
         """The logger of a run, or of a sweep along these axes; prints at the end how to view what was logged."""
         from monolayer.trackers import open_logger
 
-        settings = {"name": self.name, "dataset": rows.dataset, "token": self.token, "warn": console.warn}
-        with open_logger(self.trackers, axes=None if axes is None else tuple(axes), **settings) as logger:
+        with open_logger(
+            self.trackers,
+            name=self.name,
+            dataset=rows.dataset,
+            axes=None if axes is None else tuple(axes),
+            token=self.token,
+            warn=console.warn,
+        ) as logger:
             yield logger
         for line in logger.describe():
             console.info(line)
