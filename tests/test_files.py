@@ -14,8 +14,10 @@ from monolayer.files import (
     DISK_ERRORS,
     DRAFT,
     delete_old_drafts,
+    delete_whole_folder,
     explain_os_error,
     name_draft,
+    open_whole_folder,
     pack_tensors,
     write_whole,
 )
@@ -226,3 +228,39 @@ def test_only_old_drafts_of_this_folder_are_swept(tmp_path):
     assert set(tmp_path.iterdir()) == {young, foreign, other, kept}
     delete_old_drafts(tmp_path)
     assert set(tmp_path.iterdir()) == {young, kept}
+
+
+def fill_folder(path, text, error=None, **options):
+    with open_whole_folder(path, **options) as folder:
+        (folder / "file").write_text(text)
+        if error:
+            raise error
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_folder_appears_whole_or_not_at_all(tmp_path, replace):
+    with pytest.raises(KeyboardInterrupt):
+        fill_folder(tmp_path / "deep" / "out", "half", KeyboardInterrupt(), replace=replace)
+    assert os.listdir(tmp_path / "deep") == []
+    fill_folder(tmp_path / "deep" / "out", "whole", replace=replace)
+    assert os.listdir(tmp_path / "deep") == ["out"]
+    assert (tmp_path / "deep" / "out" / "file").read_text() == "whole"
+
+
+@pytest.mark.parametrize(("replace", "text"), [(True, "ours"), (False, "theirs")])
+def test_a_folder_that_is_there_by_then_is_replaced_or_kept(tmp_path, replace, text):
+    with open_whole_folder(tmp_path / "out", replace=replace) as folder:
+        (folder / "file").write_text("ours")
+        fill_folder(tmp_path / "out", "theirs")
+    assert (tmp_path / "out" / "file").read_text() == text
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder with an open file cannot be renamed there")
+def test_a_folder_is_deleted_in_one_step_and_only_if_it_is_there(tmp_path, monkeypatch):
+    fill_folder(tmp_path / "out", "old")
+    monkeypatch.setattr("shutil.rmtree", lambda path, ignore_errors: None)
+    delete_whole_folder(tmp_path / "out")
+    [left] = os.listdir(tmp_path)
+    assert left.endswith(DRAFT), "what a kill leaves is a draft"
+    delete_whole_folder(tmp_path / "out")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from threadpoolctl import OpenBLASController, threadpool_limits
 
@@ -28,10 +27,10 @@ def count_cores() -> int:
     if own and not (own.isdecimal() and int(own)):
         raise BadInput(f"MONOLAYER_THREADS is {own!r}; accepted is a whole number of 1 or above.")
     limits = [int(text) for text in (openmp, own) if text.isdecimal() and int(text)]
-    return min([cpu_count(), *limits])
+    return min([int(cpu_count()), *limits])
 
 
-class _BlasLimit:
+class _BlasLimit(AbstractContextManager[None]):
     """The limit is the process's: the first of several blocks sets it, and the last to end restores it."""
 
     def __init__(self) -> None:
@@ -39,14 +38,14 @@ class _BlasLimit:
         self._n_blocks = 0
         self._limits: threadpool_limits | None = None
 
-    def enter(self) -> None:
+    def __enter__(self) -> None:
         with self._lock:
             self._n_blocks += 1
             if self._n_blocks == 1:
                 _take_control_of_openblas()
                 self._limits = threadpool_limits(1, user_api="blas")
 
-    def exit(self) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._n_blocks -= 1
             if self._n_blocks == 0 and self._limits is not None:
@@ -65,11 +64,6 @@ def _take_control_of_openblas() -> None:
 _BLAS_LIMIT = _BlasLimit()
 
 
-@contextmanager
-def limit_blas_threads() -> Iterator[None]:
+def limit_blas_threads() -> AbstractContextManager[None]:
     """Limit BLAS to the calling thread while the block runs; blocks may nest, and overlap in several threads."""
-    _BLAS_LIMIT.enter()
-    try:
-        yield
-    finally:
-        _BLAS_LIMIT.exit()
+    return _BLAS_LIMIT

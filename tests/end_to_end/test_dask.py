@@ -153,7 +153,7 @@ def test_a_cluster_whose_workers_are_all_gone_is_one_sentence(machines, monkeypa
 
     with open_cluster(machines.address, SILENCE) as cluster:
         options = {"on_epoch": kill_all, "runner": cluster}
-        with pytest.raises(MonolayerError, match=r"^No Dask worker took the rows; what has arrived"):
+        with pytest.raises(MonolayerError, match=r"^No Dask worker accepted the rows; with --out"):
             train_recipes(make_dataset(600, 20).split(100), [Recipe(epochs=80)], {}, **options)
 
 
@@ -167,7 +167,7 @@ def test_a_scheduler_that_is_lost_on_the_way_is_one_sentence(machines, monkeypat
 
     with open_cluster(machines.address, SILENCE) as cluster:
         options = {"on_epoch": kill_scheduler, "runner": cluster}
-        with pytest.raises(MonolayerError, match=r"^The Dask scheduler was lost; what has arrived"):
+        with pytest.raises(MonolayerError, match=r"^The Dask scheduler was lost; with --out"):
             train_recipes(make_dataset(600, 20).split(100), [Recipe(epochs=80)], {}, **options)
 
 

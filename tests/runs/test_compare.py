@@ -126,8 +126,9 @@ def test_test_rows_of_a_run_in_memory_are_used_if_they_were_opened():
     other = ml.evaluate_test(train(splits, BASE, l2=0.1), splits, again=True)
     found = compare(run, other, splits=splits)
     assert found.paired.rows == "test"
-    assert found.paired.test.difference == run.evaluation["test"].accuracy - other.evaluation["test"].accuracy
-    assert [opening.reason for opening in splits.openings][2:] == ["comparison", "comparison"]
+    accuracies = [one.evaluation["test"].accuracy for one in (run, other)]
+    assert found.paired.test.difference == pytest.approx(accuracies[0] - accuracies[1])
+    assert [opening.why for opening in splits.openings][2:] == ["comparison", "comparison"]
     assert compare(train(splits, BASE), other, splits=splits).paired.rows == "val"
 
 

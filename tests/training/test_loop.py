@@ -93,7 +93,7 @@ def test_a_stop_leaves_no_trace_in_what_is_kept(splits):
     assert resumed.history == whole.history
 
 
-def test_members_can_be_let_go_between_two_stretches(splits):
+def test_members_can_be_let_go_between_two_segments(splits):
     recipes = [BASE, BASE.replace(learning_rate=0.002), BASE.replace(learning_rate=0.003)]
     training = make_training(splits, recipes)
     training.run(2)

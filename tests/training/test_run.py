@@ -78,7 +78,14 @@ def test_stopping_keeps_what_is_done_and_evaluates_it():
     assert run.history[-1].train_loss is not None
 
 
-def test_progress_is_told_every_epoch():
+def test_on_epoch_gets_the_recipe_with_its_newest_row():
+    calls = []
+    run = train(make_dataset().split(40), epochs=3, batch_size=10, on_epoch=lambda *call: calls.append(call))
+    assert [recipes for recipes, _ in calls] == [[run.recipe]] * 3
+    assert [rows for _, rows in calls] == [[row] for row in run.history]
+
+
+def test_progress_is_shown_after_every_epoch():
     told = []
 
     class Display:

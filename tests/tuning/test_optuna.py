@@ -19,7 +19,7 @@ from monolayer.runs.resume import UNFINISHED, begin_folder, is_unfinished, resum
 from monolayer.training.checkpoints import Checkpoints
 from monolayer.training.run import train
 from monolayer.tuning import optuna as optuna_module
-from monolayer.tuning.optuna import BATCH, NUMBER, SEED, Space, hush_optuna, open_journal, search
+from monolayer.tuning.optuna import BATCH, NUMBER, SEED, SearchSpace, open_journal, search, silence_optuna
 from monolayer.tuning.sweep import rank_run, sweep, train_recipes
 from tests.end_to_end.test_kills import CONTEXT, kill_often
 from tests.made import make_dataset
@@ -41,7 +41,7 @@ def run_search(recipe=BASE, grid=AXES, *, journal=None, n=N, at_once=N_AT_ONCE, 
 
 def read_trials(journal):
     """All trials in a journal, of all its studies."""
-    with hush_optuna():
+    with silence_optuna():
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
         return [t for study in storage.get_all_studies() for t in storage.get_all_trials(study._study_id)]
 
@@ -93,7 +93,7 @@ def test_what_is_proposed_lies_on_its_axes_and_all_other_fields_are_the_base():
 
 def test_axes_are_optunas_distributions():
     axes = {"learning_rate": Range("log", 1e-4, 1), "epochs": Range("linear", 1.5, 9), "l2": (0, 0.0, 1)}
-    made = Space(BASE, axes).distributions
+    made = SearchSpace(BASE, axes).distributions
     assert made == {
         "learning_rate": optuna.distributions.FloatDistribution(1e-4, 1.0, log=True),
         "epochs": optuna.distributions.IntDistribution(2, 9),
@@ -366,7 +366,7 @@ def test_a_journal_whose_last_line_is_torn_is_mended(tmp_path, torn):
 @pytest.mark.parametrize("content", [b"my notes\n", b"my notes", b'{"op_cold":1}\n', b"\x00\x01", b"{}\n{}\n"])
 def test_a_file_of_another_kind_is_no_journal_and_stays_as_it_is(tmp_path, content):
     (tmp_path / "j").write_bytes(content)
-    with pytest.raises(BadData, match="is no journal of Optuna"):
+    with pytest.raises(BadData, match="is not a journal of Optuna"):
         run_search(journal=tmp_path / "j")
     assert (tmp_path / "j").read_bytes() == content
     assert os.listdir(tmp_path) == ["j"]
@@ -417,7 +417,7 @@ def test_a_disk_that_is_full_is_told_in_a_sentence_and_the_search_can_go_on(tmp_
         ({"learning_rate": Range("linear", 0, 1)}, "learning_rate is 0.0; accepted is a number above 0"),
         ({"schedule": Range("linear", 0, 1)}, "takes words"),
         ({"batch_size": Range("linear", 10, 1000)}, "batch_size is 1000"),
-        ({"batch_size": Range("linear", 10.2, 10.8)}, "holds no whole number, which batch_size must be"),
+        ({"batch_size": Range("linear", 10.2, 10.8)}, "contains no whole number, which batch_size must be"),
         ({"flip": (0.0, 0.5)}, "not images; accepted is 0"),
     ],
 )
@@ -484,7 +484,7 @@ def test_progress_goes_on_from_batch_to_batch_and_ends_once():
 
 def test_the_lock_of_a_process_that_died_is_nobodys(tmp_path):
     (tmp_path / ".j.name.lock").touch()
-    with hush_optuna(), open_journal(tmp_path / "j", "name"), open_journal(tmp_path / "j", "other"):
+    with silence_optuna(), open_journal(tmp_path / "j", "name"), open_journal(tmp_path / "j", "other"):
         assert sorted(os.listdir(tmp_path)) == [".j.lock", ".j.name.lock", ".j.other.lock", "j"]
     assert os.listdir(tmp_path) == ["j"]
 

@@ -161,13 +161,13 @@ def test_with_rungs_there_is_less_to_do_and_member_epochs_are_what_is_trained(n,
     assert plan.member_epochs == sum(len(run.history) for run in result.runs)
 
 
-def test_stretches_cover_every_epoch_of_every_bank():
+def test_segments_cover_every_epoch_of_every_bank():
     splits = make_dataset(60).split(20)
     recipes = make_grid(BASE, {"l2": tuple(np.linspace(0, 1, 20)), "epochs": (16, 40), "seed": (1, 2, 3)})
     plan = plan_sweep(splits, recipes, halving=4)
     assert len(plan.banks) == 6
     for bank in plan.banks:
-        mine = [s for s in plan.stretches if read_shared(s.recipe) == read_shared(bank[0])]
+        mine = [s for s in plan.segments if read_shared(s.recipe) == read_shared(bank[0])]
         assert sum(stretch.epochs for stretch in mine) == bank[0].epochs
         members = [stretch.members for stretch in mine]
         assert members[0] == len(bank)

@@ -8,13 +8,13 @@ import pytest
 
 from monolayer.data.dataset import Dataset, Rows
 from monolayer.data.scaler import fit_scaler
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, MonolayerError
 from monolayer.recipe.grid import Range
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.run import train
 from monolayer.training.stable_rate import compute_stable_rate
 from monolayer.tuning import few_shot
-from monolayer.tuning.few_shot import FEWEST_STEPS, adapt, draw_rows
+from monolayer.tuning.few_shot import MIN_STEPS, adapt, draw_rows
 from monolayer.tuning.probe import probe
 from monolayer.tuning.probe_grid import BASE, RATES, make_probe_grid
 from monolayer.tuning.sweep import sweep
@@ -27,7 +27,7 @@ N_VAL = 60
 
 @pytest.fixture(autouse=True)
 def fewer_steps(monkeypatch):
-    monkeypatch.setattr(few_shot, "FEWEST_STEPS", 40)
+    monkeypatch.setattr(few_shot, "MIN_STEPS", 40)
 
 
 def make_data(seed=0, **options):
@@ -180,9 +180,9 @@ def test_rates_are_borne_by_rows_as_they_are_used():
     dataset = make_data()
     scaled, normalised = (replace(dataset, X=dataset.X * factor, test=None, normalize="l2") for factor in (1, 8))
     grid = make_probe_grid(None, {"l2": (0.0,)})
-    made = [grid.give_rates(grid.list_recipes(), [one.split(N_VAL).train]) for one in (scaled, normalised)]
+    made = [grid.set_rates(grid.list_recipes(), [one.split(N_VAL).train]) for one in (scaled, normalised)]
     assert made[0] == made[1]
-    plain = grid.give_rates(grid.list_recipes(), [replace(dataset, test=None).split(N_VAL).train])
+    plain = grid.set_rates(grid.list_recipes(), [replace(dataset, test=None).split(N_VAL).train])
     assert made[0] != plain
 
 
@@ -271,7 +271,7 @@ def test_repeats_that_do_not_fit_beside_each_other_are_trained_one_after_the_oth
 
 
 def test_few_rows_get_smaller_batches_and_more_epochs(monkeypatch):
-    monkeypatch.setattr(few_shot, "FEWEST_STEPS", FEWEST_STEPS)
+    monkeypatch.setattr(few_shot, "MIN_STEPS", MIN_STEPS)
     recipe = Recipe(batch_size=100, epochs=40, shuffle="block:4:6", schedule="cosine")
     for n_rows, batch_size, epochs in ((10, 10, 1000), (250, 100, 334), (100_000, 100, 40)):
         adapted = adapt(recipe, n_rows)
@@ -300,7 +300,7 @@ def test_several_labels_a_row_can_be_probed_without_shots():
     several = replace(dataset, y=y, test=None)
     base = QUICK.replace(loss="multiple_bce")
     assert probe({"x": several.split(N_VAL)}, base, grid={"l2": 0}, rates=FEW).winner.evaluation["test"].n == 60
-    with pytest.raises(BadInput, match="Shots are rows a class, and these rows have several labels each"):
+    with pytest.raises(BadInput, match="Shots are rows per class, but these rows have several labels each"):
         probe({"x": several.split(N_VAL)}, base, shots=[1])
 
 
@@ -315,20 +315,20 @@ def spoil(**changes):
     return make
 
 
-SAME = "feature sets of a probe hold the same rows in the same order"
+SAME = "feature sets of a probe have the same rows in the same order"
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (dict, "A probe needs a feature set or more; there is none"),
+        (dict, "A probe needs at least one feature set"),
         (spoil(X=lambda d: d.X[:290], y=lambda d: d.y[:290]), f"b and a have 290 and 300 rows; {SAME}"),
         (spoil(test=lambda _: None), f"b and a have 0 and 150 test rows; {SAME}"),
         (spoil(y=lambda d: d.y[::-1]), f"b and a have different labels; {SAME}"),
         (spoil(test=lambda d: replace(d.test, y=d.test.y[::-1])), f"b and a have different labels; {SAME}"),
         (lambda: {"a": make_data().split()}, "no rows are held out; give a val_size above 0"),
-        (lambda: {"a": make_data().split(N_VAL), "b": make_data().split(N_VAL, seed=1)}, "are divided differently"),
-        (lambda: {"a": make_data().split(N_VAL), "b": make_data().split(70)}, "are divided differently"),
+        (lambda: {"a": make_data().split(N_VAL), "b": make_data().split(N_VAL, seed=1)}, "are split differently"),
+        (lambda: {"a": make_data().split(N_VAL), "b": make_data().split(70)}, "are split differently"),
     ],
 )
 def test_feature_sets_that_do_not_belong_together_are_refused(make, message):
@@ -369,9 +369,22 @@ def test_what_cannot_be_asked_for_is_refused_before_anything_is_trained(monkeypa
         run(**options)
 
 
+@pytest.mark.parametrize("epochs_before", [0, 4, 8])  # on the first feature set, on the second, on few rows
+def test_a_probe_that_is_stopped_leaves_the_test_rows_sealed(epochs_before):
+    splits, asked = make_sets(), itertools.count()
+    with pytest.raises(MonolayerError, match="its test rows are still sealed"):
+        run(splits, shots=[2], should_stop=lambda: next(asked) >= epochs_before)
+    assert not any(one.openings for one in splits.values())
+
+
+def test_a_probe_takes_no_checkpointer():
+    with pytest.raises(BadInput, match="A probe keeps no checkpoints"):
+        run(checkpointer=object())
+
+
 @pytest.mark.parametrize("rates", [(), (0.0,), (1.0, float("nan"))])
 def test_rates_are_above_0(rates):
-    with pytest.raises(BadInput, match="Rates of a probe are multiples above 0 of the stable rate"):
+    with pytest.raises(BadInput, match="accepted are multiples above 0 of the stable rate"):
         probe(make_sets(), rates=rates)
 
 

@@ -267,6 +267,32 @@ def test_what_cannot_be_swept_is_refused(axes, message):
         sweep(make_dataset().split(60), BASE, grid=axes)
 
 
+def test_random_recipes_are_drawn_from_ranges():
+    grid = {"learning_rate": Range("log", 1e-3, 1e-1), "l2": (0.0, 0.1)}
+    result = sweep(make_dataset().split(60), BASE, grid=grid, n_random=5)
+    assert {run.recipe for run in result.runs} == set(draw_recipes(BASE, grid, 5))
+    assert list(result.axes["learning_rate"]) == sorted({run.recipe.learning_rate for run in result.runs})
+
+
+def test_a_keyword_that_is_not_an_option_is_one_sentence():
+    with pytest.raises(
+        BadInput, match=r"^There is no option 'l2'; accepted are train_every, .*, and fields .* of grid\.$"
+    ):
+        sweep(make_dataset().split(60), BASE, grid={"seed": [1, 2]}, l2=[0, 1])
+
+
+def test_on_epoch_gets_the_recipes_of_each_bank_with_their_rows():
+    histories = {}
+
+    def on_epoch(recipes, rows):
+        for recipe, row in zip(recipes, rows, strict=True):
+            histories.setdefault(recipe, []).append(row)
+
+    grid = {"batch_size": [10, 20], "l2": [0.0, 0.1]}
+    result = sweep(make_dataset().split(60), BASE, grid=grid, train_every=1, on_epoch=on_epoch)
+    assert histories == {run.recipe: list(run.history) for run in result.runs}
+
+
 def test_flips_cannot_be_swept_on_rows_that_are_no_images():
     with pytest.raises(BadInput, match=r"flip is 0\.5, but the rows of made are not images"):
         sweep(make_dataset().split(60), BASE, grid={"flip": [0, 0.5]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
@@ -69,4 +69,5 @@ class TrainOptions:
                 raise BadInput(
                     f"There is no option {name!r}; accepted are {accepted}, and fields of the recipe as keys of grid."
                 )
-        return cls(task=task, **{name: value for name, value in keywords.items() if value is not None})  # type: ignore[arg-type]
+        given: dict[str, Any] = {name: value for name, value in keywords.items() if value is not None}
+        return cls(task=task, **given)

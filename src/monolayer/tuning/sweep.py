@@ -1,4 +1,4 @@
-"""Sweep: many recipes, grouped into banks, to a table of runs."""
+"""Train many recipes, grouped into banks, and rank their runs by validation accuracy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monolayer.recipe.grid import Axis, Range, collect_axes, draw_recipes, make_
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
-from monolayer.training.options import OnEpoch, TrainKeywords, TrainOptions
+from monolayer.training.options import TrainKeywords, TrainOptions
 from monolayer.training.run import Run, check_recipe, check_splits, fit_batch_size, make_runs
 from monolayer.training.scheduler import Job, Runner, evaluate_all, run_jobs
 from monolayer.tuning.halving import Rung, keep_best, plan_rungs
@@ -29,15 +29,15 @@ from monolayer.tuning.selection import Selection, analyse_selection
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """The runs of a sweep, best validation accuracy first; ties go to the lower loss, diverged runs to the end.
+    """The runs of a sweep, best validation accuracy first; of equals the lower loss, and diverged runs last.
 
     Args:
-        runs: one a recipe; a run's ``seconds`` are its bank's.
+        runs: one per recipe; the ``seconds`` of a run are those of its bank.
         axes: the fields that vary, with their values in the order given.
-        seconds: training of all banks by the clock, evaluation included.
-        n_recipes: how many were asked for; only a search that was stopped has fewer runs.
-        findings: on the sweep as a whole; those on single runs are the runs'.
-        rungs: of successive halving; none where every recipe went to its end.
+        seconds: training time of all banks by the clock, evaluation included.
+        n_recipes: the number of recipes; only a search that was stopped has fewer runs.
+        findings: findings on the sweep as a whole; each run has its own.
+        rungs: of successive halving; empty without.
     """
 
     runs: tuple[Run, ...]
@@ -58,12 +58,12 @@ class Sweep:
 
     @cached_property
     def selection(self) -> Selection | None:
-        """What the ranking is worth: which runs cannot be told from the best, and what picking it added."""
+        """Which runs cannot be distinguished from the best, and the optimism of its accuracy; None if not known."""
         return analyse_selection(self.runs)
 
     @property
     def is_complete(self) -> bool:
-        """Whether every run went through all its epochs."""
+        """Whether every run is complete: no training was stopped."""
         return len(self.runs) == self.n_recipes and all(run.is_complete for run in self.runs)
 
     def _describe_selection(self) -> dict[str, Any] | None:
@@ -73,23 +73,23 @@ class Sweep:
         described = {"recipe": simplest.recipe.to_dict(), "val": simplest.evaluation["val"].to_dict()}
         return {**self.selection.to_dict(), "one_standard_error": described}
 
-    def describe_rank(self, place: int) -> dict[str, Any]:
-        """Whether the run at this place cannot be told from the best, and by which corrected p-value."""
+    def describe_rank(self, rank: int) -> dict[str, Any]:
+        """Whether the run of this rank (0 is the best) cannot be distinguished from the best, and the p-value."""
         selection = self.selection
         return {
-            "is_indistinguishable": selection.is_indistinguishable[place] if selection else None,
-            "p_value_adjusted": selection.p_values[place] if selection else None,
+            "is_indistinguishable": selection.is_indistinguishable[rank] if selection else None,
+            "p_value_adjusted": selection.p_values[rank] if selection else None,
         }
 
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
-        """The sweep as ``monolayer sweep --json`` prints it; ``top`` limits the runs, best first."""
+        """The sweep as ``monolayer sweep --json`` prints it, with the ``top`` best runs or all."""
         runs = [
             {
                 **{name: part for name, part in run.to_dict().items() if name not in ("seconds", "test", "findings")},
                 "has_diverged": run.has_diverged,
-                **self.describe_rank(place),
+                **self.describe_rank(rank),
             }
-            for place, run in enumerate(self.runs[:top])
+            for rank, run in enumerate(self.runs[:top])
         ]
         of_runs = [
             {**finding.to_dict(), "recipe": run.recipe.to_dict()} for run in self.runs for finding in run.findings
@@ -146,14 +146,11 @@ def sweep(
 
 def list_axes(grid: Mapping[str, Any]) -> dict[str, Axis]:
     """The values of each field as a tuple, a range as it is; a single value, text included, is an axis of one."""
-    return {
-        name: axis if isinstance(axis, Range) else tuple(axis) if _is_list(axis) else (axis,)
-        for name, axis in grid.items()
-    }
-
-
-def _is_list(axis: Any) -> bool:
-    return isinstance(axis, Iterable) and not isinstance(axis, str)
+    axes: dict[str, Axis] = {}
+    for name, axis in grid.items():
+        is_single = isinstance(axis, str) or not isinstance(axis, Iterable | Range)
+        axes[name] = (axis,) if is_single else axis if isinstance(axis, Range) else tuple(axis)
+    return axes
 
 
 def plan_sweep(
@@ -178,7 +175,7 @@ def plan_sweep(
     rungs: tuple[Rung, ...] = ()
     if halving is not None:
         if val_every != 1:
-            raise BadInput("Successive halving compares validation accuracies of any epoch; val_every must be 1.")
+            raise BadInput("Successive halving needs the validation accuracy of each epoch; val_every must be 1.")
         rungs = plan_rungs(len(recipes), min(recipe.epochs for recipe in recipes), halving)
     banks = group_recipes(recipes, splits.dataset.n_classes)
     return Plan(splits, tuple(banks), rungs, train_every, val_every)
@@ -198,10 +195,16 @@ def train_recipes(
     given, start = TrainOptions.from_keywords(options, task), time.perf_counter()
     plan = plan_sweep(splits, recipes, halving=halving, train_every=given.train_every, val_every=given.val_every)
     progress_line = ProgressLine(plan, axes, given.progress, task)
-    trainings = _open_banks(plan, replace(given, on_epoch=_chain(given.on_epoch, progress_line.note)))
-    progress_line.begin(trainings)
+
+    def on_epoch(recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
+        if given.on_epoch:
+            given.on_epoch(recipes, rows)
+        progress_line.update(recipes, rows)
+
+    trainings = _open_banks(plan, replace(given, on_epoch=on_epoch))
+    progress_line.start(trainings)
     _train(trainings, plan.rungs, runner or run_jobs)
-    progress_line.end()
+    progress_line.finish()
     evaluate_all(trainings)
     runs = [run for training in trainings for run in make_runs(training, splits)]
     seconds = time.perf_counter() - start + (given.checkpointer.seconds_before if given.checkpointer else 0.0)
@@ -219,7 +222,7 @@ def _open_banks(plan: Plan, options: TrainOptions) -> list[BankTraining]:
 
 
 def _train(trainings: Sequence[BankTraining], rungs: Sequence[Rung], runner: Runner) -> None:
-    """Train all banks from rung to rung, or until the wish to stop comes."""
+    """Train all banks from rung to rung, or until training is stopped."""
     for rung in (*rungs, Rung(1.0, 0)):
         runner([Job(training, rung.count_epochs(training.epochs)) for training in trainings])
         if any(training.is_stopped for training in trainings):
@@ -230,17 +233,8 @@ def _train(trainings: Sequence[BankTraining], rungs: Sequence[Rung], runner: Run
             keep_best(trainings, rung.n_kept)
 
 
-def _chain(*calls: OnEpoch | None) -> OnEpoch:
-    def call(recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
-        for one in calls:
-            if one is not None:
-                one(recipes, rows)
-
-    return call
-
-
 def rank_run(run: Run) -> tuple[bool, float, float, float]:
-    """Runs that diverged or never began stand last, and before them those that were let go, the later ones first."""
+    """Sort key: complete runs by accuracy, then dropped ones, later ones first, then diverged and untrained ones."""
     val = run.evaluation["val"]
     share = len(run.history) / run.recipe.epochs if run.has_left else 1.0
     return run.has_diverged or not run.history, -share, -val.accuracy, val.loss
