@@ -111,7 +111,7 @@ SIGMOIDS = {"loss": "multiple_bce"}
         ({"y": np.stack([Y, Y], axis=1)}, {}, ValueError, r"y should be a 1d array, got an array of shape \(60, 2\)"),
         ({"y": None}, {}, ValueError, "requires y to be passed"),
         ({"y": 2 * SEVERAL - 1}, SIGMOIDS, BadInput, "y has 3 columns with values other than 0 and 1; accepted are"),
-        ({"y": SEVERAL}, {**SIGMOIDS, "class_weight": "balanced"}, BadInput, "class_weight is not accepted where rows"),
+        ({"y": SEVERAL}, {**SIGMOIDS, "class_weight": "balanced"}, BadInput, "class_weight is not accepted if rows"),
         ({"sample_weight": -np.ones(60)}, {}, ValueError, "Negative values in data passed to `sample_weight`"),
         ({"sample_weight": np.ones(59)}, {}, ValueError, "sample_weight.shape == "),
         ({"X_val": X[:, :2], "y_val": Y}, {}, ValueError, "X has 2 features, but OneLayerClassifier is expecting 6"),
