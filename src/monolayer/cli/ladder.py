@@ -76,7 +76,7 @@ def ladder(
         plan = _read_plan(context)
         found = run_ladder(_load(context, console), plan, progress=console)
         console.close()
-        console.say("Measuring the calibration of every step, and drawing")
+        console.info("Measuring the calibration of every step, and drawing")
         facts = save_ladder(found, folder) if folder else collect_facts(found)
     if as_json:
         print_json(facts)

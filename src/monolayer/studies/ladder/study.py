@@ -30,11 +30,10 @@ from monolayer.features.registry import parse_features
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.grid import make_grid
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import Run, add_test_metrics, check_recipe, fit_batch_size, predict_rows
 from monolayer.tuning.probe_grid import BASE, make_probe_grid
 from monolayer.tuning.selection import analyse_selection
-from monolayer.tuning.sweep import SweepOptions, rank_run, train_recipes
+from monolayer.tuning.sweep import rank_run, train_recipes
 
 Array = npt.NDArray[Any]
 FEATURES = ("pixels", "hog", "patches:200", "patches:800", "patches:1600", "patches:4000")
@@ -284,8 +283,7 @@ def _train(splits: Splits, features: str, plan: LadderPlan, folder: Path | None,
     axes = {"loss": plan.losses, "l2": plan.l2}
     grid = make_probe_grid(_make_base(extracted.splits, plan), axes, plan.rates)
     recipes = grid.give_rates(grid.list_recipes(), [extracted.splits.train])
-    options = SweepOptions(TrainOptions(train_every=0, progress=progress, task=features))
-    runs = train_recipes(extracted.splits, recipes, {}, options).runs
+    runs = train_recipes(extracted.splits, recipes, {}, train_every=0, progress=progress, task=features).runs
     best = []
     for loss in plan.losses:
         of_loss = [run for run in runs if run.recipe.loss == loss]
