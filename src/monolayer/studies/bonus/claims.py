@@ -66,7 +66,7 @@ def judge_smoothness(data: ClaimData) -> Verdict:
     learnt = [_compare_roughness(data, key, f"learnt part, {short}", _measure_learnt) for key, short in comparisons]
     return Verdict(
         1,
-        "More data, small rate: smoother templates",
+        "More data and a small rate give smoother templates",
         combine([piece.outcome for piece in shown[:2]]),
         (*sorted(shown[:2], key=lambda piece: piece.outcome != "refuted"), shown[2], *learnt),
         _explain_roughness(data, shown, learnt),
@@ -177,7 +177,7 @@ def judge_flips(data: ClaimData) -> Verdict:
         "Flips keep the accuracy and narrow the gap",
         combine([piece.outcome for piece in pieces]),
         pieces,
-        f"The same means within {SAME_POINTS:g} point of accuracy; a narrower gap is a difference below 0.",
+        f"'The same' means within {SAME_POINTS:g} point of accuracy; a narrower gap is a difference below 0.",
     )
 
 
@@ -257,10 +257,10 @@ def judge_step_decay(data: ClaimData) -> Verdict:
     )
     return Verdict(
         5,
-        "Step decay steadies; converged by epoch 30",
+        "Step decay stabilises training, which converges by epoch 30",
         combine([piece.outcome for piece in pieces]),
         pieces,
-        _explain_convergence(left) + f" That step decay makes the curve steadier is {pieces[1].outcome}.",
+        _explain_convergence(left) + f" A steadier curve with step decay is {pieces[1].outcome}.",
     )
 
 
@@ -376,7 +376,7 @@ def judge_confidence(data: ClaimData) -> Verdict:
         combine([piece.outcome for piece in deciding]),
         (*deciding, *readings[1:]),
         "The report uses raw sigmoids, which need not sum to one, so these decide; other probabilities from the same "
-        f"scores give other results. That cross-entropy is more confident is {right.outcome} for right predictions and "
+        f"scores give other results. Higher confidence of cross-entropy is {right.outcome} for right predictions and "
         f"{wrong.outcome} for wrong ones. Lower confidence is not better calibration: a network that is right more "
         "often than its confidence is miscalibrated too.",
     )

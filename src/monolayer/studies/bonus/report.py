@@ -160,7 +160,7 @@ def _make_results_section(result: StudyResult) -> Section:
         "images.",
     )  # fmt: skip
     blocks = [make_repeats_table(result)] if len(result.repeats["all_data"]) > 1 else []
-    return Section("Results on unseen images", (table, *blocks), "results")
+    return Section("Results on held-out images", (table, *blocks), "results")
 
 
 def _draw_experiment(result: StudyResult, experiment: Experiment) -> list[Picture]:
