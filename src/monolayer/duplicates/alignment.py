@@ -44,7 +44,8 @@ def _compute_batch(first: Array, second: Array) -> Array:
         if not len(left):
             break
         transform = _align(_high_pass(grey[left]), _high_pass(others[left]), transform, n_steps)
-        similarity[left] = correlate_edges(*_warp(first[left], second[left], transform))
+        warped, weights = _warp(first[left], transform)
+        similarity[left] = correlate_edges(warped, second[left], weights)
         kept = similarity[left] > least
         left, transform = left[kept], transform[kept]
     return similarity
@@ -103,8 +104,8 @@ def _align_coarsely(first: Array, second: Array) -> tuple[Array, Array]:
     transform = np.tile(np.array([1, 1, 0, 0], dtype=np.float32), (len(first), 1))
     transform = _align(blur(small[0], 1.0), blur(small[1], 1.0), transform, 4)
     transform = _align(small[0], small[1], transform, 2)
-    warped, still, weights = _warp(small[0][:, None], small[1][:, None], transform)
-    coarse = _correlate_gradients(warped, still, weights[:, None, 1:-1, 1:-1])
+    warped, weights = _warp(small[0][:, None], transform)
+    coarse = _correlate_gradients(warped, small[1][:, None], weights[:, None, 1:-1, 1:-1])
     return transform * np.array([1, 1, 2, 2], dtype=np.float32), coarse
 
 
@@ -134,7 +135,7 @@ def _align(first: Array, second: Array, transform: Array, n_steps: int) -> Array
     """Transforms (m, 4), float32, after some Gauss-Newton steps that register grey images ``first`` to ``second``."""
     jacobian = _compute_jacobian(second)
     for _ in range(n_steps):
-        warped, _, weights = _warp(first[:, None], second[:, None], transform)
+        warped, weights = _warp(first[:, None], transform)
         change = _solve(jacobian, warped.reshape(len(warped), -1), weights.reshape(len(warped), -1))
         transform = _compose(transform, change)
     return transform
@@ -171,13 +172,13 @@ def _compose(transform: Array, change: Array) -> Array:
     return np.concatenate([scale, origin], axis=1).astype(np.float32)
 
 
-def _warp(first: Array, second: Array, transform: Array) -> tuple[Array, Array, Array]:
-    """(first warped by bilinear sampling, second, weights (m, n, n)); images are (m, channels, n, n)."""
-    n = first.shape[-1]
+def _warp(images: Array, transform: Array) -> tuple[Array, Array]:
+    """(images (m, channels, n, n) warped by bilinear sampling, weights (m, n, n))."""
+    n = images.shape[-1]
     along_x, inside_x = _compute_sampling(transform[:, 0], transform[:, 2], n)
     along_y, inside_y = _compute_sampling(transform[:, 1], transform[:, 3], n)
-    warped = apply_separable(along_y[:, None], first, along_x[:, None])
-    return warped, second, inside_y[:, :, None] * inside_x[:, None, :]
+    warped = apply_separable(along_y[:, None], images, along_x[:, None])
+    return warped, inside_y[:, :, None] * inside_x[:, None, :]
 
 
 def _compute_sampling(scale: Array, shift: Array, n: int) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.dataset import Rows
-from monolayer.duplicates.search import Duplicate, digest_rows, find_duplicates
+from monolayer.duplicates.search import Duplicate, digest_rows, find_duplicates, pair_equal
 from monolayer.evaluate.significance import Bootstrap, Interval
 from monolayer.progress import SILENCE, Progress
 
@@ -53,15 +53,9 @@ def find_leaked(train: Rows, test: Rows, *, progress: Progress = SILENCE) -> Lea
 
 def _find_equal(train: Rows, test: Rows) -> list[Duplicate]:
     """Each test row that equals a training row byte for byte, with the earliest of these."""
-    earliest: dict[bytes, int] = {}
-    for row, content in _digest(train):
-        earliest.setdefault(content, row)
-    y, other = train.dataset.y, test.dataset.y
-    return [
-        Duplicate(earliest[content], row, 1.0, False, (int(y[earliest[content]]), int(other[row])))
-        for row, content in _digest(test)
-        if content in earliest
-    ]
+    y, y_test = train.dataset.y, test.dataset.y
+    pairs = pair_equal(_digest(train), _digest(test))
+    return [Duplicate(row, other, 1.0, False, (int(y[row]), int(y_test[other]))) for row, other in pairs]
 
 
 def _digest(rows: Rows) -> Iterator[tuple[int, bytes]]:

@@ -170,18 +170,22 @@ def _load_images(dataset: Dataset, rows: Array) -> Array:
 
 def _find_equal(first: Dataset, second: Dataset | None) -> _Matches:
     """Rows equal byte for byte, each with the earliest equal one of the first dataset."""
-    earliest: dict[bytes, int] = {}
-    pairs = []
-    for row, content in enumerate(digest_rows(first.X)):
-        seen = earliest.setdefault(content, row)
-        if second is None and seen != row:
-            pairs.append((seen, row))
-    if second is not None:
-        contents = enumerate(digest_rows(second.X))
-        pairs = [(earliest[content], row) for row, content in contents if content in earliest]
+    digests = list(digest_rows(first.X))
+    if second is None:
+        pairs = [(i, j) for i, j in pair_equal(enumerate(digests), enumerate(digests)) if i != j]
+    else:
+        pairs = pair_equal(enumerate(digests), enumerate(digest_rows(second.X)))
     rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     mirrored = np.zeros(len(rows), dtype=bool)
     return _Matches(Candidates(rows[:, 0], rows[:, 1], mirrored), np.ones(len(rows), dtype=np.float32))
+
+
+def pair_equal(first: Iterable[tuple[int, bytes]], second: Iterable[tuple[int, bytes]]) -> list[tuple[int, int]]:
+    """Each second (row, digest) with the earliest first row of the same digest, if there is one."""
+    earliest: dict[bytes, int] = {}
+    for row, digest in first:
+        earliest.setdefault(digest, row)
+    return [(earliest[digest], row) for row, digest in second if digest in earliest]
 
 
 def digest_rows(rows: Iterable[Array]) -> Iterator[bytes]:

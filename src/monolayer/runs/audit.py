@@ -120,37 +120,24 @@ def audit(
         BadData: if the folder is not that of a run.
     """
     validate_codes(muted)
-    judged = _check_claims(claims or {}) if claims else []
+    findings = _check_claims(claims) if claims else []
     if dataset is None:
         if run is not None:
             raise BadInput("A run needs the dataset that it was trained on.")
         if not claims:
             raise BadInput("There is nothing to audit; give a dataset, or claims with a training accuracy.")
-        return Audit(mute(judged, muted))
-    evaluation = load_evaluation(Path(run)) if run is not None else None  # an invalid folder fails before the search
+        return Audit(mute(findings, muted))
+    if run is not None:
+        load_evaluation(Path(run))  # an invalid folder is an error before the search
     data = dataset if isinstance(dataset, Dataset) else load(dataset, progress=progress, **options)
     across, across_val = (
         find_duplicates(data, part, progress=progress) if part else [] for part in (data.test, data.val)
     )
     inside = find_duplicates(data, progress=progress) if within or data.test is None else []
-    found = Audit(
-        findings=mute(
-            [
-                *judged,
-                *(check_duplicates(across, len(data.test.X)) if data.test else []),
-                *(check_duplicates(across_val, len(data.val.X), "validation") if data.val else []),
-            ],
-            muted,
-        ),
-        dataset=data,
-        across=across,
-        across_val=across_val,
-        inside=inside,
-        is_within=within,
-    )
-    if run is None or evaluation is None:
-        return found
-    return replace(found, run=_measure_run(Path(run), evaluation, data, found))
+    findings += check_duplicates(across, len(data.test.X)) if data.test else []
+    findings += check_duplicates(across_val, len(data.val.X), "validation") if data.val else []
+    found = Audit(mute(findings, muted), data, across, across_val, inside, within)
+    return found if run is None else replace(found, run=_measure_run(Path(run), found, data))
 
 
 def _check_claims(claims: Mapping[str, float | tuple[float, int]]) -> list[Finding]:
@@ -176,8 +163,9 @@ def _count_pairs(pairs: Sequence[Duplicate]) -> str:
     return f"{len(pairs):,} pair{'s'[: len(pairs) != 1]}{differing}"
 
 
-def _measure_run(folder: Path, evaluation: dict[str, Any], dataset: Dataset, found: Audit) -> dict[str, Any]:
+def _measure_run(folder: Path, found: Audit, dataset: Dataset) -> dict[str, Any]:
     """The test accuracy of a run with and without the test rows that have a duplicate among its training rows."""
+    evaluation = load_evaluation(folder)
     if evaluation["dataset"]["sha256"] != dataset.sha256:
         raise BadInput(f"{folder} was trained on other data than {dataset.name}.")
     test = load_predictions(folder).get("test")

@@ -99,7 +99,7 @@ def test_no_test_row_is_answered_for_before_the_last_choice(tmp_path, monkeypatc
         told.append(len(splits.openings))
         return predict_rows(network, rows)
 
-    monkeypatch.setattr("monolayer.studies.ladder.study.answer", tell)
+    monkeypatch.setattr("monolayer.studies.ladder.study.predict_rows", tell)
     run_ladder(splits, LadderPlan(features=("pixels", "hog"), epochs=1, flip=0.0), folder=tmp_path)
     assert told == [1] * 4
 

@@ -48,8 +48,6 @@ CONVERGED = 1.0
 # The assignment's bound for an analytic against a numerical gradient.
 GRADIENT_ERROR = 1e-6
 STRATEGIES = {"all_data": "all data, no l2", "cross_entropy": "the grid's recipe", "step_decay": "step decay"}
-TWO_WAY = "pigeonhole bootstrap over {n_seeds} seeds and {n:,} test images"
-OVER_SEEDS = "t-interval over {n_seeds} seeds; it covers the variation between seeds only"
 
 
 def judge_all(data: ClaimData) -> tuple[Verdict, ...]:
@@ -68,7 +66,7 @@ def judge_smoothness(data: ClaimData) -> Verdict:
     learnt = [_compare_roughness(data, key, f"learnt part, {short}", _measure_learnt) for key, short in comparisons]
     return Verdict(
         1,
-        "More data, small rate: smoother templates",
+        "More data and a small rate give smoother templates",
         combine([piece.outcome for piece in shown[:2]]),
         (*sorted(shown[:2], key=lambda piece: piece.outcome != "refuted"), shown[2], *learnt),
         _explain_roughness(data, shown, learnt),
@@ -81,7 +79,7 @@ def _compare_roughness(data: ClaimData, key: str, short: str, measure: Callable[
     return Evidence(
         short,
         f"Geary's ratio of the templates, {first.mean():.3f} minus {second.mean():.3f}: {short}",
-        data.describe(OVER_SEEDS),
+        data.over_seeds,
         interval,
         "",
         is_above(interval),
@@ -133,7 +131,7 @@ def judge_gap(data: ClaimData) -> Verdict:
         "loss gap to new images",
         f"Loss on test images minus training loss, {gap.estimate:.3f}, as a share of the decrease of the training "
         f"loss, {gain:.3f}",
-        data.describe(TWO_WAY),
+        data.two_way,
         share,
         "% of the decrease",
         is_within(share, 100 * CLOSE),
@@ -160,7 +158,7 @@ def judge_flips(data: ClaimData) -> Verdict:
         Evidence(
             "accuracy, flips minus none",
             "Test accuracy with flips minus without, same l2",
-            data.describe(TWO_WAY),
+            data.two_way,
             accuracy,
             "points",
             is_within(accuracy, SAME_POINTS),
@@ -168,7 +166,7 @@ def judge_flips(data: ClaimData) -> Verdict:
         Evidence(
             "gap in loss, flips minus none",
             "Gap between test and training loss, with flips minus without",
-            data.describe(TWO_WAY),
+            data.two_way,
             gap,
             "",
             is_below(gap),
@@ -179,7 +177,7 @@ def judge_flips(data: ClaimData) -> Verdict:
         "Flips keep the accuracy and narrow the gap",
         combine([piece.outcome for piece in pieces]),
         pieces,
-        f"The same means within {SAME_POINTS:g} point of accuracy; a narrower gap is a difference below 0.",
+        f"'The same' means within {SAME_POINTS:g} point of accuracy; a narrower gap is a difference below 0.",
     )
 
 
@@ -230,7 +228,9 @@ def _find_recipe(recipes: Sequence[Recipe]) -> int:
 
 def judge_step_decay(data: ClaimData) -> Verdict:
     """5: step decay stabilises training, and it has converged by about epoch 30."""
-    ratio = average_seeds(np.log(_measure_wobble(data, "step_decay") / _measure_wobble(data, "cross_entropy")))
+    ratio = average_seeds(
+        np.log(_measure_fluctuation(data, "step_decay") / _measure_fluctuation(data, "cross_entropy"))
+    )
     steadiness = Interval(math.exp(ratio.estimate), math.exp(ratio.low), math.exp(ratio.high), ratio.confidence)
     optimum = data.certificate.optimal_cost
     share = 100 / (data.start_cost - optimum)
@@ -240,7 +240,7 @@ def judge_step_decay(data: ClaimData) -> Verdict:
             "remaining decrease of the cost",
             f"Cost minus that of the convex optimum ({data.certificate.distance:.3f} in the first run), as a share of "
             "the possible decrease",
-            data.describe(OVER_SEEDS) + f"; the optimum is known within {data.certificate.gap:.0e}",
+            data.over_seeds + f"; the optimum is known within {data.certificate.gap:.0e}",
             left,
             "%",
             is_below(left, CONVERGED),
@@ -249,7 +249,7 @@ def judge_step_decay(data: ClaimData) -> Verdict:
             "epoch-to-epoch change, over constant rate",
             "Standard deviation of the epoch-to-epoch change of the validation loss after the first drop of the "
             "learning rate, step decay divided by constant rate",
-            data.describe(OVER_SEEDS),
+            data.over_seeds,
             steadiness,
             "times",
             is_below(steadiness, 1.0),
@@ -257,10 +257,10 @@ def judge_step_decay(data: ClaimData) -> Verdict:
     )
     return Verdict(
         5,
-        "Step decay steadies; converged by epoch 30",
+        "Step decay stabilises training, which converges by epoch 30",
         combine([piece.outcome for piece in pieces]),
         pieces,
-        _explain_convergence(left) + f" That step decay makes the curve steadier is {pieces[1].outcome}.",
+        _explain_convergence(left) + f" A steadier curve with step decay is {pieces[1].outcome}.",
     )
 
 
@@ -273,7 +273,7 @@ def _explain_convergence(left: Interval) -> str:
     return f"{left.estimate:.1f} % of the possible decrease of the cost remains; converged would be {CONVERGED:g} %."
 
 
-def _measure_wobble(data: ClaimData, key: str) -> Array:
+def _measure_fluctuation(data: ClaimData, key: str) -> Array:
     """(S,): standard deviation of the change of validation loss, over the last three quarters of the epochs."""
     losses = np.array([[row.val_loss for row in scored.run.history] for scored in data.repeats[key]], np.float64)
     # Step decay divides the rate after the tenth of forty epochs; before that the two runs are the same.
@@ -355,7 +355,7 @@ def _compare_accuracy(data: ClaimData, key: str, base: str, short: str, confiden
     return Evidence(
         short,
         f"{short[0].upper()}{short[1:]}: test accuracy {means[0]:.2f} minus {means[1]:.2f} %",
-        f"{data.describe(TWO_WAY)}; exact McNemar test of the first seed: p = {p_value:.2g}",
+        f"{data.two_way}; exact McNemar test of the first seed: p = {p_value:.2g}",
         interval,
         "points",
         is_above(interval),
@@ -365,8 +365,9 @@ def _compare_accuracy(data: ClaimData, key: str, base: str, short: str, confiden
 
 def judge_confidence(data: ClaimData) -> Verdict:
     """8: cross-entropy is more confident in right and wrong predictions alike; BCE is better calibrated."""
-    claims = {key: [_claim(scored.test) for scored in data.repeats[key]] for key in ("cross_entropy", "multiple_bce")}
-    right, wrong = (_compare_confidence(data, claims, is_right) for is_right in (True, False))
+    losses = ("cross_entropy", "multiple_bce")
+    found = {key: [_compute_confidence(scored.test) for scored in data.repeats[key]] for key in losses}
+    right, wrong = (_compare_confidence(data, found, is_right) for is_right in (True, False))
     readings = [_compare_calibration(data, reading) for reading in ("sigmoid", "normalised_sigmoid", "softmax")]
     deciding = (readings[0], right, wrong)
     return Verdict(
@@ -375,26 +376,26 @@ def judge_confidence(data: ClaimData) -> Verdict:
         combine([piece.outcome for piece in deciding]),
         (*deciding, *readings[1:]),
         "The report uses raw sigmoids, which need not sum to one, so these decide; other probabilities from the same "
-        f"scores give other results. That cross-entropy is more confident is {right.outcome} for right predictions and "
+        f"scores give other results. Higher confidence of cross-entropy is {right.outcome} for right predictions and "
         f"{wrong.outcome} for wrong ones. Lower confidence is not better calibration: a network that is right more "
         "often than its confidence is miscalibrated too.",
     )
 
 
-def _claim(predictions: Predictions, reading: str | None = None) -> tuple[Array, Array]:
+def _compute_confidence(predictions: Predictions, reading: str | None = None) -> tuple[Array, Array]:
     """Confidence in the predicted class (n,) and whether it is right (n,), by a reading of the scores."""
     readings = compute_readings(predictions.scores.astype(np.float64), predictions.loss)
     return readings[reading or next(iter(readings))].max(axis=1), predictions.correct
 
 
-Claims = dict[str, list[tuple[Array, Array]]]
+Confidences = dict[str, list[tuple[Array, Array]]]
 
 
-def _compare_confidence(data: ClaimData, claims: Claims, is_right: bool) -> Evidence:
+def _compare_confidence(data: ClaimData, found: Confidences, is_right: bool) -> Evidence:
     sums = {
         key: tuple(np.array(rows, np.float64) for rows in zip(*((p * (c == is_right), c == is_right) for p, c in pairs),
                                                              strict=True))
-        for key, pairs in claims.items()
+        for key, pairs in found.items()
     }  # fmt: skip
 
     def compare(u: Array, v: Array) -> float:
@@ -406,7 +407,7 @@ def _compare_confidence(data: ClaimData, claims: Claims, is_right: bool) -> Evid
     return Evidence(
         f"confidence in {name} predictions, CE minus BCE",
         f"Mean probability of the predicted class if it is {name}, CE minus BCE (raw sigmoids)",
-        data.describe(TWO_WAY),
+        data.two_way,
         interval,
         "points",
         is_above(interval),
@@ -414,10 +415,10 @@ def _compare_confidence(data: ClaimData, claims: Claims, is_right: bool) -> Evid
 
 
 def _compare_calibration(data: ClaimData, reading: str) -> Evidence:
-    ce = [_claim(scored.test) for scored in data.repeats["cross_entropy"]]
-    bce = [_claim(scored.test, reading) for scored in data.repeats["multiple_bce"]]
+    ce = [_compute_confidence(scored.test) for scored in data.repeats["cross_entropy"]]
+    bce = [_compute_confidence(scored.test, reading) for scored in data.repeats["multiple_bce"]]
     n_bins = Binning().n_bins
-    errors = [[_prepare_error(*claim) for claim in claims] for claims in (ce, bce)]
+    errors = [[_prepare_error(*found) for found in row] for row in (ce, bce)]
 
     def compare(u: Array, v: Array) -> float:
         means = [sum(w * error(v) for w, error in zip(u, parts, strict=True)) for parts in errors]
@@ -428,7 +429,7 @@ def _compare_calibration(data: ClaimData, reading: str) -> Evidence:
     return Evidence(
         f"calibration error, CE minus BCE ({name})",
         f"Expected calibration error of the top label ({n_bins} bins), CE minus BCE by {name}",
-        data.describe(TWO_WAY),
+        data.two_way,
         interval,
         "points",
         is_above(interval),
@@ -470,7 +471,7 @@ def _compare_overfitting(data: ClaimData, key: str, how: str) -> Evidence:
     return Evidence(
         f"overfitting, BCE minus CE, {how}",
         f"Training minus test accuracy: {100 * gaps[0].mean():.2f} for BCE ({how}), {100 * gaps[1].mean():.2f} for CE",
-        data.describe(TWO_WAY),
+        data.two_way,
         interval,
         "points",
         is_below(interval),

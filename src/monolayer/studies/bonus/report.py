@@ -87,7 +87,7 @@ def make_study_document(
     return Document(
         title=f"One layer on {_name(result)}: the bonus assignment",
         lead=write_lead(result, is_comparable),
-        notices=tuple(_write_notices(result)),
+        notices=(_make_fallback_notice(result),) if result.fallback else (),
         summary=make_first_screen(result, is_comparable),
         sections=(
             make_published_section(result, is_comparable),
@@ -144,19 +144,14 @@ def describe_recipe(run: Run) -> str:
     )
 
 
-def _write_notices(result: StudyResult) -> list[Notice]:
-    notices = []
-    if result.fallback:
-        notices.append(
-            Notice(
-                f"No source of CIFAR-10 could be reached, so the same study was run on **{result.dataset.name}**, "
-                "which is part of scikit-learn. Nothing on this page is a result on CIFAR-10. "
-                + "; ".join(line.strip() for line in result.fallback.splitlines()),
-                "bad",
-                "THIS IS NOT CIFAR-10",
-            )
-        )
-    return notices
+def _make_fallback_notice(result: StudyResult) -> Notice:
+    return Notice(
+        f"No source of CIFAR-10 could be reached, so the same study was run on **{result.dataset.name}**, which is "
+        "part of scikit-learn. Nothing on this page is a result on CIFAR-10. "
+        + "; ".join(line.strip() for line in result.fallback.splitlines()),
+        "bad",
+        "THIS IS NOT CIFAR-10",
+    )
 
 
 def _make_results_section(result: StudyResult) -> Section:
@@ -167,7 +162,7 @@ def _make_results_section(result: StudyResult) -> Section:
         "images.",
     )  # fmt: skip
     blocks = [make_repeats_table(result)] if len(result.repeats["all_data"]) > 1 else []
-    return Section("Results on unseen images", (table, *blocks), "results")
+    return Section("Results on held-out images", (table, *blocks), "results")
 
 
 def _draw_experiment(result: StudyResult, experiment: Experiment) -> list[Picture]:
@@ -420,7 +415,7 @@ def _collect_reported() -> dict[str, Any]:
     return {
         "source": reported.SOURCE,
         "accuracies_percent": {
-            key: {"train": row.train, "val": row.val, "test": row.test} for key, row in reported.ACCURACIES.items()
+            key: {part: getattr(row, part) for part in PARTS} for key, row in reported.ACCURACIES.items()
         },
         "grid": [vars(row) for row in reported.GRID],
         "step_decay": {str(epoch): {"loss": loss, "accuracy_percent": accuracy}

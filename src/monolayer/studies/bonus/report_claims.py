@@ -29,7 +29,7 @@ PARTS = {"train": "training", "val": "validation", "test": "test"}
 
 def write_lead(result: StudyResult, is_comparable: bool) -> str:
     """The summary, for a reader without previous knowledge."""
-    unseen = [100 * result.runs[key].evaluation["test"].accuracy for key in SETTINGS]
+    held_out = [100 * result.runs[key].evaluation["test"].accuracy for key in SETTINGS]
     rerun = [100 * row["test"].accuracy for row in result.published.values()]
     n_val, n_test = len(result.splits.val or ()), result.splits.n_test
     counts = Counter(verdict.outcome for verdict in result.verdicts)
@@ -39,14 +39,14 @@ def write_lead(result: StudyResult, is_comparable: bool) -> str:
     )
     if not is_comparable:
         return (
-            f"One layer, evaluated on {n_test:,} test images that were not trained on, reaches **{span(unseen)} %** "
+            f"One layer, evaluated on {n_test:,} test images that were not trained on, reaches **{span(held_out)} %** "
             f"with the settings of the report. Trained on these images, as in the report, it appears to reach "
             f"{span(rerun)} %. {verdicts}"
         )
     val, test = (max(getattr(row, name) for row in reported.ACCURACIES.values()) for name in ("val", "test"))
     return (
         f"A student's report states accuracies of up to {val:.0f} % on validation and {test:.0f} % on test images for "
-        f"one layer. On images that were not trained on, the same settings reach **{span(unseen)} %**. The reported "
+        f"one layer. On images that were not trained on, the same settings reach **{span(held_out)} %**. The reported "
         f"figures are reproduced ({span(rerun)} % on test) if the network is **trained on the {n_val:,} validation or "
         f"{n_test:,} test images that it is then evaluated on**, so they are not accuracies on new images. {verdicts}"
     )
@@ -59,24 +59,24 @@ def span(values: Iterable[float]) -> str:
 
 
 def make_first_screen(result: StudyResult, is_comparable: bool) -> tuple[Table, ...]:
-    """The four settings as reported, as reproduced and as measured on unseen images; and the ten verdicts."""
+    """The four settings as reported, as reproduced and on held-out images; and the ten verdicts."""
     return make_settings_table(result, is_comparable), make_verdict_table(result)
 
 
 def make_settings_table(result: StudyResult, is_comparable: bool) -> Table:
-    """A row for each setting: accuracy as reported, as its procedure gives it, and on unseen images."""
+    """A row for each setting: accuracy as reported, as its procedure gives it, and on held-out images."""
     columns = ["setting"]
     for name in ("validation", "test"):
-        columns += [*([f"{name} %"] if is_comparable else []), f"{name}, reproduced", f"{name}, unseen"]
+        columns += [*([f"{name} %"] if is_comparable else []), f"{name}, reproduced", f"{name}, held out"]
     rows = tuple(
         (TITLES[key], *(cell for part in ("val", "test") for cell in _make_cells(result, key, part, is_comparable)))
         for key in SETTINGS
     )
     return Table(
-        "Accuracy: as reported, as the procedure of the report gives it, and on unseen images.",
+        "Accuracy: as reported, as the procedure of the report gives it, and on held-out images.",
         tuple(columns),
         rows,
-        note="Reproduced: trained on the images that are then evaluated. Unseen: on images that were not trained on, "
+        note="Reproduced: trained on the images that are then evaluated. Held out: on images that were not trained on, "
         "with 95 % intervals.",
         printed_columns=("validation %", "test %") if is_comparable else (),
     )
@@ -89,21 +89,22 @@ def make_procedures_table(result: StudyResult, is_comparable: bool) -> Table:
         for key in SETTINGS
         for part, name in PARTS.items()
     )
-    columns = ("setting", "rows", *(["reported %"] if is_comparable else []), "reproduced %", "unseen %")
+    columns = ("setting", "rows", *(["reported %"] if is_comparable else []), "reproduced %", "held out %")
     return Table(
         "Every setting on every split.",
         columns,
         rows,
+        note="The training images are trained on in both columns.",
         printed_columns=("reported %",) if is_comparable else (),
     )
 
 
 def _make_cells(result: StudyResult, key: str, part: str, is_comparable: bool) -> list[str]:
-    again, unseen = result.published[key].get(part), result.runs[key].evaluation.get(part)
+    again, held_out = result.published[key].get(part), result.runs[key].evaluation.get(part)
     return [
         *([f"{getattr(reported.ACCURACIES[key], part):.2f}"] if is_comparable else []),
         f"{100 * again.accuracy:.2f}" if again else "–",
-        format_accuracy(unseen.accuracy, unseen.n) if unseen else "–",
+        format_accuracy(held_out.accuracy, held_out.n) if held_out else "–",
     ]
 
 
@@ -170,13 +171,13 @@ def _compare_with_reported(result: StudyResult) -> str:
                for key, row in reported.ACCURACIES.items()]
         for name in PARTS
     }  # fmt: skip
-    unseen = [
+    held_out = [
         abs(row.train - 100 * result.runs[key].evaluation["train"].accuracy) for key, row in reported.ACCURACIES.items()
     ]
     return (
         f"The reproduced accuracies differ from the reported ones by {span(again['train'])} points in training, "
         f"{span(again['val'])} in validation and {span(again['test'])} in test. The reported training accuracies "
-        f"differ by {span(unseen)} points from those measured here: **these are correct in the report**."
+        f"differ by {span(held_out)} points from those measured here: **these are correct in the report**."
     )
 
 

@@ -117,9 +117,15 @@ class ClaimData:
         """(S,): a metric of the training, validation or test rows, for a setting."""
         return np.array([of(scored.run.evaluation[name]) for scored in self.repeats[key]])
 
-    def describe(self, text: str) -> str:
-        """How an interval was computed, with the numbers of seeds and images."""
-        return text.format(n_seeds=self.n_seeds, n=self.n_test)
+    @property
+    def two_way(self) -> str:
+        """The method of an interval over seeds and test rows."""
+        return f"pigeonhole bootstrap over {self.n_seeds} seeds and {self.n_test:,} test images"
+
+    @property
+    def over_seeds(self) -> str:
+        """The method of an interval over seeds only."""
+        return f"t-interval over {self.n_seeds} seeds; it covers the variation between seeds only"
 
 
 def is_above(interval: Interval, bound: float = 0.0) -> Outcome:

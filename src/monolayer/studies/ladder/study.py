@@ -282,7 +282,7 @@ def _train(splits: Splits, features: str, plan: LadderPlan, folder: Path | None,
     # Every loss with every l2 and every multiple of the stable rate of these features.
     axes = {"loss": plan.losses, "l2": plan.l2}
     grid = make_probe_grid(_make_base(extracted.splits, plan), axes, plan.rates)
-    recipes = grid.give_rates(grid.list_recipes(), [extracted.splits.train])
+    recipes = grid.set_rates(grid.list_recipes(), [extracted.splits.train])
     runs = train_recipes(extracted.splits, recipes, {}, train_every=0, progress=progress, task=features).runs
     best = []
     for loss in plan.losses:
