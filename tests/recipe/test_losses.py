@@ -14,7 +14,7 @@ SCORES = arrays(np.float64, (3, 4), elements=st.floats(-30, 30))
 LABELS = arrays(np.int64, (3,), elements=st.integers(0, 3))
 
 # The losses of scores (10,000, -10,000, 0) and (-10,000, 10,000, 0), the first class being the label of both.
-HUGE = {"cross_entropy": [0.0, 2e4], "multiple_bce": [np.log(2) / 3, (2e4 + np.log(2)) / 3]}
+HUGE = {"cross_entropy": [0.0, 2e4], "multiple_bce": [np.log(2) / 3, (2e4 + np.log(2)) / 3], "hinge": [0.0, 20_001.0]}
 SMOOTH = [name for name, loss in LOSSES.items() if loss.is_smooth]
 
 
@@ -106,6 +106,34 @@ def test_the_text_of_a_loss_gives_it_again(name):
     assert get_loss(f" {name.replace('_', '-')}") == loss
     with pytest.raises(BadInput, match=f"Loss '{name}:1:2' is not {name}"):
         get_loss(f"{name}:1:2")
+
+
+@given(scores=SCORES, y=LABELS)
+def test_the_residual_of_the_hinge_loss_is_its_derivative_away_from_its_kinks(scores, y):
+    loss, h = get_loss("hinge"), 1e-5
+    ordered = np.sort(scores + (np.arange(4) != y[:, None]), axis=1)
+    scores, y = (part[ordered[:, -1] - ordered[:, -2] > 1e-3] for part in (scores, y))
+    numerical = np.empty_like(scores)
+    for k in range(4):
+        step = h * np.eye(4)[k]
+        numerical[:, k] = (loss.compute_loss(scores + step, y) - loss.compute_loss(scores - step, y)) / (2 * h)
+    np.testing.assert_allclose(loss.compute_residual(scores, y), numerical, atol=1e-8)
+
+
+@given(scores=SCORES, other=SCORES, y=LABELS)
+def test_the_residual_of_the_hinge_loss_is_a_subgradient_everywhere(scores, other, y):
+    loss = get_loss("hinge")
+    least = loss.compute_loss(scores, y) + (loss.compute_residual(scores, y) * (other - scores)).sum(axis=1)
+    assert (loss.compute_loss(other, y) >= least - 1e-9).all()
+
+
+def test_the_smooth_loss_that_bounds_the_hinge_loss_lies_less_than_log_k_above_it():
+    rng = np.random.default_rng(5)
+    scores, y = 3 * rng.standard_normal((200, 4)), rng.integers(0, 4, 200)
+    smooth = logsumexp(scores + (np.arange(4) != y[:, None]), axis=1) - scores[np.arange(200), y]
+    above = smooth - get_loss("hinge").compute_loss(scores, y)
+    assert above.min() > 0
+    assert above.max() < np.log(4)
 
 
 @pytest.mark.parametrize("name", SMOOTH)

@@ -46,6 +46,8 @@ def compute_probabilities(loss, scores):
 
 
 def compute_mean_loss(loss, scores, y):
+    if loss == "hinge":
+        return np.mean([max(0, 1 + max(np.delete(s, k)) - s[k]) for s, k in zip(scores, y, strict=True)])
     P, rows = compute_probabilities(loss, scores), np.arange(len(y))
     if loss == "cross_entropy":
         return -np.log(P[rows, y]).mean()
@@ -54,6 +56,13 @@ def compute_mean_loss(loss, scores, y):
 
 
 def compute_residual(loss, scores, Y):
+    if loss == "hinge":
+        residual = np.zeros_like(scores)
+        for r, s, k in zip(residual, scores, Y.argmax(axis=1), strict=True):
+            rival = max(set(range(len(s))) - {k}, key=lambda j: s[j])
+            if 1 + s[rival] - s[k] > 0:
+                r[rival], r[k] = 1, -1
+        return residual
     residual = compute_probabilities(loss, scores) - Y
     return residual / scores.shape[1] if loss == "multiple_bce" else residual
 

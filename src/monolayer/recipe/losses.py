@@ -294,7 +294,38 @@ class MultipleBCE(Loss):
         return np.asarray((np.abs(self.compute_residual(scores, y)) < half).all(axis=-1))
 
 
-LOSSES: dict[str, Loss] = {loss.name: loss for loss in (CrossEntropy(), MultipleBCE())}
+class Hinge(Loss):
+    """Multi-class hinge loss of Crammer and Singer (2001): max(0, 1 + max_{j != y} s_j - s_y)."""
+
+    name = "hinge"
+    title = "hinge loss"
+    abbreviation = "hinge"
+    is_smooth = False
+
+    def compute_loss(self, scores: Array, y: Array) -> Array:
+        """max_j (s_j + [j != y]) - s_y, shape (..., n), in which j = y gives the 0."""
+        return np.asarray(self._add_margins(scores, y).max(axis=-1) - scores[..., np.arange(len(y)), y])
+
+    def compute_residual(self, scores: Array, y: Array) -> Array:
+        """A subgradient: 1 for the highest s_j + [j != y], less 1 for the label, shape (..., n, K)."""
+        highest = self._add_margins(scores, y).argmax(axis=-1)
+        residual = np.zeros_like(scores)
+        np.put_along_axis(residual, highest[..., None], 1, axis=-1)
+        residual[..., np.arange(len(y)), y] -= 1
+        return residual
+
+    def bound_curvature(self, n_classes: int) -> float:
+        """1/2, of the smooth loss log sum_j exp(s_j + [j != y]) - s_y, which lies less than log K above this one."""
+        return 0.5
+
+    def _add_margins(self, scores: Array, y: Array) -> Array:
+        margins: Array = scores + 1
+        rows = np.arange(len(y))
+        margins[..., rows, y] = scores[..., rows, y]
+        return margins
+
+
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (CrossEntropy(), MultipleBCE(), Hinge())}
 READINGS: dict[str, Reading] = {reading.name: reading for loss in LOSSES.values() for reading in loss.readings}
 
 
