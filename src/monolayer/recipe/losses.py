@@ -250,6 +250,48 @@ class CrossEntropy(Loss):
         return np.asarray((np.abs(self.compute_residual(scores, y)) < 0.5).all(axis=-1))
 
 
+@dataclass(frozen=True)
+class SmoothedCrossEntropy(CrossEntropy):
+    """Cross-entropy against (1 - smoothing) onehot(y) + smoothing / K (Szegedy et al. 2016).
+
+    Args:
+        smoothing: share of the target that is spread evenly over the classes.
+
+    Raises:
+        BadInput: if the smoothing is not a number above 0 and below 1.
+    """
+
+    name = "smoothed_cross_entropy"
+    title = "smoothed cross-entropy"
+    abbreviation = "smoothed CE"
+    usage = "smoothed_cross_entropy or smoothed_cross_entropy:SMOOTHING (such as smoothed_cross_entropy:0.1)"
+    native_number = None
+
+    smoothing: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.smoothing < 1:
+            raise BadInput(f"The smoothing of {self.name} must be a number above 0 and below 1, such as 0.1.")
+
+    def compute_loss(self, scores: Array, y: Array) -> Array:
+        """Log sum_j exp(s_j) - (1 - smoothing) s_y - smoothing * mean(s), shape (..., n)."""
+        top = scores.max(axis=-1)
+        log_sum = np.log(np.exp(scores - top[..., None]).sum(axis=-1))
+        of_label, of_all = top - scores[..., np.arange(len(y)), y], top - scores.mean(axis=-1)
+        return np.asarray(log_sum + ((1 - self.smoothing) * of_label + self.smoothing * of_all))
+
+    def compute_residual(self, scores: Array, y: Array) -> Array:
+        """Softmax(s) - (1 - smoothing) onehot(y) - smoothing / K, shape (..., n, K)."""
+        residual = compute_softmax(scores)
+        residual -= scores.dtype.type(self.smoothing / scores.shape[-1])
+        residual[..., np.arange(len(y)), y] -= scores.dtype.type(1 - self.smoothing)
+        return residual
+
+    def find_separated(self, scores: Array, y: Array) -> Array:
+        """Never: every class is part of the target, so the loss grows with the scores."""
+        return np.zeros(len(y), bool)
+
+
 class MultipleBCE(Loss):
     """Multiple binary cross-entropy: the mean over the K classes of the loss of a sigmoid for each."""
 
@@ -325,7 +367,7 @@ class Hinge(Loss):
         return margins
 
 
-LOSSES: dict[str, Loss] = {loss.name: loss for loss in (CrossEntropy(), MultipleBCE(), Hinge())}
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (CrossEntropy(), MultipleBCE(), Hinge(), SmoothedCrossEntropy())}
 READINGS: dict[str, Reading] = {reading.name: reading for loss in LOSSES.values() for reading in loss.readings}
 
 
