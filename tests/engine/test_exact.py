@@ -112,7 +112,7 @@ def test_smoothed_labels_have_a_minimum_even_where_rows_are_told_apart_without_l
 
 
 def test_a_loss_that_is_not_smooth_is_refused():
-    with pytest.raises(BadInput, match="loss hinge is not smooth, .* accepted are cross_entropy"):
+    with pytest.raises(BadInput, match=r"loss hinge is not smooth, .* accepted are cross_entropy"):
         solve_exactly(make_problem("hinge")[0], start())
 
 
