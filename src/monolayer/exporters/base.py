@@ -22,16 +22,21 @@ class Format:
     """A format that a network can be exported to.
 
     Args:
+        name: of the format, as ``monolayer export --to`` takes it.
         suffix: of its files.
         pack: the bytes of a network's file.
         compute_scores: (file, X) -> scores / temperature, (n, K), of features X (n, D), read from the file alone.
         describe: one sentence on what is in the file of a network, and how it is used.
+        is_complete: whether it also holds what is done to a row before the scaling: division by its length, and the
+            transformer that makes features of images.
     """
 
+    name: str
     suffix: str
     pack: Callable[[OneLayer], bytes]
     compute_scores: Callable[[Path, Array], Array]
     describe: Callable[[OneLayer], str]
+    is_complete: bool = False
 
 
 def fold_or_refuse(network: OneLayer, dtype: str = "float32") -> Folded:

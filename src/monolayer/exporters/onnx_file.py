@@ -59,7 +59,7 @@ def describe(network: OneLayer) -> str:
     )
 
 
-ONNX = Format(".onnx", pack, compute_scores, describe)
+ONNX = Format("onnx", ".onnx", pack, compute_scores, describe)
 
 
 def _check_installed() -> None:
