@@ -14,7 +14,6 @@ from monolayer.evaluate.significance import (
     compute_difference_interval,
     compute_mcnemar,
     compute_sign_p,
-    correct_holm,
     estimate_optimism,
     find_indistinguishable,
     summarise_seeds,
@@ -92,26 +91,24 @@ def test_mcnemar_refuses_what_is_not_two_columns_of_bool(a, b):
 # The interval of a difference
 
 
-@pytest.mark.parametrize(("method", "scipys"), [("percentile", "percentile"), ("bca", "BCa")])
-def test_interval_agrees_with_scipys_bootstrap(method, scipys):
+def test_interval_agrees_with_scipys_bootstrap():
     a, b = make_pair(150, 60, 12, 180)
     difference = a.astype(float) - b
     expected = stats.bootstrap(
-        (difference,), np.mean, n_resamples=4000, method=scipys, vectorized=True, rng=np.random.default_rng(1)
+        (difference,), np.mean, n_resamples=4000, method="percentile", vectorized=True, rng=np.random.default_rng(1)
     ).confidence_interval
-    interval = compute_difference_interval(a, b, method=method)
+    interval = compute_difference_interval(a, b)
     assert interval.estimate == pytest.approx(difference.mean())
     assert (interval.low, interval.high) == pytest.approx(tuple(expected), abs=0.005)
 
 
-@pytest.mark.parametrize("method", ["percentile", "bca"])
-def test_interval_covers_as_often_as_it_says(method):
+def test_interval_covers_as_often_as_it_says():
     rng, n, p = np.random.default_rng(2), 600, [0.06, 0.84, 0.10]
     covered = 0
     for index in range(400):
         down, _, up = rng.multinomial(n, p)
         a, b = make_pair(n - down - up, up, down, 0)
-        interval = compute_difference_interval(a, b, Bootstrap(600, seed=index), method=method)
+        interval = compute_difference_interval(a, b, Bootstrap(600, seed=index))
         covered += interval.low <= 0.04 <= interval.high
     assert 0.92 <= covered / 400 <= 0.98
 
@@ -122,11 +119,11 @@ def test_interval_is_the_same_for_the_same_seed_only():
     assert compute_difference_interval(*pair, Bootstrap(50)) != compute_difference_interval(*pair, Bootstrap(50, 1))
 
 
-@given(outcomes, st.sampled_from(["percentile", "bca"]))
+@given(outcomes)
 @settings(deadline=None, max_examples=60)
-def test_interval_holds_the_estimate(rows, method):
+def test_interval_holds_the_estimate(rows):
     a, b = np.array(rows).T
-    interval = compute_difference_interval(a, b, Bootstrap(500), method=method)
+    interval = compute_difference_interval(a, b, Bootstrap(500))
     assert -1 <= interval.low <= interval.estimate <= interval.high <= 1
 
 
@@ -138,9 +135,6 @@ def test_models_that_never_differ_are_not_claimed_to_be_equal():
 
 
 def test_interval_refuses_unknown_settings():
-    pair = make_pair(1, 1, 1, 1)
-    with pytest.raises(BadInput, match="percentile, bca"):
-        compute_difference_interval(*pair, method="exact")
     with pytest.raises(BadInput, match="n_resamples"):
         Bootstrap(1)
     with pytest.raises(BadInput, match="confidence"):
@@ -174,21 +168,6 @@ def test_seeds_refuse_what_has_no_spread(values):
 # Which runs cannot be told from the best
 
 
-def test_holm_meets_a_worked_example():
-    # R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")
-    assert correct_holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-@settings(deadline=None, max_examples=60)
-def test_holm_lies_between_nothing_and_bonferroni_and_keeps_the_order(p_values):
-    p = np.array(p_values)
-    adjusted = correct_holm(p)
-    assert (adjusted >= p).all()
-    assert (adjusted <= np.minimum(len(p) * p, 1)).all()
-    assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
-
-
 def make_grid(rng, shift):
     """Forty runs on 1,000 rows which share most of their errors; the last is ``shift`` below the others."""
     base = rng.random(1000) < 0.42
@@ -197,9 +176,8 @@ def make_grid(rng, shift):
     return correct
 
 
-@pytest.mark.parametrize("all_pairs", [False, True])
-def test_a_clearly_worse_run_is_told_from_the_best(all_pairs):
-    found = find_indistinguishable(make_grid(np.random.default_rng(4), 0.3), all_pairs=all_pairs)
+def test_a_clearly_worse_run_is_told_from_the_best():
+    found = find_indistinguishable(make_grid(np.random.default_rng(4), 0.3))
     assert found.mask[found.best]
     assert found.adjusted[found.best] == found.p_values[found.best] == 1
     assert not found.mask[-1]
@@ -212,19 +190,17 @@ def test_each_run_is_compared_with_the_best_by_mcnemar():
     assert found.best == correct.mean(axis=1).argmax()
     assert found.p_values == pytest.approx([compute_mcnemar(correct[found.best], row).p_value for row in correct])
     others = np.arange(6) != found.best
-    assert found.adjusted[others] == pytest.approx(correct_holm(found.p_values[others]))
-    pairs = find_indistinguishable(correct, all_pairs=True)
-    assert pairs.adjusted[others] == pytest.approx(np.minimum(15 * found.p_values[others], 1))
+    assert found.adjusted[others] == pytest.approx(np.minimum(15 * found.p_values[others], 1))
 
 
-def test_a_best_that_was_picked_needs_all_pairs():
-    rng, mistakes = np.random.default_rng(6), np.zeros(2)
+def test_equal_runs_are_seldom_told_apart_though_the_best_was_picked():
+    rng, mistakes, few = np.random.default_rng(6), 0, 0
     for _ in range(1000):
-        correct = rng.random((36, 1000)) < 0.41
-        mistakes += [not find_indistinguishable(correct, all_pairs=pairs).mask.all() for pairs in (False, True)]
-    holm, all_pairs = mistakes / 1000
-    assert 0.25 < holm < 0.35  # what the docstring says
-    assert all_pairs <= 0.05
+        found = find_indistinguishable(rng.random((36, 1000)) < 0.41)
+        mistakes += not found.mask.all()
+        few += bool(found.p_values.min() * 35 <= 0.05)  # corrected for the comparisons, not for the choice of the best
+    assert mistakes / 1000 <= 0.05
+    assert 0.25 < few / 1000 < 0.35  # what the docstring says
 
 
 def test_a_single_run_is_its_own_best():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ import numpy.typing as npt
 from monolayer.errors import BadInput
 
 Array = npt.NDArray[Any]
-Method = Literal["percentile", "bca"]
 
 MIN_ROWS_FOR_OPTIMISM = 20  # below, resamples that leave no row out stop being a curiosity
 
@@ -175,10 +174,8 @@ def compute_sign_p(n_first: Array, n_second: Array) -> Array:
     return np.minimum(2 * bdtr(np.minimum(n_first, n_second), n_first + n_second, 0.5), 1.0)
 
 
-def compute_difference_interval(
-    correct_a: Array, correct_b: Array, bootstrap: Bootstrap | None = None, *, method: Method = "percentile"
-) -> Interval:
-    """Paired bootstrap interval of the accuracy of the first model minus that of the second.
+def compute_difference_interval(correct_a: Array, correct_b: Array, bootstrap: Bootstrap | None = None) -> Interval:
+    """Paired bootstrap interval (percentiles) of the accuracy of the first model minus that of the second.
 
     A row adds -1, 0 or 1 to n * difference, so a resample of rows is one draw from a multinomial over three outcomes,
     whatever n is. Where the two models agree on every row, the bootstrap would answer [0, 0]; given instead is
@@ -189,15 +186,12 @@ def compute_difference_interval(
         correct_a: (n,), bool.
         correct_b: (n,), bool, the same rows in the same order.
         bootstrap: resamples (10,000 unless told), seed and confidence.
-        method: "percentile", or "bca": bias-corrected and accelerated.
 
     Raises:
-        BadInput: as :func:`compute_mcnemar`, or for an unknown method.
+        BadInput: as :func:`compute_mcnemar`.
 
     Source: Efron 1987, "Better bootstrap confidence intervals", JASA 82.
     """
-    if method not in ("percentile", "bca"):
-        raise BadInput(f"Unknown method {method!r}; accepted are percentile, bca.")
     bootstrap = bootstrap or Bootstrap()
     n_only_a, n_only_b, n = _count_discordant(correct_a, correct_b)
     if n_only_a + n_only_b == 0:
@@ -207,8 +201,7 @@ def compute_difference_interval(
     draws = np.random.default_rng(bootstrap.seed).multinomial(n, counts / n, bootstrap.n_resamples)
     differences = (draws[:, 2] - draws[:, 0]) / n
     estimate = (n_only_a - n_only_b) / n
-    tails = _accelerate(bootstrap.tails, differences, counts) if method == "bca" else bootstrap.tails
-    low, high = np.quantile(differences, tails)
+    low, high = np.quantile(differences, bootstrap.tails)
     return Interval(estimate, float(low), float(high), bootstrap.confidence)
 
 
@@ -237,25 +230,20 @@ def summarise_seeds(values: npt.ArrayLike, confidence: float = 0.95) -> SeedSumm
     return SeedSummary(mean, sd, n, mean - half, mean + half)
 
 
-def find_indistinguishable(correct: Array, alpha: float = 0.05, *, all_pairs: bool = False) -> Indistinguishable:
+def find_indistinguishable(correct: Array, alpha: float = 0.05) -> Indistinguishable:
     """Which of M runs cannot be told from the best: McNemar's exact test of each against it, corrected.
 
-    By default Holm's correction over the M - 1 comparisons. It holds for a best that was named beforehand. A best
-    that was picked on these same rows owes some of its lead to luck, so runs just as good are left out more often
-    than alpha says: of 36 equal, independent runs on 1,000 rows, some run is left out in 30 % of all cases, not 5 %
-    (simulated). Runs that share nine tenths of their errors: 25 %, for the paired test sees only where they differ.
-    ``all_pairs`` counts all M(M - 1)/2 pairs that could have become best and other (Bonferroni), which holds whatever
-    was picked: 3 %. A run that is marked is not shown to be equal: the rows are too few to tell.
+    A best that was picked on these same rows owes some of its lead to luck, so the p-values are corrected (Bonferroni)
+    for all M(M - 1)/2 pairs that could have become best and other: of 36 equal, independent runs on 1,000 rows, some
+    run is wrongly told apart in 3 % of all cases (simulated); a correction for the M - 1 comparisons gives 30 %. A run
+    that is marked is not shown to be equal: the rows are too few to tell.
 
     Args:
         correct: (M, n), bool, whether run m had row i right.
         alpha: how often runs that are equal may be told apart by mistake, between 0 and 1.
-        all_pairs: correct for the picking too.
 
     Raises:
         BadInput: if correct is not bool of shape (M, n), or is empty.
-
-    Source: Holm 1979, Scandinavian Journal of Statistics 6.
     """
     check_confidence(alpha)
     _check_bool(correct, "correct", 2)
@@ -265,29 +253,8 @@ def find_indistinguishable(correct: Array, alpha: float = 0.05, *, all_pairs: bo
     p_values = compute_sign_p(only_best.sum(axis=1), only_other.sum(axis=1))
     others = np.arange(n_runs) != best
     adjusted = np.ones(n_runs)
-    if all_pairs:
-        adjusted[others] = np.minimum(p_values[others] * (n_runs * (n_runs - 1) / 2), 1.0)
-    else:
-        adjusted[others] = correct_holm(p_values[others])
+    adjusted[others] = np.minimum(p_values[others] * (n_runs * (n_runs - 1) / 2), 1.0)
     return Indistinguishable(best, p_values, adjusted, adjusted > alpha)
-
-
-def correct_holm(p_values: Array) -> Array:
-    """Holm's step-down adjusted p-values: running maximum of (m - i) * p_(i), at most 1.
-
-    Args:
-        p_values: (m,), float, each 0 to 1.
-
-    Returns:
-        (m,), float64, in the order given.
-
-    Source: Holm 1979, Scandinavian Journal of Statistics 6.
-    """
-    order = np.argsort(p_values, kind="stable")
-    steps = np.arange(len(p_values), 0, -1) * p_values[order]
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return adjusted
 
 
 def choose_one_standard_error(accuracies: npt.ArrayLike, n: int, complexity: npt.ArrayLike) -> int:
@@ -345,23 +312,6 @@ def estimate_optimism(correct: Array, bootstrap: Bootstrap | None = None) -> Opt
     interval = Interval(corrected, float(low), float(high), bootstrap.confidence)
     best = int(accuracy.argmax())
     return Optimism(best, float(accuracy[best]), corrected, float(held_out.std(ddof=1)), interval)
-
-
-def _accelerate(tails: Array, differences: Array, counts: Array) -> Array:
-    """BCa's tails: shifted by the bias z0 and by the acceleration a, from the three outcomes' skewness."""
-    from scipy.special import ndtr, ndtri
-
-    values = np.array([-1.0, 0.0, 1.0])
-    estimate = counts @ values / counts.sum()
-    # Resamples equal to the estimate count half: accuracies are discrete, and counting none would feign a bias.
-    below = (np.mean(differences < estimate) + np.mean(differences <= estimate)) / 2
-    deviations = values - estimate
-    spread = float(counts @ deviations**2)
-    if spread == 0:  # every row says the same: nothing to shift
-        return tails
-    skew = float(counts @ deviations**3) / (6 * spread**1.5)
-    shifted = ndtri(below) + ndtri(tails)
-    return np.asarray(ndtr(ndtri(below) + shifted / (1 - skew * shifted)))
 
 
 def _judge_out_of_bag(hits: Array, bootstrap: Bootstrap) -> Array:

@@ -253,7 +253,7 @@ def _rank(sets: Sequence[FeatureSet]) -> tuple[FeatureSet, ...]:
     if ranked[0].best.has_diverged:
         raise BadInput(f"All {len(ranked[0].runs)} recipes of every feature set diverged; give lower learning rates.")
     sound = [one for one in ranked if not one.best.has_diverged]
-    told = find_indistinguishable(np.array([one.best.val_correct for one in sound]), all_pairs=True)
+    told = find_indistinguishable(np.array([one.best.val_correct for one in sound]))
     compared = [
         replace(one, p_value=float(p), is_indistinguishable=bool(is_close))
         for one, p, is_close in zip(sound, told.adjusted, told.mask, strict=True)

@@ -82,7 +82,7 @@ def analyse_selection(runs: Sequence[Run]) -> Selection | None:
     if not kept:
         return None
     correct = np.array([runs[i].val_correct for i in kept])
-    told = find_indistinguishable(correct, all_pairs=True)
+    told = find_indistinguishable(correct)
     complexity = _rank_complexity([runs[i] for i in kept])
     simplest = choose_one_standard_error(correct.mean(axis=1), correct.shape[1], complexity)
     by_place = {i: (float(told.adjusted[place]), bool(told.mask[place])) for place, i in enumerate(kept)}

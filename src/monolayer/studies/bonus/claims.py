@@ -191,7 +191,7 @@ def judge_best_of_grid(data: ClaimData) -> Verdict:
     runs = [run for run in data.grid.runs if run.val_correct is not None and not run.has_diverged]
     correct = np.array([run.val_correct for run in runs])
     claimed = _find_recipe([run.recipe for run in runs])
-    told = find_indistinguishable(correct, all_pairs=True)
+    told = find_indistinguishable(correct)
     n_close = int(told.mask.sum())
     others = np.delete(told.mask, claimed)
     outcome: Outcome = "not distinguishable"
