@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: calibration error, Brier score, log loss, temperature; with intervals.
+"""Calibration of probabilities: calibration error, Brier score, log loss and sharpness, with intervals.
 
 ``probabilities`` are (n, K) throughout, any float, each 0 to 1. Their rows need not sum to 1 (raw sigmoids do not),
 except for the log loss and the chance interval. ``y`` is (n,), integers 0 to K - 1. A prediction is the first class
@@ -303,7 +303,7 @@ def compute_bootstrap_interval(
         measure: ``measure(probabilities, y)`` gives a number that is never negative.
         probabilities: (n, K).
         y: (n,).
-        bootstrap: resamples (200 unless told), seed and confidence.
+        bootstrap: resamples (200 by default), seed and confidence.
 
     Raises:
         BadInput: as :func:`compute_top_label`.
@@ -331,7 +331,7 @@ def compute_chance_interval(measure: Measure, probabilities: Array, bootstrap: B
     Args:
         measure: ``measure(probabilities, y)`` gives a number.
         probabilities: (n, K), rows that sum to 1.
-        bootstrap: draws (200 unless told), seed and confidence.
+        bootstrap: draws (200 by default), seed and confidence.
 
     Raises:
         BadInput: if the shape is another, a probability is outside 0 to 1, or a row does not sum to 1.

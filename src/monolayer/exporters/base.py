@@ -1,4 +1,4 @@
-"""What every format has: how a network is packed into it, and what a packed one answers."""
+"""Format: how a network is packed into a file, and how scores are computed from that file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Format:
 
 
 def fold_or_refuse(network: OneLayer, dtype: str = "float32") -> Folded:
-    """The network folded, for a format that has no other form.
+    """The network with its scaling folded into its weights, for a format that cannot hold the scaling.
 
     Raises:
         BadInput: if folding would lose more than a hundred-thousandth of the scores.
