@@ -164,7 +164,7 @@ def _make_outputs(network: OneLayer) -> list[ValueInfoProto]:
     from onnx import helper
 
     K = len(network.class_names)
-    kinds = {
+    kinds: dict[str, tuple[str, list[str | int], str]] = {
         SCORES: ("float32", ["n", K], "W z + b, divided by the temperature."),
         PROBABILITIES: ("float32", ["n", K], describe_reading(network)),
         LABEL: ("int64", ["n"], "The class of the highest score, from 0."),

@@ -224,7 +224,7 @@ class CrossEntropy(Loss):
     title = "cross-entropy"
     abbreviation = "CE"
     readings = (SOFTMAX,)
-    native_number = 0
+    native_number: ClassVar[int | None] = 0
 
     def compute_loss(self, scores: Array, y: Array) -> Array:
         """-log softmax(s)_y, shape (..., n)."""
@@ -243,7 +243,7 @@ class CrossEntropy(Loss):
     def compute_curvature(self, scores: Array) -> Array:
         """P (1 - p), shape (n, K)."""
         p = compute_softmax(scores)
-        return p * (1 - p)
+        return np.asarray(p * (1 - p))
 
     def find_separated(self, scores: Array, y: Array) -> Array:
         """Whether the label has more than half of the probability, so that its score is the highest."""
@@ -328,7 +328,7 @@ class MultipleBCE(Loss):
     def compute_curvature(self, scores: Array) -> Array:
         """P (1 - p), shape (n, K)."""
         p = compute_sigmoid(scores)
-        return p * (1 - p)
+        return np.asarray(p * (1 - p))
 
     def find_separated(self, scores: Array, y: Array) -> Array:
         """Whether each sigmoid is on its label's side of 1/2."""
