@@ -20,6 +20,7 @@ from .errors import BadInput as BadInput
 from .errors import DataUnavailable as DataUnavailable
 from .errors import MonolayerError as MonolayerError
 from .evaluate.metrics import Metrics as Metrics
+from .exporters.formats import export as export
 from .exporters.formats import export_json as export_json
 from .exporters.formats import export_onnx as export_onnx
 from .exporters.formats import export_torch as export_torch

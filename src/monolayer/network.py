@@ -36,14 +36,14 @@ class OneLayer:
         weights: W, (K, D), float32 or float64.
         bias: b, (K,), same dtype.
         mean, std: the scaler's, (D,), float64, in the unit of the features.
-        loss: name of the loss that it was trained with, which says how scores become probabilities.
+        loss: name of the loss that it was trained with, which defines how scores become probabilities.
         class_names: K names.
         image_shape: (channels, height, width) where the features are an image, else None.
         normalize: ``l2``: every row is divided by its length first, see :class:`monolayer.Dataset`; ``none``.
-        metadata: words kept with the network, such as the recipe and the hash of its data.
-        transformer: what makes the D features of images, where images are what the network is asked about; None.
-        temperature: scores / temperature are read as probabilities; no prediction depends on it. 1 unless it was fitted
-            on validation rows after training (``monolayer calibrate``); evaluations are of the scores as they are.
+        metadata: text kept with the network, such as the recipe and the hash of its data.
+        transformer: computes the D features from images, if the network takes images; else None.
+        temperature: probabilities are computed from scores / temperature; no prediction depends on it. 1 unless it was
+            fitted on validation rows after training (``monolayer calibrate``); evaluations use the scores themselves.
 
     Raises:
         BadInput: if the temperature is not a number above 0.
@@ -73,8 +73,8 @@ class OneLayer:
     def compute_scores(self, X: Array) -> Array:
         """Scores (n, K), in the weights' dtype, of features X (n, D) in the unit of the training data.
 
-        With a transformer X may be images, (n, :attr:`n_inputs`), in the unit of those that it has learnt from; where
-        images have as many values as features, they are taken for images.
+        With a transformer X may be images, (n, :attr:`n_inputs`), in the unit of the images that it was fitted on; if
+        images have as many values as features, X is taken to be images.
 
         Raises:
             BadInput: if X does not have so many columns of real numbers, or holds one that is not finite.
@@ -92,23 +92,23 @@ class OneLayer:
             # Centred in float64 a block at a time: right for any features, and never a copy of the whole.
             z = ((self._normalise(block) - self.mean) / self.std).astype(self.weights.dtype)
             scores[start : start + size] = z @ self.weights.T + self.bias
-            # Only then: a feature that is no number makes every score of its row none, and this check is K wide, not D.
+            # A feature that is not finite makes all scores of its row so, and K scores are fewer than D features.
             if not np.isfinite(scores[start : start + size]).all():
                 _check_finite(block, start)
         return scores
 
     @property
     def n_inputs(self) -> int:
-        """Values of a row that it is asked about: of an image, where a transformer looks at images; else D."""
+        """Number of values in a row of input: of an image if there is a transformer, else D."""
         return self.weights.shape[1] if self.transformer is None else self.transformer.n_features_in_
 
     @property
     def input_shape(self) -> tuple[int, int, int] | None:
-        """(channels, height, width) of the images that it is asked about; None where they are none."""
+        """(channels, height, width) of the input if it is an image, else None."""
         return self.image_shape if self.transformer is None else self.transformer.image_shape_
 
     def _look(self, X: Array, start: int) -> Array:
-        """Features of rows: of images as they were kept in training, in half precision."""
+        """Features of rows; those of images in half precision, as in training."""
         if self.transformer is None or X.shape[1] != self.n_inputs:
             return X
         _check_finite(X, start)
@@ -141,18 +141,18 @@ class OneLayer:
         return np.asarray(self.compute_scores(X).argmax(axis=1))
 
     def rescale(self, mean: Array, std: Array) -> OneLayer:
-        """The same scores of the same features, by weights of features that another mean and std (D,) standardise."""
+        """A network with the same scores whose features are standardised by another mean and std, (D,)."""
         weights = self.weights * (std / self.std)
         bias = self.bias + self.weights @ ((mean - self.mean) / self.std)
         dtype = self.weights.dtype
         return replace(self, weights=weights.astype(dtype), bias=bias.astype(dtype), mean=mean, std=std)
 
     def keep(self, **words: str) -> OneLayer:
-        """The network with these words in its metadata; an empty one is left out."""
+        """The network with these entries in its metadata; empty ones are left out."""
         return replace(self, metadata={**self.metadata, **{name: word for name, word in words.items() if word}})
 
     def check_shapes(self) -> None:
-        """Raise ValueError if the parts do not fit together."""
+        """Raise ValueError if the shapes of the arrays do not fit together."""
         K, D = len(self.class_names), self.weights.shape[-1]
         if self.transformer is not None and self.transformer.n_features_out != D:
             raise ValueError(f"{self.transformer.n_features_out} features do not fit {D} columns of weights")
@@ -192,7 +192,7 @@ class OneLayer:
             path: its file, or the folder of a run that holds it.
 
         Raises:
-            BadData: if there is no such file, or it is not one of ours.
+            BadData: if there is no such file, or it was not written by monolayer.
         """
         path = Path(path) / FILE if Path(path).is_dir() else Path(path)
         if not path.exists():
@@ -211,7 +211,7 @@ class OneLayer:
                 image_shape=tuple(shape) if shape else None,
                 metadata=json.loads(header["metadata"]),
                 normalize=header.get("normalize", "none"),
-                temperature=json.loads(header.get("temperature", "1.0")),  # files of earlier versions have none
+                temperature=json.loads(header.get("temperature", "1.0")),  # not in files of earlier versions
                 transformer=_make_transformer(header["transformer"], learnt) if "transformer" in header else None,
             )
             network.check_shapes()
@@ -223,13 +223,13 @@ class OneLayer:
 
 
 def _make_transformer(text: str, tensors: dict[str, Array]) -> ImageTransformer:
-    from monolayer.features.registry import make_transformer  # only here: it loads what makes features
+    from monolayer.features.registry import make_transformer  # imported here: it imports the feature transformers
 
     return make_transformer(text, tensors)
 
 
 def _check_finite(block: Array, start: int) -> None:
-    """Raise BadInput for a feature that is not finite; without one, the network has diverged, and may say so."""
+    """Raise BadInput for a feature that is not finite; if all are, the network has diverged and its scores are not."""
     wrong = np.argwhere(~np.isfinite(block))
     if len(wrong):
         row, feature = wrong[0]

@@ -40,7 +40,7 @@ def test_the_temperature_goes_with_it(command, network, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--to", "keras", "--out", "a.h5"], "'keras' is no format; accepted are onnx, torch, json, safetensors."),
+        (["--to", "keras", "--out", "a.h5"], "'keras' is no format; accepted are onnx, json, safetensors, torch."),
         (["--to", "onnx", "--out", "a.json"], "a.json: is no name for onnx; accepted is one ending in .onnx."),
         (["--to", "json", "--out", "exists.json"], "exists.json exists; name a new file with --out."),
         (["--to", "json", "--out", "none/a.json"], "is not a folder, so a.json cannot be written to it"),

@@ -65,7 +65,7 @@ def test_any_field_is_an_axis(command):
         ("l2=0,much", "--grid l2: 'much' is not a number."),
         ("batch-size=1.5", "--grid batch_size: '1.5' is not a whole number."),
         ("l2=-1", "l2 is -1.0; accepted is a number of 0 or above."),
-        ("loss=hinge", "Unknown loss 'hinge'"),
+        ("loss=absolute", "Unknown loss 'absolute'"),
         ("batch-size=50,5000", "batch_size is 5000; accepted are 1 to 1238"),
     ],
 )

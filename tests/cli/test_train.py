@@ -104,7 +104,7 @@ def test_epoch_lines_go_to_stderr_with_validation_beside_training(command):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--loss", "hinge"], "Unknown loss 'hinge'; accepted are cross_entropy, multiple_bce."),
+        (["--loss", "absolute"], "Unknown loss 'absolute'; accepted are cross_entropy, multiple_bce"),
         (["--schedule", "steps"], "Unknown schedule 'steps'; accepted are"),
         (["--learning-rate", "-1"], "learning_rate is -1.0; accepted is a number above 0."),
         (["--batch-size", "2000"], "batch_size is 2000; accepted are 1 to 1238, the training rows."),

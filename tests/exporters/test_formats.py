@@ -18,7 +18,7 @@ from safetensors import safe_open
 import monolayer as ml
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.exporters import onnx_file
-from monolayer.exporters.formats import FORMATS, export_network
+from monolayer.exporters.formats import FORMATS, export
 from monolayer.network import OneLayer
 from tests.exporters.made import compute_allowed, compute_scores, make_network, make_rows
 
@@ -144,7 +144,7 @@ def test_pytorch_loads_it(tmp_path):
 
 def test_the_houses_own_format_is_the_network(tmp_path):
     network = make_network(temperature=3.0)
-    export_network(network, tmp_path / "a.safetensors", "safetensors")
+    export(network, tmp_path / "a.safetensors", "safetensors")
     again = OneLayer.load(tmp_path / "a.safetensors")
     assert (again.temperature, again.metadata, again.class_names) == (3.0, network.metadata, network.class_names)
     np.testing.assert_array_equal(again.weights, network.weights)
@@ -158,7 +158,7 @@ def test_every_format_has_a_test_here():
 def test_a_format_that_must_fold_refuses_what_cannot_be(tmp_path, to):
     network = make_network(dtype="float64", shift=1e15)
     with pytest.raises(BadInput, match=r"The scaling cannot be folded .*; accepted is --to onnx or safetensors"):
-        export_network(network, tmp_path / NAMES[to], to)
+        export(network, tmp_path / NAMES[to], to)
     assert os.listdir(tmp_path) == []
 
 
@@ -169,7 +169,7 @@ def test_a_file_that_answers_otherwise_is_not_put_in_place(tmp_path, monkeypatch
     monkeypatch.setitem(FORMATS, to, type(FORMATS[to])(**{**vars(FORMATS[to]), "pack": lambda _: other}))
     (tmp_path / NAMES[to]).write_text("older")
     with pytest.raises(MonolayerError, match="was not written, since read back its scores are off by"):
-        export_network(network, tmp_path / NAMES[to], to)
+        export(network, tmp_path / NAMES[to], to)
     assert os.listdir(tmp_path) == [NAMES[to]]
     assert (tmp_path / NAMES[to]).read_text() == "older"
 
@@ -178,14 +178,14 @@ def test_a_file_that_answers_otherwise_is_not_put_in_place(tmp_path, monkeypatch
 def test_wrong_input_gets_one_sentence(tmp_path, to):
     network = make_network()
     with pytest.raises(BadInput, match=r"a\.h5: is no name for"):
-        export_network(network, tmp_path / "a.h5", to)
+        export(network, tmp_path / "a.h5", to)
     with pytest.raises(BadInput, match=r"cannot be written \(No such file or directory\)"):
-        export_network(network, tmp_path / "none" / NAMES[to], to)
+        export(network, tmp_path / "none" / NAMES[to], to)
     network.weights[0, 0] = np.nan
     with pytest.raises(BadInput, match="its training diverged; it has no answers"):
-        export_network(network, tmp_path / NAMES[to], to)
-    with pytest.raises(BadInput, match="'keras' is no format; accepted are onnx, torch, json, safetensors"):
-        export_network(network, tmp_path / "a.h5", "keras")
+        export(network, tmp_path / NAMES[to], to)
+    with pytest.raises(BadInput, match="'keras' is no format; accepted are onnx, json, safetensors, torch"):
+        export(network, tmp_path / "a.h5", "keras")
     assert os.listdir(tmp_path) == []
 
 
@@ -193,6 +193,20 @@ def test_onnx_is_asked_for_by_name_where_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(BadInput, match=r"needs the package onnx: pip install 'monolayer\[onnx\]'"):
         ml.export_onnx(make_network(), tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize(("suffix", "to"), [("onnx", "onnx"), ("JSON", "json"), ("safetensors", "safetensors")])
+def test_the_suffix_chooses_the_format(suffix, to, tmp_path):
+    network = make_network()
+    by_suffix, by_name = tmp_path / f"a.{suffix}", tmp_path / f"b{FORMATS[to].suffix}"
+    assert ml.export(network, by_suffix).path == by_suffix
+    ml.export(network, by_name, to)
+    assert by_suffix.read_bytes() == by_name.read_bytes()
+
+
+def test_a_suffix_of_no_format_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"has the suffix of no format; accepted are \.onnx, \.json, \.safetensors"):
+        ml.export(make_network(), tmp_path / "a.pt")
 
 
 def test_every_loss_has_its_reading_in_onnx():
@@ -224,5 +238,5 @@ def test_onnx_on_the_real_images(cifar10, tmp_path):
 def test_a_network_that_normalises_rows_is_refused_by_formats_that_would_not(to, tmp_path):
     network = replace(make_network(), normalize="l2")
     with pytest.raises(BadInput, match=f"divides rows by their length .* which {to} would not; use safetensors"):
-        export_network(network, tmp_path / f"n{FORMATS[to].suffix}", to)
-    export_network(network, tmp_path / "n.safetensors", "safetensors")
+        export(network, tmp_path / f"n{FORMATS[to].suffix}", to)
+    export(network, tmp_path / "n.safetensors", "safetensors")

@@ -14,7 +14,12 @@ SCORES = arrays(np.float64, (3, 4), elements=st.floats(-30, 30))
 LABELS = arrays(np.int64, (3,), elements=st.integers(0, 3))
 
 # The losses of scores (10,000, -10,000, 0) and (-10,000, 10,000, 0), the first class being the label of both.
-HUGE = {"cross_entropy": [0.0, 2e4], "multiple_bce": [np.log(2) / 3, (2e4 + np.log(2)) / 3]}
+HUGE = {
+    "cross_entropy": [0.0, 2e4],
+    "multiple_bce": [np.log(2) / 3, (2e4 + np.log(2)) / 3],
+    "hinge": [0.0, 20_001.0],
+    "smoothed_cross_entropy": [1e3, 1.9e4],
+}
 SMOOTH = [name for name, loss in LOSSES.items() if loss.is_smooth]
 
 
@@ -106,6 +111,53 @@ def test_the_text_of_a_loss_gives_it_again(name):
     assert get_loss(f" {name.replace('_', '-')}") == loss
     with pytest.raises(BadInput, match=f"Loss '{name}:1:2' is not {name}"):
         get_loss(f"{name}:1:2")
+
+
+@pytest.mark.parametrize("smoothing", [0.05, 0.3])
+def test_smoothed_cross_entropy_is_the_cross_entropy_of_smoothed_labels(smoothing):
+    rng = np.random.default_rng(4)
+    scores, y = rng.standard_normal((20, 5)), rng.integers(0, 5, 20)
+    loss, target = get_loss(f"smoothed_cross_entropy:{smoothing}"), smoothing / 5 + (1 - smoothing) * np.eye(5)[y]
+    np.testing.assert_allclose(loss.compute_loss(scores, y), -(target * log_softmax(scores, axis=1)).sum(axis=1))
+    np.testing.assert_allclose(loss.compute_residual(scores, y), loss.compute_probabilities(scores) - target)
+    at_target = np.log(target)
+    np.testing.assert_allclose(loss.compute_residual(at_target, y), 0, atol=1e-15)
+
+
+def test_the_smoothing_is_written_one_way_and_lies_between_0_and_1():
+    assert str(get_loss("smoothed_cross_entropy")) == "smoothed_cross_entropy:0.1"
+    assert str(get_loss("smoothed-cross-entropy:1e-1")) == "smoothed_cross_entropy:0.1"
+    for text in ("0", "1", "-0.1", "nan", "inf", "much", ""):
+        with pytest.raises(BadInput, match="smoothing of smoothed_cross_entropy must be a number above 0 and below 1"):
+            get_loss(f"smoothed_cross_entropy:{text}")
+
+
+@given(scores=SCORES, y=LABELS)
+def test_the_residual_of_the_hinge_loss_is_its_derivative_away_from_its_kinks(scores, y):
+    loss, h = get_loss("hinge"), 1e-5
+    ordered = np.sort(scores + (np.arange(4) != y[:, None]), axis=1)
+    scores, y = (part[ordered[:, -1] - ordered[:, -2] > 1e-3] for part in (scores, y))
+    numerical = np.empty_like(scores)
+    for k in range(4):
+        step = h * np.eye(4)[k]
+        numerical[:, k] = (loss.compute_loss(scores + step, y) - loss.compute_loss(scores - step, y)) / (2 * h)
+    np.testing.assert_allclose(loss.compute_residual(scores, y), numerical, atol=1e-8)
+
+
+@given(scores=SCORES, other=SCORES, y=LABELS)
+def test_the_residual_of_the_hinge_loss_is_a_subgradient_everywhere(scores, other, y):
+    loss = get_loss("hinge")
+    least = loss.compute_loss(scores, y) + (loss.compute_residual(scores, y) * (other - scores)).sum(axis=1)
+    assert (loss.compute_loss(other, y) >= least - 1e-9).all()
+
+
+def test_the_smooth_loss_that_bounds_the_hinge_loss_lies_less_than_log_k_above_it():
+    rng = np.random.default_rng(5)
+    scores, y = 3 * rng.standard_normal((200, 4)), rng.integers(0, 4, 200)
+    smooth = logsumexp(scores + (np.arange(4) != y[:, None]), axis=1) - scores[np.arange(200), y]
+    above = smooth - get_loss("hinge").compute_loss(scores, y)
+    assert above.min() > 0
+    assert above.max() < np.log(4)
 
 
 @pytest.mark.parametrize("name", SMOOTH)

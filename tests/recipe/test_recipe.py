@@ -47,7 +47,7 @@ def test_a_schedule_has_one_spelling():
 @pytest.mark.parametrize(
     ("field", "value", "accepted"),
     [
-        ("loss", "hinge", "accepted are cross_entropy, multiple_bce"),
+        ("loss", "absolute", "accepted are cross_entropy, multiple_bce"),
         ("learning_rate", -0.1, "a number above 0"),
         ("learning_rate", 0, "a number above 0"),
         ("learning_rate", "fast", "a finite number"),

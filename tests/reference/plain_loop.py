@@ -39,14 +39,26 @@ def describe(X, weight):
 
 
 def compute_probabilities(loss, scores):
-    if loss == "cross_entropy":
+    if "cross_entropy" in loss:
         e = np.exp(scores - scores.max(axis=1, keepdims=True))
         return e / e.sum(axis=1, keepdims=True)
     return 1 / (1 + np.exp(-scores))
 
 
+def smooth(loss, Y):
+    """The target: of ``smoothed_cross_entropy:0.2`` a fifth is spread evenly over the classes."""
+    if not loss.startswith("smoothed_cross_entropy"):
+        return Y
+    share = float(loss.partition(":")[2] or 0.1)
+    return (1 - share) * Y + share / Y.shape[1]
+
+
 def compute_mean_loss(loss, scores, y):
+    if loss == "hinge":
+        return np.mean([max(0, 1 + max(np.delete(s, k)) - s[k]) for s, k in zip(scores, y, strict=True)])
     P, rows = compute_probabilities(loss, scores), np.arange(len(y))
+    if loss.startswith("smoothed_cross_entropy"):
+        return -(smooth(loss, np.eye(scores.shape[1])[y]) * np.log(P)).sum(axis=1).mean()
     if loss == "cross_entropy":
         return -np.log(P[rows, y]).mean()
     Y = np.eye(scores.shape[1])[y]
@@ -54,7 +66,14 @@ def compute_mean_loss(loss, scores, y):
 
 
 def compute_residual(loss, scores, Y):
-    residual = compute_probabilities(loss, scores) - Y
+    if loss == "hinge":
+        residual = np.zeros_like(scores)
+        for r, s, k in zip(residual, scores, Y.argmax(axis=1), strict=True):
+            rival = max(set(range(len(s))) - {k}, key=lambda j: s[j])
+            if 1 + s[rival] - s[k] > 0:
+                r[rival], r[k] = 1, -1
+        return residual
+    residual = compute_probabilities(loss, scores) - smooth(loss, Y)
     return residual / scores.shape[1] if loss == "multiple_bce" else residual
 
 

@@ -130,7 +130,7 @@ SIGMOIDS = {"loss": "multiple_bce"}
         ({}, {"image_shape": (1, 2, 2)}, BadInput, r"image_shape \(1, 2, 2\) needs 4 features a row"),
         ({}, {"train_every": -1}, BadInput, "train_every is -1; accepted is a whole number of 0 or above"),
         ({}, {"train_every": "often"}, BadInput, "train_every is 'often'"),
-        ({}, {"loss": "hinge"}, BadInput, "Unknown loss 'hinge'"),
+        ({}, {"loss": "absolute"}, BadInput, "Unknown loss 'absolute'"),
         ({}, {"dtype": "float16"}, BadInput, "dtype is 'float16'; accepted is float32 or float64"),
         ({}, {"random_state": "a"}, ValueError, "cannot be used to seed"),
     ],

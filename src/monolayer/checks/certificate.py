@@ -22,7 +22,7 @@ from monolayer.training.run import Run, predict_rows
 
 Array = npt.NDArray[Any]
 SIGNIFICANT = 0.05
-UNSURE = 0.01  # a gap of more than this share of the cost, and the solver has not arrived
+UNSURE = 0.01  # with a gap of more than this share of the cost, the solver has not converged
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class OnValidation:
     """The run and its optimum on the same validation rows.
 
     Args:
-        run: what the run scores.
-        optimum: what the optimum scores.
+        run: metrics of the run.
+        optimum: metrics of the optimum.
         p_value: of the exact McNemar test between the two.
     """
 
@@ -53,18 +53,18 @@ class OnValidation:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What the exact solver says of a run.
+    """How far a run stopped from the optimum, by the exact solver.
 
     Args:
         cost: of the run, on its training rows.
-        optimal_cost: the lowest that its recipe's loss and l2 allow; where the solver did not arrive, a bound above it.
+        optimal_cost: the lowest that its recipe's loss and l2 allow; an upper bound if the solver did not converge.
         gradient_norm: of the cost at the solver's end, 0 at the optimum itself.
-        gap: what the solver's cost may still lie above the minimum, as :class:`monolayer.engine.exact.Optimum` says.
+        gap: how far the solver's cost may lie above the minimum, see :class:`monolayer.engine.exact.Optimum`.
         passes: passes over the training rows that the solver took.
-        start_cost: what a network costs that says nothing; what there is to gain is counted from it.
+        start_cost: the cost of a network whose scores are all 0, from which the possible gain is counted.
         rate_share: the learning rate of the last epoch beside that of the first.
         val: the run and the optimum on the validation rows, or None without such rows or without an optimum.
-        is_separable: no network has the lowest cost, 0: all training rows can be told apart, and l2 is 0.
+        is_separable: no network has the lowest cost, 0: the training rows are separable, and l2 is 0.
     """
 
     cost: float
@@ -79,7 +79,7 @@ class Certificate:
 
     @property
     def has_converged(self) -> bool:
-        """Whether the solver arrived, so that the distance to the optimum is known."""
+        """Whether the solver converged, so that the distance to the optimum is known."""
         return self.is_separable or self.gap <= UNSURE * self.optimal_cost
 
     @property
@@ -89,7 +89,7 @@ class Certificate:
 
     @property
     def left(self) -> float:
-        """What the run left of all that there was to gain, as a share."""
+        """The part of the possible gain that the run did not reach, as a share."""
         return self.distance / max(self.start_cost - self.optimal_cost, 1e-12)
 
     @property
@@ -153,14 +153,14 @@ class Certificate:
 
 
 def certify(run: Run, splits: Splits, *, progress: Progress = SILENCE) -> Certificate:
-    """Solve the run's own problem exactly, from where the run stopped; the test rows stay sealed.
+    """Solve the run's problem exactly, starting at its weights; the test rows stay sealed.
 
     A run with flips minimises the cost over mirrored images too; what is solved is the problem without them.
 
     Args:
         run: a trained run.
         splits: what it was trained on.
-        progress: told of every pass of the solver.
+        progress: is advanced with every pass of the solver.
     """
     return _write(run, splits, solve_exactly(_pose(run, splits), _find_start(run), progress=progress))
 
@@ -168,7 +168,7 @@ def certify(run: Run, splits: Splits, *, progress: Progress = SILENCE) -> Certif
 def certify_all(runs: Mapping[str, Run], splits: Splits, begin: Callable[[], Progress]) -> dict[str, Certificate]:
     """Certificates of runs on the same rows: runs that share loss and l2 have the same optimum, solved once.
 
-    Where the solver did not arrive, a run that lies below where it ended is a start for itself.
+    Where the solver did not converge, a run of lower cost is solved again from its own weights.
 
     Args:
         runs: by any name.
@@ -194,7 +194,7 @@ def _pose(run: Run, splits: Splits) -> Problem:
 
 
 def _find_start(run: Run) -> tuple[Array, Array]:
-    """Where the run stopped; a diverged one ends nowhere, and the optimum does not depend on the start."""
+    """The weights of the run, or zeros for one that diverged; the optimum does not depend on the start."""
     weights, bias = run.network.weights.astype(np.float64), run.network.bias.astype(np.float64)
     return (weights, bias) if np.isfinite(weights).all() else (np.zeros_like(weights), np.zeros_like(bias))
 

@@ -25,7 +25,7 @@ def export(
 
     Example: monolayer export runs/a --to onnx --out a.onnx
     """
-    from monolayer.exporters.formats import export_network
+    from monolayer.exporters.formats import export as export_network
     from monolayer.files import validate_new_file
     from monolayer.runs.folder import load_network
 

@@ -1,1 +1,1 @@
-"""The engine room: the bank and what runs its epochs."""
+"""The bank of networks, the engines that train it, and the exact solver."""

@@ -21,13 +21,13 @@ from monolayer.recipe.recipe import Recipe
 class Fold:
     """Sample weights, and the scaler that goes with them.
 
-    A row of weight 0 is not there: the batches are those of all rows with such rows left out, and what is left of a
-    batch gives its mean gradient. The other weights multiply the gradients of their rows, divided by the mean of all
-    weights above 0, so that a common factor changes nothing and no batch weighs more for the company it keeps.
+    Rows of weight 0 are left out: the batches are cut from all rows, and the gradient of a batch is the mean over its
+    rows of positive weight. The other weights, divided by the mean of all weights above 0, multiply the gradients of
+    their rows, so that a common factor changes nothing.
 
     Args:
         sample_weight: (n,) of the training rows, 0 or above, float64.
-        scaler: to standardise the features with for these members.
+        scaler: of the features, for these members.
 
     Raises:
         BadInput: if a weight is negative or not finite, or none is above 0.
@@ -44,37 +44,37 @@ class Fold:
 
     @property
     def is_mask(self) -> bool:
-        """Whether rows are only there or not, each as heavy as the others."""
+        """Whether all weights above 0 are equal."""
         present = self.sample_weight[self.sample_weight > 0]
         return bool((present == present[0]).all())
 
     def compute_factors(self) -> Array:
-        """What the gradient of each row is multiplied by, (n,) float64: the weights divided by their mean above 0."""
+        """The factor of each row's gradient, (n,) float64: the weights divided by the mean of those above 0."""
         present = self.sample_weight > 0
-        if self.is_mask:  # exactly 1, which a mean of many equal weights need not give
+        if self.is_mask:  # exactly 1, which the mean of many equal weights may miss
             return present.astype(np.float64)
         return np.asarray(self.sample_weight / self.sample_weight[present].mean())
 
 
 Array = npt.NDArray[Any]
-# What the members of a bank must have in common: the batches, and the arithmetic.
+# Fields that the members of a bank must share: they define the batches and the arithmetic.
 SHARED_FIELDS = ("seed", "batch_size", "flip", "epochs", "dtype", "shuffle")
 
 
 @dataclass(eq=False)
 class Bank:
-    """The state of M networks that meet the same batches.
+    """The state of M networks that train on the same batches.
 
     A network's scores are W z + b with z = (x - mean) / std. The bank's M * K rows of weights lie class by class, row
     k * M + m being class k of member m: a softmax over classes then runs along whole rows of scores, four times faster
     than across them.
 
     Args:
-        recipes: one a member; they share SHARED_FIELDS.
+        recipes: one for each member; they share SHARED_FIELDS.
         weights: (K * M, D), the recipes' dtype.
         bias: (K * M,), same dtype.
-        scaler: the training rows' mean and standard deviation; where members have folds, that of one of them.
-        folds: one a member, where members do not all meet every row with the same weight; each has its own scaler.
+        scaler: the training rows' mean and standard deviation; with folds, that of one of them.
+        folds: one for each member, if members have different sample weights; each has its own scaler.
     """
 
     recipes: tuple[Recipe, ...]
@@ -85,17 +85,17 @@ class Bank:
 
     @cached_property
     def distinct_folds(self) -> tuple[Fold, ...]:
-        """The folds, each once, in the order in which members have them."""
+        """The folds, each once, in the order of the members."""
         return tuple({id(fold): fold for fold in self.folds}.values())
 
     @cached_property
     def fold_of(self) -> Array:
-        """Place of each member's fold among the distinct ones, (M,) int64; 0 where there are none."""
+        """Index of each member's fold among the distinct ones, (M,) int64; 0 without folds."""
         places = {id(fold): place for place, fold in enumerate(self.distinct_folds)}
         return np.array([places[id(fold)] for fold in self.folds] or [0] * self.n_members)
 
     def get_scaler(self, member: int) -> Scaler:
-        """The scaler that a member's weights belong to."""
+        """The scaler of a member."""
         return self.folds[member].scaler if self.folds else self.scaler
 
     @property
@@ -109,7 +109,7 @@ class Bank:
         return len(self.bias) // len(self.recipes)
 
     def group_by_loss(self) -> list[tuple[Loss, slice]]:
-        """The losses with the members that use each: members of one loss stand side by side."""
+        """The losses with the members that use each; one slice for each run of members with the same loss."""
         groups: list[tuple[Loss, slice]] = []
         for m, recipe in enumerate(self.recipes):
             if groups and groups[-1][0] == get_loss(recipe.loss):
@@ -119,13 +119,13 @@ class Bank:
         return groups
 
     def take(self, members: Sequence[int]) -> Bank:
-        """A bank of some of the members, with a copy of their weights and biases."""
+        """A bank of some of the members, with copies of their weights and biases."""
         rows = self._find_rows(members)
         folds = tuple(self.folds[m] for m in members) if self.folds else ()
         return Bank(tuple(self.recipes[m] for m in members), self.weights[rows], self.bias[rows], self.scaler, folds)
 
     def put(self, members: Sequence[int], part: Bank) -> None:
-        """Write the weights and biases of a bank that was taken from this one back to their places."""
+        """Write the weights and biases of a bank made by :meth:`take` back into this one."""
         rows = self._find_rows(members)
         self.weights[rows], self.bias[rows] = part.weights, part.bias
 
@@ -144,13 +144,13 @@ class Bank:
 
 
 def make_bank(recipes: Sequence[Recipe], scaler: Scaler, n_classes: int, folds: Sequence[Fold] = ()) -> Bank:
-    """A bank at its start: weights init_std * standard normal from ``default_rng(seed)``, biases zero.
+    """A bank before training: weights init_std * standard normal from ``default_rng(seed)``, biases zero.
 
     Args:
-        recipes: one a member.
+        recipes: one for each member.
         scaler: of the training rows.
         n_classes: K.
-        folds: one a member, or none.
+        folds: one for each member, or none.
 
     Raises:
         BadInput: if there are no recipes, or they do not share what the members of a bank must.
@@ -169,7 +169,7 @@ def make_bank(recipes: Sequence[Recipe], scaler: Scaler, n_classes: int, folds: 
 
 
 def resume_bank(recipes: Sequence[Recipe], starts: Sequence[OneLayer]) -> Bank:
-    """A bank that goes on from trained networks, one a recipe; they share a scaler, which is kept.
+    """A bank that continues from trained networks, one for each recipe; they share a scaler, which is kept.
 
     Raises:
         BadInput: if the networks are not as many as the recipes, or their scalers or shapes differ.

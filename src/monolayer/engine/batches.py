@@ -1,4 +1,4 @@
-"""Fold: the training rows as some of a bank's members meet them."""
+"""The batches of an epoch: the order of the rows, and the rows that each fold of a bank trains on."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class EpochPlan:
-    """An epoch as a bank with folds meets it: rows that no member meets are left out of the order.
+    """The batches of an epoch of a bank; rows that no member trains on are left out of the order.
 
     Args:
         order: (n',) int64 positions among the training rows.
         mirrored: (n',) bool, or None without flips.
         batches: slices of the order; none is empty.
-        factors: (F, n') in the order, what gradients are multiplied by; None where all are 1.
-        counts: (number of batches, F), rows of the batch that the fold has.
+        factors: (F, n') in the order, multiplied into the gradients; None if all are 1.
+        counts: (number of batches, F), number of rows of each batch in each fold.
     """
 
     order: Array
@@ -39,7 +39,7 @@ class EpochPlan:
 
 
 def plan_epoch(bank: Bank, order: Array, mirrored: Array | None) -> EpochPlan:
-    """The epoch, or a part of it, that comes of this order of the training rows."""
+    """The batches of an epoch, or of a part of it, for this order of the training rows."""
     batch_size = bank.recipes[0].batch_size
     if bank.folds:
         return plan_fold_epoch(bank.distinct_folds, order, mirrored, batch_size)
@@ -49,15 +49,15 @@ def plan_epoch(bank: Bank, order: Array, mirrored: Array | None) -> EpochPlan:
 
 
 def cut_batches(n: int, size: int) -> list[slice]:
-    """Places 0 to n in slices of a size, the last of which may be short."""
+    """Slices of 0 to n of a given size; the last may be shorter."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def plan_fold_epoch(folds: Sequence[Fold], order: Array, mirrored: Array | None, batch_size: int) -> EpochPlan:
-    """The epoch that comes of this order of all training rows, in batches of so many of all rows."""
+    """The batches for this order of all training rows; batch_size counts all rows, also those of no fold."""
     factors = np.stack([fold.compute_factors() for fold in folds])[:, order]
     met = (factors > 0).any(axis=0)
-    # Batches are cut before rows are left out: a fold meets what is left of the batches that all rows would make.
+    # Batches are cut before rows are left out, so that a fold trains on its part of the batches of all rows.
     starts = np.arange(0, len(order), batch_size)
     sizes = np.add.reduceat(met, starts, dtype=np.int64)
     counts = np.add.reduceat(factors > 0, starts, axis=1, dtype=np.int64).T
@@ -75,7 +75,7 @@ def plan_fold_epoch(folds: Sequence[Fold], order: Array, mirrored: Array | None,
 
 @dataclass(eq=False)
 class BatchOrder:
-    """The order in which an epoch meets the training rows, and which of them are mirrored.
+    """The order of the training rows in each epoch, and which of them are mirrored.
 
     Weights are the first draw of ``default_rng(seed)`` and the shuffles follow, one an epoch, so the generator is
     advanced past the weights first. Flips come from a stream of their own: turning them on changes no order.

@@ -3,9 +3,9 @@
 The cost of one layer is convex in W and b, so L-BFGS finds its minimum whatever it starts from. Pixels are strongly
 correlated, and on them as they are it needs hundreds of passes. Here it works in the variables U = W L and sqrt(c) b
 with L L' = c (S + floor I) + 2 l2 I, where S is the correlation matrix of (a sample of) the features and c the mean
-curvature of the loss: in these the Hessian is close to the identity, and some dozens of passes arrive.
+curvature of the loss: in these the Hessian is close to the identity, and some dozens of passes suffice.
 
-Where l2 is 0 and all training rows can be told apart there is no minimum: the cost falls to 0 as W grows without end.
+Where l2 is 0 and the training rows are separable, there is no minimum: the cost falls to 0 as W grows without bound.
 
 Every pass multiplies blocks of rows in float32 and adds them up in float64.
 """
@@ -34,16 +34,16 @@ from monolayer.threads import count_cores
 Array = npt.NDArray[Any]
 # A block of 500 rows of CIFAR-10 is 6 MB of float32: large enough for the products, small enough for the cache.
 BLOCK = 500
-# Rows that the preconditioner looks at: it need not be exact, only close, and three times the dimensions are.
+# Rows of the preconditioner's sample: it need not be exact, and three times the dimensions are enough.
 SAMPLE_PER_FEATURE = 3
-# No direction is trusted to be flatter than this, of a feature's own variance 1. Pixels of photographs want less: of
-# CIFAR-10 cross-entropy takes 17 passes with .03 and 35 with 1. Digits, whose rare pixels are large, want more: their
+# Added to the variance of every direction, a feature's own being 1. Pixels of photographs need less: on
+# CIFAR-10 cross-entropy takes 17 passes with .03 and 35 with 1. Digits, whose rare pixels are large, need more: their
 # sigmoids with l2 .0001 take 31 passes with 1, 60 with .1 and 108 with .01.
 FLOOR = 0.1
-# Where l2 is 0 the descent has to follow flat directions to their end: on CIFAR-10 cross-entropy arrives in 77 passes
-# with .003, and sigmoids had not in 71 with .1.
+# Where l2 is 0 the descent follows flat directions to their end: on CIFAR-10 cross-entropy converges in 77 passes with
+# .003; sigmoids had not converged in 71 with .1.
 FLAT_FLOOR = 0.003
-# Mean curvature is not taken to be less: rows that are all told apart well have next to none in float32.
+# Lower bound of the mean curvature: rows that are all well separated have next to none in float32.
 LEAST_CURVATURE = 1e-9
 # A proven gap of this share of the cost ends the descent.
 CLOSE = 3e-4
@@ -58,7 +58,7 @@ class Problem:
         scaler: of their features.
         loss: its name.
         l2: the penalty.
-        correlation: what :func:`correlate` gives, where it has been asked before; (D, D) float64.
+        correlation: the result of :func:`correlate`, if it was computed before; (D, D) float64.
     """
 
     rows: Rows
@@ -70,7 +70,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """The minimum of a problem, as far as it was reached.
+    """Where the solver ended.
 
     Args:
         weights: W, (K, D) float64, of standardised features.
@@ -80,7 +80,7 @@ class Optimum:
         gap: how far the cost may lie above the minimum. Half the squared gradient in the preconditioner's metric, an
             estimate; where l2 is above 0, what its curvature proves, if that is more.
         passes: evaluations of cost and gradient.
-        is_separable: l2 is 0, and W and b tell all rows apart: the cost falls to 0 as both grow, and has no minimum.
+        is_separable: l2 is 0 and the loss of every row falls to 0 as W and b grow, so that the cost has no minimum.
     """
 
     weights: Array
@@ -104,11 +104,11 @@ def solve_exactly(
 
     Args:
         problem: rows, scaler, loss and l2.
-        start: where to begin; the answer does not depend on it, the number of passes does.
+        start: where to begin; the minimum does not depend on it, the number of passes does.
         max_passes: passes over the rows at the most.
         tolerance: stop when the cost's estimated distance to the minimum falls below this; what l2 proves of it may be
             3 in 10,000 of the cost, if that is more.
-        progress: told of every pass.
+        progress: is advanced with every pass.
 
     Raises:
         BadInput: if the loss is not smooth.
@@ -117,7 +117,7 @@ def solve_exactly(
     objective = _Objective(problem, progress, max_passes, tolerance)
     found = objective.look(*start)
     while not objective.is_near and not found.is_separable and objective.passes < max_passes:
-        # The curvature changes on the way: after a descent the gap is judged, and it goes on, in that of the new place.
+        # The curvature changes on the way: after each descent, gap and preconditioner are those of the new point.
         further = objective.look(*objective.descend(found))
         if further.cost >= found.cost:
             return replace(found, passes=further.passes)
@@ -150,7 +150,7 @@ class _Objective:
         self.norm = self.gap = math.inf
 
     def look(self, weights: Array, bias: Array) -> Optimum:
-        """What this place is, judged in its own curvature, in which a descent from here goes on."""
+        """Cost and gap at this point by its own curvature, which also becomes the preconditioner's."""
         curvature = _compute_curvature(self.sample, weights, bias)
         self.factor, self.root = _factorise(self.correlation, curvature, self.problem.l2), math.sqrt(curvature)
         cost, _ = self.evaluate(self.pack(weights, bias))
@@ -158,7 +158,7 @@ class _Objective:
         return Optimum(weights, bias, cost, self.norm, min(self.gap, cost), self.passes, is_separable)
 
     def descend(self, start: Optimum) -> tuple[Array, Array]:
-        """(W, b) where L-BFGS comes from here, until it is near by the curvature here or the passes are used up."""
+        """(W, b) after L-BFGS from here, until the gap is small or the passes are used up."""
         from scipy.optimize import minimize
 
         left = self.max_passes - self.passes
@@ -168,7 +168,7 @@ class _Objective:
             jac=True,
             method="L-BFGS-B",
             callback=lambda intermediate_result: self._stop_when_near(),
-            # scipy's own tests on the decrease of the cost are turned off: in float32 they would fire on rounding.
+            # scipy's own stopping tests are turned off: in float32 they would stop on rounding.
             options={"maxcor": 20, "maxfun": left, "maxiter": left, "ftol": 0.0, "gtol": 0.0},
         )
         return self.unpack(found.x)
@@ -204,7 +204,7 @@ class _Objective:
         return cost, gradient
 
     def _stop_when_near(self) -> None:
-        """Scipy's way to end a minimisation from its callback."""
+        """End the minimisation: scipy stops when its callback raises StopIteration."""
         if self.is_near:
             raise StopIteration
 

@@ -1,4 +1,4 @@
-"""The compiled engine, ``monolayer.engine._native``: an extension that an installation may lack."""
+"""The native engine: banks trained by the compiled extension ``monolayer.engine._native``, which is optional."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ NAME = "monolayer.engine._native"
 
 
 def find_native() -> ModuleType | None:
-    """The extension, or None where it was not built or cannot be loaded. It is looked for once in a process."""
+    """The extension, or None where it was not built or cannot be loaded. It is imported once in a process."""
     return _look()[0]
 
 
 def choose_instruction_set(native: ModuleType) -> str:
-    """The best that this processor has, or the one that MONOLAYER_ISA names.
+    """The best instruction set of this processor, or the one that MONOLAYER_ISA names.
 
     Raises:
-        BadInput: if that is none of this processor's.
+        BadInput: if this processor does not have it.
     """
     names: list[str] = native.list_instruction_sets()
     wanted = os.environ.get("MONOLAYER_ISA") or names[0]
@@ -48,7 +48,7 @@ def choose_instruction_set(native: ModuleType) -> str:
 
 
 def explain_missing() -> str:
-    """Why there is no extension, as a sentence; nothing where there is one."""
+    """Why there is no extension, in a sentence; empty if there is one."""
     return _look()[1]
 
 
@@ -65,11 +65,11 @@ def _look() -> tuple[ModuleType | None, str]:
 
 
 Array = npt.NDArray[Any]
-# Rows whose answers are held at once; a block of a large file's.
+# Rows that are evaluated at a time; rows of a block of a large file.
 MEASURED_ROWS, READ_ROWS = 8192, 1024
-# Rows whose gradients are added up in float32.
+# Rows whose gradients are summed in float32.
 SUMMED_ROWS = 4096
-# Operations of a call: a fraction of a second at the rates that docs/performance.md has.
+# Operations in one call: a fraction of a second at the rates that docs/performance.md has.
 CALL_OPERATIONS = 30_000_000_000
 # Scores or losses held at once: 4 MiB.
 HELD_SCORES = 1 << 20
@@ -77,12 +77,12 @@ HELD_SCORES = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """How the members' own scalers differ from the bank's, where they do.
+    """How the scalers of the members differ from the bank's.
 
     Args:
-        shifts: (F, D) float64, what each fold's features add to those that the bank's scaler has standardised.
-        slopes: (F, D) float64, what the gradients by them are multiplied by; None where no deviation differs.
-        ratios: (M, D) float32, bank's deviation over the member's own; None where no deviation differs.
+        shifts: (F, D) float64, added to the features standardised by the bank's scaler to give each fold's.
+        slopes: (F, D) float64, multiplied into the gradients by them; None if no deviation differs.
+        ratios: (M, D) float32, bank's deviation over the member's own; None if no deviation differs.
     """
 
     shifts: Array | None = None
@@ -127,7 +127,7 @@ class NativeEngine:
         return opened
 
     def run_epoch(self, rows: Rows, order: Array, mirrored: Array | None, rates: Array) -> None:
-        """One pass over the rows in this order: every member takes a step a batch at its rate (M,)."""
+        """One pass over the rows in this order: each member takes one step for each batch at its rate (M,)."""
         for part in self._shuffle.cut(len(order)):
             self._run_part(
                 rows, plan_epoch(self.bank, order[part], None if mirrored is None else mirrored[part]), rates
@@ -136,7 +136,7 @@ class NativeEngine:
         if self._scaling.ratios is not None:
             by_member = self.bank.weights.reshape(self.bank.n_classes, *self._scaling.ratios.shape)
             by_member /= self._scaling.ratios
-            # Division and multiplication round: an epoch begins where another process would take the bank up.
+            # Division and multiplication round: reopened, so that a resumed run starts from the same bytes.
             self._native = self._open()
 
     def _run_part(self, rows: Rows, meeting: EpochPlan, rates: Array) -> None:
@@ -166,9 +166,9 @@ class NativeEngine:
             give_back(X)
 
     def _cut_calls(self, meeting: EpochPlan, X: Array) -> list[slice]:
-        """The batches in calls short enough that somebody who says twice to stop is heard between them.
+        """The batches in calls short enough that an interrupt between two calls takes effect soon.
 
-        And, of a large file, short enough that the pages that one brings are no matter.
+        And, for a large file, short enough that the pages read in one call fit in memory.
         """
         size = self.bank.recipes[0].batch_size
         n_batches = CALL_OPERATIONS // (4 * self.bank.weights.size * size)
@@ -221,7 +221,7 @@ class NativeEngine:
 
 
 def _iterate_blocks(rows: Rows, size: int) -> Iterator[tuple[Array, Array | None, Array | None, Array]]:
-    """(X, order in it, scales, y) of each block: of a large file a copy in memory."""
+    """(X, order in it, scales, y) of each block: a block of a large file is a copy in memory."""
     X, positions = rows.locate()
     y, scales = rows.y, rows.scales
     if is_large(X):
@@ -236,12 +236,12 @@ def _iterate_blocks(rows: Rows, size: int) -> Iterator[tuple[Array, Array | None
 
 
 def _cast_labels(y: Array) -> Array:
-    """Labels as the C++ takes them: int64 (n,), or several a row as uint8 (n, K)."""
+    """Labels for the C++ engine: int64 (n,), or several for each row as uint8 (n, K)."""
     return y if y.ndim == 1 else (y > 0).astype(np.uint8)
 
 
 def compare_scalers(bank: Bank) -> Scaling:
-    """What the members' own scalers ask for beside the bank's."""
+    """The differences between the members' scalers and the bank's."""
     scaler, scalers = bank.scaler, [fold.scaler for fold in bank.distinct_folds]
     if all(np.array_equal(own.mean, scaler.mean) and np.array_equal(own.std, scaler.std) for own in scalers):
         return Scaling()
@@ -256,10 +256,10 @@ def compare_scalers(bank: Bank) -> Scaling:
 def open_native_engine(
     bank: Bank, image_shape: tuple[int, int, int] | None, n_threads: int = 2
 ) -> Iterator[NativeEngine]:
-    """An engine for this bank on so many threads; the bytes are the same for any number. Its threads end with it.
+    """An engine for this bank on so many threads; the bytes are the same for any number.
 
     Raises:
-        BadInput: if the compiled part is not there.
+        BadInput: if the extension is not installed.
     """
     engine = NativeEngine(bank, image_shape[2] if image_shape else 1, n_threads)
     try:

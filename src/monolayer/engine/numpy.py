@@ -1,4 +1,4 @@
-"""The NumPy engine: the readable reference, and fast enough to be pleasant.
+"""The NumPy engine: the readable reference, which trains everything that the native engine does not.
 
 A step on a batch x of raw features (B, D), with x' = x / std and m' = mean / std:
 
@@ -7,13 +7,13 @@ A step on a batch x of raw features (B, D), with x' = x / std and m' = mean / st
     W <- (1 - 2 rate l2) W - R (x' - m')
     b <- b - sum of R over the batch
 
-Features are divided as they are turned from bytes to floats, in the same pass. The mean is never subtracted from them:
-it rides along as row 0 of the batch, S[:, 0] = W m' on the way out and R[:, 0] = -sum(R) on the way back. In float32
+Features are divided by the deviation as they are converted from bytes to floats, in the same pass. The mean is not
+subtracted from them: it is row 0 of the batch, with S[:, 0] = W m' forward and R[:, 0] = -sum(R) backward. In float32
 that costs a feature whose mean is r times its deviation some 3e-9 r in its own weight, and a hundredth of that in the
 others (measured against float64 up to r = 100,000; a byte that is 255 in all but one of 50,000 images has r = 57,000).
 
-Members of one bank may have folds: sample weights and a scaler each (see Fold). Rows that none of them meets are left
-out of the pass, the residual is multiplied by a member's weights, and its mean is over the rows that the member has.
+Members of one bank may have folds: sample weights and a scaler each (see Fold). Rows that no member trains on are left
+out, the residual is multiplied by a member's weights, and its mean is over the rows that the member has.
 The features are divided by one scaler's deviations t only. For a member whose own are s, V = W * t / s gives the same
 scores of the features as they were divided, and its gradient is multiplied by (t / s)**2.
 
@@ -55,11 +55,11 @@ def _do_nothing() -> None:
 
 
 class Partner:
-    """A thread that does one task at a time, handed over by two locks.
+    """A thread that runs one task at a time, with two locks to start it and to wait for it.
 
-    There and back costs 22 microseconds with two bare locks and 40 with an executor's futures (measured on two cores);
-    a step of one network takes some 400. NumPy lets go of the interpreter inside its long calls, so both threads
-    compute at once.
+    A round trip costs 22 microseconds with two bare locks and 40 with an executor's futures (measured on two cores);
+    a step of one network takes some 400. NumPy releases the interpreter lock inside its long calls, so both
+    threads compute at once.
     """
 
     def __init__(self) -> None:
@@ -78,14 +78,14 @@ class Partner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        # No word from the task is waited for: an interrupt may have come anywhere, even between hearing and noting it.
+        # Does not wait for the task: an interrupt may have come anywhere, even between its end and the wait for it.
         self._leaving = True
-        with suppress(RuntimeError):  # a task that was handed over and not yet taken up
+        with suppress(RuntimeError):  # a task that was started and has not begun
             self._go.release()
         self._thread.join()
 
     def start(self, task: Callable[[], None]) -> None:
-        """Hand over a task; :meth:`wait` must follow."""
+        """Start a task; :meth:`wait` must follow."""
         self._task = task
         self._go.release()
 
@@ -105,7 +105,7 @@ class Partner:
                 self._task()
             except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
                 self._error = error
-            self._task = _do_nothing  # the task knows the engine, which knows this partner: a ring that lives long
+            self._task = _do_nothing  # so that no reference cycle through the engine is left
             self._done.release()
 
 
@@ -115,15 +115,15 @@ MIN_SLABBED_FEATURES = 512
 # Scores of few rows of weights come faster by batch (n, K * M), those of many by class (K * M, n): with 10 rows the one
 # is a third faster, with 120 they are even, with 640 the other saves a tenth, and 190 us of turning them around.
 FEW_ROWS = 20
-# Evaluation has no steps to wait for: blocks as large as a slab's share of the cache bears.
+# Rows of a block in evaluation: as many as fit in a slab's share of the cache.
 EVALUATION_ROWS = 200
 
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """Where batches come from: X and the order to meet its rows in (None: as they lie).
+    """Where batches come from: X and the order of its rows (None: as they are in X).
 
-    In that order: which are mirrored, and what each is multiplied by before anything else.
+    ``mirrored`` and ``scales`` are in that order; scales multiply the rows before anything else.
     """
 
     X: Array
@@ -263,7 +263,7 @@ class NumpyEngine:
                     fold: Array | None = fold,
                     following: slice | None = following,
                 ) -> None:
-                    # Back with this batch and on with the next: between two exchanges a slab needs nobody.
+                    # Backward with this batch and forward with the next: slabs exchange nothing between the two.
                     slab.backward(residual, fold)
                     if following is not None:
                         slab.forward(source, following)
@@ -307,7 +307,7 @@ class NumpyEngine:
             yield from ((source, batch, y[batch]) for batch in cut_batches(len(y), EVALUATION_ROWS))
 
     def _each(self, task: Callable[[Slab], None]) -> None:
-        """Do the task on every slab, the second one in the partner's thread if there is a partner."""
+        """Run the task on every slab, the second one in the partner's thread if there is a partner."""
         if self.partner is None:
             for slab in self.slabs:
                 task(slab)

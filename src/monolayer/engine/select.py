@@ -1,4 +1,4 @@
-"""Which engine a bank is trained by, and opening it."""
+"""Choosing and opening the engine that trains a bank."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Engine(Protocol):
     bank: Bank
 
     def run_epoch(self, rows: Rows, order: Array, mirrored: Array | None, rates: Array) -> None:
-        """One pass over the rows in this order: every member takes a step a batch at its rate (M,)."""
+        """One pass over the rows in this order: each member takes one step for each batch at its rate (M,)."""
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K); y (n,) or (n, K)."""
@@ -45,21 +45,21 @@ class Engine(Protocol):
 def open_engine(bank: Bank, dataset: Dataset, n_threads: int) -> AbstractContextManager[Engine]:
     """The engine for this bank on these features, on so many threads; the bytes are the same for any number.
 
-    The native one, where it is there and MONOLAYER_ENGINE does not say otherwise. float64 recipes, and losses that it
-    does not know, are the NumPy engine's.
+    The native engine if it is installed, unless MONOLAYER_ENGINE is numpy. The NumPy engine trains float64 recipes and
+    banks with a loss that the native engine does not have.
 
     Raises:
-        BadInput: if MONOLAYER_ENGINE names no engine, or one that is not there.
+        BadInput: if MONOLAYER_ENGINE is not an engine, or one that is not installed.
     """
     open_it = open_native_engine if uses_native(bank, dataset) else open_numpy_engine
     return open_it(bank, dataset.image_shape, n_threads)
 
 
 def choose_engine() -> str:
-    """The engine that banks are trained by where it can: MONOLAYER_ENGINE, or the native one if it is there.
+    """The engine to train banks with, if it can: MONOLAYER_ENGINE, or the native one if it is installed.
 
     Raises:
-        BadInput: if MONOLAYER_ENGINE names no engine, or one that is not there.
+        BadInput: if MONOLAYER_ENGINE is not an engine, or one that is not installed.
     """
     wanted = os.environ.get("MONOLAYER_ENGINE", "")
     if wanted not in ("", *ENGINES):
@@ -78,7 +78,7 @@ def describe_engine() -> str:
 
 
 def uses_native(bank: Bank, dataset: Dataset) -> bool:
-    """Whether it is the native engine that this bank gets on these features.
+    """Whether the native engine trains this bank on these features.
 
     Raises:
         BadInput: as :func:`choose_engine`.

@@ -1,1 +1,1 @@
-"""The evaluation room: arrays in, numbers out."""
+"""Metrics, calibration and significance: arrays in, numbers out."""

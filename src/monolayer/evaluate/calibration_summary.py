@@ -1,4 +1,4 @@
-"""All measures of calibration of one network's answers, with their intervals, for one reading of its scores."""
+"""All measures of calibration of a network's predictions, with intervals, for each reading of its scores."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EQUAL_MASS = Binning(scheme="equal_mass")
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether the probabilities of one reading mean what they say, on n rows.
+    """Measures of the calibration of one reading's probabilities on n rows.
 
     Args:
         reading: how the scores were read: softmax, sigmoid or normalised_sigmoid.
@@ -73,19 +73,19 @@ class Calibration:
         return None if self.chance is None else self.expected_error.estimate > self.chance.high
 
     def to_dict(self) -> dict[str, Any]:
-        """The measures as JSON holds them."""
+        """The measures for JSON."""
         return {**asdict(self), "is_beyond_chance": self.is_beyond_chance}
 
 
 @dataclass(frozen=True)
 class Rescaled:
-    """What a temperature, fitted on rows that neither trained nor selected, does on other rows."""
+    """A temperature fitted on rows that neither trained nor selected, and the calibration with it on other rows."""
 
     fit: TemperatureFit
     after: Calibration
 
     def to_dict(self) -> dict[str, Any]:
-        """The temperature and the calibration with it as JSON holds them."""
+        """The temperature and the calibration with it, for JSON."""
         return {"fit": asdict(self.fit), "after": self.after.to_dict()}
 
 
@@ -108,7 +108,7 @@ def measure_calibration(
         probabilities: (n, K), float, 0 to 1.
         y: (n,), labels.
         reading: how they were read from scores.
-        bootstrap: resamples (200 unless told), seed and confidence.
+        bootstrap: resamples (200 by default), seed and confidence.
     """
 
     def resample(measure: Callable[[Array, Array], float]) -> Interval:
@@ -138,8 +138,8 @@ def rescale(
     """Fit a temperature on some rows and judge it on others.
 
     Args:
-        fitted_on: answers to rows that neither trained the network nor chose its settings.
-        judged_on: answers of the same network to other rows.
+        fitted_on: predictions on rows that neither trained the network nor chose its settings.
+        judged_on: predictions of the same network on other rows.
         reading: how the scores are read.
         bootstrap: resamples, seed and confidence.
     """

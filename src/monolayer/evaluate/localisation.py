@@ -1,4 +1,4 @@
-"""Where in the image a network finds a class: its scores, divided among the places that its features look at."""
+"""Localisation: a network's scores of a class divided among the places of the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured of a network on some rows, with its uncertainty."""
+"""Metrics of a network on some rows, with the interval of the accuracy."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from monolayer.recipe.losses import compute_cost
 Array = npt.NDArray[Any]
 
 
-LARGE = 1e6  # losses from here on are of runs that diverged, and four decimals of them say nothing
+LARGE = 1e6  # from here on a run has diverged, and four decimals of its loss have no meaning
 ROW_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Measures of one network on n rows.
+    """Metrics of one network on n rows.
 
     Args:
-        loss: mean loss an example.
+        loss: mean loss of a row.
         cost: mean loss + l2 * sum(W**2).
         accuracy: share of rows whose highest score is their label's, 0 to 1.
         n: number of rows.
@@ -43,7 +43,7 @@ class Metrics:
         return compute_wilson_interval(self.accuracy, self.n)
 
     def to_dict(self) -> dict[str, Any]:
-        """The measures as JSON holds them: a loss that is no number any more (diverged) becomes None."""
+        """The metrics for JSON; a loss that is not finite, of a run that diverged, becomes None."""
         return {
             "loss": make_finite(self.loss),
             "cost": make_finite(self.cost),
@@ -55,7 +55,7 @@ class Metrics:
 
 def compute_wilson_interval(accuracy: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a share of n rows (Wilson 1927, by scipy)."""
-    from scipy.stats import binomtest  # here: it takes half a second, which training need not wait for
+    from scipy.stats import binomtest  # imported here: it takes half a second, which training does not need
 
     interval = binomtest(round(accuracy * n), n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
@@ -73,12 +73,12 @@ def format_loss(value: float) -> str:
 
 
 def make_finite(value: float | None) -> float | None:
-    """The value as JSON may hold it: None where it is no finite number (a diverged run)."""
+    """The value for JSON: None if it is not finite (a diverged run)."""
     return value if value is not None and math.isfinite(value) else None
 
 
 class Tally:
-    """Adds up losses of M networks and notes which rows they have right, a block of rows at a time.
+    """Sums the losses of M networks and records which rows they predict correctly, block by block.
 
     Args:
         n_members: M.
@@ -93,11 +93,11 @@ class Tally:
 
     @property
     def correct(self) -> Array:
-        """Whether each network has each row right, (M, n) bool; of several labels a row, all of them."""
+        """Whether each network predicts each row correctly, (M, n) bool; with several labels a row, all of them."""
         return np.concatenate(self._blocks, axis=1)
 
     def add(self, losses: Array, correct: Array) -> None:
-        """Take in a block: the loss of each row, (M, n), and whether it is right, (M, n) bool."""
+        """Add a block: the loss of each row, (M, n), and whether it is predicted correctly, (M, n) bool."""
         n = correct.shape[1]
         if self._sample_weight is not None:
             with np.errstate(all="ignore"):
@@ -107,7 +107,7 @@ class Tally:
         self._n_added += n
 
     def compute_metrics(self, l2: Array, squared_norms: Array) -> list[Metrics]:
-        """The measures of each member, given its l2 and sum(W**2), both (M,)."""
+        """The metrics of each member, given its l2 and sum(W**2), both (M,)."""
         correct, weights = self.correct, self._sample_weight
         if weights is None:
             n_rows = total = np.full(len(correct), correct.shape[1])
@@ -123,7 +123,7 @@ class Tally:
 
 
 def find_correct(scores: Array, y: Array) -> Array:
-    """Whether each row is answered rightly, (..., n) bool, by scores (..., n, K).
+    """Whether each row is predicted correctly, (..., n) bool, by scores (..., n, K).
 
     With one label a row, (n,): its score is the highest. With several, (n, K): the scores above 0 are its labels'.
     """

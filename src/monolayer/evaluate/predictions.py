@@ -1,4 +1,4 @@
-"""Answers: what one network says of some rows, kept so that networks can be compared row by row later."""
+"""Predictions: the scores of a network on some rows, kept so that networks can be compared row by row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Predictions:
     """The scores of one network on n rows.
 
     Args:
-        loss: the loss that the network was trained with, which says how scores become probabilities.
+        loss: the loss that the network was trained with, which defines how scores become probabilities.
         scores: (n, K), float32 or float64.
         y: labels, (n,) int64.
         index: which rows of their dataset they are, (n,) int64.
@@ -41,7 +41,7 @@ class Predictions:
 
     @property
     def correct(self) -> Array:
-        """Whether each row is answered rightly, (n,) bool; of several labels a row, all of them."""
+        """Whether each row is predicted correctly, (n,) bool; with several labels a row, all of them."""
         return find_correct(self.scores, self.y)
 
     @property
@@ -75,7 +75,7 @@ class Predictions:
         return Predictions(self.loss, self.scores[rows], self.y[rows], self.index[rows])
 
     def compute_metrics(self, network: OneLayer, l2: float) -> Metrics:
-        """Loss, cost and accuracy on these rows, of the network that gave the answers."""
+        """Loss, cost and accuracy on these rows, of the network that made the predictions."""
         with np.errstate(all="ignore"):
             loss, norm = float(self.losses.mean()), float((network.weights.astype(np.float64) ** 2).sum())
             return Metrics(loss, compute_cost(loss, l2, norm), float(self.correct.mean()), len(self))

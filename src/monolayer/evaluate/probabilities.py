@@ -14,13 +14,13 @@ from monolayer.recipe.losses import READINGS, Reading, get_loss
 Array = npt.NDArray[Any]
 
 
-LOG_TEMPERATURE_LIMIT = 7.0  # e**7: scores divided by a thousand say nothing, multiplied by it they say one class
-N_LOG_TEMPERATURES = 29  # of the first look, half apart on the log scale
+LOG_TEMPERATURE_LIMIT = 7.0  # e**7: scores divided by a thousand give equal probabilities, multiplied by it 0 and 1
+N_LOG_TEMPERATURES = 29  # of the coarse search, 0.5 apart on the log scale
 
 
 @dataclass(frozen=True)
 class TemperatureFit:
-    """A fitted temperature: scores / temperature are read instead of the scores.
+    """A fitted temperature: probabilities are computed from scores / temperature.
 
     Args:
         temperature: above 1 the scores were over-confident, below 1 under-confident.
@@ -28,8 +28,8 @@ class TemperatureFit:
         loss_before: mean loss of the reading at temperature 1.
         loss_after: the same at the temperature fitted.
         n: rows that it was fitted on.
-        at_limit: whether the search ended at its edge: these rows want no finite temperature (all of them right, or
-            scores that say nothing).
+        at_limit: whether the search ended at its edge, since no finite temperature is best for these rows (all are
+            predicted correctly, or the scores do not depend on the label).
     """
 
     temperature: float
@@ -87,9 +87,9 @@ def fit_temperature(scores: Array, y: Array, reading: str = "softmax") -> Temper
     """The temperature T that minimises the mean loss of the reading of scores / T.
 
     The rows must have been used neither for training nor for choosing settings, and not be the test rows: on training
-    rows the network looks better than it is, and the temperature comes out too low. The search is over log T, from
-    e**-7 to e**7: a coarse look first, because the loss of normalised sigmoids need not have one valley, then scipy's
-    bounded minimisation in the best stretch.
+    rows the network looks better than it is, and the temperature would be too low. The search is over log T, from
+    e**-7 to e**7: a coarse grid first, because the loss of normalised sigmoids may have several minima, then scipy's
+    bounded minimisation around the best point of the grid.
 
     Args:
         scores: (n, K), finite floats.

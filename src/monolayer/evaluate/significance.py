@@ -1,4 +1,4 @@
-"""Whether differences between accuracies mean anything: paired tests, spread over seeds, the price of choosing."""
+"""Significance of differences between accuracies: paired tests, spread over seeds, optimism of a selection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monolayer.errors import BadInput
 
 Array = npt.NDArray[Any]
 
-MIN_ROWS_FOR_OPTIMISM = 20  # below, resamples that leave no row out stop being a curiosity
+MIN_ROWS_FOR_OPTIMISM = 20  # below, resamples that leave no row out are too frequent
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Indistinguishable:
 
 @dataclass(frozen=True)
 class Optimism:
-    """What picking the best of M runs on the rows that rank them adds to its accuracy.
+    """How much selecting the best of M runs on the rows that rank them adds to its accuracy.
 
     Args:
         best: index of the run that was picked, the first of equals.
@@ -129,7 +129,7 @@ class Optimism:
 
 
 def check_confidence(confidence: float) -> None:
-    """Refuse a confidence that is not between 0 and 1.
+    """Raise BadInput if a confidence is not between 0 and 1.
 
     Raises:
         BadInput: if it is not.
@@ -175,7 +175,7 @@ def compute_sign_p(n_first: Array, n_second: Array) -> Array:
 
 
 def compute_difference_interval(correct_a: Array, correct_b: Array, bootstrap: Bootstrap | None = None) -> Interval:
-    """Paired bootstrap interval of the accuracy of the first model minus that of the second.
+    """Paired bootstrap interval (percentiles) of the accuracy of the first model minus that of the second.
 
     A row adds -1, 0 or 1 to n * difference, so a resample of rows is one draw from a multinomial over three outcomes,
     whatever n is. Where the two models agree on every row, the bootstrap would answer [0, 0]; given instead is
@@ -185,7 +185,7 @@ def compute_difference_interval(correct_a: Array, correct_b: Array, bootstrap: B
     Args:
         correct_a: (n,), bool.
         correct_b: (n,), bool, the same rows in the same order.
-        bootstrap: resamples (10,000 unless told), seed and confidence.
+        bootstrap: resamples (10,000 by default), seed and confidence.
 
     Raises:
         BadInput: as :func:`compute_mcnemar`.
@@ -208,8 +208,8 @@ def compute_difference_interval(correct_a: Array, correct_b: Array, bootstrap: B
 def summarise_seeds(values: npt.ArrayLike, confidence: float = 0.95) -> SeedSummary:
     """Mean, standard deviation and t-interval of the mean: mean +- t(n - 1) * sd / sqrt(n), sd with ddof 1.
 
-    The interval speaks of the seed alone (order of the rows, first weights); which images were drawn is another
-    uncertainty, that of each run's own interval.
+    The interval covers the effect of the seed alone (order of the rows, first weights); that of the images drawn is
+    another uncertainty, in each run's own interval.
 
     Args:
         values: (n,), one number a seed, n at least 2.
@@ -218,7 +218,7 @@ def summarise_seeds(values: npt.ArrayLike, confidence: float = 0.95) -> SeedSumm
     Raises:
         BadInput: if there are fewer than two values, or any is not finite.
     """
-    from scipy.stats import t  # here: it takes half a second, which training need not wait for
+    from scipy.stats import t  # imported here: it takes half a second, which training does not need
 
     check_confidence(confidence)
     column = _convert_to_finite(values, "values")
@@ -292,7 +292,7 @@ def estimate_optimism(correct: Array, bootstrap: Bootstrap | None = None) -> Opt
 
     Args:
         correct: (M, n), bool, whether run m had row i right; n at least 20.
-        bootstrap: resamples (1,000 unless told), seed and confidence.
+        bootstrap: resamples (1,000 by default), seed and confidence.
 
     Raises:
         BadInput: if correct is not bool of shape (M, n), or has fewer than 20 rows.

@@ -1,1 +1,1 @@
-"""A network in the formats of others, one file a format, each written whole and only when it answers as the network."""
+"""Formats that a network can be exported to, one file for each format."""

@@ -1,4 +1,4 @@
-"""What every format has: how a network is packed into it, and what a packed one answers."""
+"""Format: how a network is packed into a file, and how scores are computed from that file."""
 
 from __future__ import annotations
 
@@ -22,20 +22,25 @@ class Format:
     """A format that a network can be exported to.
 
     Args:
+        name: of the format, as ``monolayer export --to`` takes it.
         suffix: of its files.
         pack: the bytes of a network's file.
         compute_scores: (file, X) -> scores / temperature, (n, K), of features X (n, D), read from the file alone.
         describe: one sentence on what is in the file of a network, and how it is used.
+        is_complete: whether it also holds what is done to a row before the scaling: division by its length, and the
+            transformer that makes features of images.
     """
 
+    name: str
     suffix: str
     pack: Callable[[OneLayer], bytes]
     compute_scores: Callable[[Path, Array], Array]
     describe: Callable[[OneLayer], str]
+    is_complete: bool = False
 
 
 def fold_or_refuse(network: OneLayer, dtype: str = "float32") -> Folded:
-    """The network folded, for a format that has no other form.
+    """The network with its scaling folded into its weights, for a format that cannot hold the scaling.
 
     Raises:
         BadInput: if folding would lose more than a hundred-thousandth of the scores.

@@ -1,7 +1,7 @@
-"""Folding scaling and temperature into the weights, and whether single precision can bear it.
+"""Folding scaling and temperature into the weights, and whether single precision is enough for it.
 
 scores / T = (W (x - mean) / std + b) / T = W' x + b', with W' = W / (std T) and b' = b / T - W' mean. The sum W' x is
-larger than what it stands for, and cancels against b': float32's rounding, 2**-24 of the terms that are summed, grows
+larger than the score, and cancels against b': float32's rounding, 2**-24 of the terms that are summed, grows
 by about 1 + sum|W' mean| / sum|W / T|. That is 3 for the pixels of CIFAR-10, and without bound for a feature whose mean
 is large beside its deviation. So it is measured, on rows made for it, and a network that would lose more than
 :data:`TOLERANCE` is not folded.
@@ -47,10 +47,10 @@ class Folded:
 def fold(network: OneLayer, dtype: str = "float32") -> Folded:
     """The network's layer, scaling and temperature as one, computed in float64 and then rounded.
 
-    The bias takes the rounded weights, so that what rounding does to W' mean is made good and the mean of the training
+    The bias is computed from the rounded weights, so that the rounding of W' mean cancels and the mean of the training
     rows gets its score exactly.
     """
-    with np.errstate(over="ignore"):  # what is too large for float32 is found by is_foldable
+    with np.errstate(over="ignore"):  # is_foldable finds what is too large for float32
         weights = (network.weights.astype(np.float64) / (network.std * network.temperature)).astype(dtype)
         bias = network.bias.astype(np.float64) / network.temperature - weights.astype(np.float64) @ network.mean
         return Folded(weights, bias.astype(dtype))
@@ -65,7 +65,7 @@ def is_foldable(network: OneLayer, dtype: str = "float32") -> bool:
 
 
 def _add_in_order(folded: Folded, X: Array) -> Array:
-    """Scores (n, K) as a plain runtime adds them up, which loses more than NumPy does."""
+    """Scores (n, K) summed in order as a simple runtime does, which rounds more than NumPy does."""
     columns = []
     for weights, bias in zip(folded.weights, folded.bias, strict=True):
         terms = X.astype(weights.dtype) * weights
@@ -76,15 +76,15 @@ def _add_in_order(folded: Folded, X: Array) -> Array:
 
 
 def get_dtype(network: OneLayer) -> str:
-    """The dtype of the features that it was trained on; float32 where the network does not say."""
+    """The dtype of the features that it was trained on; float32 if the network has no record of it."""
     dtype = network.metadata.get("features_dtype", "float32")
     return dtype if dtype in DTYPES else "float32"
 
 
 def make_probes(network: OneLayer) -> Array:
-    """Rows like the training rows, (269, D) in their dtype: each feature drawn for itself, or all shifted alike.
+    """Rows like the training rows, (269, D) in their dtype: features drawn independently, or all shifted by as much.
 
-    Where they are shifted alike, as in a picture that is brighter as a whole, no term of a sum makes up for another.
+    Where all are shifted, as in an image that is brighter as a whole, the terms of a sum do not cancel.
     """
     rng, D = np.random.default_rng(0), len(network.mean)
     drawn = rng.standard_normal((N_DRAWN, D))
@@ -112,9 +112,9 @@ def compute_error(scores: Array, exact: Array) -> Array:
 
 
 def compute_allowance(network: OneLayer, X: Array) -> Array:
-    """Beyond what error on each row, (n,), a file must be wrong and not only rounded otherwise.
+    """The error on each row, (n,), above which a file must be wrong and not only rounded differently.
 
-    Four times the tolerance, or 32 roundings of all terms of the unfolded sum: readers add in orders of their own.
+    Four times the tolerance, or 32 roundings of all terms of the unfolded sum, since readers add in different orders.
     """
     z = np.abs((X - network.mean) / network.std)
     terms = (z @ np.abs(network.weights.T.astype(np.float64)) + np.abs(network.bias)) / network.temperature

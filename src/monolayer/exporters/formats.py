@@ -1,6 +1,6 @@
-"""Every format by name, and how a file of it is made.
+"""The formats that a network can be exported to, and the functions that write them.
 
-To add a format: a file like those beside this one, and a line in ``FORMATS``.
+To add a format, write a file like those beside this one and add its :class:`Format` to ``FORMATS``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from monolayer.exporters.base import Format
 from monolayer.exporters.folding import compute_allowance, compute_error, compute_exact, make_probes
 from monolayer.exporters.json_file import JSON
 from monolayer.exporters.onnx_file import ONNX
+from monolayer.exporters.safetensors_file import SAFETENSORS
 from monolayer.exporters.torch_file import TORCH
 from monolayer.files import explain_os_error, open_whole
 from monolayer.network import OneLayer
@@ -25,21 +26,8 @@ from monolayer.predict.predictions import check_network
 Array = npt.NDArray[Any]
 
 
-def compute_scores(path: Path, X: Array) -> Array:
-    """What the network that is loaded again gives."""
-    network = OneLayer.load(path)
-    return network.compute_scores(X) / network.temperature
-
-
-def describe(network: OneLayer) -> str:
-    """How it is loaded."""
-    return f"for monolayer.OneLayer.load(FILE); temperature {network.temperature:.4g}"
-
-
-OWN = Format(".safetensors", OneLayer.pack, compute_scores, describe)
-
-
-FORMATS: dict[str, Format] = {"onnx": ONNX, "torch": TORCH, "json": JSON, "safetensors": OWN}
+# Of formats with the same suffix, the first is chosen where only a suffix is given.
+FORMATS: dict[str, Format] = {made.name: made for made in (ONNX, JSON, SAFETENSORS, TORCH)}
 
 
 @dataclass(frozen=True)
@@ -49,8 +37,9 @@ class Exported:
     Args:
         path: where it is.
         text: what it is, and how it is used.
-        n_probes: rows that it was asked about before it was put in place.
-        error: the largest difference from the network's scores on them, relative to a row's largest above 1.
+        n_probes: rows whose scores were computed from the file before it was put in place.
+        error: the largest difference from the network's scores on them, relative to a row's largest score where that is
+            above 1.
     """
 
     path: Path
@@ -63,33 +52,39 @@ class Exported:
         return {**vars(self), "path": str(self.path)}
 
 
-def export_network(network: OneLayer, path: Path | str, to: str) -> Exported:
+def export(network: OneLayer, path: Path | str, to: str | None = None) -> Exported:
     """Write a network in another format; the file appears whole, and only if it gives the network's scores.
 
     Args:
         network: a trained network; its temperature is exported with it.
         path: of the file, which is replaced if it exists.
-        to: ``onnx``, ``torch``, ``json`` or ``safetensors``.
+        to: ``onnx``, ``json``, ``safetensors`` (monolayer's own) or ``torch``; None takes the first of these whose
+            files end as the path does.
 
     Raises:
         BadInput: if there is no such format, its suffix is another, the network diverged, its scaling cannot be folded
             into a format that has no other form, it normalises rows, or the file cannot be written.
     """
     path = Path(path)
+    if to is None:
+        to = next((name for name, made in FORMATS.items() if made.suffix == path.suffix.lower()), None)
+    if to is None:
+        suffixes = ", ".join(dict.fromkeys(made.suffix for made in FORMATS.values()))
+        raise BadInput(f"{path}: has the suffix of no format; accepted are {suffixes}.")
     if to not in FORMATS:
         raise BadInput(f"{to!r} is no format; accepted are {', '.join(FORMATS)}.")
     made = FORMATS[to]
     if path.suffix.lower() != made.suffix:
         raise BadInput(f"{path}: is no name for {to}; accepted is one ending in {made.suffix}.")
     check_network(network)
-    if network.normalize != "none" and to != "safetensors":
+    if network.normalize != "none" and not made.is_complete:
         raise BadInput(
             f"The network divides rows by their length (normalize l2), which {to} would not; use safetensors."
         )
-    if network.transformer is not None and to != "safetensors":
+    if network.transformer is not None and not made.is_complete:
         raise BadInput(
-            f"The network looks at features of images, by {network.transformer.say()}, which {to} would not make; use "
-            "safetensors."
+            f"The network takes features of images, made by {network.transformer.say()}, which {to} would not make; "
+            "use safetensors."
         )
     content, X = made.pack(network), make_probes(network)
     with explain_os_error(path), open_whole(path) as file:
@@ -112,11 +107,11 @@ def export_onnx(network: OneLayer, path: Path | str) -> Exported:
     model's ``metadata_props``.
 
     Raises:
-        BadInput: if the package onnx is not there, or as ``export_network``.
+        BadInput: if the package onnx is not there, or as :func:`export`.
 
     Source: https://onnx.ai/onnx/operators/
     """
-    return export_network(network, path, "onnx")
+    return export(network, path, "onnx")
 
 
 def export_torch(network: OneLayer, path: Path | str) -> Exported:
@@ -125,15 +120,15 @@ def export_torch(network: OneLayer, path: Path | str) -> Exported:
     Scaling and temperature are folded in: the layer takes features as they were in training, as float32.
 
     Raises:
-        BadInput: as ``export_network``.
+        BadInput: as :func:`export`.
     """
-    return export_network(network, path, "torch")
+    return export(network, path, "torch")
 
 
 def export_json(network: OneLayer, path: Path | str) -> Exported:
     """Write weights, bias, class names and the formulas as plain JSON, in double precision, scaling folded in.
 
     Raises:
-        BadInput: as ``export_network``.
+        BadInput: as :func:`export`.
     """
-    return export_network(network, path, "json")
+    return export(network, path, "json")

@@ -45,14 +45,14 @@ def pack(network: OneLayer) -> bytes:
 
 
 def compute_scores(path: Path, X: Array) -> Array:
-    """The formula that stands in the file."""
+    """The scores by the formula in the file."""
     content = json.loads(path.read_text(encoding="utf-8"))
     return Folded(np.array(content["weights"]), np.array(content["bias"])).compute_scores(X)
 
 
 def describe(network: OneLayer) -> str:
-    """What stands in it."""
+    """What the file holds."""
     return f"weights ({', '.join(map(str, network.weights.shape))}), bias, class names and the formulas, as JSON"
 
 
-JSON = Format(".json", pack, compute_scores, describe)
+JSON = Format("json", ".json", pack, compute_scores, describe)

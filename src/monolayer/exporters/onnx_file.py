@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 Parts = tuple[list[Any], dict[str, Array]]  # nodes, and the constants that they name
-OPSET, IR_VERSION = 17, 8  # old enough for the runtimes of 2022, new enough for all that is needed
+OPSET, IR_VERSION = 17, 8  # supported by runtimes since 2022
 INPUT, SCORES, PROBABILITIES, LABEL = "X", "scores", "probabilities", "label"
 
 
@@ -59,7 +59,7 @@ def describe(network: OneLayer) -> str:
     )
 
 
-ONNX = Format(".onnx", pack, compute_scores, describe)
+ONNX = Format("onnx", ".onnx", pack, compute_scores, describe)
 
 
 def _check_installed() -> None:
@@ -85,7 +85,7 @@ def _make_model(network: OneLayer) -> ModelProto:
 
 
 def _list_properties(network: OneLayer) -> dict[str, str]:
-    """What a reader needs beside the numbers: names, and where the network is from."""
+    """The model's metadata: class names, loss, temperature, and where the network is from."""
     own = {
         "class_names": json.dumps(network.class_names, ensure_ascii=False),
         "loss": network.loss,
@@ -126,7 +126,7 @@ def _fold(network: OneLayer) -> Parts:
 
 
 def _keep_apart(network: OneLayer) -> Parts:
-    """As :meth:`OneLayer.compute_scores` does it: centred in float64, and only then rounded."""
+    """As :meth:`OneLayer.compute_scores`: centred in float64, and rounded after that."""
     from onnx import helper
 
     T = network.temperature
@@ -164,7 +164,7 @@ def _make_outputs(network: OneLayer) -> list[ValueInfoProto]:
     from onnx import helper
 
     K = len(network.class_names)
-    kinds = {
+    kinds: dict[str, tuple[str, list[str | int], str]] = {
         SCORES: ("float32", ["n", K], "W z + b, divided by the temperature."),
         PROBABILITIES: ("float32", ["n", K], describe_reading(network)),
         LABEL: ("int64", ["n"], "The class of the highest score, from 0."),

@@ -38,7 +38,7 @@ def pack(network: OneLayer) -> bytes:
 
 
 def compute_scores(path: Path, X: Array) -> Array:
-    """What ``nn.Linear`` computes of float32 features."""
+    """The scores that ``nn.Linear`` computes from float32 features."""
     with safe_open(path, framework="numpy") as file:
         layer = Folded(file.get_tensor("weight"), file.get_tensor("bias"))
     return layer.compute_scores(X.astype(np.float32))
@@ -53,4 +53,4 @@ def describe(network: OneLayer) -> str:
     )
 
 
-TORCH = Format(".safetensors", pack, compute_scores, describe)
+TORCH = Format("torch", ".safetensors", pack, compute_scores, describe)

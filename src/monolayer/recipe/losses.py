@@ -224,7 +224,7 @@ class CrossEntropy(Loss):
     title = "cross-entropy"
     abbreviation = "CE"
     readings = (SOFTMAX,)
-    native_number = 0
+    native_number: ClassVar[int | None] = 0
 
     def compute_loss(self, scores: Array, y: Array) -> Array:
         """-log softmax(s)_y, shape (..., n)."""
@@ -243,11 +243,53 @@ class CrossEntropy(Loss):
     def compute_curvature(self, scores: Array) -> Array:
         """P (1 - p), shape (n, K)."""
         p = compute_softmax(scores)
-        return p * (1 - p)
+        return np.asarray(p * (1 - p))
 
     def find_separated(self, scores: Array, y: Array) -> Array:
         """Whether the label has more than half of the probability, so that its score is the highest."""
         return np.asarray((np.abs(self.compute_residual(scores, y)) < 0.5).all(axis=-1))
+
+
+@dataclass(frozen=True)
+class SmoothedCrossEntropy(CrossEntropy):
+    """Cross-entropy against (1 - smoothing) onehot(y) + smoothing / K (Szegedy et al. 2016).
+
+    Args:
+        smoothing: share of the target that is spread evenly over the classes.
+
+    Raises:
+        BadInput: if the smoothing is not a number above 0 and below 1.
+    """
+
+    name = "smoothed_cross_entropy"
+    title = "smoothed cross-entropy"
+    abbreviation = "smoothed CE"
+    usage = "smoothed_cross_entropy or smoothed_cross_entropy:SMOOTHING (such as smoothed_cross_entropy:0.1)"
+    native_number = None
+
+    smoothing: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.smoothing < 1:
+            raise BadInput(f"The smoothing of {self.name} must be a number above 0 and below 1, such as 0.1.")
+
+    def compute_loss(self, scores: Array, y: Array) -> Array:
+        """Log sum_j exp(s_j) - (1 - smoothing) s_y - smoothing * mean(s), shape (..., n)."""
+        top = scores.max(axis=-1)
+        log_sum = np.log(np.exp(scores - top[..., None]).sum(axis=-1))
+        of_label, of_all = top - scores[..., np.arange(len(y)), y], top - scores.mean(axis=-1)
+        return np.asarray(log_sum + ((1 - self.smoothing) * of_label + self.smoothing * of_all))
+
+    def compute_residual(self, scores: Array, y: Array) -> Array:
+        """Softmax(s) - (1 - smoothing) onehot(y) - smoothing / K, shape (..., n, K)."""
+        residual = compute_softmax(scores)
+        residual -= scores.dtype.type(self.smoothing / scores.shape[-1])
+        residual[..., np.arange(len(y)), y] -= scores.dtype.type(1 - self.smoothing)
+        return residual
+
+    def find_separated(self, scores: Array, y: Array) -> Array:
+        """Never: every class is part of the target, so the loss grows with the scores."""
+        return np.zeros(len(y), bool)
 
 
 class MultipleBCE(Loss):
@@ -286,7 +328,7 @@ class MultipleBCE(Loss):
     def compute_curvature(self, scores: Array) -> Array:
         """P (1 - p), shape (n, K)."""
         p = compute_sigmoid(scores)
-        return p * (1 - p)
+        return np.asarray(p * (1 - p))
 
     def find_separated(self, scores: Array, y: Array) -> Array:
         """Whether each sigmoid is on its label's side of 1/2."""
@@ -294,7 +336,38 @@ class MultipleBCE(Loss):
         return np.asarray((np.abs(self.compute_residual(scores, y)) < half).all(axis=-1))
 
 
-LOSSES: dict[str, Loss] = {loss.name: loss for loss in (CrossEntropy(), MultipleBCE())}
+class Hinge(Loss):
+    """Multi-class hinge loss of Crammer and Singer (2001): max(0, 1 + max_{j != y} s_j - s_y)."""
+
+    name = "hinge"
+    title = "hinge loss"
+    abbreviation = "hinge"
+    is_smooth = False
+
+    def compute_loss(self, scores: Array, y: Array) -> Array:
+        """max_j (s_j + [j != y]) - s_y, shape (..., n), in which j = y gives the 0."""
+        return np.asarray(self._add_margins(scores, y).max(axis=-1) - scores[..., np.arange(len(y)), y])
+
+    def compute_residual(self, scores: Array, y: Array) -> Array:
+        """A subgradient: 1 for the highest s_j + [j != y], less 1 for the label, shape (..., n, K)."""
+        highest = self._add_margins(scores, y).argmax(axis=-1)
+        residual = np.zeros_like(scores)
+        np.put_along_axis(residual, highest[..., None], 1, axis=-1)
+        residual[..., np.arange(len(y)), y] -= 1
+        return residual
+
+    def bound_curvature(self, n_classes: int) -> float:
+        """1/2, of the smooth loss log sum_j exp(s_j + [j != y]) - s_y, which lies less than log K above this one."""
+        return 0.5
+
+    def _add_margins(self, scores: Array, y: Array) -> Array:
+        margins: Array = scores + 1
+        rows = np.arange(len(y))
+        margins[..., rows, y] = scores[..., rows, y]
+        return margins
+
+
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (CrossEntropy(), MultipleBCE(), Hinge(), SmoothedCrossEntropy())}
 READINGS: dict[str, Reading] = {reading.name: reading for loss in LOSSES.values() for reading in loss.readings}
 
 

@@ -1,6 +1,6 @@
 """Learning-rate schedules: a factor on the base rate for each epoch, written as ``name:parameter:...``.
 
-To add a schedule: write its factor function and put one line into ``SCHEDULES``.
+To add a schedule, write its factor function and add a :class:`Kind` to ``SCHEDULES``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule with its parameters; ``str`` gives it back as it is written."""
+    """A schedule with its parameters; ``str`` gives the text that a recipe has."""
 
     name: str
     parameters: tuple[float, ...] = ()

@@ -1,14 +1,13 @@
-"""Shuffles: the order in which an epoch meets the rows, written as ``full`` or ``block:ROWS:BLOCKS``.
+"""Shuffles: the order of the rows in an epoch, written as ``full`` or ``block:ROWS:BLOCKS``.
 
-``full`` is one permutation of all rows. It asks for rows anywhere in the file at every step, which is no matter while
-the features are in memory, and hopeless when they are not.
+``full`` is one permutation of all rows. Each step reads rows anywhere in the file, which is fast only if the features
+are in memory.
 
-``block:ROWS:BLOCKS`` is for those: the rows are cut into blocks of ROWS that lie side by side; an epoch takes the
-blocks in a new random order, BLOCKS of them at a time into memory, and meets the rows of these in a new random order.
-The file is read once an epoch, in pieces of ROWS rows. What differs from a full shuffle: the rows of one buffer come
-from BLOCKS places of the file, not from everywhere. In a file in no order that is no difference; in one sorted by class
-it is one as soon as a buffer has few classes, so ROWS should be small and BLOCKS many; docs/howto/embeddings.md has
-measurements.
+``block:ROWS:BLOCKS`` is for features larger than memory: the rows are cut into blocks of ROWS consecutive rows; an
+epoch reads the blocks in a new random order, BLOCKS of them at a time, and shuffles the rows of these. The file is read
+once for each epoch, in pieces of ROWS rows. The rows of one buffer come from BLOCKS places of the file and not from all
+of it. That is no difference if the file is in random order. If it is sorted by class and a buffer has few classes, it
+is, so ROWS should be small and BLOCKS large; docs/howto/embeddings.md has measurements.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ DEFAULT_BLOCK = (64, 1024)
 
 @dataclass(frozen=True)
 class Shuffle:
-    """How rows are shuffled; ``str`` gives it back as it is written.
+    """How rows are shuffled; ``str`` gives the text that a recipe has.
 
     Args:
         rows: in a block; 0 for a full shuffle.
@@ -72,7 +71,7 @@ def parse_shuffle(text: str) -> Shuffle:
     """The shuffle written as ``text``.
 
     Raises:
-        BadInput: if it is none.
+        BadInput: if it is not a shuffle.
     """
     name, *words = text.strip().split(":")
     if name == FULL and not words:

@@ -40,7 +40,7 @@ ENOUGH_ROWS = 300
 
 def _has_probabilities(estimator: OneLayerClassifier) -> bool:
     """Whether ``predict_proba`` exists; an unknown loss is reported by ``fit``."""
-    loss = getattr(estimator, "network_", estimator).loss
+    loss = estimator.network_.loss if hasattr(estimator, "network_") else estimator.loss
     try:
         has_probabilities = get_loss(loss).has_probabilities
     except BadInput:
@@ -239,13 +239,13 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             return (scores > 0).astype(int)
         return np.asarray(self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)])
 
-    @available_if(_has_probabilities)
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (n, K), in the order of ``classes_``."""
         with np.errstate(all="ignore"):
             return np.asarray(np.exp(self.predict_log_proba(X)))
 
-    @available_if(_has_probabilities)
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of the probabilities (n, K), also of those that :meth:`predict_proba` rounds to 0."""
         scores = self._compute_scores(X)

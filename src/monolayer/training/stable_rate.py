@@ -1,4 +1,4 @@
-"""A learning rate that these features bear, whatever their number and correlation.
+"""The largest stable learning rate of given features, from the curvature of the loss.
 
 Gradient descent on a mean of losses is stable below 2 / L, L being the largest curvature. For one layer that is
 c * lambda + 2 * l2: lambda is the largest eigenvalue of the second moments of the standardised features (and of the
@@ -23,29 +23,29 @@ from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
 
 Array = npt.NDArray[Any]
-# Rows that are looked at, spread evenly over the weight: the largest eigenvalue stands out, and a sample's is rather
-# too large.
+# Rows that are sampled, spread evenly over the weight: the largest eigenvalue stands out, and that of a sample tends to
+# be too large, which is safe.
 MAX_ROWS = 2000
 # The first eigenvalue of correlated features is some way above the second; 50 steps are within a few per cent.
 STEPS = 50
 
 
 def compute_stable_rate(rows: Rows, sample_weight: Array, scaler: Scaler, recipe: Recipe, n_classes: int) -> float:
-    """1 / L for this recipe's loss, l2 and batch size; its own learning rate is not looked at.
+    """1 / L for this recipe's loss, l2 and batch size; its own learning rate is not used.
 
-    Args: as :func:`compute_curvature` has them.
+    Args: as in :func:`compute_curvature`.
     """
     return 1 / (compute_curvature(rows, sample_weight, scaler, recipe, n_classes) + 2 * recipe.l2)
 
 
 def compute_curvature(rows: Rows, sample_weight: Array, scaler: Scaler, recipe: Recipe, n_classes: int) -> float:
-    """L without what l2 adds to it.
+    """L without the term of the l2.
 
     Args:
         rows: n training rows.
         sample_weight: (n,), 0 or above.
-        scaler: what features are standardised with.
-        recipe: the rest of what is to be trained.
+        scaler: of the features.
+        recipe: its loss and batch size are used.
         n_classes: K, the number of scores.
     """
     present = np.flatnonzero(sample_weight > 0)
@@ -58,7 +58,7 @@ def compute_curvature(rows: Rows, sample_weight: Array, scaler: Scaler, recipe: 
     Z[:, :-1] -= scaler.mean
     Z[:, :-1] /= scaler.std
     length = float(weight @ (sample_weight[chosen] / sample_weight[present].mean() * np.einsum("nd,nd->n", Z, Z)))
-    # What is there of a batch that is cut from all rows.
+    # The rows of positive weight in a batch, on average.
     n, size = len(present), max(1.0, min(1.0, recipe.batch_size / len(rows)) * len(present))
     noise = length * (n - size) / (size * max(1, n - 1))
     return get_loss(recipe.loss).bound_curvature(n_classes) * (_find_largest(Z, weight) + noise)
@@ -76,7 +76,7 @@ def _sample(weights: Array) -> tuple[Array, Array]:
 
 
 def _find_largest(Z: Array, weight: Array) -> float:
-    """The largest eigenvalue of Z' diag(weight) Z by power iteration, from a start that depends on nothing."""
+    """The largest eigenvalue of Z' diag(weight) Z by power iteration, from a fixed start."""
     vector = np.random.default_rng(0).standard_normal(Z.shape[1])
     largest = 0.0
     for _ in range(STEPS):
