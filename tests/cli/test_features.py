@@ -47,7 +47,7 @@ def test_a_mistyped_kind_is_answered_with_the_kinds_where_only_images_can_be_mea
     for data, said in (
         ("photos", "--features 'patchs:9' is no kind of features; accepted are pixels, hog"),
         ("a.npz", "has no features named 'patchs:9'; it has X, y"),
-        ("t.csv", "--features means nothing to"),
+        ("t.csv", "--features does not apply to"),
     ):
         result = command("train", tmp_path / data, "--features", "patchs:9")
         assert (result.code, result.out) == (2, "")

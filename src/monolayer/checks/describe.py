@@ -15,8 +15,8 @@ from monolayer.checks.splits import check_classes
 from monolayer.data.dataset import Dataset
 from monolayer.data.load import NAMES, load, read_options
 from monolayer.data.memmap import count_rows, find_map, give_back
-from monolayer.data.readers.registry import IMAGES, find_reader, read_path
-from monolayer.data.readers.rows import ProgressLine
+from monolayer.data.readers.base import ReadCallbacks
+from monolayer.data.readers.registry import find_reader, read_path
 from monolayer.findings import Finding
 from monolayer.progress import SILENCE, Progress
 
@@ -106,8 +106,8 @@ def describe_data(name: str | Path, *, progress: Progress = SILENCE, **options: 
     unreadable: dict[str, str] = {}
     files: dict[str, list[str]] = {}
     columns: list[list[str]] = []  # of each part, the same
-    progress_line = replace(_note(Path(name), unreadable, files, progress), on_columns=columns.append)
-    dataset, kind, is_encoded = _read(name, options, progress_line)
+    callbacks = replace(_note(Path(name), unreadable, files, progress), on_columns=columns.append)
+    dataset, kind, is_encoded = _read(name, options, callbacks)
     parts = list_parts(dataset)
     scans = {part: _scan(rows) for part, rows in parts.items()}
     low, high = scans["train"].low, scans["train"].high
@@ -130,28 +130,28 @@ def list_parts(dataset: Dataset) -> dict[str, Dataset]:
     return {name: part for name, part in named.items() if part is not None}
 
 
-def _note(path: Path, unreadable: dict[str, str], files: dict[str, list[str]], progress: Progress) -> ProgressLine:
+def _note(path: Path, unreadable: dict[str, str], files: dict[str, list[str]], progress: Progress) -> ReadCallbacks:
     """Write down what is told while a source is read, places below it by their names there."""
     top = f"{path.expanduser()}"
 
     def shorten(where: str) -> str:
         return where.removeprefix(top).lstrip("/: ")
 
-    return ProgressLine(
+    return ReadCallbacks(
         progress,
         lambda where, reason: unreadable.update({shorten(where): reason}),
         lambda part, found: files.update({part: [shorten(where) for where in found]}),
     )
 
 
-def _read(name: str | Path, options: dict[str, Any], progress_line: ProgressLine) -> tuple[Dataset, str, bool]:
+def _read(name: str | Path, options: dict[str, Any], callbacks: ReadCallbacks) -> tuple[Dataset, str, bool]:
     """(what was read, its kind, whether its rows were encoded images)."""
     path = Path(name).expanduser()
     if str(name) in NAMES or not path.exists():
-        return load(name, progress=progress_line.progress, **options), BY_NAME, False
+        return load(name, progress=callbacks.progress, **options), BY_NAME, False
     reader = find_reader(path)
-    dataset = read_path(path, read_options(options), progress_line)
-    is_encoded = reader.takes >= IMAGES and dataset.image_shape is not None and dataset.X.dtype == np.uint8
+    dataset = read_path(path, read_options(options), callbacks)
+    is_encoded = reader.holds_images and dataset.image_shape is not None and dataset.X.dtype == np.uint8
     return dataset, reader.kind, is_encoded
 
 

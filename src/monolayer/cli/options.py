@@ -244,7 +244,7 @@ def load_dataset(name: str, data: Path | None, progress: Progress, reading: dict
 
 def read_reading(context: typer.Context) -> dict[str, Any]:
     """How a command's options say that data of one's own is to be read: what differs from the defaults."""
-    from monolayer.data.readers.rows import DataOptions, parse_size
+    from monolayer.data.readers.base import DataOptions, parse_size
 
     given = {name: context.params.get(name) for name in DataOptions.__dataclass_fields__}
     if given["resize"] is not None:

@@ -98,10 +98,10 @@ def _take_transformer(reading: dict[str, Any], dataset: str) -> str:
 def _has_only_images(dataset: str) -> bool:
     """Whether this is a dataset of images that has no array, tensor or column of features to be named."""
     from monolayer.data.load import NAMES
-    from monolayer.data.readers.registry import IMAGES, find_reader
+    from monolayer.data.readers.registry import find_reader
 
     place = Path(dataset)
-    return dataset in NAMES or (place.exists() and find_reader(place).takes == IMAGES)
+    return dataset in NAMES or (place.exists() and not find_reader(place).holds_features)
 
 
 def _name_dataset(name: str) -> str:

@@ -21,8 +21,8 @@ import numpy.typing as npt
 import platformdirs
 
 from monolayer.data.dataset import Array, Dataset
+from monolayer.data.memmap import NPY_ERRORS
 from monolayer.data.sources.content import Batch, Content
-from monolayer.data.sources.formats.npz import DAMAGES
 from monolayer.errors import BadData
 
 MANIFEST = "content.json"
@@ -97,7 +97,7 @@ def _map_batch(folder: Path, part: str) -> Batch:
 def _map_array(path: Path, dtype: str, ndim: int) -> npt.NDArray[Any]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except DAMAGES as error:
+    except NPY_ERRORS as error:
         raise BadData(f"{path}: damaged ({error}).") from error
     if not isinstance(array, np.memmap) or array.dtype != dtype or array.ndim != ndim:
         raise BadData(f"{path}: damaged (not {dtype} with {ndim} dimensions).")

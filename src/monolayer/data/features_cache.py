@@ -21,8 +21,7 @@ import numpy.typing as npt
 
 from monolayer.data.cache import find_cache_folder, make_unfinished, move_into_place, sweep_unfinished
 from monolayer.data.dataset import Dataset, Rows, Splits
-from monolayer.data.memmap import count_rows, give_back
-from monolayer.data.sources.formats.npz import DAMAGES
+from monolayer.data.memmap import NPY_ERRORS, count_rows, give_back
 from monolayer.errors import BadData, BadInput
 from monolayer.features.base import ImageTransformer
 from monolayer.features.registry import TRANSFORMER, describe_transformer, load_transformer, save_transformer
@@ -252,7 +251,7 @@ def _open(request: _Request, place: Path, flips: bool) -> Extracted:
         parts = {
             name: _replace_images(request, name, _map(place / f"{name}.npy"), transformer) for name in request.parts
         }
-    except (*DAMAGES, AttributeError, TypeError, BadData) as error:
+    except (*NPY_ERRORS, AttributeError, TypeError, BadData) as error:
         raise BadData(f"{place}: damaged features ({error}); delete the folder to have them made again.") from None
     images = request.splits.dataset.sha256
     both_ways = parts["train"].both_ways if flips else None  # which may be there for another request

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import tokenize
+import zipfile
+import zlib
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+# The exceptions that NumPy raises on damaged .npy and .npz files, depending on where the damage is.
+NPY_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    SyntaxError,
+    ArithmeticError,
+    MemoryError,
+    NotImplementedError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 # A smaller file may as well stay: reading its pages again costs a fault each.
 LARGE = 256 * 2**20
 # Pages are given back after so many bytes of a pass.

@@ -6,31 +6,15 @@ the original files. Labels are integers, (n,) or (n, 1).
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from monolayer.data.memmap import NPY_ERRORS
 from monolayer.data.sources.content import IMAGE_SHAPE, N_FEATURES, Array, Batch, Content, flatten_images, make_batch
 from monolayer.errors import BadData
 
 KEYS = ("X_train", "y_train", "X_test", "y_test")
-# What NumPy raises on damaged .npy and .npz files, depending on where the damage is.
-DAMAGES = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    SyntaxError,
-    ArithmeticError,
-    MemoryError,
-    NotImplementedError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def read(path: Path) -> Content:
@@ -54,7 +38,7 @@ def _read_arrays(path: Path) -> list[Array]:
             return [archive[by_key[key.lower()]] for key in KEYS]
     except BadData:
         raise
-    except DAMAGES as error:
+    except NPY_ERRORS as error:
         raise BadData(f"{path}: not an .npz file that can be read ({error}).") from error
 
 
