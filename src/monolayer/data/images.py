@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -135,4 +136,4 @@ def flatten_images(X: Array, path: Path) -> tuple[Array, tuple[int, int, int]]:
             f"{path}: features have shape {X.shape}; accepted are (n, D), and images (n, height, width), (n, height, "
             "width, 1 or 3) and (n, 1 or 3, height, width)."
         )
-    return X.reshape(len(X), -1), X.shape[1:]
+    return X.reshape(len(X), math.prod(X.shape[1:])), X.shape[1:]

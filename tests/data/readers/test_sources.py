@@ -343,10 +343,10 @@ WRONG = {
     "a cut Parquet file": (lambda d: make_wrong_kind(d, "d.parquet"), {}, "cannot be read as Parquet"),
     "channels anywhere": (
         lambda d: write_npz(d, X=np.zeros((30, 3, 5, 3), np.uint8), y=Y), {}, "channels may come first or last"),
-    "resized arrays": (lambda d: write_npz(d, X=X.reshape(30, 3, 4), y=Y), {"resize": (2, 2)}, "--resize does not apply"),
+    "resized arrays": (lambda d: write_npz(d, X=X.reshape(30, 3, 4), y=Y), {"resize": (2, 2)}, "--resize does not"),
     "lists are not resized": (
         lambda d: write_parquet(d, a=X.tolist(), label=Y), {"resize": (2, 2)}, "--resize applies to encoded images"),
-    "a label for folders": (lambda d: write_images(d / "f"), {"label": "y"}, "a folder of images; accepted are --resize"),
+    "a label for folders": (lambda d: write_images(d / "f"), {"label": "y"}, "folder of images; accepted are --resize"),
     "labels of two kinds": (
         lambda d: write_npz(d, train_X=X, train_y=Y, test_X=X, test_y=WORDS), {}, "texts in one part and numbers in"),
     "a label without a name": (

@@ -135,7 +135,8 @@ def test_what_is_no_array_is_refused_and_no_pickle_is_run(tmp_path):
         "pickled.npy": r"as an array \(it holds Python objects", "pickled.npz": r"X cannot be read \(it holds Python",
         "text.npy": r"as an array \(it holds Python objects, or is not", "other.npz": "no features .* of rows",
         "other.safetensors": "no features such as .* of weights", "text.npz": r"as an .npz file \(it is not one",
-        "text.safetensors": "cannot be read as safetensors", "whole.npz": "as an .npz file", "archive.npy": "it to .npz",
+        "text.safetensors": "cannot be read as safetensors", "whole.npz": "as an .npz file",
+        "archive.npy": "it to .npz",
         "nowhere.npy": "cannot be read", "text.parquet": "cannot be read as Parquet",
     }  # fmt: skip
     for name, message in expected.items():

@@ -1,4 +1,4 @@
-"""What all readers of data files share: the ``Reader`` interface, the options of reading, and the rows that come back."""
+"""What all readers of data files share: the ``Reader`` interface, the options of reading, and the rows they return."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ Features are a column of images (bytes, or a struct with bytes), a column of lis
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections import Counter
@@ -32,12 +33,16 @@ from monolayer.data.readers.base import (
 )
 from monolayer.data.readers.decoding import CommonShape, Decoder, EncodedImage, ImageProgress, decode_for_network
 from monolayer.data.readers.table import choose_label
-from monolayer.data.sources.formats.parquet import is_available
 from monolayer.errors import BadData
 
 ROWS_AT_ONCE = 1000
 BUFFER = 2**20
 INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for its index, which is not a feature
+
+
+def is_available() -> bool:
+    """Whether pyarrow, which reads Parquet, is installed."""
+    return importlib.util.find_spec("pyarrow") is not None
 
 
 class ParquetReader(Reader):
