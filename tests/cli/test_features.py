@@ -28,7 +28,7 @@ def test_a_run_learns_from_them_and_its_network_answers_for_images(command, tmp_
     assert test.correct.mean() > 0.8
     np.save(tmp_path / "x.npy", images[test.index])
     answered = command("predict", tmp_path / "run", tmp_path / "x.npy", "--json").json["predictions"]
-    predicted = [int(predict_rows["class"]) for predict_rows in answered]
+    predicted = [int(row["class"]) for row in answered]
     assert np.mean(np.array(predicted) == test.predicted) > 0.99
     page = (tmp_path / "run" / "report.html").read_text()
     assert "PatchFeatures(n_filters=30, patch_size=3, pixel_max=16)" in page
@@ -45,7 +45,7 @@ def test_a_mistyped_kind_is_answered_with_the_kinds_where_only_images_can_be_mea
     np.savez(tmp_path / "a.npz", X=np.zeros((4, 3), np.float32), y=[0, 1, 0, 1])
     (tmp_path / "t.csv").write_text("w,label\n1,a\n2,b\n")
     for data, said in (
-        ("photos", "--features 'patchs:9' is no kind of features; accepted are pixels, hog"),
+        ("photos", "--features 'patchs:9' is not a kind of features; accepted are hog"),
         ("a.npz", "has no features named 'patchs:9'; it has X, y"),
         ("t.csv", "--features does not apply to"),
     ):

@@ -112,7 +112,7 @@ OTHERS = ({"pool": 1}, {"activation": "soft:1"}, {"random_state": 1}, {"filters"
 @pytest.mark.parametrize(
     "other",
     [*(PatchFeatures(6, patch_size=3, n_patches=200, **words) for words in OTHERS), PixelFeatures()],
-    ids=lambda one: one.say(),
+    ids=lambda one: one.describe(),
 )
 def test_other_features_have_a_folder_of_their_own_and_another_identity(tmp_path, other):
     splits = make_pictures().split(20)

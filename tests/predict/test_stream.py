@@ -55,15 +55,15 @@ def test_a_bad_line_is_answered_with_its_number_and_a_sentence(line, message):
 def test_whatever_comes_is_answered_line_by_line_in_json(content):
     predictions = ask(content)
     assert len(predictions) == sum(bool(line.strip()) for line in content.split(b"\n"))
-    for predict_rows in predictions:
-        assert json.loads(json.dumps(predict_rows, allow_nan=False))["line"] >= 1
+    for answer in predictions:
+        assert json.loads(json.dumps(answer, allow_nan=False))["line"] >= 1
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=2), st.none() | st.text() | st.integers())
 def test_features_and_ids_come_through(features, name):
-    (predict_rows,) = ask(json.dumps({"id": name, "features": features}))
-    assert predict_rows["id"] == name
-    said = [predict_rows["probabilities"][k] for k in "abc"]
+    (answer,) = ask(json.dumps({"id": name, "features": features}))
+    assert answer["id"] == name
+    said = [answer["probabilities"][k] for k in "abc"]
     np.testing.assert_array_equal(said, NETWORK.compute_probabilities(np.array([features]))[0])
 
 

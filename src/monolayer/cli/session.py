@@ -47,7 +47,9 @@ class DataRequest:
         from monolayer.features.registry import parse_features
 
         made = extract_features(splits, parse_features(self.transformer), flips=flips, progress=console)
-        console.say(f"{made.transformer.n_features_out:,} features an image by {made.transformer.say()}: {made.folder}")
+        console.say(
+            f"{made.transformer.n_features_out:,} features an image by {made.transformer.describe()}: {made.folder}"
+        )
         return made.splits
 
     def to_dict(self) -> dict[str, Any]:

@@ -88,8 +88,8 @@ def export_network(network: OneLayer, path: Path | str, to: str) -> Exported:
         )
     if network.transformer is not None and to != "safetensors":
         raise BadInput(
-            f"The network looks at features of images, by {network.transformer.say()}, which {to} would not make; use "
-            "safetensors."
+            f"The network takes features of images, by {network.transformer.describe()}, which {to} cannot compute; "
+            "use safetensors."
         )
     content, X = made.pack(network), make_probes(network)
     with explain_os_error(path), open_whole(path) as file:

@@ -52,7 +52,7 @@ def test_what_is_told_is_json_with_intervals(ladder):
 def test_what_does_not_fit_is_told_before_anything_is_made(tmp_path):
     with pytest.raises(BadInput, match="no rows are held out"):
         climb(ml.load("digits").split(), PLAN, folder=tmp_path)
-    with pytest.raises(BadInput, match="no kind of features"):
+    with pytest.raises(BadInput, match="not a kind of features"):
         climb(ml.load("digits").split(val=300), Plan(rungs=("pixels", "photos")), folder=tmp_path)
     assert not list(tmp_path.glob("*/*.npy"))
 

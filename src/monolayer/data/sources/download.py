@@ -112,7 +112,7 @@ def _append(url: str, target: Path, transfer: TransferProgress) -> None:
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdecimal() else None
         with target.open("ab" if done else "wb") as file:
-            # Not decoded: some servers label a .tar.gz with "Content-Encoding: gzip", but the checksum is of the archive.
+            # Not decoded: some servers label a .tar.gz with "Content-Encoding: gzip"; the checksum is of the archive.
             for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                 done += file.write(chunk)
                 transfer.update(done, total)

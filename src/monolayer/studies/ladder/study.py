@@ -263,7 +263,7 @@ class _Rung:
         rates = [recipe.learning_rate for recipe in tried]
         return Step(
             features=self.features,
-            by=transformer.say(),
+            by=transformer.describe(),
             n_features=transformer.n_features_out,
             run=add_test_metrics(run, said),
             test=said,
