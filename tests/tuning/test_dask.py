@@ -15,7 +15,8 @@ from monolayer.engine.bank import make_bank
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import SILENCE
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
 from monolayer.training.scheduler import Job
 from monolayer.tuning.dask import TIMES_AGAIN, Cluster, _check_workers, _collect, _leave_test_out, describe_machine
 from tests.made import make_dataset

@@ -82,7 +82,7 @@ def _open_cached(folder: Path, progress: Progress) -> tuple[Dataset | None, bool
         # All of it is hashed each time (0.2 s), so that every flipped bit and half-copied file is found.
         return (None if content is None else _make_dataset(content, str(folder))), False
     except BadData as error:
-        progress.say(f"The cache is damaged and will be written again: {error}")
+        progress.info(f"The cache is damaged and will be written again: {error}")
         return None, True
 
 
@@ -91,7 +91,7 @@ def _keep(dataset: Dataset, folder: Path, progress: Progress, *, replace_damaged
     try:
         cache.store(dataset, folder, replace=replace_damaged)
     except OSError as error:
-        progress.say(f"{folder} cannot be written ({error.strerror or error}); CIFAR-10 is kept in memory instead.")
+        progress.info(f"{folder} cannot be written ({error.strerror or error}); CIFAR-10 is kept in memory instead.")
         return dataset
     cached, _ = _open_cached(folder, progress)
     return cached if cached is not None else dataset
@@ -143,12 +143,12 @@ def _fetch(progress: Progress) -> Dataset:
 
 def _try_copies(progress: Progress, reasons: dict[str, str]) -> Iterator[Dataset]:
     for copy in local.find_copies():
-        progress.say(f"CIFAR-10: reading the copy in {copy}")
+        progress.info(f"CIFAR-10: reading the copy in {copy}")
         try:
             yield _make_dataset(local.read(copy), str(copy))
         except FAILURES as error:
             reasons[f"the copy in {copy}"] = str(error)
-            progress.say(f"CIFAR-10: this copy cannot be used: {error}")
+            progress.info(f"CIFAR-10: this copy cannot be used: {error}")
 
 
 def _try_network(progress: Progress, reasons: dict[str, str]) -> Iterator[Dataset]:
@@ -162,18 +162,18 @@ def _try_network(progress: Progress, reasons: dict[str, str]) -> Iterator[Datase
         except TooSlow as error:
             slow.append(mirror)
             reasons[mirror.name] = str(error)
-            progress.say(f"CIFAR-10: {mirror.name} is slow ({error}); trying others first")
+            progress.info(f"CIFAR-10: {mirror.name} is slow ({error}); trying others first")
     for mirror in slow:
         yield from _try_mirror(mirror, replace(LIMITS, total_s=None), progress, reasons)
 
 
 def _try_mirror(mirror: Mirror, limits: TimeLimits, progress: Progress, reasons: dict[str, str]) -> Iterator[Dataset]:
     """The dataset; if it cannot be read, nothing, and the reason in ``reasons``."""
-    progress.say(f"CIFAR-10: trying {mirror.name}")
+    progress.info(f"CIFAR-10: trying {mirror.name}")
     try:
         yield _make_dataset(mirror.fetch(progress, limits), mirror.name)
     except TooSlow:
         raise
     except FAILURES as error:
         reasons[mirror.name] = str(error)
-        progress.say(f"CIFAR-10: {mirror.name} failed: {error}")
+        progress.info(f"CIFAR-10: {mirror.name} failed: {error}")

@@ -18,7 +18,7 @@ from monolayer.errors import BadInput
 from monolayer.features.activations import Responses, parse_activation
 from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
 from monolayer.progress import SILENCE, Progress
-from monolayer.threads import hold_blas
+from monolayer.threads import limit_blas_threads
 
 FILTERS = ("kmeans", "random")
 # Added to the variance of a patch, of pixels from 0 to 255: else the noise of a uniform patch would be amplified.
@@ -236,7 +236,7 @@ class PatchFeatures(ImageTransformer):
             for j, region in enumerate(regions)
         ]
         found = np.empty((len(X), len(weights), len(places)), np.float32)
-        with hold_blas():  # as in iterate: the last digits of a product depend on the number of threads
+        with limit_blas_threads():  # as in iterate: the last digits of a product depend on the number of threads
             for i, first, responses in self._iterate_responses(images):
                 for share, region in zip(shared, regions, strict=True):
                     start, stop = max(region.first, first), min(region.last, first + len(responses))

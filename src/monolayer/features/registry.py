@@ -35,7 +35,7 @@ ACCEPTED = f"{', '.join(one.usage for one in KINDS.values())}, with words such a
 def save_transformer(transformer: ImageTransformer, path: Path) -> None:
     """Write a fitted transformer."""
     words = {"format": FORMAT, "transformer": describe_transformer(transformer)}
-    write_whole(path, pack_tensors(transformer.get_tensors(), words), is_lasting=True)
+    write_whole(path, pack_tensors(transformer.get_tensors(), words), fsync=True)
 
 
 def load_transformer(path: Path) -> ImageTransformer:

@@ -20,7 +20,9 @@ from monolayer.engine.select import choose_engine, describe_engine
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import Progress
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import BankState, BankTraining, Measured, TrainOptions
+from monolayer.training.checkpoints import BankState
+from monolayer.training.loop import BankTraining, Evaluation
+from monolayer.training.options import TrainOptions
 from monolayer.training.scheduler import Job
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class _Arrival:
     """Where a task ended; measured only at the bank's last epoch."""
 
     state: BankState
-    measured: list[Measured] | None
+    measured: list[Evaluation] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ class _Sent:
 
 
 class Cluster:
-    """Trains jobs on a Dask cluster, as ``SweepOptions.run_jobs`` does; made by :func:`open_cluster`."""
+    """Trains jobs on a Dask cluster, as ``runner`` of :func:`monolayer.sweep`; made by :func:`open_cluster`."""
 
     def __init__(self, client: Client, n_workers: int, progress: Progress) -> None:
         self._client, self._n_workers, self._progress = client, n_workers, progress
@@ -91,7 +93,9 @@ class Cluster:
         """
         unfinished = [job for job in jobs if not job.is_done]
         if 0 < len(unfinished) < self._n_workers:
-            self._progress.say(f"A bank trains on one worker: {len(unfinished)} of {self._n_workers} workers are busy.")
+            self._progress.info(
+                f"A bank trains on one worker: {len(unfinished)} of {self._n_workers} workers are busy."
+            )
         waiting: dict[Future, _Sent] = {}
         try:
             for job in unfinished:
@@ -196,8 +200,8 @@ def _check_workers(client: Client, address: str, progress: Progress) -> int:
             if there[name] != here[name]:
                 raise BadInput(f"{worker} has {name} {there[name]}, this process {here[name]}; accepted is the same.")
     if any(there["kernels"] != here["kernels"] for there in found.values()):
-        progress.say("The workers' processors differ from this one: the last digits may differ from a run here.")
-    progress.say(f"{len(found)} Dask workers at {address}")
+        progress.info("The workers' processors differ from this one: the last digits may differ from a run here.")
+    progress.info(f"{len(found)} Dask workers at {address}")
     return len(found)
 
 
@@ -220,7 +224,7 @@ def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Arrival:
         training.restore_state(state)
     training.run(task.until, n_threads=1)  # a worker's other threads have tasks of their own
     is_last = task.until == training.epochs
-    return _Arrival(training.make_state(), training.measure(1) if is_last else None)
+    return _Arrival(training.make_state(), training.evaluate(1) if is_last else None)
 
 
 def _collect(future: Future, n_recipes: int) -> _Arrival | None:

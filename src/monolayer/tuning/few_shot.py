@@ -22,7 +22,7 @@ from monolayer.data.dataset import MAX_SEED, Rows, Splits
 from monolayer.data.memmap import read_rows
 from monolayer.data.scaler import fit_scaler
 from monolayer.engine.bank import make_bank
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, MonolayerError
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics
 from monolayer.network import OneLayer
 from monolayer.progress import Progress
@@ -31,9 +31,10 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.recipe.schedules import parse_schedule
 from monolayer.recipe.shuffle import FULL
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
 from monolayer.training.run import Run, make_runs, predict_all_rows
-from monolayer.training.scheduler import Job, measure_all, run_jobs
+from monolayer.training.scheduler import Job, evaluate_all, run_jobs
 from monolayer.tuning.plan import group_recipes
 from monolayer.tuning.probe_grid import ALONE, ProbeGrid
 
@@ -53,6 +54,7 @@ STEPS_RULE = (
     "A batch has no more rows than were drawn, and epochs are raised until there are {steps:,} steps; drawn rows are "
     "in memory, so the shuffle is full."
 )
+STOPPED = "The probe was stopped before all recipes were trained; its test rows are still sealed."
 TELL_EVERY_S = 0.1
 # Weights of the repeats that train at once: pixels of 10 classes are 1.2 MB a recipe, a large network's features of
 # 1,000 classes 16 MB.
@@ -249,7 +251,7 @@ def adapt(recipe: Recipe, n_rows: int) -> Recipe:
     return recipe.replace(batch_size=batch_size, epochs=epochs, shuffle=FULL)
 
 
-def train_shots(splits: Splits, grid: ProbeGrid, shots: int, asked: Shots, progress: Progress) -> FewShot:
+def train_shots(splits: Splits, grid: ProbeGrid, shots: int, asked: Shots, options: TrainOptions) -> FewShot:
     """Train every recipe on every draw of so many shots, banks of several repeats at once, and keep the best recipe.
 
     What it is judged by is trained once more by itself: so it is, to the byte, what :func:`monolayer.train` makes of
@@ -263,9 +265,10 @@ def train_shots(splits: Splits, grid: ProbeGrid, shots: int, asked: Shots, progr
     n_rows = len(draws[0].index)
     adapted = list(dict.fromkeys(adapt(recipe, n_rows) for recipe in grid.list_recipes()))
     recipes = grid.give_rates(adapted, [one.train for one in divided])
-    tracker = _Watch(f"{shots} shot{'s'[: shots != 1]}", recipes, asked.repeats, progress)
-    best = _choose(divided, recipes, tracker)
-    chosen = [runs[0] for runs in _train(divided, [best], tracker)]
+    tracker = _Watch(f"{shots} shot{'s'[: shots != 1]}", recipes, asked.repeats, options.progress)
+    options = TrainOptions(train_every=0, val_every=0, on_epoch=tracker.note, should_stop=options.should_stop)
+    best = _choose(divided, recipes, options)
+    chosen = [runs[0] for runs in _train(divided, [best], options)]
     repeats = tuple(
         Repeat(draw, run.evaluation["train"], run.evaluation["val"], run.network)
         for draw, run in zip(draws, chosen, strict=True)
@@ -274,14 +277,14 @@ def train_shots(splits: Splits, grid: ProbeGrid, shots: int, asked: Shots, progr
     return FewShot(shots, best, repeats, tried, len(recipes))
 
 
-def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], tracker: _Watch) -> Recipe:
+def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> Recipe:
     """The recipe with the highest mean validation accuracy over the draws; of equals the one with the lower loss."""
     dataset, first = divided[0].dataset, recipes[0]
     n_bytes = len(recipes) * dataset.n_classes * int(dataset.X.shape[1]) * np.dtype(first.dtype).itemsize
     at_once = max(1, AT_ONCE_BYTES // n_bytes)
     measured: dict[Recipe, list[tuple[bool, Metrics]]] = {recipe: [] for recipe in recipes}
     for start in range(0, len(divided), at_once):
-        for runs in _train(divided[start : start + at_once], recipes, tracker):
+        for runs in _train(divided[start : start + at_once], recipes, options):
             for run in runs:
                 measured[run.recipe].append((run.has_diverged, run.evaluation["val"]))
     best = min(recipes, key=lambda recipe: _rank(measured[recipe]))
@@ -298,13 +301,14 @@ def _rank(measured: Sequence[tuple[bool, Metrics]]) -> tuple[bool, float, float]
     return False, -float(accuracy), float(loss)
 
 
-def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], tracker: _Watch) -> list[list[Run]]:
+def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> list[list[Run]]:
     """The runs of each draw; only the last epoch is evaluated."""
-    options = TrainOptions(train_every=0, val_every=0, on_epoch=tracker.note)
     by_draw = [_open_banks(splits, recipes, options) for splits in divided]
     trainings = [training for lot in by_draw for training in lot]
     run_jobs([Job(training, training.epochs) for training in trainings])
-    measure_all(trainings)
+    if any(training.is_stopped for training in trainings):
+        raise MonolayerError(STOPPED)
+    evaluate_all(trainings)
     return [
         [run for training in lot for run in make_runs(training, splits)]
         for lot, splits in zip(by_draw, divided, strict=True)
@@ -326,7 +330,7 @@ class _Watch:
         self._total = repeats * (sum(recipe.epochs for recipe in recipes) + min(recipe.epochs for recipe in recipes))
         self._done, self._told, self._lock = 0, 0.0, threading.Lock()
 
-    def note(self, rows: list[EpochRow]) -> None:
+    def note(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
         """Count these, and tell if it is time to."""
         with self._lock:
             self._done += len(rows)

@@ -13,19 +13,19 @@ Carraro, *Kriging is well-suited to parallelize optimization*, 2010): they count
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
+import filelock
 import numpy as np
 
 from monolayer.data.dataset import Splits
@@ -35,9 +35,11 @@ from monolayer.files import explain_os_error
 from monolayer.progress import Progress
 from monolayer.recipe.grid import WHOLE_FIELDS, Axis, Range, check_axes, collect_axes
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import Run
+from monolayer.training.options import TrainKeywords, TrainOptions
+from monolayer.training.run import Run, check_splits, fit_batch_size
+from monolayer.training.scheduler import Runner
 from monolayer.tuning.halving import Rung
-from monolayer.tuning.sweep import Sweep, SweepOptions, plan_sweep, rank_run, train_recipes
+from monolayer.tuning.sweep import Sweep, list_axes, plan_sweep, rank_run, train_recipes
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -92,37 +94,22 @@ def open_journal(path: Path, name: str) -> Iterator[BaseStorage]:
     path = path.resolve()
     with explain_os_error(path):
         _check_kind(path)
+    # Optuna's own lock is a link beside the file: one that a killed process has left makes all others wait for half a
+    # minute. Programs that use that lock may share the file all the same: a line is appended in one call.
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
     with _hold(path, name):
-        lock = _AppendLock(path)
         with explain_os_error(path):
-            _cut_torn_end(path, lock)
+            with lock:
+                _cut_torn_end(path)
             try:
                 storage = JournalStorage(JournalFileBackend(str(path), cast(Any, lock)))
             except (ValueError, KeyError, TypeError, AssertionError) as error:
                 raise BadData(f"{path}: is a journal of Optuna that cannot be read ({error}).") from None
-        yield storage
-
-
-class _AppendLock:
-    """Held while a process appends; the system takes it away from one that dies.
-
-    Optuna's own lock is a link beside the file: one that a killed process has left makes all others wait for half a
-    minute, and for ever when the folder was moved meanwhile. Programs that use that lock may share the file on a local
-    disk all the same: a line is appended in one call.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: IO[bytes] | None = None
-
-    def acquire(self) -> bool:
-        self._file = self._path.open("ab")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        return True
-
-    def release(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        try:
+            yield storage
+        finally:
+            with contextlib.suppress(OSError):
+                Path(lock.lock_file).unlink()
 
 
 def _check_kind(path: Path) -> None:
@@ -135,40 +122,36 @@ def _check_kind(path: Path) -> None:
             raise BadData(f"{path}: is no journal of Optuna; name another file, or one that is not there yet.")
 
 
-def _cut_torn_end(path: Path, lock: _AppendLock) -> None:
-    """Take away a last line that was not written to its end: the disk was full, or the power went."""
-    lock.acquire()
-    try:
-        content = path.read_bytes()
+def _cut_torn_end(path: Path) -> None:
+    """Remove an incomplete last line, left by a full disk or a power cut; the file is created if there is none."""
+    with path.open("a+b") as file:
+        file.seek(0)
+        content = file.read()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
-            with path.open("r+b") as file:
-                file.truncate(whole)
-    finally:
-        lock.release()
+            file.truncate(whole)
 
 
 @contextlib.contextmanager
 def _hold(path: Path, name: str) -> Iterator[None]:
-    """This process alone is at the search of this name in this journal.
+    """Keep other processes from running the search of this name in this journal.
 
-    Should two ever get past this, they do some work twice: of a trial that is there two times the first counts.
+    If two ever do, some work is done twice: of a trial that is there two times the first counts.
     """
-    place = path.with_name(f".{path.name}.{name}.lock")
-    with explain_os_error(path):
-        lock = place.open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(
-                f"Another process is at this very search in {path}; to share the journal, give this one another seed."
-            ) from None
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                place.unlink()
+    lock = filelock.FileLock(path.with_name(f".{path.name}.{name}.lock"), thread_local=False)
+    try:
+        with explain_os_error(path):
+            lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise BadInput(
+            f"Another process is running this very search in {path}; to share the journal, give this one another seed."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink()
 
 
 # Trials proposed at once: a bank of 16 trains in a quarter of the time of 16 alone (turns.BASE_MEMBERS), a bank of 64
@@ -180,67 +163,84 @@ SEED, NUMBER, BATCH = "monolayer_seed", "monolayer_number", "monolayer_batch"
 
 
 @dataclass(frozen=True)
-class SearchOptions:
-    """How to search.
-
-    Args:
-        n_trials: trials of this search; those of others that share its journal do not count.
-        n_at_once: trials that are proposed, and trained, together.
-        journal: a file that keeps the trials. The same search with the same file goes on where it was; searches with
-            other seeds learn from each other through it. None keeps them in memory only.
-        sweep: how to train a batch. With its ``checkpointer``, banks that were finished before are not trained again.
+class _Batches:
+    """How many trials there are, and how many are proposed at once.
 
     Raises:
         BadInput: if a number is below 1.
     """
 
     n_trials: int
-    n_at_once: int = N_AT_ONCE
-    journal: Path | None = None
-    sweep: SweepOptions = field(default_factory=SweepOptions)
+    n_at_once: int
 
     def __post_init__(self) -> None:
-        for name, n in (("n_trials", self.n_trials), ("n_at_once", self.n_at_once)):
+        for name, n in vars(self).items():
             if n < 1:
                 raise BadInput(f"{name} is {n}; accepted is a whole number of 1 or above.")
 
-    @property
-    def batches(self) -> list[range]:
+    def __iter__(self) -> Iterator[range]:
         """The numbers of the trials of each batch, 0 first."""
         starts = range(0, self.n_trials, self.n_at_once)
-        return [range(start, min(start + self.n_at_once, self.n_trials)) for start in starts]
+        return iter([range(start, min(start + self.n_at_once, self.n_trials)) for start in starts])
 
 
-def search(splits: Splits, base: Recipe, axes: Mapping[str, Axis], options: SearchOptions) -> Sweep:
+def search(
+    splits: Splits,
+    recipe: Recipe | None = None,
+    *,
+    grid: Mapping[str, Any],
+    n_trials: int,
+    n_at_once: int = N_AT_ONCE,
+    journal: str | Path | None = None,
+    halving: int | None = None,
+    runner: Runner | None = None,
+    **options: Unpack[TrainKeywords],
+) -> Sweep:
     """Train ``n_trials`` recipes that Optuna proposes, to find the highest validation accuracy; test stays sealed.
 
     Recipes that are proposed more than once are trained once, so there can be fewer runs than trials. Of the sweep,
     ``n_recipes`` counts the different recipes, and one for every trial that was not come to when it was stopped.
 
     Args:
-        splits: the rows.
-        base: the fields that are not searched. Its seed is the search's too.
-        axes: by field, values to choose from or a :class:`Range` to choose in.
-        options: how to search.
+        splits: the rows, from :meth:`monolayer.Dataset.split`.
+        recipe: the fields that are not searched, and the search's seed; by default those of ``Recipe()``.
+        grid: by field of the recipe, values to choose from or a :class:`Range` to choose in.
+        n_trials: trials of this search; those of other searches in its journal do not count.
+        n_at_once: trials that are proposed, and trained, together.
+        journal: a file that keeps the trials. The same search with the same file continues where it was; searches with
+            other seeds learn from each other through it. None keeps them in memory only.
+        halving: as for :func:`monolayer.sweep`, within each batch of trials.
+        runner: as for :func:`monolayer.sweep`.
+        options: as for :func:`monolayer.train`. With a ``checkpointer``, banks that are finished are not trained again.
 
     Raises:
         BadInput: if Optuna is not installed, an axis is no recipe field or empty, a value of one is not accepted or
             does not fit the data, nothing is held out, or the journal cannot be used.
         BadData: if the journal is a file of another kind.
     """
-    space = Space(base, dict(axes))
-    space.check(splits, options.sweep)
-    with _open_trials(space, splits, options) as trials:
-        options.sweep.training.progress.say(trials.describe())
-        found = _Found(splits, space, options)
-        for numbers in options.batches:
+    check_splits(splits)
+    given, batches = TrainOptions.from_keywords(options, "sweep"), _Batches(n_trials, n_at_once)
+    axes = list_axes(grid)
+    space = Space(fit_batch_size(recipe or Recipe(), splits, is_asked="batch_size" in axes), axes, halving)
+    space.check(splits, given)
+    with _open_trials(space, splits, batches, Path(journal) if journal else None) as trials:
+        given.progress.info(trials.describe())
+
+        def train(recipes: Sequence[Recipe], progress: Progress) -> Sweep:
+            keywords: TrainKeywords = {**options, "progress": progress}
+            return train_recipes(
+                splits, recipes, space.collect_axes(recipes), halving=halving, runner=runner, **keywords
+            )
+
+        found = _Found(space, batches, given, train)
+        for numbers in batches:
             asked = trials.ask(numbers)
             recipes = [space.make_recipe(trial.params) for trial in asked]
             if not found.train(recipes, numbers):
                 break
             trials.tell(asked, [found.runs[recipe] for recipe in recipes])
             # A wish that came with the last epoch of a batch.
-            if numbers.stop < options.n_trials and options.sweep.training.should_stop():
+            if numbers.stop < n_trials and given.should_stop():
                 break
         return found.make_sweep()
 
@@ -252,12 +252,14 @@ class Space:
     Args:
         base: the other fields.
         axes: values or a range of each free field.
+        halving: the factor of successive halving, if any.
     """
 
     base: Recipe
     axes: dict[str, Axis]
+    halving: int | None = None
 
-    def check(self, splits: Splits, options: SweepOptions) -> None:
+    def check(self, splits: Splits, options: TrainOptions) -> None:
         """Raise BadInput if Optuna is missing, or any recipe of the space could not be trained on these rows."""
         if not self.axes:
             raise BadInput("A search needs an axis to go along; give one, such as learning_rate.")
@@ -266,7 +268,7 @@ class Space:
         # A recipe is checked field by field, so it takes no more than every end of every axis once.
         first = self.base.replace(**{name: values[0] for name, values in self._ends.items()})
         extremes = [first.replace(**{name: value}) for name, values in self._ends.items() for value in values]
-        plan_sweep(splits, extremes, options)
+        plan_sweep(splits, extremes, halving=self.halving, train_every=options.train_every, val_every=options.val_every)
 
     @cached_property
     def _ends(self) -> dict[str, tuple[Any, ...]]:
@@ -300,11 +302,11 @@ class Space:
         low, high = self._ends[name]
         return min(max(float(f"{value:.12g}"), low), high)
 
-    def name_study(self, splits: Splits, options: SweepOptions) -> str:
+    def name_study(self, splits: Splits) -> str:
         """A name that all searches share whose values can be compared, and no others; their seeds may differ."""
         fields = {name: value for name, value in self.base.to_dict().items() if name not in {*self.axes, "seed"}}
         axes = {name: [str(type(axis) is Range and axis.kind), *self._ends[name]] for name, axis in self.axes.items()}
-        return f"monolayer-{splits.dataset.name}-{_digest([splits.identity, fields, axes, options.halving])}"
+        return f"monolayer-{splits.dataset.name}-{_digest([splits.identity, fields, axes, self.halving])}"
 
 
 def _list_ends(base: Recipe, name: str, axis: Axis) -> tuple[Any, ...]:
@@ -333,16 +335,16 @@ def _digest(content: Any) -> str:
 
 
 @contextmanager
-def _open_trials(space: Space, splits: Splits, options: SearchOptions) -> Iterator[_Trials]:
+def _open_trials(space: Space, splits: Splits, batches: _Batches, path: Path | None) -> Iterator[_Trials]:
     import optuna
 
-    name, path = space.name_study(splits, options.sweep), options.journal
+    name = space.name_study(splits)
     opened: AbstractContextManager[BaseStorage] = nullcontext(optuna.storages.InMemoryStorage())
     with hush_optuna():
         if path is not None:
             opened = open_journal(path, _digest([name, space.base.seed]))
     with opened as storage:
-        yield _Trials(storage, name, space, options)
+        yield _Trials(storage, name, space, batches, path)
 
 
 def _open_study(storage: BaseStorage, name: str) -> Study:
@@ -357,23 +359,22 @@ def _open_study(storage: BaseStorage, name: str) -> Study:
 class _Trials:
     """The trials of a search, in a storage that may hold those of others."""
 
-    def __init__(self, storage: BaseStorage, name: str, space: Space, options: SearchOptions) -> None:
-        self._storage, self._space, self._options = storage, space, options
+    def __init__(self, storage: BaseStorage, name: str, space: Space, batches: _Batches, path: Path | None) -> None:
+        self._storage, self._space, self._batches, self._path = storage, space, batches, path
         with self._at_work():
             self._study = _open_study(storage, name)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        path = self._options.journal
-        with hush_optuna(), explain_os_error(path, KEPT) if path else nullcontext():
+        with hush_optuna(), explain_os_error(self._path, KEPT) if self._path else nullcontext():
             yield
 
     def describe(self) -> str:
         """How many there are to be, and how many were told before."""
         with self._at_work():
             n_told = sum(trial.state.is_finished() for trial in self._list_ours().values())
-        told = f"; {min(n_told, self._options.n_trials)} were told before" if n_told else ""
-        return f"{self._options.n_trials} trials by Optuna, {self._options.n_at_once} at once{told}."
+        told = f"; {min(n_told, self._batches.n_trials)} were told before" if n_told else ""
+        return f"{self._batches.n_trials} trials by Optuna, {self._batches.n_at_once} at once{told}."
 
     def ask(self, numbers: range) -> list[FrozenTrial]:
         """The trials of a batch: those that were asked before a process died as they were, the others proposed now."""
@@ -410,7 +411,7 @@ class _Trials:
         scratch = self._copy(ours)
         for number in missing:
             params = self._space.tidy(self._propose_one(scratch, number))
-            batch = number // self._options.n_at_once
+            batch = number // self._batches.n_at_once
             attributes = {SEED: self._space.base.seed, NUMBER: number, BATCH: batch}
             trial = create_trial(
                 state=TrialState.RUNNING,
@@ -466,26 +467,31 @@ class _Trials:
 class _Found:
     """The runs of a search, so far."""
 
-    def __init__(self, splits: Splits, space: Space, options: SearchOptions) -> None:
+    def __init__(
+        self,
+        space: Space,
+        batches: _Batches,
+        options: TrainOptions,
+        train: Callable[[Sequence[Recipe], Progress], Sweep],
+    ) -> None:
         self.runs: dict[Recipe, Run] = {}
-        self._splits, self._space, self._options = splits, space, options
-        self._progress = _SearchProgress(options)
+        self._space, self._batches, self._options, self._train = space, batches, options, train
+        self._progress = _SearchProgress(batches, options)
         self._recipes: dict[Recipe, None] = {}  # in the order in which they were proposed
         self._rungs: dict[float, int] = {}
-        self._n_left = options.n_trials
+        self._n_left = batches.n_trials
         self._seconds = 0.0
 
     def train(self, recipes: Sequence[Recipe], numbers: range) -> bool:
         """Train those of a batch's recipes that are new; whether all are trained to their end."""
-        self._n_left = self._options.n_trials - numbers.stop
+        self._n_left = self._batches.n_trials - numbers.stop
         new = [recipe for recipe in dict.fromkeys(recipes) if recipe not in self.runs]
         if not new:
             return True
         self._recipes.update(dict.fromkeys(new))
         self._progress.begin(numbers, self._describe_best())
-        start, options = time.perf_counter(), self._options.sweep
-        options = replace(options, training=replace(options.training, progress=self._progress))
-        result = train_recipes(self._splits, new, self._space.collect_axes(new), options)
+        start = time.perf_counter()
+        result = self._train(new, self._progress)
         self.runs.update({run.recipe: run for run in result.runs})
         for rung in result.rungs:
             self._rungs[rung.share] = self._rungs.get(rung.share, 0) + rung.n_kept
@@ -495,7 +501,7 @@ class _Found:
     def make_sweep(self) -> Sweep:
         """All runs, best first."""
         runs = tuple(sorted(self.runs.values(), key=rank_run))
-        checkpointer = self._options.sweep.training.checkpointer
+        checkpointer = self._options.checkpointer
         seconds = self._seconds + (checkpointer.seconds_before if checkpointer else 0.0)
         axes = self._space.collect_axes(list(self._recipes))
         rungs = tuple(Rung(share, n_kept) for share, n_kept in sorted(self._rungs.items()))
@@ -514,9 +520,8 @@ class _Found:
 class _SearchProgress:
     """A Progress of all batches, made of what each tells of its own."""
 
-    def __init__(self, options: SearchOptions) -> None:
-        self._progress: Progress = options.sweep.training.progress
-        self._task, self._options = options.sweep.training.task, options
+    def __init__(self, batches: _Batches, options: TrainOptions) -> None:
+        self._progress, self._task, self._batches = options.progress, options.task, batches
         self._numbers, self._best = range(0), ""
         self._before = self._done = 0.0
         self._unit = ""
@@ -531,18 +536,18 @@ class _SearchProgress:
         n = self._before + self._done
         self._progress.advance(self._task, n, n, self._unit)
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Pass on."""
-        self._progress.say(text)
+        self._progress.info(text)
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
         """Pass on, with the batches to come taken for ones like this."""
         self._done, self._unit = done, unit
-        n_left = self._options.n_trials - self._numbers.start
+        n_left = self._batches.n_trials - self._numbers.start
         if total is not None:
             total = self._before + max(done, round(total * n_left / len(self._numbers)))
         self._progress.advance(task, self._before + done, total, unit, f"{self._describe_batch()}: {detail}")
 
     def _describe_batch(self) -> str:
-        number = self._numbers.start // self._options.n_at_once + 1
-        return f"batch {number} of {len(self._options.batches)}{self._best}"
+        number = self._numbers.start // self._batches.n_at_once + 1
+        return f"batch {number} of {len([*self._batches])}{self._best}"

@@ -87,7 +87,7 @@ class Plan:
         splits: the rows.
         banks: the recipes of each bank.
         rungs: of successive halving; none for every recipe to its end.
-        train_every: evaluations of the training rows, as in :class:`TrainOptions`.
+        train_every: evaluations of the training rows, as for :func:`monolayer.train`.
         val_every: of the validation rows.
     """
 

@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.dataset import Rows, Splits
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, MonolayerError
 from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.significance import find_indistinguishable
-from monolayer.progress import SILENCE, Progress
-from monolayer.recipe.grid import Axis, Range, collect_axes
+from monolayer.recipe.grid import Range, collect_axes
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
+from monolayer.training.options import TrainKeywords, TrainOptions
 from monolayer.training.run import Run, add_test_metrics, predict_rows
-from monolayer.tuning.few_shot import FEWEST_STEPS, RULE, STEPS_RULE, FewShot, Shots, adapt, train_shots
+from monolayer.tuning.few_shot import FEWEST_STEPS, RULE, STEPS_RULE, STOPPED, FewShot, Shots, adapt, train_shots
 from monolayer.tuning.probe_grid import RATES, ProbeGrid, make_probe_grid
-from monolayer.tuning.sweep import Sweep, SweepOptions, list_values, rank_run, train_recipes
+from monolayer.tuning.sweep import list_axes, rank_run, train_recipes
 
 Array = npt.NDArray[Any]
 REASON = "the probe's winner is chosen"
@@ -37,22 +36,6 @@ SELECTION = (
 )
 SHOTS_SELECTION = "the highest mean validation accuracy over the repeats, of equals the lower mean loss"
 TEST = "exact McNemar test against the winner on the validation rows, p times the number of pairs of feature sets"
-
-
-@dataclass(frozen=True)
-class ProbeOptions:
-    """How to probe, as opposed to what.
-
-    Args:
-        rates: learning rates to try, as multiples of the rate that each feature set bears; unused where the axes have
-            learning rates.
-        seed: of the few-shot draws.
-        progress: told how far it is.
-    """
-
-    rates: tuple[float, ...] = RATES
-    seed: int = 0
-    progress: Progress = field(default=SILENCE, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +116,14 @@ class Probe:
 
 def probe(
     splits: Mapping[str, Splits],
-    base: Recipe | None = None,
+    recipe: Recipe | None = None,
     *,
+    grid: Mapping[str, Any] | None = None,
+    rates: Sequence[float] = RATES,
     shots: Sequence[int] = (),
     repeats: int = 5,
-    options: ProbeOptions | None = None,
-    **axes: Any,
+    draw_seed: int = 0,
+    **options: Unpack[TrainKeywords],
 ) -> Probe:
     """Probe feature sets of the same rows: choose on validation, then open the test rows, once, for the winner.
 
@@ -147,31 +132,38 @@ def probe(
 
     Args:
         splits: the same division of each feature set, by the names of the feature sets.
-        base: the fields that do not vary; by default weights start at 0 and the rate falls along a cosine. Its learning
-            rate is not used: rates are the multiples, or the axes'.
+        recipe: the fields that do not vary; by default weights start at 0 and the rate falls along a cosine. Its
+            learning rate is not used: rates are the multiples, or those of the grid.
+        grid: values to try by field of the recipe.
+        rates: learning rates to try, as multiples of each feature set's stable rate; unused where the grid has learning
+            rates.
         shots: training rows a class, for few-shot probes of the winner's features.
         repeats: draws of each number of shots.
-        options: how to probe.
-        axes: values to try, by fields of a recipe.
+        draw_seed: seed of the few-shot draws.
+        options: as for :func:`monolayer.train`, for the recipes of each feature set; a ``checkpointer`` is not
+            accepted, since checkpoints do not name the feature set that they belong to.
 
     Raises:
         BadInput: if the feature sets do not hold the same rows and labels, divided the same; if nothing is held out, or
             the test rows have been opened before; if a class has fewer rows than there are shots; if a recipe does not
             fit the data, or all diverged.
+        MonolayerError: if ``should_stop`` ended the training; the test rows are still sealed.
     """
-    options, start = options or ProbeOptions(), time.perf_counter()
-    asked = Shots(tuple(shots), repeats, options.seed)
-    grid = make_probe_grid(base, _list_axes(axes), options.rates)
+    given, start = TrainOptions.from_keywords(options), time.perf_counter()
+    if given.checkpointer is not None:
+        raise BadInput("A probe keeps no checkpoints; leave the checkpointer out.")
+    asked = Shots(tuple(shots), repeats, draw_seed)
+    probe_grid = make_probe_grid(recipe, list_axes(grid or {}), rates)
     check_sets(splits)
     first = next(iter(splits.values()))
     asked.check(first.train)
     if asked.shots:
-        for recipe in grid.list_recipes():
-            adapt(recipe, len(first.train))
-    sets = _rank([_sweep(name, one, grid, options.progress) for name, one in splits.items()])
+        for candidate in probe_grid.list_recipes():
+            adapt(candidate, len(first.train))
+    sets = _rank([_sweep(name, one, probe_grid, options) for name, one in splits.items()])
     chosen = splits[sets[0].name]
-    few = [train_shots(chosen, grid, n, asked, options.progress) for n in asked.shots]
-    protocol = _describe(chosen, grid, asked, sum(len(one.runs) for one in sets))
+    few = [train_shots(chosen, probe_grid, n, asked, given) for n in asked.shots]
+    protocol = _describe(chosen, probe_grid, asked, sum(len(one.runs) for one in sets))
     rows = _open_test(sets[0].name, splits)
     predictions = {
         "val": predict_rows(sets[0].best.network, _get_val(chosen)),
@@ -180,10 +172,6 @@ def probe(
     winner = add_test_metrics(sets[0].best, predictions["test"])
     opened = tuple(one.open_test(rows) for one in few)
     return Probe(sets, winner, opened, protocol, predictions, time.perf_counter() - start)
-
-
-def _list_axes(axes: Mapping[str, Any]) -> dict[str, Axis]:
-    return {name: axis if isinstance(axis, Range) else list_values(axis) for name, axis in axes.items()}
 
 
 def check_sets(splits: Mapping[str, Splits]) -> None:
@@ -228,12 +216,13 @@ def _get_val(splits: Splits) -> Rows:
     return splits.val
 
 
-def _sweep(name: str, splits: Splits, grid: ProbeGrid, progress: Progress) -> FeatureSet:
+def _sweep(name: str, splits: Splits, grid: ProbeGrid, options: TrainKeywords) -> FeatureSet:
     """Every recipe on one feature set; of all networks the best one's is kept."""
     recipes = grid.give_rates(grid.list_recipes(), [splits.train])
     axes = collect_axes(recipes, dict.fromkeys(grid.fields, ()))
-    options = SweepOptions(TrainOptions(progress=progress, task=name))
-    result: Sweep = train_recipes(splits, recipes, axes, options)
+    result = train_recipes(splits, recipes, axes, task=name, **options)
+    if not result.is_complete:
+        raise MonolayerError(STOPPED)
     dataset = splits.dataset
     return FeatureSet(
         name,

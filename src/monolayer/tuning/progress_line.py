@@ -38,7 +38,7 @@ class ProgressLine:
         self._trainings = trainings
         self._tell(is_over=False)
 
-    def note(self, rows: list[EpochRow]) -> None:
+    def note(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
         """Tell how things stand, if it is time to."""
         with self._lock:
             if time.monotonic() - self._told >= TELL_EVERY_S:

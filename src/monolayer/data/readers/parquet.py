@@ -236,7 +236,7 @@ def _choose_features(schema: Any, shards: _Shards, file: Path) -> list[str]:
     if not numbers:
         raise BadData(f"{file}: has no column of images, lists or numbers; it has {', '.join(schema.names)}.")
     if ignored := [f.name for f in left if f.name not in numbers]:
-        shards.callbacks.progress.say(f"{file}: columns that are not numbers are left out: {', '.join(ignored)}")
+        shards.callbacks.progress.info(f"{file}: columns that are not numbers are left out: {', '.join(ignored)}")
     return numbers
 
 

@@ -54,7 +54,7 @@ class TableReader(Reader):
         columns, n_lines = _read_header(path)
         label = choose_label([name for name in columns if name], options, path)
         if "" in columns:
-            callbacks.progress.say(f"{path}: column {columns.index('')} has no name and is left out")
+            callbacks.progress.info(f"{path}: column {columns.index('')} has no name and is left out")
         others = {label, options.split_by, options.group_by, ""}
         features = tuple(name for name in columns if name not in others)
         if not features:
