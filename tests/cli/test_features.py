@@ -95,7 +95,7 @@ def test_formats_that_would_not_make_them_are_refused(command, tmp_path):
     [
         ("digits", "patches:x", "filters is 'x'; accepted is a whole number"),
         ("digits", "patches:9,size=9", "patch_size is 9; accepted is 1 to 8"),
-        ("table.csv", "hog", "is no set of images"),
+        ("table.csv", "hog", "does not hold images"),
     ],
 )
 def test_what_is_not_accepted_is_told(command, tmp_path, dataset, features, message):

@@ -216,13 +216,16 @@ def test_a_csv_with_labels_names_what_is_ignored(command, network, rows, tmp_pat
     [
         (["rows.npy", "--out", "exists.csv"], "exists.csv exists; name a new file with --out."),
         (["rows.npy", "--out", "none/a.csv"], "is not a folder, so a.csv cannot be written to it"),
-        (["rows.npy", "--out", "a.txt"], "is no file for answers; accepted are names ending in .csv, .jsonl, .npy."),
+        (
+            ["rows.npy", "--out", "a.txt"],
+            "has no format of predictions; accepted are names ending in .csv, .jsonl, .npy.",
+        ),
         (["rows.npy", "--out", "a.npy", "--top", "2"], ".npy holds the probability of every class"),
         (["rows.npy", "--top", "11"], "--top is 11; accepted are 1 to 10"),
         (["rows.npy", "--strict"], "--strict goes with a stream"),
         (["rows.npy", "--ignore", "label"], "--ignore does not apply to rows.npy; it applies to .csv, .tsv."),
         (["narrow.npy"], "has shape (n, 63); the network takes (n, 64) or (n, 1, 8, 8)."),
-        (["huge.npy"], "row 1: lies so far outside the training data that its scores are no numbers any more."),
+        (["huge.npy"], "row 1: is so far outside the training data that its scores overflow."),
         (["-", "--json"], "A stream is the only input"),
         (["-", "rows.npy"], "A stream is the only input"),
         (["-", "--out", "a.csv"], "accepted is a name ending in .jsonl"),
@@ -283,7 +286,7 @@ def test_strict_stops_at_the_first_bad_line(command, network, rows, images, tmp_
     result = command("predict", network, tmp_path / "a.jsonl", "--strict")
     assert result.code == 2
     assert len(result.out.splitlines()) == 1
-    assert "line 2: The line is no JSON" in result.err
+    assert "line 2: The line is not JSON" in result.err
     result = command("predict", network, tmp_path / "a.jsonl", "--strict", "--out", tmp_path / "b.jsonl")
     assert result.code == 2
     assert not (tmp_path / "b.jsonl").exists()

@@ -1,6 +1,6 @@
-"""Files of answers, written block by block, which appear whole or not at all.
+"""Files of predictions, written block by block, which appear whole or not at all.
 
-To add a kind of file: write a class like those below and put a line into ``WRITERS``.
+A new format is a class like those below and a line in ``WRITERS``.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ Places = Sequence[dict[str, Any]]
 
 
 class Writer(Protocol):
-    """Takes answers block by block: ``places`` as rows are described, probabilities (n, K)."""
+    """Writes predictions block by block: ``places`` of the rows, and probabilities (n, K)."""
 
     def write(self, places: Places, probabilities: Array) -> None:
-        """Take a block."""
+        """Write a block."""
 
     def finish(self) -> None:
-        """Write what can only be written when all is known."""
+        """Write what depends on all blocks."""
 
 
 class CsvWriter:
-    """A line a row: file, row, class, probability, then the probability of every class, or the next best classes."""
+    """A line per row: file, row, class, probability, then the probability of every class, or the next best classes."""
 
     def __init__(self, file: IO[bytes], network: OneLayer, top: int | None) -> None:
         self._file, self._names, self._top = file, network.class_names, top
@@ -48,7 +48,7 @@ class CsvWriter:
         self._write_lines([["file", "row", "class", "probability", *rest]])
 
     def write(self, places: Places, probabilities: Array) -> None:
-        """Take a block."""
+        """Write a block."""
         ranked = rank_classes(probabilities, self._top or 1)
         lines = []
         for place, row, order in zip(places, probabilities, ranked, strict=True):
@@ -57,7 +57,7 @@ class CsvWriter:
         self._write_lines(lines)
 
     def finish(self) -> None:
-        """Nothing is left."""
+        """Do nothing."""
 
     def _write_lines(self, lines: Sequence[Sequence[Any]]) -> None:
         text = io.StringIO()
@@ -66,23 +66,23 @@ class CsvWriter:
 
 
 def write_json_line(file: IO[bytes], item: dict[str, Any]) -> None:
-    """One JSON object on a line."""
+    """Write a JSON object on a line."""
     file.write(json.dumps(item, allow_nan=False).encode() + b"\n")
 
 
 class JsonLinesWriter:
-    """A JSON object a row, as ``--json`` lists them."""
+    """A JSON object per row, as in ``--json``."""
 
     def __init__(self, file: IO[bytes], network: OneLayer, top: int | None) -> None:
         self._file, self._network, self._top = file, network, top
 
     def write(self, places: Places, probabilities: Array) -> None:
-        """Take a block."""
+        """Write a block."""
         for item in describe_predictions(self._network, places, probabilities, self._top):
             write_json_line(self._file, item)
 
     def finish(self) -> None:
-        """Nothing is left."""
+        """Do nothing."""
 
 
 class NpyWriter:
@@ -95,12 +95,12 @@ class NpyWriter:
         self._write_header()
 
     def write(self, places: Places, probabilities: Array) -> None:
-        """Take a block."""
+        """Write a block."""
         self._file.write(np.ascontiguousarray(probabilities).tobytes())
         self._n += len(probabilities)
 
     def finish(self) -> None:
-        """Now that the number of rows is known, the header says it; numpy leaves room for its digits."""
+        """Write the number of rows into the header, where NumPy leaves space for more digits."""
         self._file.seek(0)
         self._write_header()
 
@@ -119,14 +119,14 @@ WRITERS: dict[str, Callable[[IO[bytes], OneLayer, int | None], Writer]] = {
 
 @contextmanager
 def open_predictions(path: Path, network: OneLayer, top: int | None = None) -> Iterator[Writer]:
-    """A new file for answers, opened before the work so that a place that cannot be written is known at once.
+    """A new file of predictions, opened before the work so that a path that cannot be written fails at once.
 
     Raises:
-        BadInput: if the file exists or cannot be written, or its suffix is none of ours.
+        BadInput: if the file exists or cannot be written, or its suffix is not in ``WRITERS``.
     """
     make = WRITERS.get(path.suffix.lower())
     if make is None:
-        raise BadInput(f"{path}: is no file for answers; accepted are names ending in {', '.join(WRITERS)}.")
+        raise BadInput(f"{path}: has no format of predictions; accepted are names ending in {', '.join(WRITERS)}.")
     validate_new_file(path)
     with explain_os_error(path), open_whole(path) as file:
         writer = make(file, network, top)

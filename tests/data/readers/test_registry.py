@@ -89,7 +89,7 @@ def test_parts_of_an_npz_file_are_used_as_they_are(tmp_path):
     splits = dataset.split()
     assert (len(splits.train), len(splits.val), splits.n_test) == (40, 10, 10)
     np.testing.assert_array_equal(dataset.val.X[splits.val.index], X[50:])
-    with pytest.raises(BadInput, match=r"val_size is 5, but d\.npz has validation rows of its own"):
+    with pytest.raises(BadInput, match=r"val_size is 5, but d\.npz has a validation file"):
         dataset.split(val=5)
 
 

@@ -87,7 +87,7 @@ def test_the_disk_must_have_room_for_all_rungs_together(tmp_path, monkeypatch):
     one = 1797 * 64 * 2  # bytes of the pixels in half precision
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2 * one))
     plan = Plan(rungs=("pixels", "patches:40"), epochs=1, flip=0.0)
-    with pytest.raises(BadInput, match="GB of features are to be kept there"):
+    with pytest.raises(BadInput, match="GB of features do not fit there"):
         climb(splits, plan, folder=tmp_path / "none yet")
     assert not list(tmp_path.iterdir())
 
