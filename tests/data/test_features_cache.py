@@ -84,11 +84,11 @@ def test_what_was_made_is_found_again_and_anything_else_is_made(tmp_path, monkey
 
 def test_what_takes_much_of_the_disk_is_told_when_it_is_made(tmp_path, monkeypatch):
     told = []
-    progress = SimpleNamespace(say=told.append, advance=lambda *words: None)
+    progress = SimpleNamespace(info=told.append, advance=lambda *words: None)
     splits = make_pictures().split(20)
     extract_features(splits, PixelFeatures(), folder=tmp_path, progress=progress)
     assert told == []
-    monkeypatch.setattr("monolayer.data.features_cache.MUCH", 1)
+    monkeypatch.setattr("monolayer.data.features_cache.REPORTED", 1)
     extract_features(splits, PixelFeatures(), folder=tmp_path, progress=progress)  # which is there already
     assert told == []
     extract_features(splits, HOGFeatures(cell=4), folder=tmp_path, progress=progress)

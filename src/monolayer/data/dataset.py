@@ -135,6 +135,12 @@ class Dataset:
         return self.image_shape is not None or self.both_ways is not None
 
     @property
+    def parts(self) -> dict[str, Dataset]:
+        """The dataset itself as ``train``, and its validation and test file as ``val`` and ``test``, if there are."""
+        parts = {"train": self, "val": self.val, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
     def n_classes(self) -> int:
         """Number of classes K."""
         return len(self.class_names)

