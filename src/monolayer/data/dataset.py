@@ -238,7 +238,7 @@ class Rows:
                     give_back(X)
             else:
                 places = positions[start : start + size]
-                yield read_rows(X, places) if is_large(X) and _rises(places) else X[places]
+                yield read_rows(X, places) if is_large(X) and (np.diff(places) > 0).all() else X[places]
         give_back(X)
 
 
@@ -445,8 +445,11 @@ def make_splits(
     left = np.arange(len(dataset.X), dtype=np.int64)
     left, test = _take_test(dataset, left, counts["test_size"], seed)
     left, val = _take_val(dataset, left, counts["val_size"] or 0, seed)
+    n_train = counts["train_size"]
+    if n_train is not None and not 1 <= n_train <= len(left):
+        raise BadInput(f"train_size is {n_train}; accepted are 1 to {len(left)}, the rows left to train on.")
     return Splits(
-        train=Rows(dataset, _take_train(left, counts["train_size"])),
+        train=Rows(dataset, left[:n_train]),
         val=val,
         _test=test,
         request={"val_size": val_size, "seed": seed, "train_size": train_size, "test_size": test_size},
@@ -483,13 +486,3 @@ def _take_test(dataset: Dataset, left: Array, test_size: int | None, seed: int |
     if not len(test):
         raise BadInput("test_size is 0; accepted is 1 or above, since this dataset has no test file.")
     return left, Rows(dataset, test)
-
-
-def _take_train(left: Array, train_size: int | None) -> Array:
-    if train_size is not None and not 1 <= train_size <= len(left):
-        raise BadInput(f"train_size is {train_size}; accepted are 1 to {len(left)}, the rows left to train on.")
-    return left[:train_size]
-
-
-def _rises(places: Array) -> bool:
-    return bool((np.diff(places) > 0).all())
