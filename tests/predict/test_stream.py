@@ -73,4 +73,4 @@ def test_a_line_without_end_is_not_read_into_memory(monkeypatch):
     assert [a["line"] for a in predictions] == [1, 2, 3, 4]
     assert all("longer than" in predictions[i]["error"] for i in (0, 2))
     assert "class" in predictions[1]
-    assert "no JSON" in predictions[3]["error"]
+    assert "not JSON" in predictions[3]["error"]
