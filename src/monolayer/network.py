@@ -67,7 +67,7 @@ class OneLayer:
 
     def __repr__(self) -> str:
         """One line, without the arrays."""
-        looks = "" if self.transformer is None else f" by {self.transformer.say()}"
+        looks = "" if self.transformer is None else f" by {self.transformer.describe()}"
         return f"<OneLayer {self.loss}: {self.weights.shape[1]:,} features{looks} to {len(self.class_names)} classes>"
 
     def compute_scores(self, X: Array) -> Array:

@@ -104,7 +104,7 @@ def test_images_in_parquet_that_cannot_be_read_are_listed_by_their_row(tmp_path)
     found = describe(tmp_path / "d.parquet")
     assert list(found.unreadable) == ["row 7", "row 9"]
     assert found.count_classes() == {"train": {"0": 12, "1": 10}}
-    assert "2 of 24 images cannot be read: row 7 (it is none)" in get_evidence(found)["ML017"]
+    assert "2 of 24 images cannot be read: row 7 (it is not one)" in get_evidence(found)["ML017"]
     with pytest.raises(BadData, match=r"d\.parquet: row 7: cannot be read as an image"):
         load(tmp_path / "d.parquet")
 

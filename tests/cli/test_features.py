@@ -28,7 +28,7 @@ def test_a_run_learns_from_them_and_its_network_answers_for_images(command, tmp_
     assert test.correct.mean() > 0.8
     np.save(tmp_path / "x.npy", images[test.index])
     answered = command("predict", tmp_path / "run", tmp_path / "x.npy", "--json").json["predictions"]
-    predicted = [int(predict_rows["class"]) for predict_rows in answered]
+    predicted = [int(row["class"]) for row in answered]
     assert np.mean(np.array(predicted) == test.predicted) > 0.99
     page = (tmp_path / "run" / "report.html").read_text()
     assert "PatchFeatures(n_filters=30, patch_size=3, pixel_max=16)" in page
@@ -45,9 +45,9 @@ def test_a_mistyped_kind_is_answered_with_the_kinds_where_only_images_can_be_mea
     np.savez(tmp_path / "a.npz", X=np.zeros((4, 3), np.float32), y=[0, 1, 0, 1])
     (tmp_path / "t.csv").write_text("w,label\n1,a\n2,b\n")
     for data, said in (
-        ("photos", "--features 'patchs:9' is no kind of features; accepted are pixels, hog"),
+        ("photos", "--features 'patchs:9' is not a kind of features; accepted are hog"),
         ("a.npz", "has no features named 'patchs:9'; it has X, y"),
-        ("t.csv", "--features means nothing to"),
+        ("t.csv", "--features does not apply to"),
     ):
         result = command("train", tmp_path / data, "--features", "patchs:9")
         assert (result.code, result.out) == (2, "")
@@ -95,7 +95,7 @@ def test_formats_that_would_not_make_them_are_refused(command, tmp_path):
     [
         ("digits", "patches:x", "filters is 'x'; accepted is a whole number"),
         ("digits", "patches:9,size=9", "patch_size is 9; accepted is 1 to 8"),
-        ("table.csv", "hog", "is no set of images"),
+        ("table.csv", "hog", "does not hold images"),
     ],
 )
 def test_what_is_not_accepted_is_told(command, tmp_path, dataset, features, message):

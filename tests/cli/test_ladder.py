@@ -68,8 +68,8 @@ def test_a_folder_of_images_has_a_ladder_too(command, tmp_path, monkeypatch):
 
 def test_what_is_wrong_is_one_sentence_and_leaves_nothing(command, tmp_path):
     for words, said in (
-        (["digits", "--features", "photos"], "no kind of features"),
-        (["nowhere", "--features", "photos"], "no kind of features"),  # before anything is read
+        (["digits", "--features", "photos"], "not a kind of features"),
+        (["nowhere", "--features", "photos"], "not a kind of features"),  # before anything is read
         (
             ["digits", "--features", "patches", "--features", "patches:1600"],
             "patches and patches:1600 are the same features",

@@ -30,7 +30,7 @@ def test_version_and_help(command):
         (["train", "digits", "--l2", "x"], "--l2 is 'x'; accepted is a number."),
         (
             ["train", "digits", "--features", "patchs:50"],
-            "--features 'patchs:50' is no kind of features; accepted are",
+            "--features 'patchs:50' is not a kind of features; accepted are",
         ),
         (["probe"], "Missing argument"),
         (["sweep", "digits", "--top", "0"], "--top is '0'; accepted is a whole number of 1 or above."),

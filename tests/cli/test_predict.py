@@ -77,7 +77,7 @@ def test_image_files_are_refused_where_the_unit_of_the_training_images_is_not_kn
     assert command("report", tmp_path / "run").code == 0
     result = command("predict", tmp_path / "run", images)
     assert (result.code, result.out) == (2, "")
-    assert "the unit of the training images is not known" in result.err
+    assert "the range of the training images is unknown" in result.err
     np.save(tmp_path / "x.npy", digits.images[:3].reshape(3, -1))
     assert command("predict", tmp_path / "run", tmp_path / "x.npy").code == 0
 
@@ -206,7 +206,7 @@ def test_a_csv_with_labels_names_what_is_ignored(command, network, rows, tmp_pat
     header = ",".join([*(f"pixel {i}" for i in range(64)), "label"])
     text = "\n".join([header, *(",".join([*map(str, row), "cat"]) for row in rows[:3])])
     (tmp_path / "rows.csv").write_text(text)
-    assert "named with --ignore" in command("predict", network, tmp_path / "rows.csv").err
+    assert "such as labels, with --ignore" in command("predict", network, tmp_path / "rows.csv").err
     predictions = command("predict", network, tmp_path / "rows.csv", "--ignore", "label", "--json").json["predictions"]
     np.testing.assert_allclose([p["probability"] for p in predictions], predict_directly(network, rows[:3]).max(axis=1))
 
@@ -216,13 +216,16 @@ def test_a_csv_with_labels_names_what_is_ignored(command, network, rows, tmp_pat
     [
         (["rows.npy", "--out", "exists.csv"], "exists.csv exists; name a new file with --out."),
         (["rows.npy", "--out", "none/a.csv"], "is not a folder, so a.csv cannot be written to it"),
-        (["rows.npy", "--out", "a.txt"], "is no file for answers; accepted are names ending in .csv, .jsonl, .npy."),
+        (
+            ["rows.npy", "--out", "a.txt"],
+            "has no format of predictions; accepted are names ending in .csv, .jsonl, .npy.",
+        ),
         (["rows.npy", "--out", "a.npy", "--top", "2"], ".npy holds the probability of every class"),
         (["rows.npy", "--top", "11"], "--top is 11; accepted are 1 to 10"),
         (["rows.npy", "--strict"], "--strict goes with a stream"),
-        (["rows.npy", "--ignore", "label"], "--ignore means nothing to rows.npy; it goes with .csv, .tsv."),
-        (["narrow.npy"], "has shape (n, 63); the network takes (n, 64), or (n, 1, 8, 8)."),
-        (["huge.npy"], "row 1: lies so far outside the training data that its scores are no numbers any more."),
+        (["rows.npy", "--ignore", "label"], "--ignore does not apply to rows.npy; it applies to .csv, .tsv."),
+        (["narrow.npy"], "has shape (n, 63); the network takes (n, 64) or (n, 1, 8, 8)."),
+        (["huge.npy"], "row 1: is so far outside the training data that its scores overflow."),
         (["-", "--json"], "A stream is the only input"),
         (["-", "rows.npy"], "A stream is the only input"),
         (["-", "--out", "a.csv"], "accepted is a name ending in .jsonl"),
@@ -283,7 +286,7 @@ def test_strict_stops_at_the_first_bad_line(command, network, rows, images, tmp_
     result = command("predict", network, tmp_path / "a.jsonl", "--strict")
     assert result.code == 2
     assert len(result.out.splitlines()) == 1
-    assert "line 2: The line is no JSON" in result.err
+    assert "line 2: The line is not JSON" in result.err
     result = command("predict", network, tmp_path / "a.jsonl", "--strict", "--out", tmp_path / "b.jsonl")
     assert result.code == 2
     assert not (tmp_path / "b.jsonl").exists()
@@ -330,8 +333,8 @@ def test_a_name_that_is_not_utf_8_is_written_in_letters(command, network, rows, 
     ("words", "message"),
     [
         (["nope", "rows.npy"], "nope: there is no such run or network."),
-        (["NETWORK", "garbage.npz"], "garbage.npz: cannot be read as an .npz file (it is none, or is cut off)."),
-        (["NETWORK", "rows.npy", "--features", "X"], "--features means nothing to rows.npy; it goes with .npz, "),
+        (["NETWORK", "garbage.npz"], "garbage.npz: cannot be read as an .npz file (it is not one, or is truncated)."),
+        (["NETWORK", "rows.npy", "--features", "X"], "--features does not apply to rows.npy; it applies to .npz, "),
         (["NETWORK", "-", "--features", "X"], "--json, --ignore and --features do not go with it."),
     ],
 )

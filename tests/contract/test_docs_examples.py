@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,7 +41,8 @@ def place(stand_in, monkeypatch, tmp_path):
     test = Dataset(X, y, cifar10.CLASS_NAMES)
     expected = cifar10.Expected(len(stand_in.train[1]), len(y), compute_sha256(*stand_in.train, test))
     monkeypatch.setattr(cifar10, "EXPECTED", expected)
-    monkeypatch.setattr(cifar10, "SOURCES", (cifar10.Source("made images", lambda *_: stand_in),))
+    mirror = SimpleNamespace(name="made images", is_usable=lambda: True, fetch=lambda *_: stand_in)
+    monkeypatch.setattr(cifar10, "MIRRORS", (mirror,))
     monkeypatch.setattr(local, "find_copies", lambda: iter(()))
     monkeypatch.setenv("MONOLAYER_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MONOLAYER_DATA", raising=False)

@@ -68,7 +68,7 @@ def small_is_expected(small: Content, monkeypatch: pytest.MonkeyPatch) -> Conten
     sha256 = cifar10._make_part(small.train, "", test).sha256
     expected = cifar10.Expected(len(small.train[0]), len(small.test[0]), sha256)
     monkeypatch.setattr(cifar10, "EXPECTED", expected)
-    monkeypatch.setattr(cifar10, "SOURCES", ())
+    monkeypatch.setattr(cifar10, "MIRRORS", ())
     return small
 
 
@@ -77,11 +77,11 @@ def serve() -> Iterator[Callable[[Answer], str]]:
     """Start a server on the loopback that gives one answer to every GET; returns its address."""
     servers: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
 
-    def start(predict_rows: Answer) -> str:
+    def start(respond: Answer) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 try:
-                    predict_rows(self)
+                    respond(self)
                 except (BrokenPipeError, ConnectionResetError):
                     self.close_connection = True  # the client has had enough
 

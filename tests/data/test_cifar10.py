@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from monolayer.data import cache, cifar10
-from monolayer.data.cifar10 import EXPECTED, Source, load_cifar10
+from monolayer.data.cifar10 import EXPECTED, load_cifar10
 from monolayer.data.dataset import Dataset, compute_sha256
 from monolayer.data.sources.content import Content
-from monolayer.data.sources.download import Patience, SourceFailed, TooSlow
+from monolayer.data.sources.download import SourceFailed, TimeLimits, TooSlow
 from monolayer.errors import BadData, BadInput, DataUnavailable
 from monolayer.progress import Progress
 from tests.data.cifar_files import make_binary, make_pickled, write_folder, write_tar
@@ -61,9 +61,9 @@ def test_a_named_copy_is_checked_even_where_the_cache_could_answer(folder: Path)
 
 
 def test_a_named_copy_that_is_wrong_is_an_error_and_nothing_else_is_asked(
-    folder: Path, apart: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, apart: Path, small_is_expected: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cifar10, "SOURCES", (Source("network", lambda *_: pytest.fail("was asked")),))
+    monkeypatch.setattr(cifar10, "MIRRORS", (Played("network", small_is_expected, AssertionError("was tried")),))
     batch = folder / "data_batch_1.bin"
     raw = bytearray(batch.read_bytes())
     raw[100] ^= 1
@@ -92,7 +92,7 @@ def test_a_damaged_cache_is_told_and_made_anew(folder: Path, apart: Path, told, 
     again = load_cifar10(folder, progress=told)
     assert again.sha256 == cifar10.EXPECTED.sha256
     assert len(told.said) == 1
-    assert told.said[0].startswith("The cache is damaged and will be made anew: ")
+    assert told.said[0].startswith("The cache is damaged and will be written again: ")
     assert path.read_bytes() == raw
 
 
@@ -119,7 +119,7 @@ def test_where_the_cache_cannot_be_written_the_data_stay_in_memory(
     loaded = load_cifar10(folder, progress=told)
     assert not isinstance(loaded.X, np.memmap)
     assert len(told.said) == 1
-    assert "cannot be written (Not a directory); CIFAR-10 stays in memory for this time" in told.said[0]
+    assert "cannot be written (Not a directory); CIFAR-10 is kept in memory instead" in told.said[0]
 
 
 def test_a_damaged_cache_that_cannot_be_written_does_not_hinder(
@@ -133,7 +133,7 @@ def test_a_damaged_cache_that_cannot_be_written_does_not_hinder(
 
     monkeypatch.setattr(cache, "store", refuse)
     assert load_cifar10(folder, progress=told).sha256 == cifar10.EXPECTED.sha256
-    assert told.said[0].startswith("The cache is damaged and will be made anew: ")
+    assert told.said[0].startswith("The cache is damaged and will be written again: ")
     assert "Permission denied" in told.said[1]
 
 
@@ -148,33 +148,36 @@ def test_a_spoilt_copy_is_told_and_passed_over(small_is_expected: Content, tmp_p
     write_folder(tmp_path / "work/data/cifar-10-batches-py", {"data_batch_1": b"noise"})
     write_tar(tmp_path / "work/data/cifar-10-binary.tar.gz", make_binary(small_is_expected))
     assert load_cifar10(progress=told).source.endswith("cifar-10-binary.tar.gz")
-    assert "that copy is of no use" in told.said[1]
+    assert "this copy cannot be used" in told.said[1]
 
 
 class Played:
-    """A source that fails so or so at its first calls, and then gives content."""
+    """A mirror that fails at its first calls, and then returns content."""
 
-    def __init__(self, content: Content, *failures: Exception) -> None:
-        self.content, self.failures, self.asked = content, list(failures), []
+    def __init__(self, name: str, content: Content, *failures: BaseException) -> None:
+        self.name, self.content, self.failures, self.asked = name, content, list(failures), []
 
-    def __call__(self, _: Progress, patience: Patience) -> Content:
-        self.asked.append(patience)
+    def is_usable(self) -> bool:
+        return True
+
+    def fetch(self, _: Progress, limits: TimeLimits) -> Content:
+        self.asked.append(limits)
         if self.failures:
             raise self.failures.pop(0)
         return self.content
 
 
-def play(monkeypatch: pytest.MonkeyPatch, **sources: Played) -> None:
-    monkeypatch.setattr(cifar10, "SOURCES", tuple(Source(name, source) for name, source in sources.items()))
+def play(monkeypatch: pytest.MonkeyPatch, *mirrors: Played) -> None:
+    monkeypatch.setattr(cifar10, "MIRRORS", mirrors)
 
 
 def test_the_first_source_that_answers_is_taken(
     small_is_expected: Content, monkeypatch: pytest.MonkeyPatch, told
 ) -> None:
     wrong = Content(small_is_expected.train, small_is_expected.train, "wrong")
-    one, two = Played(small_is_expected, SourceFailed("the server answered 404")), Played(wrong)
-    three, four = Played(small_is_expected), Played(small_is_expected)
-    play(monkeypatch, one=one, two=two, three=three, four=four)
+    one, two = Played("one", small_is_expected, SourceFailed("the server answered 404")), Played("two", wrong)
+    three, four = Played("three", small_is_expected), Played("four", small_is_expected)
+    play(monkeypatch, one, two, three, four)
     assert load_cifar10(progress=told).sha256 == cifar10.EXPECTED.sha256
     assert [len(source.asked) for source in (one, two, three, four)] == [1, 1, 1, 0]
     assert told.said[1] == "CIFAR-10: one failed: the server answered 404"
@@ -184,18 +187,18 @@ def test_the_first_source_that_answers_is_taken(
 def test_a_slow_source_is_set_aside_and_taken_when_nothing_else_answers(
     small_is_expected: Content, monkeypatch: pytest.MonkeyPatch, told
 ) -> None:
-    slow = Played(small_is_expected, TooSlow("70 kB/s, which would take 40 more minutes"))
-    play(monkeypatch, slow=slow, gone=Played(small_is_expected, OSError("disk full")))
+    slow = Played("slow", small_is_expected, TooSlow("70 kB/s, which would take 40 more minutes"))
+    play(monkeypatch, slow, Played("gone", small_is_expected, OSError("disk full")))
     assert load_cifar10(progress=told).sha256 == cifar10.EXPECTED.sha256
-    assert [patience.total_s for patience in slow.asked] == [300, None]
+    assert [limits.total_s for limits in slow.asked] == [300, None]
     assert "CIFAR-10: slow is slow (70 kB/s, which would take 40 more minutes)" in told.said[1]
 
 
 def test_a_slow_source_is_left_alone_when_another_answers(
     small_is_expected: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = Played(small_is_expected, TooSlow("70 kB/s"))
-    play(monkeypatch, slow=slow, quick=Played(small_is_expected))
+    slow = Played("slow", small_is_expected, TooSlow("70 kB/s"))
+    play(monkeypatch, slow, Played("quick", small_is_expected))
     load_cifar10()
     assert len(slow.asked) == 1
 
@@ -203,12 +206,12 @@ def test_a_slow_source_is_left_alone_when_another_answers(
 def test_in_the_end_each_source_is_listed_with_its_reason(
     small_is_expected: Content, monkeypatch: pytest.MonkeyPatch, apart: Path
 ) -> None:
-    slow = Played(small_is_expected, TooSlow("70 kB/s"), SourceFailed("the server fell silent"))
-    play(monkeypatch, slow=slow, gone=Played(small_is_expected, SourceFailed("the server answered 404")))
+    slow = Played("slow", small_is_expected, TooSlow("70 kB/s"), SourceFailed("the server stopped sending"))
+    play(monkeypatch, slow, Played("gone", small_is_expected, SourceFailed("the server answered 404")))
     with pytest.raises(DataUnavailable) as caught:
         load_cifar10()
     text = str(caught.value)
-    assert "\n  slow: the server fell silent\n  gone: the server answered 404\n" in text
+    assert "\n  slow: the server stopped sending\n  gone: the server answered 404\n" in text
     assert "MONOLAYER_DATA" in text
     assert not apart.exists()
 

@@ -30,8 +30,8 @@ def test_the_hash_is_of_content_and_notices_every_change():
         (X, Y.astype(float), {}, "labels must be integers"),
         (X, np.array([0, 2, 0]), {}, "row 1 has label 2; accepted are 0 to 1"),
         (X, np.array([0, -1, 0]), {}, "row 1 has label -1; accepted are 0 to 1"),
-        (X, np.ones((3, 3), int), {}, r"several labels a row must have shape \(3, 2\) to go with X, not \(3, 3\)"),
-        (X, np.full((3, 2), 2), {}, "several labels a row must be 0 or 1"),
+        (X, np.ones((3, 3), int), {}, r"several labels per row must have shape \(3, 2\) to go with X, not \(3, 3\)"),
+        (X, np.full((3, 2), 2), {}, "several labels per row must be 0 or 1"),
         (X, Y, {"image_shape": (1, 3, 3)}, "needs 9 features a row, but X has 4"),
     ],
 )

@@ -84,15 +84,15 @@ def test_what_was_made_is_found_again_and_anything_else_is_made(tmp_path, monkey
 
 def test_what_takes_much_of_the_disk_is_told_when_it_is_made(tmp_path, monkeypatch):
     told = []
-    progress = SimpleNamespace(say=told.append, advance=lambda *words: None)
+    progress = SimpleNamespace(info=told.append, advance=lambda *words: None)
     splits = make_pictures().split(20)
     extract_features(splits, PixelFeatures(), folder=tmp_path, progress=progress)
     assert told == []
-    monkeypatch.setattr("monolayer.data.features_cache.MUCH", 1)
+    monkeypatch.setattr("monolayer.data.features_cache.REPORTED", 1)
     extract_features(splits, PixelFeatures(), folder=tmp_path, progress=progress)  # which is there already
     assert told == []
     extract_features(splits, HOGFeatures(cell=4), folder=tmp_path, progress=progress)
-    assert told == [f"0.0 GB of features are kept for the next time in {tmp_path}"]
+    assert told == [f"0.0 GB of features are kept in {tmp_path}"]
 
 
 def test_what_was_made_with_flips_serves_one_without_them_and_not_the_other_way_round(tmp_path):
@@ -112,7 +112,7 @@ OTHERS = ({"pool": 1}, {"activation": "soft:1"}, {"random_state": 1}, {"filters"
 @pytest.mark.parametrize(
     "other",
     [*(PatchFeatures(6, patch_size=3, n_patches=200, **words) for words in OTHERS), PixelFeatures()],
-    ids=lambda one: one.say(),
+    ids=lambda one: one.describe(),
 )
 def test_other_features_have_a_folder_of_their_own_and_another_identity(tmp_path, other):
     splits = make_pictures().split(20)
@@ -160,9 +160,9 @@ def test_few_shots_have_both_ways_too(tmp_path):
 
 
 def test_what_is_no_set_of_images_is_told(tmp_path):
-    with pytest.raises(BadInput, match="made: is no set of images"):
+    with pytest.raises(BadInput, match="made: does not hold images"):
         extract_features(make_dataset().split(20), FEATURES, folder=tmp_path)
-    with pytest.raises(BadInput, match="lit pixels have a known value"):
+    with pytest.raises(BadInput, match="known value of a lit pixel"):
         extract_features(make_pictures(pixel_max=None, test=None).split(20, test=20), FEATURES, folder=tmp_path)
 
 
@@ -170,7 +170,7 @@ def test_images_that_are_normalised_or_divided_among_datasets_are_told(tmp_path)
     with pytest.raises(BadInput, match="divides rows by their length"):
         extract_features(make_pictures(normalize="l2", test=None).split(20, test=20), FEATURES, folder=tmp_path)
     splits = make_pictures().split(20)
-    with pytest.raises(BadInput, match="divided among several datasets"):
+    with pytest.raises(BadInput, match="belong to several datasets"):
         extract_features(replace(splits, val=make_pictures().split(20).val), FEATURES, folder=tmp_path)
 
 
@@ -183,7 +183,7 @@ def test_a_feature_too_large_for_half_precision_is_told(tmp_path):
 
 def test_a_full_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": 10}))
-    with pytest.raises(BadInput, match=r"0\.0 GB of features are to be kept there, and 0\.0 GB are free"):
+    with pytest.raises(BadInput, match=r"0\.0 GB of features do not fit there, where 0\.0 GB are free"):
         extract_features(make_pictures().split(20), FEATURES, folder=tmp_path / "kept")
     assert not list((tmp_path / "kept").iterdir())
 

@@ -125,9 +125,9 @@ def test_rows_of_a_group_stay_together_and_every_row_is_in_one_part(seed, val, t
 
 
 def test_groups_need_a_seed_and_enough_of_them():
-    with pytest.raises(BadInput, match="Groups stay together, so test rows are drawn at random; name a seed"):
+    with pytest.raises(BadInput, match="Groups stay together, so test rows are drawn at random; set a seed"):
         make_grouped().split()
-    with pytest.raises(BadInput, match="ask for 10 lots of groups, and there are 3 groups; accepted are 86 rows"):
+    with pytest.raises(BadInput, match="need 10 folds of groups, and there are 3 groups; accepted are 86 rows"):
         make_grouped(n_groups=3).split(test=30, seed=0)
 
 

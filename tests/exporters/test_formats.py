@@ -182,7 +182,7 @@ def test_wrong_input_gets_one_sentence(tmp_path, to):
     with pytest.raises(BadInput, match=r"cannot be written \(No such file or directory\)"):
         export(network, tmp_path / "none" / NAMES[to], to)
     network.weights[0, 0] = np.nan
-    with pytest.raises(BadInput, match="its training diverged; it has no answers"):
+    with pytest.raises(BadInput, match="its training diverged; it cannot predict"):
         export(network, tmp_path / NAMES[to], to)
     with pytest.raises(BadInput, match="'keras' is no format; accepted are onnx, json, safetensors, torch"):
         export(network, tmp_path / "a.h5", "keras")

@@ -1,3 +1,6 @@
+import importlib.metadata
+import sys
+
 import numpy as np
 import pytest
 
@@ -35,3 +38,20 @@ def test_colours_are_means_of_cells():
 def test_what_is_not_accepted_is_told(parameters, message):
     with pytest.raises(BadInput, match=message):
         HOGFeatures(**parameters).fit(np.zeros((1, 64)))
+
+
+def test_without_scikit_image_the_extra_is_named(monkeypatch):
+    """A network that learned from them can be loaded and described without it; only its features cannot be computed."""
+    X = np.zeros((1, 64), np.uint8)
+    features = HOGFeatures().fit(X)
+    monkeypatch.setitem(sys.modules, "skimage.feature", None)
+    with pytest.raises(BadInput, match=r"need scikit-image: pip install 'monolayer\[hog\]'"):
+        features.transform(X)
+    monkeypatch.setattr("importlib.metadata.version", raise_not_found)
+    assert features.describe() == "HOGFeatures()"
+    with pytest.raises(BadInput, match=r"need scikit-image: pip install 'monolayer\[hog\]'"):
+        _ = features.version
+
+
+def raise_not_found(name):
+    raise importlib.metadata.PackageNotFoundError(name)

@@ -171,7 +171,7 @@ def test_a_unit_of_pixels_is_a_unit():
         ({"filters": "best"}, "filters is 'best'; accepted are kmeans and random"),
         ({"patch_size": 9}, "patch_size is 9; accepted is 1 to 8"),
         ({"patch_size": 0}, "patch_size is 0; accepted is a whole number of 1 or above"),
-        ({"patch_size": 1}, "patch_size is 1; accepted .* at least two values a patch"),
+        ({"patch_size": 1}, "patch_size is 1; accepted .* at least two values per patch"),
         ({"pool": 1.5}, "pool is 1.5; accepted is a whole number"),
         ({"stride": True}, "stride is True; accepted"),
         ({"random_state": None}, "random_state is None; accepted is a whole number of 0 or above"),

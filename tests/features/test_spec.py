@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monolayer.errors import BadInput
-from monolayer.features.registry import WORDS, is_spec, parse_features
+from monolayer.features.registry import KINDS, is_spec, parse_features
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from monolayer.features.registry import WORDS, is_spec, parse_features
 )
 def test_a_text_names_a_transformer(text, said):
     assert is_spec(text)
-    assert parse_features(text).say() == said
+    assert parse_features(text).describe() == said
 
 
 @given(
@@ -38,15 +38,16 @@ def test_every_word_is_a_parameter(n_filters, size, stride, by, pool):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "words"), WORDS.items())
-def test_words_are_parameters_that_there_are(name, words):
-    assert {parameter for parameter, _ in words.values()} <= set(parse_features(name).get_params())
+@pytest.mark.parametrize("name", KINDS)
+def test_words_are_parameters_of_the_class(name):
+    parameters = {parameter for parameter, _ in KINDS[name].words.values()}
+    assert parameters <= set(parse_features(name).get_params())
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("layer6", "'layer6' is no kind of features; accepted are pixels, hog"),
+        ("layer6", "'layer6' is not a kind of features; accepted are hog"),
         ("patches:many", "filters is 'many'; accepted is a whole number"),
         ("patches:10,sise=3", "has no word 'sise'; patches takes filters, size, stride"),
         ("patches:10,20", "has no word '20'"),

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from monolayer.data.load import load
 from monolayer.errors import BadData, BadInput
 from monolayer.network import OneLayer
-from monolayer.predict.inputs import Chosen, find_files, iterate_rows
+from monolayer.predict.inputs import find_files, iterate_rows
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.run import train
 
@@ -32,7 +32,7 @@ def learn(source, **options):
 
 
 def read(network, *paths, **chosen):
-    return np.concatenate([rows.X for rows in iterate_rows(network, find_files(paths, network), Chosen(**chosen))])
+    return np.concatenate([rows.X for rows in iterate_rows(network, find_files(paths, network), **chosen)])
 
 
 def write_table(path, names, columns):
@@ -133,7 +133,10 @@ def test_what_a_network_knows_of_its_data_is_not_where_it_lies(tmp_path):
 
 @pytest.mark.parametrize(
     ("ignored", "message"),
-    [("400", "column '400' cannot be ignored, since the network takes it"), ("other", "there is none of that name")],
+    [
+        ("400", "column '400' cannot be ignored, since the network takes it"),
+        ("other", "there is no column of that name"),
+    ],
 )
 def test_only_a_column_beside_the_features_can_be_ignored(tmp_path, ignored, message):
     path = write_plain(tmp_path / "learned.csv")
@@ -150,7 +153,7 @@ def test_of_several_parts_one_is_named(tmp_path):
         read(network, tmp_path / "a.npz")
     np.testing.assert_array_equal(read(network, tmp_path / "a.npz", features="test_X"), ROWS[:3])
     np.save(tmp_path / "rows.npy", ROWS)
-    with pytest.raises(BadInput, match=r"--features means nothing to .*rows\.npy; it goes with \.npz"):
+    with pytest.raises(BadInput, match=r"--features does not apply to .*rows\.npy; it applies to \.npz"):
         read(network, tmp_path / "rows.npy", features="test_X")
 
 
@@ -158,7 +161,7 @@ def test_of_several_parts_one_is_named(tmp_path):
 def test_a_cell_is_read_as_in_training(tmp_path, written):
     network, _ = learn(write_plain(tmp_path / "learned.csv"), group_by="patient")
     write_table(tmp_path / "odd.csv", NAMES, [[1], [2], [written], [4]])
-    with pytest.raises(BadData, match=f"line 2: '{written}' is no number"):
+    with pytest.raises(BadData, match=f"line 2: '{written}' is not a number"):
         read(network, tmp_path / "odd.csv")
     write_table(tmp_path / "odd.csv", [*NAMES, "label"], [[1] * 2, [2] * 2, [3, written], [4] * 2, [0, 1]])
     with pytest.raises(BadData, match="holds"):
@@ -180,7 +183,7 @@ def test_what_is_hidden_in_a_folder_is_no_input(tmp_path):
         (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(GREY[0]).save(tmp_path / "photos" / name)
     assert find_files([tmp_path / "photos"], network) == [tmp_path / "photos/deep/b.png"]
-    with pytest.raises(BadInput, match=r"--ignore means nothing to .*b\.png; it goes with \.csv, \.tsv"):
+    with pytest.raises(BadInput, match=r"--ignore does not apply to .*b\.png; it applies to \.csv, \.tsv"):
         read(network, tmp_path / "photos", ignored=("nonsense",))
 
 
@@ -191,7 +194,7 @@ def test_encoded_images_and_other_files_are_no_rows_of_a_network_of_tables(tmp_p
     with pytest.raises(BadInput, match="holds images, and this network was not trained on images"):
         read(network, tmp_path / "images.parquet")
     (tmp_path / "notes.txt").write_text("no rows")
-    with pytest.raises(BadInput, match=r"notes\.txt: is no file of features; accepted are files ending in \.npy"):
+    with pytest.raises(BadInput, match=r"notes\.txt: is not a file of features; accepted are files ending in \.npy"):
         read(network, tmp_path / "notes.txt")
 
 
@@ -199,7 +202,7 @@ def test_images_of_another_shape_are_refused_and_encoded_ones_resized(tmp_path):
     np.savez(tmp_path / "a.npz", images=GREY, y=y)
     network, _ = learn(tmp_path / "a.npz")
     np.save(tmp_path / "wide.npy", np.zeros((2, 4, 16)))  # as many pixels
-    with pytest.raises(BadData, match=r"has shape \(n, 4, 16\); the network takes \(n, 64\), or \(n, 1, 8, 8\)"):
+    with pytest.raises(BadData, match=r"has shape \(n, 4, 16\); the network takes \(n, 64\) or \(n, 1, 8, 8\)"):
         read(network, tmp_path / "wide.npy")
     large = GREY[0].repeat(2, axis=0).repeat(2, axis=1)
     parquet.write_table(pa.table({"image": [encode(large)]}), tmp_path / "large.parquet")

@@ -30,16 +30,16 @@ def ask(text):
         ('{"features": [[1, 2]]}', "features is not a list of numbers"),
         ('{"features": [1, null]}', "features is not a list of numbers"),
         ('{"features": [1]}', "features has 1 numbers; the network takes 2"),
-        ('{"features": [1, NaN]}', "NaN is no JSON number"),
+        ('{"features": [1, NaN]}', "NaN is not a JSON number"),
         ('{"features": [1, 1e999]}', "a number that is too large"),
         (f'{{"features": [1, 1{"0" * 400}]}}', "a number that is too large"),
-        (f'{{"features": [1, 1{"0" * 5000}]}}', "The line is no JSON"),
-        ('{"id": 1e999, "features": [1, 2]}', "The line is no JSON"),
-        ("[" * 100_000, "The line is no JSON"),
+        (f'{{"features": [1, 1{"0" * 5000}]}}', "The line is not JSON"),
+        ('{"id": 1e999, "features": [1, 2]}', "The line is not JSON"),
+        ("[" * 100_000, "The line is not JSON"),
         ('{"image": 3}', "image is not the path of a file"),
         ('{"image": "a\\u0000b"}', "image is not the path of a file"),
         ('{"image": "a.png"}', "was not trained on images"),
-        (b"\xff\xfe", "The line is no JSON"),
+        (b"\xff\xfe", "The line is not JSON"),
     ],
 )
 def test_a_bad_line_is_answered_with_its_number_and_a_sentence(line, message):
@@ -55,15 +55,15 @@ def test_a_bad_line_is_answered_with_its_number_and_a_sentence(line, message):
 def test_whatever_comes_is_answered_line_by_line_in_json(content):
     predictions = ask(content)
     assert len(predictions) == sum(bool(line.strip()) for line in content.split(b"\n"))
-    for predict_rows in predictions:
-        assert json.loads(json.dumps(predict_rows, allow_nan=False))["line"] >= 1
+    for answer in predictions:
+        assert json.loads(json.dumps(answer, allow_nan=False))["line"] >= 1
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=2), st.none() | st.text() | st.integers())
 def test_features_and_ids_come_through(features, name):
-    (predict_rows,) = ask(json.dumps({"id": name, "features": features}))
-    assert predict_rows["id"] == name
-    said = [predict_rows["probabilities"][k] for k in "abc"]
+    (answer,) = ask(json.dumps({"id": name, "features": features}))
+    assert answer["id"] == name
+    said = [answer["probabilities"][k] for k in "abc"]
     np.testing.assert_array_equal(said, NETWORK.compute_probabilities(np.array([features]))[0])
 
 
@@ -73,4 +73,4 @@ def test_a_line_without_end_is_not_read_into_memory(monkeypatch):
     assert [a["line"] for a in predictions] == [1, 2, 3, 4]
     assert all("longer than" in predictions[i]["error"] for i in (0, 2))
     assert "class" in predictions[1]
-    assert "no JSON" in predictions[3]["error"]
+    assert "not JSON" in predictions[3]["error"]

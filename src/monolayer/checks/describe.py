@@ -15,8 +15,8 @@ from monolayer.checks.splits import check_classes
 from monolayer.data.dataset import Dataset, Splits
 from monolayer.data.load import NAMES, load, read_options
 from monolayer.data.memmap import count_rows, find_map, give_back
-from monolayer.data.readers.registry import IMAGES, find_reader, read_path
-from monolayer.data.readers.rows import ProgressLine
+from monolayer.data.readers.base import ReadCallbacks
+from monolayer.data.readers.registry import find_reader, read_path
 from monolayer.errors import BadInput
 from monolayer.findings import Finding
 from monolayer.progress import SILENCE, Progress
@@ -110,8 +110,8 @@ def describe(data: str | Path | Dataset | Splits, *, progress: Progress = SILENC
     files: dict[str, list[str]] = {}
     columns: list[list[str]] = []  # of each part, the same
     if isinstance(data, str | Path):
-        progress_line = replace(_record(Path(data), unreadable, files, progress), on_columns=columns.append)
-        dataset, kind, is_encoded = _read(data, options, progress_line)
+        callbacks = replace(_record(Path(data), unreadable, files, progress), on_columns=columns.append)
+        dataset, kind, is_encoded = _read(data, options, callbacks)
     elif options:
         raise BadInput(f"The options {', '.join(options)} are for a dataset that is read from a path; leave them out.")
     else:
@@ -139,28 +139,28 @@ def list_parts(dataset: Dataset) -> dict[str, Dataset]:
     return {name: part for name, part in named.items() if part is not None}
 
 
-def _record(path: Path, unreadable: dict[str, str], files: dict[str, list[str]], progress: Progress) -> ProgressLine:
+def _record(path: Path, unreadable: dict[str, str], files: dict[str, list[str]], progress: Progress) -> ReadCallbacks:
     """Record unreadable images and file names while a source is read, by their paths below it."""
     top = f"{path.expanduser()}"
 
     def shorten(where: str) -> str:
         return where.removeprefix(top).lstrip("/: ")
 
-    return ProgressLine(
+    return ReadCallbacks(
         progress,
         lambda where, reason: unreadable.update({shorten(where): reason}),
         lambda part, found: files.update({part: [shorten(where) for where in found]}),
     )
 
 
-def _read(name: str | Path, options: dict[str, Any], progress_line: ProgressLine) -> tuple[Dataset, str, bool]:
+def _read(name: str | Path, options: dict[str, Any], callbacks: ReadCallbacks) -> tuple[Dataset, str, bool]:
     """(the dataset, the kind of its source, whether its rows were encoded images)."""
     path = Path(name).expanduser()
     if str(name) in NAMES or not path.exists():
-        return load(name, progress=progress_line.progress, **options), BY_NAME, False
+        return load(name, progress=callbacks.progress, **options), BY_NAME, False
     reader = find_reader(path)
-    dataset = read_path(path, read_options(options), progress_line)
-    is_encoded = reader.takes >= IMAGES and dataset.image_shape is not None and dataset.X.dtype == np.uint8
+    dataset = read_path(path, read_options(options), callbacks)
+    is_encoded = reader.holds_images and dataset.image_shape is not None and dataset.X.dtype == np.uint8
     return dataset, reader.kind, is_encoded
 
 

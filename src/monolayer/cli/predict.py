@@ -114,13 +114,13 @@ def _predict(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...],
 
     That images were resized is said once, after the last.
     """
-    from monolayer.predict.inputs import Chosen, describe_resizing, find_doubt, find_files, iterate_rows
+    from monolayer.predict.inputs import describe_resizing, describe_scaling, find_files, iterate_rows
     from monolayer.predict.predictions import compute_predictions
 
     doubted, n_resized = "", 0
     with open_console() as console:
-        for rows in iterate_rows(network, find_files(paths, network), Chosen(ignored, features)):
-            if rows.places[0].get("row") == 0 and (doubt := find_doubt(network, rows)) and doubt != doubted:
+        for rows in iterate_rows(network, find_files(paths, network), ignored=ignored, features=features):
+            if rows.places[0].get("row") == 0 and (doubt := describe_scaling(network, rows)) and doubt != doubted:
                 console.warn(doubt)
                 doubted = doubt
             n_resized += rows.n_resized

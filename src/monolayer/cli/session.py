@@ -99,7 +99,7 @@ class Session:
 
         made = extract_features(splits, transformer, flips=flips, progress=self.console)
         self.console.info(
-            f"{made.transformer.n_features_out:,} features an image by {made.transformer.say()}: {made.folder}"
+            f"{made.transformer.n_features_out:,} features an image by {made.transformer.describe()}: {made.folder}"
         )
         return made.splits
 
@@ -246,7 +246,7 @@ def _parse_transformer(features: str | None, dataset: str) -> ImageTransformer |
 def _has_only_images(dataset: str) -> bool:
     """Whether this is a dataset of images, which has no array, tensor or column of features to name."""
     from monolayer.data.load import NAMES
-    from monolayer.data.readers.registry import IMAGES, find_reader
+    from monolayer.data.readers.registry import find_reader
 
     place = Path(dataset)
-    return dataset in NAMES or (place.exists() and find_reader(place).takes == IMAGES)
+    return dataset in NAMES or (place.exists() and not find_reader(place).holds_features)

@@ -1,7 +1,7 @@
-"""The cache: decoded datasets as memory-mappable ``.npy`` files, a folder each, written whole or not at all.
+"""The cache of decoded datasets: a folder of memory-mappable ``.npy`` files each, written whole or not at all.
 
-Of two processes that fetch at once the first to finish keeps its folder, and the other uses that: there is no lock that
-could be left behind.
+If two processes fetch a dataset at once, both use the folder of the first to finish. There is no lock that could be
+left behind.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from monolayer.data.dataset import Array, Dataset
+from monolayer.data.dataset import Dataset
+from monolayer.data.memmap import NPY_ERRORS
 from monolayer.data.sources.content import Batch, Content
-from monolayer.data.sources.formats.npz import DAMAGES
 from monolayer.errors import BadData
-from monolayer.files import delete_old_drafts, delete_whole_folder, open_whole_folder
+from monolayer.files import delete_old_drafts, delete_whole_folder, open_whole, open_whole_folder, write_whole
 
 MANIFEST = "content.json"
 FORMAT = 1
@@ -34,12 +34,12 @@ def find_cache_folder() -> Path:
 def open_cached(folder: Path) -> Content | None:
     """The arrays in a cache folder, memory-mapped and read-only; None if there is no such folder.
 
-    Dtypes and dimensions are checked here; counts and content are the caller's, who knows what to expect.
+    Dtypes and dimensions are checked here; the caller checks counts and content.
 
     Raises:
         BadData: if the folder is damaged; the text names the file.
     """
-    if not os.path.isdir(folder):  # unlike Path.is_dir, False where the way there is barred
+    if not os.path.isdir(folder):  # unlike Path.is_dir, False if a parent folder cannot be read
         return None
     source = _read_manifest(folder / MANIFEST)
     return Content(_map_batch(folder, "train"), _map_batch(folder, "test"), source)
@@ -50,15 +50,23 @@ def store(dataset: Dataset, folder: Path, *, replace: bool) -> None:
 
     Args:
         dataset: features and labels, with ``test``.
-        folder: the final place. What is there already stays, as another process may have it open, unless:
-        replace: what is there is known to be damaged, and goes.
+        folder: the new folder. One that exists is kept, since another process may have it open.
+        replace: whether the folder that exists is damaged, and is deleted.
 
     Raises:
-        OSError: if the place cannot be written to, or the disk is full; nothing is left behind.
+        OSError: if the folder cannot be written, or the disk is full; nothing is left behind.
     """
+    if dataset.test is None:
+        raise BadData(f"{dataset.name}: has no test file; accepted are datasets with one.")
     delete_old_drafts(folder.parent)
     with open_whole_folder(folder, replace=False) as draft:
-        _write(dataset, draft)
+        for part, rows in (("train", dataset), ("test", dataset.test)):
+            for name, array in (("X", rows.X), ("y", rows.y)):
+                # With fsync: else after a power cut the folder may be there and its files empty.
+                with open_whole(draft / f"{part}_{name}.npy", fsync=True) as file:
+                    np.save(file, array, allow_pickle=False)
+        manifest = {"format": FORMAT, "name": dataset.name, "source": dataset.source, "sha256": dataset.sha256}
+        write_whole(draft / MANIFEST, json.dumps(manifest, indent=2).encode(), fsync=True)
         if replace:
             delete_whole_folder(folder)
 
@@ -80,28 +88,8 @@ def _map_batch(folder: Path, part: str) -> Batch:
 def _map_array(path: Path, dtype: str, ndim: int) -> npt.NDArray[Any]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except DAMAGES as error:
+    except NPY_ERRORS as error:
         raise BadData(f"{path}: damaged ({error}).") from error
     if not isinstance(array, np.memmap) or array.dtype != dtype or array.ndim != ndim:
         raise BadData(f"{path}: damaged (not {dtype} with {ndim} dimensions).")
     return array
-
-
-def _write(dataset: Dataset, folder: Path) -> None:
-    if dataset.test is None:
-        raise BadData(f"{dataset.name}: the cache keeps datasets with a test file.")
-    for part, rows in (("train", dataset), ("test", dataset.test)):
-        _write_array(folder / f"{part}_X.npy", rows.X)
-        _write_array(folder / f"{part}_y.npy", rows.y)
-    manifest = {"format": FORMAT, "name": dataset.name, "source": dataset.source, "sha256": dataset.sha256}
-    with (folder / MANIFEST).open("w", encoding="utf-8") as text:
-        json.dump(manifest, text, indent=2)
-        text.flush()
-        os.fsync(text.fileno())
-
-
-def _write_array(path: Path, array: Array) -> None:
-    with path.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut may leave the folder in place and its files empty

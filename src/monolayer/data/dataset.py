@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 FEATURE_DTYPES = ("uint8", "float16", "float32", "float64")
-# A dataset without a test file of its own gives up this share of its rows.
+# The share of the rows that are test rows if the dataset has no test file.
 DEFAULT_TEST_SHARE = 0.2
-# The assignment holds out 1,000 of 50,000 images; a small dataset gives up a sixth of its rows.
+# The assignment holds out 1,000 of 50,000 images; of a small dataset it is a sixth of the rows.
 DEFAULT_VAL_SIZE, DEFAULT_VAL_SHARE = 1000, 6
 MAX_SEED = 2**32  # scikit-learn's limit
 
@@ -36,26 +36,26 @@ class Dataset:
     """Features and labels, in memory or memory-mapped, with their provenance.
 
     Args:
-        X: features, (n, D), uint8, float16, float32 or float64; they stay what they are. Images are channel-major (all
-            red, all green, all blue).
-        y: labels, (n,), integers from 0 to K - 1; or several a row, (n, K), 0 or 1, which multiple BCE can learn.
+        X: features, (n, D), uint8, float16, float32 or float64, which are not converted. Images are channel-major
+            (all red, all green, all blue).
+        y: labels, (n,), integers from 0 to K - 1; or several per row, (n, K), 0 or 1, for multiple BCE.
         class_names: K names, in the order of the labels.
         name: short name, such as ``cifar10``.
         image_shape: (channels, height, width) where a row is an image, else None.
-        source: where the content came from, in words.
-        test: the dataset's own test file, where it ships with one.
-        known_sha256: what :attr:`sha256` is, where it is known.
-        pixel_max: the value of a fully lit pixel, where rows are images; None: not known, so the network
-            cannot be asked about image files.
-        val: rows that are set apart for validation, where it ships with them.
-        split_seed: with which rows are divided where no other is named; None: by file order.
-        reading: where it was read and how, if it is data of one's own: ``path``, and options of :func:`monolayer.load`.
+        source: where the content was read, in words.
+        test: the dataset's test file, if it has one.
+        known_sha256: the value of :attr:`sha256`, if it is known.
+        pixel_max: the value of a fully lit pixel, where rows are images; None: unknown, so that networks cannot take
+            image files.
+        val: the dataset's validation file, if it has one.
+        split_seed: default seed of :meth:`split`; None: rows are divided by file order.
+        reading: path and options of :func:`monolayer.load`, if the data was read from a path.
         columns: names of the D features, where they are columns of a table.
-        groups: (n,) values; rows of one value stay together when rows are divided at random.
-        normalize: ``l2``: every row is divided by its length wherever it is used, before anything else; ``none``.
-        both_ways: where rows are features of images, and not images: (2 n, D), X and then the features of the same
-            images mirrored, of which a recipe's flips choose one at each meeting.
-        transformer: what made the features of images; networks that learn from them carry it.
+        groups: (n,) values; rows with equal values stay together when rows are divided at random.
+        normalize: ``l2`` divides each row by its length before any other use; ``none``.
+        both_ways: where rows are features of images: (2 n, D), X and then the features of the mirrored images; for each
+            row of an epoch a recipe's flips choose one of the two.
+        transformer: the transformer that computed the features of images; it is saved with networks.
 
     Raises:
         BadData: if shapes, dtypes or labels do not fit together.
@@ -108,18 +108,18 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the decoded content, see :func:`compute_sha256`; computed when it is first asked for.
+        """SHA-256 of the decoded content, see :func:`compute_sha256`; computed when it is first needed.
 
-        Of features that were made of images it is the images': a run on either is on the same rows.
+        For features of images it is that of the images, since the rows are the same.
         """
         both = self.X if self.both_ways is None else self.both_ways
         return self.known_sha256 or compute_sha256(both, self.y, self.test, self.val)
 
     @cached_property
     def row_scales(self) -> Array | None:
-        """What each row is multiplied by, (n,) float32: 1 / its length; None without normalisation.
+        """The factor of each row, (n,) float32: 1 / its length, and 1 for a row of zeros; None without normalisation.
 
-        A row of zeros has no direction, and stays what it is. One pass over the file, when it is first asked for.
+        One pass over the file, when it is first needed.
         """
         if self.normalize == "none":
             return None
@@ -131,8 +131,14 @@ class Dataset:
 
     @property
     def has_flips(self) -> bool:
-        """Whether rows can be met mirrored: images can, and features that were made of both."""
+        """Whether rows can be mirrored: images, and features that were computed for both orientations."""
         return self.image_shape is not None or self.both_ways is not None
+
+    @property
+    def parts(self) -> dict[str, Dataset]:
+        """The dataset itself as ``train``, and its validation and test file as ``val`` and ``test``, if there are."""
+        parts = {"train": self, "val": self.val, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
 
     @property
     def n_classes(self) -> int:
@@ -141,7 +147,7 @@ class Dataset:
 
     @property
     def is_multi_label(self) -> bool:
-        """Whether a row may have several labels, or none."""
+        """Whether a row can have several labels, or none."""
         return self.y.ndim == 2
 
     def split(
@@ -153,11 +159,11 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some rows of a dataset: nothing is copied.
+    """Some rows of a dataset, without a copy.
 
     Args:
-        dataset: where the rows are.
-        index: which they are, (n,) int64, in the dataset's own order.
+        dataset: the dataset.
+        index: the positions of the rows in it, (n,) int64.
     """
 
     dataset: Dataset
@@ -177,7 +183,7 @@ class Rows:
 
     @property
     def scales(self) -> Array | None:
-        """What each row is multiplied by where it is used, (n,) float32; None without normalisation."""
+        """The factor of each row, (n,) float32; None without normalisation."""
         scales = self.dataset.row_scales
         return None if scales is None else scales[self.index]
 
@@ -187,7 +193,7 @@ class Rows:
 
     def locate(self) -> tuple[Array, Array | None]:
         """(X, positions): row i is X[positions[i]], or X[i] where positions is None. X is a view, never a copy."""
-        # A plain array over the same memory: indexing a numpy.memmap costs some 30 microseconds more each time.
+        # A plain array over the same memory: indexing a numpy.memmap takes 30 microseconds more each time.
         X = self.dataset.X.view(np.ndarray)
         first, n = int(self.index[0]), len(self)
         if np.array_equal(self.index, np.arange(first, first + n)):
@@ -195,12 +201,13 @@ class Rows:
         return X, self.index
 
     def gather(self, order: Array, mirrored: Array | None, *, in_memory: bool) -> tuple[Array, Array, Array | None]:
-        """(X, places, mirrored): where the rows at these positions are found, (n,), and which are still to be mirrored.
+        """(X, places, mirrored): row ``order[i]`` is ``X[places[i]]``, mirrored if ``mirrored[i]``.
 
         Args:
-            order: positions, (n,).
-            mirrored: which of them are to be mirrored, (n,) bool, or None. Features have both ways to choose from.
-            in_memory: whether X is to be a copy in memory; a file is read forwards then, each row once.
+            order: positions among these rows, (n,).
+            mirrored: which of them are mirrored, (n,) bool, or None. For features of both orientations the returned
+                places choose between these, and the returned ``mirrored`` is None.
+            in_memory: whether X is a copy in memory, for which each row is read once, in ascending order.
         """
         both = self.dataset.both_ways
         if both is not None and mirrored is not None:
@@ -216,7 +223,7 @@ class Rows:
         return X, places, mirrored
 
     def iterate_blocks(self, size: int) -> Iterator[Array]:
-        """The rows' features, (at most size, D), in order; a view where they lie side by side, unless normalised."""
+        """The features in blocks, (at most size, D), in order; views if the rows are adjacent and not normalised."""
         scales = self.scales
         for start, block in zip(range(0, len(self), size), self._iterate_raw(size), strict=True):
             yield block if scales is None else block * scales[start : start + size, None]
@@ -231,7 +238,7 @@ class Rows:
                     give_back(X)
             else:
                 places = positions[start : start + size]
-                yield read_rows(X, places) if is_large(X) and _rises(places) else X[places]
+                yield read_rows(X, places) if is_large(X) and (np.diff(places) > 0).all() else X[places]
         give_back(X)
 
 
@@ -248,13 +255,13 @@ class Opening:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Training, validation and test rows of one dataset; the test rows are behind :meth:`~monolayer.Splits.open_test`.
+    """Training, validation and test rows of one dataset; test rows are opened by :meth:`~monolayer.Splits.open_test`.
 
     Args:
-        train: rows to learn from.
-        val: rows to choose settings by, or None.
-        openings: of the test rows, the first one first.
-        request: what :func:`make_splits` was asked for, by its arguments' names, so that it can be asked again.
+        train: training rows.
+        val: validation rows, or None.
+        openings: of the test rows, in order of time.
+        request: the arguments of :func:`make_splits`, by name.
     """
 
     train: Rows
@@ -271,25 +278,25 @@ class Splits:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the data and of which rows are for training, validation and test."""
+        """SHA-256 of the data and of the indices of the training, validation and test rows."""
         digest = hashlib.sha256(self.dataset.sha256.encode())
         if self.dataset.normalize != "none":
             digest.update(self.dataset.normalize.encode())
         for rows in (self.train, self.val, self._test):
-            # With the number of rows, or two cuts of the same rows in another place would be the same bytes.
+            # With the number of rows: else another division of the same sequence would have the same bytes.
             index = np.zeros(0, "<i8") if rows is None else np.asarray(rows.index, "<i8")
             digest.update(len(index).to_bytes(8, "little") + index.tobytes())
         return digest.hexdigest()
 
     @property
     def identity(self) -> str:
-        """The fingerprint, and of features of images what made them: where it is equal, networks are."""
+        """The fingerprint, and the hash of the transformer of features of images: equal for equal training data."""
         transformer = self.dataset.transformer
         return self.fingerprint if transformer is None else f"{self.fingerprint} {transformer.sha256}"
 
     @property
     def dataset(self) -> Dataset:
-        """The dataset that the training rows belong to."""
+        """The dataset of the training rows."""
         return self.train.dataset
 
     @property
@@ -319,18 +326,18 @@ class Splits:
 
         Args:
             reason: why they are opened.
-            again: whether they may have been opened before. Settings that are changed after a look at the test rows,
-                and judged by them once more, are fitted to them.
+            again: allow another opening. Settings that are changed after the test rows were opened, and evaluated on
+                them again, are fitted to them.
 
         Raises:
-            BadInput: if they have been opened before and this is not said to be one time more.
+            BadInput: if they were opened before, and ``again`` is False.
         """
         if self.openings and not again:
             raise BadInput(
                 f"The test rows were opened before ({self.openings[-1]}); to open them once more, and have it "
                 "recorded, ask for it by name: --again (again=True)."
             )
-        # The one clock below training: a seal that does not say when it was broken is none.
+        # The only use of a clock below training: an opening is recorded with its time.
         self.openings.append(Opening(datetime.now(UTC).isoformat(timespec="seconds"), reason))
         return self._test
 
@@ -338,7 +345,7 @@ class Splits:
 def compute_sha256(X: Array, y: Array, test: Dataset | None = None, val: Dataset | None = None) -> str:
     """SHA-256 of the decoded content: dtype and shape of X, its bytes, labels as int64; then of test and validation.
 
-    Of features of images in both ways X is all of them.
+    Where features have both orientations, X is ``both_ways``.
     """
     digest = hashlib.sha256()
     for features, labels in [(X, y), *((part.X, part.y) for part in (test, val) if part is not None)]:
@@ -358,7 +365,7 @@ def _check_fit(train: Dataset, test: Dataset, name: str) -> None:
     if train.X.shape[1:] != test.X.shape[1:] or train.X.dtype != test.X.dtype:
         raise BadData(
             f"{train.name}: the {name} rows are {test.X.dtype.name} {test.X.shape[1:]}, "
-            f"the training rows {train.X.dtype.name} {train.X.shape[1:]}; accepted is one kind."
+            f"the training rows {train.X.dtype.name} {train.X.shape[1:]}; accepted are the same shape and dtype."
         )
 
 
@@ -367,7 +374,7 @@ def _check_both_ways(dataset: Dataset) -> None:
     if both is None or both.shape != (2 * len(X), X.shape[1]) or both.dtype != X.dtype:
         raise BadData(f"{dataset.name}: both_ways must be {X.dtype.name} of shape {(2 * len(X), X.shape[1])}.")
     if dataset.image_shape is not None or dataset.normalize != "none":
-        raise BadInput(f"{dataset.name}: both_ways is for features that are no images and are not normalised.")
+        raise BadInput(f"{dataset.name}: both_ways is for features that are not images and are not normalised.")
 
 
 def _check_features(X: Array, name: str) -> None:
@@ -380,9 +387,7 @@ def _check_features(X: Array, name: str) -> None:
 def _check_names(names: tuple[str, ...], name: str) -> None:
     twice = [one for one, n in Counter(names).items() if n > 1]
     if twice:
-        raise BadData(
-            f"{name}: class_names hold {twice[0]!r} more than once; accepted are names that differ, one a class."
-        )
+        raise BadData(f"{name}: class_names hold {twice[0]!r} more than once; accepted are names that differ.")
 
 
 def _check_labels(X: Array, y: Array, n_classes: int, name: str) -> None:
@@ -402,14 +407,14 @@ def _check_labels(X: Array, y: Array, n_classes: int, name: str) -> None:
 def _check_multi_labels(X: Array, y: Array, n_classes: int, name: str) -> None:
     if y.shape != (len(X), n_classes):
         raise BadData(
-            f"{name}: several labels a row must have shape {(len(X), n_classes)} to go with X, not {y.shape}."
+            f"{name}: several labels per row must have shape {(len(X), n_classes)} to go with X, not {y.shape}."
         )
     if y.dtype.kind not in "biu" or not ((y == 0) | (y == 1)).all():
-        raise BadData(f"{name}: several labels a row must be 0 or 1, as integers or booleans.")
+        raise BadData(f"{name}: several labels per row must be 0 or 1, as integers or booleans.")
 
 
 def choose_val_size(dataset: Dataset) -> int:
-    """How many rows to hold out for validation where nobody says; none where the dataset has validation rows."""
+    """The default number of validation rows; 0 if the dataset has a validation file."""
     return 0 if dataset.val is not None else min(DEFAULT_VAL_SIZE, len(dataset.X) // DEFAULT_VAL_SHARE)
 
 
@@ -423,14 +428,14 @@ def make_splits(
 ) -> Splits:
     """Divide a dataset's rows.
 
-    Sizes are numbers of rows, or below 1 shares of the training file's. Rows that the dataset has for validation or
-    test are used as they are. Without a seed, named here or by the dataset, everything else goes by file order: test
-    rows are the last ``test_size`` rows (a fifth); validation is the last ``val_size`` rows before them; training is
-    the first ``train_size`` of the rest (all). With a seed they are drawn at random in proportion to the classes, and
-    where the dataset has groups, whole groups, as near to that as these allow; the rest stay in file order.
+    Sizes are numbers of rows, or below 1 shares of the rows of the training file. A validation or test file of the
+    dataset is used as it is. Without a seed, here or in the dataset, rows are divided by file order: test rows are the
+    last ``test_size`` rows (a fifth); validation rows are the last ``val_size`` rows before them; training rows are the
+    first ``train_size`` of the rest (all). With a seed they are drawn at random, stratified by class; if the dataset
+    has groups, whole groups are drawn, as close to this as they allow. The other rows stay in file order.
 
     Raises:
-        BadInput: if a size is negative, or leaves no rows to train on, or asks for more rows than there are.
+        BadInput: if a size is negative, exceeds the number of rows, or leaves no training rows.
     """
     sizes = {"val_size": val_size, "train_size": train_size, "test_size": test_size}
     counts = {name: _count_rows(name, size, len(dataset.X)) for name, size in sizes.items()}
@@ -440,8 +445,11 @@ def make_splits(
     left = np.arange(len(dataset.X), dtype=np.int64)
     left, test = _take_test(dataset, left, counts["test_size"], seed)
     left, val = _take_val(dataset, left, counts["val_size"] or 0, seed)
+    n_train = counts["train_size"]
+    if n_train is not None and not 1 <= n_train <= len(left):
+        raise BadInput(f"train_size is {n_train}; accepted are 1 to {len(left)}, the rows left to train on.")
     return Splits(
-        train=Rows(dataset, _take_train(left, counts["train_size"])),
+        train=Rows(dataset, left[:n_train]),
         val=val,
         _test=test,
         request={"val_size": val_size, "seed": seed, "train_size": train_size, "test_size": test_size},
@@ -449,7 +457,7 @@ def make_splits(
 
 
 def _count_rows(name: str, size: float | None, n: int) -> int | None:
-    """A size as a number of rows of n."""
+    """A size as a number of rows out of n."""
     if size is None:
         return None
     is_number = isinstance(size, int | float | np.integer | np.floating) and 0 <= size < np.inf
@@ -461,7 +469,7 @@ def _count_rows(name: str, size: float | None, n: int) -> int | None:
 def _take_val(dataset: Dataset, left: Array, size: int, seed: int | None) -> tuple[Array, Rows | None]:
     if dataset.val is not None:
         if size:
-            raise BadInput(f"val_size is {size}, but {dataset.name} has validation rows of its own; leave it out.")
+            raise BadInput(f"val_size is {size}, but {dataset.name} has a validation file; leave val_size out.")
         return left, Rows(dataset.val, np.arange(len(dataset.val.X), dtype=np.int64))
     left, val = cut_rows(dataset, left, size, seed, "validation")
     return left, Rows(dataset, val) if len(val) else None
@@ -476,15 +484,5 @@ def _take_test(dataset: Dataset, left: Array, test_size: int | None, seed: int |
     n_test = round(DEFAULT_TEST_SHARE * len(left)) if test_size is None else test_size
     left, test = cut_rows(dataset, left, n_test, seed, "test")
     if not len(test):
-        raise BadInput("test_size is 0; accepted is 1 or above, since this dataset has no test file of its own.")
+        raise BadInput("test_size is 0; accepted is 1 or above, since this dataset has no test file.")
     return left, Rows(dataset, test)
-
-
-def _take_train(left: Array, train_size: int | None) -> Array:
-    if train_size is not None and not 1 <= train_size <= len(left):
-        raise BadInput(f"train_size is {train_size}; accepted are 1 to {len(left)}, the rows left to train on.")
-    return left[:train_size]
-
-
-def _rises(places: Array) -> bool:
-    return bool((np.diff(places) > 0).all())

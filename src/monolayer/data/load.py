@@ -1,4 +1,4 @@
-"""Datasets by name, or by where they are."""
+"""Load a dataset by its name, or from a path."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from monolayer.data.cifar10 import load_cifar10
 from monolayer.data.dataset import Dataset
 from monolayer.data.options import DataOptions
+from monolayer.data.readers.base import ReadCallbacks
 from monolayer.data.readers.registry import ACCEPTED, read_path
-from monolayer.data.readers.rows import ProgressLine
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
 
 
 def load_digits() -> Dataset:
-    """1,797 images of digits, 8 x 8, grey from 0 to 16; X is (1797, 64) uint8.
+    """1,797 images of digits, 8 x 8 pixels, grey, 0 to 16; X is (1797, 64) uint8.
 
     Source: Alpaydin and Kaynak, 1998, doi:10.24432/C50P49, as shipped with scikit-learn.
     """
-    from sklearn import datasets  # here, because it takes half a second that no other dataset should pay
+    from sklearn import datasets  # imported here: it takes half a second
 
     X, y = datasets.load_digits(return_X_y=True)
     return Dataset(
@@ -43,38 +43,45 @@ def load(name: str | Path, *, path: Path | str | None = None, progress: Progress
     """The dataset of that name, or at that path.
 
     Args:
-        name: ``cifar10``, ``digits``, or the path of data of your own: an .npz file, an .npy file with its labels
-            beside it, a table, a Parquet or safetensors file; a folder of .npy files, of Parquet files, or of images.
-        path: where a copy of it is, for a dataset that has to be fetched; else it is looked for.
-        progress: told what is being tried and how far it is.
-        options: how to read a path: label, features, split_by, group_by, resize, channels, normalize;
-            see
+        name: ``cifar10``, ``digits``, or the path of your own data: an .npz file, an .npy file with its labels beside
+            it, a table, a Parquet or safetensors file; a folder of .npy files, of Parquet files, or of images.
+        path: a copy of ``cifar10`` on this machine; None: it is searched for, and downloaded if there is none.
+        progress: reports the sources that are tried, and how much has been read.
+        options: how to read a path: label, features, split_by, group_by, resize, channels, normalize; see
             :class:`monolayer.data.options.DataOptions`.
 
     Raises:
-        BadInput: if the name is unknown and no path, or a path is given to a dataset that has none.
-        BadData: if the copy or the data named is damaged, or does not hold what it should.
-        DataUnavailable: if no source answered.
+        BadInput: if ``name`` is neither a name nor a path, or the dataset takes no ``path`` or options.
+        BadData: if the data is damaged or incomplete; the text names the file.
+        DataUnavailable: if no source of the dataset could be read.
     """
-    asked = read_options(options)
+    reading = read_options(options)
     if str(name) not in NAMES:
-        return _read_own(name, path, asked, progress)
-    if replace(asked, normalize="none") != DataOptions():
-        raise BadInput(f"{name} is read in one way only; options of reading are for data of one's own.")
-    dataset = _load_named(str(name), path, progress)
-    return dataset if asked.normalize == "none" else _normalise(dataset, asked.normalize)
+        return _read_own(name, path, reading, progress)
+    if replace(reading, normalize="none") != DataOptions():
+        raise BadInput(f"{name} takes no options of reading except normalize; the others are for your own data.")
+    if name == "cifar10":
+        dataset = load_cifar10(None if path is None else Path(path).expanduser(), progress=progress)
+    elif path is None:
+        dataset = load_digits()
+    else:
+        raise BadInput("digits is part of scikit-learn and is not read from a path; leave the path out.")
+    if reading.normalize == "none":
+        return dataset
+    test = None if dataset.test is None else replace(dataset.test, normalize=reading.normalize)
+    return replace(dataset, normalize=reading.normalize, test=test, reading={"normalize": reading.normalize})
 
 
 def read_options(options: dict[str, Any]) -> DataOptions:
-    """The options of reading by name.
+    """The options of reading from their names and values.
 
     Raises:
-        BadInput: if a name is none, or a value is not accepted.
+        BadInput: if a name is unknown, or a value is not accepted.
     """
     fields = DataOptions.__dataclass_fields__
     unknown = [option for option in options if option not in fields]
     if unknown:
-        raise BadInput(f"{unknown[0]!r} is no option of reading data; accepted are {', '.join(fields)}.")
+        raise BadInput(f"{unknown[0]!r} is not an option of reading data; accepted are {', '.join(fields)}.")
     return DataOptions(**options)
 
 
@@ -85,26 +92,8 @@ def _read_own(name: str | Path, path: Path | str | None, options: DataOptions, p
         why = ": there is no such file or folder" if is_path or isinstance(name, Path) else ""
         raise BadInput(f"{str(name)!r} is not a dataset{why}; accepted are {', '.join(NAMES)} and paths of {ACCEPTED}.")
     if path is not None:
-        raise BadInput(f"{name} is a path already; --data is for datasets that are fetched.")
-    return replace(
-        read_path(place, options, ProgressLine(progress)), reading={"path": str(place.resolve()), **_describe(options)}
-    )
-
-
-def _load_named(name: str, path: Path | str | None, progress: Progress) -> Dataset:
-    if name == "cifar10":
-        return load_cifar10(None if path is None else Path(path).expanduser(), progress=progress)
-    if path is not None:
-        raise BadInput("digits comes with scikit-learn and is read from no path; leave the path out.")
-    return load_digits()
-
-
-def _normalise(dataset: Dataset, normalize: str) -> Dataset:
-    test = None if dataset.test is None else replace(dataset.test, normalize=normalize)
-    return replace(dataset, normalize=normalize, test=test, reading={"normalize": normalize})
-
-
-def _describe(options: DataOptions) -> dict[str, Any]:
-    """What differs from the defaults."""
+        raise BadInput(f"{name} is a path already; --data is for datasets that are downloaded.")
     default = DataOptions().to_dict()
-    return {name: value for name, value in options.to_dict().items() if value != default[name]}
+    changed = {name: value for name, value in options.to_dict().items() if value != default[name]}
+    dataset = read_path(place, options, ReadCallbacks(progress))
+    return replace(dataset, reading={"path": str(place.resolve()), **changed})

@@ -32,7 +32,18 @@ def format_size(size: tuple[int, int]) -> str:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """How to read a source."""
+    """How to read a file or folder of data.
+
+    Args:
+        label: name of the column, array or tensor of labels; None: the usual names are tried.
+        features: name of the array, tensor or column of features, such as a layer's; None: the usual names are tried,
+            and in a table all other columns are features.
+        split_by: name of the column or array that assigns each row to train, val (validation, valid) or test.
+        group_by: name of the column or array of groups: rows with equal values are never divided between parts.
+        resize: (height, width) to which images are resized; None: all images must have the same size.
+        channels: 1 reads image files as grey, 3 as red, green and blue; None: grey if all of them are grey.
+        normalize: ``l2`` divides each row by its length; ``none``.
+    """
 
     label: str | None = field(
         default=None,

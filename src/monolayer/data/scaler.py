@@ -1,4 +1,4 @@
-"""Scaler: per-dimension mean and standard deviation of the training rows."""
+"""Scaler: mean and standard deviation of each feature of the training rows."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from monolayer.errors import BadData
 from monolayer.threads import count_cores
 
 Array = npt.NDArray[Any]
-# 512 rows of float64 are 12 MiB for CIFAR-10: small enough to stay in cache, and nothing is held as a whole.
+# 512 rows of CIFAR-10 in float64 are 12 MiB, which stay in the processor's cache.
 BLOCK = 512
 
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
-    """z = (x - mean) / std, never applied to the data itself: engines fold it into their arithmetic.
+    """z = (x - mean) / std, which is not applied to the data: engines fold it into their arithmetic.
 
     Args:
         mean: (D,) float64, in the unit of the features.
-        std: (D,) float64, population standard deviation; 1 where a feature does not vary, as in scikit-learn.
+        std: (D,) float64, population standard deviation; 1 for constant features, as in scikit-learn.
     """
 
     mean: Array
@@ -34,7 +34,7 @@ class Scaler:
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """What a scaler is made of, so that rows can be added later.
+    """Mean and variance of rows, which can be merged with those of others.
 
     Args:
         n: number of rows, or the sum of their weights.
@@ -50,12 +50,12 @@ class Moments:
 
     def make_scaler(self) -> Scaler:
         """The scaler of these rows."""
-        # A float that does not vary has a variance of what n_rows additions round off (scikit-learn's bound), not of 0.
+        # The variance of a constant feature is not 0 but the rounding of n_rows additions (scikit-learn's bound).
         std, rounding = np.sqrt(self.variance), self.n_rows * np.finfo(np.float64).eps * np.abs(self.mean)
         return Scaler(self.mean, np.where(std > rounding, std, 1.0))
 
     def merge(self, other: Moments) -> Moments:
-        """The moments of both lots of rows together (Chan, Golub and LeVeque 1983)."""
+        """The moments of both sets of rows together (Chan, Golub and LeVeque 1983)."""
         n, difference = self.n + other.n, other.mean - self.mean
         share = other.n / n
         within = (1 - share) * self.variance + share * other.variance
@@ -66,7 +66,7 @@ class Moments:
 def fit_scaler(rows: Rows) -> Scaler:
     """Mean and standard deviation of these rows, in two passes over blocks, exact to float64 rounding.
 
-    Two passes, since the short cut E[x^2] - E[x]^2 cancels when a mean is large beside its deviation.
+    Two passes, since E[x^2] - E[x]^2 cancels if the mean is large relative to the deviation.
 
     Raises:
         BadData: if a value is not finite; the text names the feature.
@@ -81,15 +81,15 @@ def fit_scaler(rows: Rows) -> Scaler:
         deviation = block[:, columns] - mean[columns]
         squares[columns] += np.einsum("nd,nd->d", deviation, deviation)
 
-    _go_through(rows, add)
+    _map_blocks(rows, add)
     mean = total / n
     _check_finite(mean, rows)
-    _go_through(rows, add_squares)
+    _map_blocks(rows, add_squares)
     return Moments(n, mean, squares / n, n).make_scaler()
 
 
-def _go_through(rows: Rows, task: Callable[[Array, slice], None]) -> None:
-    """The task on every block of rows, its columns in halves that two threads may share: sums do not depend on it."""
+def _map_blocks(rows: Rows, task: Callable[[Array, slice], None]) -> None:
+    """Run a task on each block of rows, in two threads for two halves of the columns, which do not change the sums."""
     D = rows.dataset.X.shape[1]
     halves = [slice(0, D // 2), slice(D // 2, D)]
     with ThreadPoolExecutor(min(2, count_cores())) as threads:
@@ -98,9 +98,9 @@ def _go_through(rows: Rows, task: Callable[[Array, slice], None]) -> None:
 
 
 def fit_checked_scaler(splits: Splits) -> Scaler:
-    """The training rows' scaler, once it is known that no other row holds what is no number either.
+    """The scaler of the training rows, after a check that the other rows are finite too.
 
-    Looking for such values does not open the test rows.
+    This check does not count as an opening of the test rows.
 
     Raises:
         BadData: if a value is not finite; the text names the feature and the row.
@@ -113,11 +113,11 @@ def fit_checked_scaler(splits: Splits) -> Scaler:
 
 
 def compute_moments(rows: Rows, sample_weights: Array) -> list[Moments]:
-    """Weighted mean and variance for each of several weightings of the rows, in the same two passes.
+    """Weighted mean and variance for each of several weightings of the rows, in two passes for all.
 
     Args:
         rows: n of them.
-        sample_weights: (F, n), 0 or above; a row of weight 0 has no part in it.
+        sample_weights: (F, n), 0 or above; a row of weight 0 is left out.
 
     Raises:
         BadData: if a value is not finite; the text names the feature.
@@ -130,7 +130,7 @@ def compute_moments(rows: Rows, sample_weights: Array) -> list[Moments]:
     _check_finite(means.sum(axis=0), rows)
     for part, block in _iterate_weighted(rows, weights):
         for place, weight in enumerate(part):
-            # Around this weighting's own mean, without the rows that it has not: their squares may be anything.
+            # Without the rows of weight 0, whose squares may overflow.
             present = np.flatnonzero(weight)
             variances[place] += weight[present] @ (block[present] - means[place]) ** 2
     n_rows = np.count_nonzero(weights, axis=1).tolist()
@@ -150,7 +150,7 @@ def _check_finite(mean: Array, rows: Rows) -> None:
 
 
 def _find_not_finite(rows: Rows) -> tuple[int, int] | None:
-    """(feature, row) of the first value that is none, if there is one."""
+    """(feature, row) of the first value that is not finite, if there is one."""
     if rows.dataset.X.dtype.kind != "f" or not len(rows):
         return None
     for i, block in enumerate(rows.iterate_blocks(BLOCK)):
@@ -165,5 +165,5 @@ def _describe_not_finite(rows: Rows, name: str, feature: int, row: int | None) -
     where = "" if row is None else f" (row {row})"
     return (
         f"{rows.dataset.name}: feature {feature} of the {name} rows holds a value that is not finite{where}; accepted "
-        "are finite numbers: leave out the row or the feature, or fill it in."
+        "are finite numbers: leave out the row or the feature, or impute the value."
     )

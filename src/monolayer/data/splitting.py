@@ -1,4 +1,4 @@
-"""Cutting rows off for validation or test: by file order, at random in proportion to the classes, or whole groups."""
+"""Split off rows for validation or test: by file order, at random and stratified by class, or by whole groups."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy.typing as npt
 from monolayer.errors import BadInput
 
 Array = npt.NDArray[Any]
-# Groups are dealt into folds, and some of these are cut off. Each fold takes time, so there are at most MAX_FOLDS; the
-# share of the rows that is cut off may miss the share that was asked for by SHARE_MISS of it.
+# Groups are divided into folds, and some of the folds are split off. Each fold takes time, so there are at most
+# MAX_FOLDS; the share of the rows may differ from the requested share by SHARE_MISS of it.
 MAX_FOLDS, SHARE_MISS = 20, 0.02
 
 
 class Labels(Protocol):
-    """What rows are drawn by: y (n,) int or (n, K) 0 or 1, K class names, and groups (n,) or None."""
+    """Labels and groups of rows: y (n,) int or (n, K) 0 or 1, K class names, and groups (n,) or None."""
 
     @property
     def y(self) -> Array:
@@ -30,24 +30,24 @@ class Labels(Protocol):
 
     @property
     def groups(self) -> Array | None:
-        """(n,) values; rows of one value stay together."""
+        """(n,) values; rows with equal values stay together."""
 
 
 def cut_rows(labels: Labels, left: Array, size: int, seed: int | None, what: str) -> tuple[Array, Array]:
-    """Cut ``size`` rows off for validation or test.
+    """Split off ``size`` rows for validation or test.
 
     Args:
         labels: of all rows.
-        left: the rows that can be cut off, (m,) int64 positions in file order.
+        left: the rows to choose from, (m,) int64 positions in file order.
         size: how many, fewer than m.
-        seed: draws them at random; None takes the last ones.
+        seed: of the random choice; None takes the last rows.
         what: ``validation`` or ``test``, for messages.
 
     Returns:
-        (the other rows, the rows cut off), both (., ) int64 in file order.
+        (the other rows, the rows split off), both int64 in file order.
 
     Raises:
-        BadInput: if no rows would be left, or the classes or groups cannot be divided so.
+        BadInput: if no rows would be left, or the classes or groups cannot be divided in this proportion.
     """
     if size >= len(left):
         raise BadInput(f"{size} {what} rows leave no training rows; {what} rows must be fewer than {len(left)}.")
@@ -57,7 +57,7 @@ def cut_rows(labels: Labels, left: Array, size: int, seed: int | None, what: str
         return _cut_groups(labels, left, size, seed, what)
     if seed is None:
         return left[: len(left) - size], left[len(left) - size :]
-    from sklearn.model_selection import train_test_split  # here: it takes a second that splits by file order never need
+    from sklearn.model_selection import train_test_split  # imported here: it takes a second
 
     drawn, alone, strata = _separate_single(left, _list_strata(labels, left))
     _check_proportion(labels, left, len(drawn), size, what)
@@ -66,9 +66,9 @@ def cut_rows(labels: Labels, left: Array, size: int, seed: int | None, what: str
 
 
 def _cut_groups(labels: Labels, left: Array, size: int, seed: int | None, what: str) -> tuple[Array, Array]:
-    """Whole groups, about so many rows and in about the classes' proportions."""
+    """Whole groups, with about ``size`` rows and about the proportions of the classes."""
     if seed is None:
-        raise BadInput(f"Groups stay together, so {what} rows are drawn at random; name a seed (--split-seed).")
+        raise BadInput(f"Groups stay together, so {what} rows are drawn at random; set a seed (--split-seed).")
     from sklearn.model_selection import StratifiedGroupKFold
 
     groups, n_folds = np.asarray(labels.groups)[left], max(2, round(len(left) / size))
@@ -77,7 +77,7 @@ def _cut_groups(labels: Labels, left: Array, size: int, seed: int | None, what: 
         least = -(-2 * len(left) // (2 * n_groups + 1))
         accepted = f"accepted are {least:,} rows or more" if n_groups > 1 else "accepted are 2 groups or more"
         raise BadInput(
-            f"{size} {what} rows ask for {n_folds} folds of groups, and there are {n_groups} groups; {accepted}."
+            f"{size} {what} rows need {n_folds} folds of groups, and there are {n_groups} groups; {accepted}."
         )
     strata = _list_strata(labels, left)
     most = int(np.bincount(strata).max())
@@ -93,7 +93,7 @@ def _cut_groups(labels: Labels, left: Array, size: int, seed: int | None, what: 
 
 
 def _choose_folds(share: float, n_least: int, n_most: int) -> tuple[int, int]:
-    """(folds, how many of them are cut off): the fewest that come near the share, else those that come nearest."""
+    """(folds, number of folds to split off): the fewest folds near the share, else those nearest to it."""
     folds = [(n, min(n - 1, max(1, round(n * share)))) for n in range(2, max(n_least, min(n_most, MAX_FOLDS)) + 1)]
     misses = [abs(cut / n - share) for n, cut in folds]
     near = [pair for pair, miss in zip(folds, misses, strict=True) if miss <= SHARE_MISS * share]
@@ -101,7 +101,7 @@ def _choose_folds(share: float, n_least: int, n_most: int) -> tuple[int, int]:
 
 
 def _list_strata(labels: Labels, left: Array) -> Array:
-    """The class of each row, (n,) int64; of several labels a row, which of them it has together."""
+    """The class of each row, (n,) int64; of several labels per row, the index of their combination."""
     if labels.y.ndim == 1:
         return np.asarray(labels.y[left], dtype=np.int64)
     strata: Array = np.unique(labels.y[left], axis=0, return_inverse=True)[1].reshape(-1)
@@ -109,7 +109,7 @@ def _list_strata(labels: Labels, left: Array) -> Array:
 
 
 def _separate_single(left: Array, strata: Array) -> tuple[Array, Array, Array]:
-    """(rows to draw in proportion, single rows, the strata of the former): the only row of a stratum is trained on."""
+    """(rows to stratify, the only rows of their strata, the strata of the former); the only rows are trained on."""
     single = np.flatnonzero(np.bincount(strata) == 1)
     if not len(single):
         return left, left[:0], strata
@@ -118,7 +118,7 @@ def _separate_single(left: Array, strata: Array) -> tuple[Array, Array, Array]:
 
 
 def _check_proportion(labels: Labels, left: Array, n_drawn: int, size: int, what: str) -> None:
-    """Raise BadInput if not every class that can be drawn gets a row on either side."""
+    """Raise BadInput unless each class that can be divided gets a row on both sides."""
     counts = np.bincount(_list_strata(labels, left))
     counts, strata = counts[counts > 0], np.flatnonzero(counts)
     n_strata = int((counts > 1).sum())

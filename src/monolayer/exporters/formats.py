@@ -83,7 +83,7 @@ def export(network: OneLayer, path: Path | str, to: str | None = None) -> Export
         )
     if network.transformer is not None and not made.is_complete:
         raise BadInput(
-            f"The network takes features of images, made by {network.transformer.say()}, which {to} would not make; "
+            f"The network takes features of images, by {network.transformer.describe()}, which {to} cannot compute; "
             "use safetensors."
         )
     content, X = made.pack(network), make_probes(network)

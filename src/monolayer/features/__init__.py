@@ -1,15 +1,15 @@
-"""What a layer may look at instead of pixels: transformers that learn from images alone, without labels.
+"""Features of images in place of their pixels: transformers that learn from images without labels.
 
-Each is a scikit-learn transformer on rows of images as a :class:`monolayer.Dataset` has them, so it stands in front of
-any classifier::
+Each is a scikit-learn transformer of rows of images as in a :class:`monolayer.Dataset`, for use before any classifier::
 
     pipeline = make_pipeline(PatchFeatures(400, image_shape=(3, 32, 32)), OneLayerClassifier())
 
-To add one: write a class in a file of its own on :class:`monolayer.features.base.ImageTransformer`, and name it in
-``KINDS`` of :mod:`monolayer.features.registry`, so that files can bring it back.
+A new kind is a subclass of :class:`monolayer.features.base.ImageTransformer` in a file of its own in this package;
+:mod:`monolayer.features.registry` finds it there.
 """
 
-from monolayer.features.hog import HOGFeatures, PixelFeatures
+from monolayer.features.hog import HOGFeatures
 from monolayer.features.patches import PatchFeatures
+from monolayer.features.pixels import PixelFeatures
 
 __all__ = ["HOGFeatures", "PatchFeatures", "PixelFeatures"]

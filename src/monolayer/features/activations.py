@@ -1,7 +1,7 @@
-"""What a patch says to each filter, by name: ``triangle``, ``soft:THRESHOLD``, ``nearest:SHARE``.
+"""Responses of filters to patches, by name: ``triangle``, ``soft:THRESHOLD``, ``nearest:SHARE``.
 
-All take whitened patches (N, d) and filters (K, d), float32, and give (N, F), float32. To add one: write a class on the
-model of those below and name it in :func:`parse_activation`.
+All take whitened patches (N, d) and filters (K, d), float32, and return (N, F), float32. A new one is a class like
+those below and a line in :func:`parse_activation`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,15 @@ import numpy.typing as npt
 from monolayer.errors import BadInput
 
 Array = npt.NDArray[Any]
-
-
-ROUNDING_OF_SUMS = 1e-5  # of float32 sums over some hundred patches, with a wide margin
-ROUNDING = 1e-9  # 0.29 * 100 is a little below 29
+ROUNDING_OF_SUMS = 1e-5  # relative, of float32 sums over some hundred patches, with a wide margin
+ROUNDING = 1e-9  # 0.29 * 100 is slightly below 29
 
 
 @dataclass(frozen=True, eq=False)
 class Responses:
-    """What patches tell filters: ``levels`` less ``values``, or the values where there are no levels.
+    """The responses of filters to patches: ``levels`` minus ``values``, or the values if there are no levels.
 
-    Only weighted sums of answers are asked for, in which levels take no pass over the values.
+    Only weighted sums of responses are needed; in these, levels cost no pass over the values.
 
     Args:
         values: (N, F), float32.
@@ -41,42 +39,42 @@ class Responses:
         return len(self.values)
 
     def take(self, places: slice) -> Responses:
-        """Those of some patches."""
+        """The responses to some of the patches."""
         return Responses(self.values[places], None if self.levels is None else self.levels[places])
 
     def sum_patches(self, shares: Array) -> Array:
-        """Over the patches, which weigh ``shares``, (N,): (F,)."""
+        """The sums over the patches, weighted by ``shares``, (N,): (F,)."""
         values = shares @ self.values
         if self.levels is None:
             return np.asarray(values)
         level = shares @ self.levels
         sums = level - values
-        # What is this far below the level is what rounds off, of a filter that all of these patches leave silent: it
-        # must be 0 as it is, or standardising would make it loud.
+        # A sum this far below the level is rounding, of a filter without response to any of these patches: it must be
+        # exactly 0, since standardisation would amplify it.
         sums[sums < level * ROUNDING_OF_SUMS] = 0
         return np.asarray(sums)
 
     def sum_features(self, weights: Array) -> Array:
-        """Over the features, by weights (F, K): (N, K)."""
+        """The sums over the features, weighted by (F, K): (N, K)."""
         values = self.values @ weights
         return np.asarray(values if self.levels is None else np.outer(self.levels, weights.sum(axis=0)) - values)
 
 
-Answer = Callable[[Array], Responses]
+Respond = Callable[[Array], Responses]
 
 
 class Activation(Protocol):
-    """What all of them are."""
+    """A response function of filters."""
 
     @property
     def per_filter(self) -> int:
-        """Features of a filter."""
+        """Number of features of a filter."""
 
-    def open(self, filters: Array, n_patches: int) -> Answer:
-        """What answers (N, F) to patches (N, d), N up to ``n_patches``, by filters (K, d).
+    def open(self, filters: Array, n_patches: int) -> Respond:
+        """A function from patches (N, d), N up to ``n_patches``, to the responses (N, F) of filters (K, d).
 
-        The answer may lie in memory that the next one takes: fresh memory for each product would take three times as
-        long as its arithmetic. One thread has one to itself.
+        Each call overwrites the result of the last one: allocating memory for each product would take three times as
+        long as its arithmetic. Each thread needs a function of its own.
         """
 
 
@@ -84,23 +82,23 @@ class Activation(Protocol):
 class Triangle:
     """max(0, mean(d) - d_k): d_k is the distance of the patch to filter k, and the mean is over all filters.
 
-    About half of the filters are silent for a patch. Source: Coates, Lee and Ng 2011, "An Analysis of Single-Layer
+    About half of the responses to a patch are 0. Source: Coates, Lee and Ng 2011, "An Analysis of Single-Layer
     Networks in Unsupervised Feature Learning", AISTATS, section 3.2.
     """
 
     per_filter = 1
 
-    def open(self, filters: Array, n_patches: int) -> Answer:
+    def open(self, filters: Array, n_patches: int) -> Respond:
         """F is K."""
         measure, share = open_distances(filters, n_patches), np.full(len(filters), 1 / len(filters), np.float32)
 
-        def predict_rows(patches: Array) -> Responses:
+        def respond(patches: Array) -> Responses:
             found = measure(patches)
             means = found @ share
             # max(0, mean - d) is mean - min(mean, d).
             return Responses(np.minimum(found, means[:, None], out=found), means)
 
-        return predict_rows
+        return respond
 
 
 @dataclass(frozen=True)
@@ -114,49 +112,49 @@ class Soft:
     threshold: float
     per_filter = 2
 
-    def open(self, filters: Array, n_patches: int) -> Answer:
+    def open(self, filters: Array, n_patches: int) -> Respond:
         """F is 2 K: the positive sides of all filters, then the negative ones."""
         lengths = np.linalg.norm(filters, axis=1, keepdims=True)
         one_long = np.ascontiguousarray((filters / np.maximum(lengths, np.finfo(np.float32).tiny)).T)
         products = np.empty((n_patches, 2 * len(filters)), np.float32)
 
-        def predict_rows(patches: Array) -> Responses:
+        def respond(patches: Array) -> Responses:
             both, K = products[: len(patches)], len(filters)
             np.matmul(patches, one_long, out=both[:, :K])
             np.negative(both[:, :K], out=both[:, K:])
             np.subtract(both, np.float32(self.threshold), out=both)
             return Responses(np.maximum(both, 0, out=both))
 
-        return predict_rows
+        return respond
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """1 for the filters that are nearest to the patch, a share of all (at least one), and 0 for the others.
+    """1 for the nearest filters to the patch, a share of all (at least one), and 0 for the others.
 
-    Of filters at the same distance as the last of them all are taken. Source: Thiry, Arbel, Belilovsky and Oyallon
+    All filters at the same distance as the last of them count as nearest. Source: Thiry, Arbel, Belilovsky and Oyallon
     2021, "The Unreasonable Effectiveness of Patches in Deep Convolutional Kernels Methods", ICLR, section 3.
     """
 
     share: float
     per_filter = 1
 
-    def open(self, filters: Array, n_patches: int) -> Answer:
+    def open(self, filters: Array, n_patches: int) -> Respond:
         """F is K."""
         measure, last = open_distances(filters, n_patches), max(1, math.floor(self.share * len(filters) + ROUNDING)) - 1
 
-        def predict_rows(patches: Array) -> Responses:
+        def respond(patches: Array) -> Responses:
             distances = measure(patches)
             bounds = np.partition(distances, last, axis=1)[:, last : last + 1]
             return Responses((distances <= bounds).astype(np.float32))
 
-        return predict_rows
+        return respond
 
 
 def open_distances(filters: Array, n_patches: int) -> Callable[[Array], Array]:
-    """What gives Euclidean distances (N, K), float32, of up to so many patches (N, d) to filters (K, d).
+    """A function from patches (N, d), N up to ``n_patches``, to their Euclidean distances (N, K) to filters (K, d).
 
-    A squared distance is x x - 2 x c + c c, all three by one product: the patches get two columns more.
+    The squared distance x x - 2 x c + c c is one matrix product of patches and filters with two more columns.
     """
     K, d = filters.shape
     right = np.empty((d + 2, K), np.float32)
@@ -168,7 +166,7 @@ def open_distances(filters: Array, n_patches: int) -> Callable[[Array], Array]:
         left[:, :d] = patches
         np.einsum("nd,nd->n", patches, patches, out=left[:, d])
         np.matmul(left, right, out=found)
-        # A filter that is the patch itself may come out a little below 0: its sign goes, which is quicker than a bound.
+        # The squared distance of equal vectors may be slightly below 0; abs is faster than a maximum with 0.
         np.abs(found, out=found)
         return np.sqrt(found, out=found)
 
@@ -179,10 +177,10 @@ ACCEPTED = "triangle, soft:THRESHOLD with a number of 0 or above, and nearest:SH
 
 
 def parse_activation(text: str) -> Activation:
-    """The activation of that name.
+    """The activation of a name.
 
     Raises:
-        BadInput: if there is none.
+        BadInput: if the name is unknown.
     """
     name, _, value = str(text).partition(":")
     if text == "triangle":

@@ -1,4 +1,4 @@
-"""What all transformers of images share: rows become images, and blocks of them are computed on all cores."""
+"""The base class of transformers of images: rows become images, whose features are computed in blocks on all cores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,44 +23,50 @@ from monolayer.threads import count_cores, limit_blas_threads
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, int, int]
-# Images of a block. Their features leave a thread together; what is computed on the way is up to the transformer.
-BLOCK = 64
+BLOCK = 64  # images whose features a thread computes at a time
 
 
 class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Features of images, learnt from images alone: labels that are given are not looked at.
+    """Features of images; labels are ignored.
 
-    A subclass has ``image_shape`` and ``pixel_max`` among its parameters, and says how it learns (``_learn``), what it
-    has learnt (``get_tensors``) and what a block of images becomes (``_compute``).
+    A subclass has ``image_shape`` and ``pixel_max`` among its parameters, and implements ``_compute``; one that learns
+    from images also implements ``_learn``, ``get_tensors`` and ``_set_tensors``.
 
     Attributes:
-        image_shape_: (channels, height, width) of the images that were learnt from.
+        kind: name of the kind of features, in files and on the command line.
+        usage: how the kind is written on the command line, with its first word.
+        words: of the kind on the command line: name to (parameter, type). The first needs no name.
+        version: of the arithmetic, with the version of a library that computes it; other versions, other features.
+        learns: whether the features depend on the images that it is fitted to.
+        image_shape_: (channels, height, width) of the images that it was fitted to.
         n_features_in_: values of an image, D.
     """
 
+    kind: ClassVar[str]
+    usage: ClassVar[str]
+    words: ClassVar[Mapping[str, tuple[str, type]]] = {}
+
     image_shape: Shape | None
     pixel_max: float
-    # Of the arithmetic, with that of a library where it is the library's: features of another version are others.
     version = "1"
-    # Whether it depends on which images it learns from.
     learns = False
 
     def fit(self, X: Array, y: object = None) -> Self:
         """Learn from images.
 
         Args:
-            X: (n, D), a row an image, channel-major (all red, all green, all blue), 0 to ``pixel_max``.
-            y: not looked at.
+            X: (n, D), one image per row, channel-major (all red, all green, all blue), 0 to ``pixel_max``.
+            y: ignored.
 
         Raises:
-            BadInput: if the rows are no images of the shape, or a parameter is not accepted.
+            BadInput: if the rows do not have the shape of the images, or a parameter is not accepted.
         """
         del y
         self.prepare(X)
         return self.learn(X, np.arange(len(X)))
 
     def prepare(self, X: Array) -> None:
-        """Take the shape of images (n, D), and check the parameters; :meth:`learn` is next.
+        """Set the shape of the images (n, D) and check the parameters, before :meth:`learn`.
 
         Raises:
             BadInput: as :meth:`fit`.
@@ -72,11 +78,11 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._check()
 
     def check_number(self, n_images: int) -> None:
-        """Raise BadInput if so many images are too few to learn from; :meth:`prepare` comes first."""
+        """Raise BadInput if this number of images is too small to learn from; call after :meth:`prepare`."""
 
     def learn(self, X: Array, index: Array, progress: Progress = SILENCE) -> Self:
-        """Learn from these rows, (n,), of images that :meth:`prepare` has seen; ``progress`` is told how far it is."""
-        with limit_blas_threads():  # the last digits of a product depend on how many threads share it
+        """Learn from the images at ``index``, (n,), after :meth:`prepare`."""
+        with limit_blas_threads():  # the last digits of a product depend on the number of threads
             self._learn(X, index, progress)
         return self
 
@@ -84,7 +90,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Features (n, F), float32, of images (n, D).
 
         Raises:
-            BadInput: if the rows are no images of the shape that was learnt from.
+            BadInput: if the rows do not have the fitted shape.
         """
         check_is_fitted(self, "image_shape_")
         features, start = np.empty((len(X), self.n_features_out), np.float32), 0
@@ -94,15 +100,15 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return features
 
     def iterate(self, X: Array, *, mirrored: bool = False, progress: Progress = SILENCE) -> Iterator[Array]:
-        """The features of blocks of images, (about 64, F), float32, in order, made on all cores meanwhile.
+        """The features of blocks of images, (at most 64, F), float32, in order, computed on all cores.
 
-        An image's features are its own: they do not depend on which others stand beside it, but for what rounds off.
-        Until the last block BLAS computes in one thread, whoever calls it.
+        The features of an image do not depend on the other images, except for rounding. BLAS is limited to one thread
+        until the last block, in the whole process.
 
         Args:
             X: images (n, D).
-            mirrored: whether the features are to be those of the images mirrored left-right.
-            progress: told how many are done.
+            mirrored: whether to mirror the images left-right.
+            progress: reports the number of images.
         """
         self._check_images(X)
         n_threads, starts = count_cores(), iter(range(0, len(X), BLOCK))
@@ -125,41 +131,40 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return len(self._compute(np.zeros((1, *self.image_shape_), np.float32))[0])
 
     def get_feature_names_out(self, input_features: object = None) -> Array:
-        """Names of the features, (F,): the transformer's, and a number."""
+        """Names of the features, (F,): the transformer's name and a number."""
         del input_features
         name = type(self).__name__.lower()
         return np.array([f"{name}{i}" for i in range(self.n_features_out)], dtype=object)
 
-    def describe(self) -> dict[str, Any]:
-        """The parameters by name, and the shape of the images that it has learnt from, as JSON has them."""
+    def to_dict(self) -> dict[str, Any]:
+        """The parameters by name, with the fitted shape of the images, as JSON-compatible values."""
         shape = getattr(self, "image_shape_", self.image_shape)
         words = {**self.get_params(), "image_shape": None if shape is None else list(map(int, shape))}
         return {name: value.item() if isinstance(value, np.generic) else value for name, value in words.items()}
 
-    def say(self) -> str:
-        """What it is, in a line: the parameters that are not the usual ones, without the shape of the images."""
-        kind = type(self)
-        usual = kind().get_params()
-        told = [f"{n}={v!r}" for n, v in self.get_params().items() if v != usual[n] and n != "image_shape"]
-        return f"{kind.__name__}({', '.join(told)})"
+    def describe(self) -> str:
+        """The class and the parameters that differ from the defaults, without the shape of the images."""
+        default = type(self)().get_params()
+        changed = [f"{n}={v!r}" for n, v in self.get_params().items() if v != default[n] and n != "image_shape"]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     def restore(self, tensors: Mapping[str, Array]) -> Self:
-        """What has learnt these tensors before, from images of ``image_shape``.
+        """Set the tensors that :meth:`get_tensors` returned, for images of ``image_shape``.
 
         Raises:
             BadInput: if a parameter is not accepted.
             KeyError, ValueError: if the tensors are not those of this transformer.
         """
         if self.image_shape is None:
-            raise ValueError("without a shape of images")
+            raise ValueError("image_shape is missing")
         self.prepare(np.empty((1, math.prod(self.image_shape)), np.uint8))
-        self._take(tensors)
+        self._set_tensors(tensors)
         return self
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of what it is and what it has learnt: equal ones make equal features of equal images."""
-        words = [type(self).__name__, self.version, self.describe()]
+        """SHA-256 of class, version, parameters and tensors: equal hashes give equal features of equal images."""
+        words = [type(self).__name__, self.version, self.to_dict()]
         digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
         for name, tensor in sorted(self.get_tensors().items()):
             digest.update(f"{name}{tensor.dtype.name}{tensor.shape}".encode())
@@ -170,7 +175,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Rows (n, D) as images (n, channels, height, width), float32, 0 to 255.
 
         Raises:
-            BadInput: if they are no images of the shape that was learnt from.
+            BadInput: if they do not have the fitted shape.
         """
         self._check_images(X)
         images = np.asarray(X, np.float32).reshape(-1, *self.image_shape_)
@@ -179,27 +184,24 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _check_images(self, X: Array) -> None:
         check_is_fitted(self, "image_shape_")
         if X.ndim != 2 or X.shape[1] != self.n_features_in_:
-            raise BadInput(f"X has shape {X.shape}; accepted are images of {self.n_features_in_} values, a row each.")
+            raise BadInput(f"X has shape {X.shape}; accepted are images of {self.n_features_in_} values, one per row.")
 
     def _compute_block(self, X: Array, start: int, mirrored: bool) -> Array:
         images = self.shape_images(X[start : start + BLOCK])
         return self._compute(np.ascontiguousarray(images[..., ::-1]) if mirrored else images)
 
-    @abstractmethod
-    def _check(self) -> None:
-        """Raise BadInput for a parameter that is not accepted, or does not go with ``image_shape_``."""
-
-    @abstractmethod
-    def _learn(self, X: Array, index: Array, progress: Progress) -> None:
-        """Learn from these rows, (n,), of images X, which may be a file."""
-
-    @abstractmethod
     def get_tensors(self) -> Mapping[str, Array]:
-        """What was learnt, as arrays by name; parameters and these make the transformer again."""
+        """What was learnt, as arrays by name; with the parameters they restore the transformer."""
+        return {}
 
-    def _take(self, tensors: Mapping[str, Array]) -> None:
-        """Take what :meth:`get_tensors` gave."""
-        del tensors
+    def _set_tensors(self, tensors: Mapping[str, Array]) -> None:
+        """Set what :meth:`get_tensors` returned."""
+
+    def _check(self) -> None:
+        """Raise BadInput for a parameter that is not accepted, or does not fit ``image_shape_``."""
+
+    def _learn(self, X: Array, index: Array, progress: Progress) -> None:
+        """Learn from the images at ``index``, (n,), of X, which may be memory-mapped."""
 
     @abstractmethod
     def _compute(self, images: Array) -> Array:
@@ -207,19 +209,19 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def check_whole(name: str, value: object, least: int = 1) -> None:
-    """Raise BadInput unless a parameter is a whole number that is large enough."""
+    """Raise BadInput unless a parameter is a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise BadInput(f"{name} is {value!r}; accepted is a whole number of {least} or above.")
 
 
 def find_shape(X: Array, asked: Shape | None) -> Shape:
-    """(channels, height, width) of images in rows: as asked, or else a square, grey or red, green and blue.
+    """(channels, height, width) of images in rows: ``asked``, or else square, grey or red, green and blue.
 
     Raises:
-        BadInput: if rows are no images of that shape, or of no shape that can be told.
+        BadInput: if the rows do not have this shape, or are not square images.
     """
     if X.ndim != 2 or not len(X):
-        raise BadInput(f"X has shape {X.shape}; accepted is (n, D) with at least one row, an image each.")
+        raise BadInput(f"X has shape {X.shape}; accepted is (n, D) with at least one row, one image per row.")
     n_values = int(X.shape[1])
     if asked is not None:
         shape = (int(asked[0]), int(asked[1]), int(asked[2]))
@@ -230,4 +232,4 @@ def find_shape(X: Array, asked: Shape | None) -> Shape:
         side = math.isqrt(n_values // channels)
         if channels * side * side == n_values:
             return channels, side, side
-    raise BadInput(f"Rows of {n_values} values are no square images; name image_shape, (channels, height, width).")
+    raise BadInput(f"Rows of {n_values} values are not square images; set image_shape, (channels, height, width).")

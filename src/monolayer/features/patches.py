@@ -1,12 +1,14 @@
-"""Features from small patches of the image: what each says to filters that were learnt from patches, pooled by region.
+"""Features from small patches of the image: responses of filters that were learnt from patches, pooled by region.
 
 Source: Coates, Lee and Ng 2011, "An Analysis of Single-Layer Networks in Unsupervised Feature Learning", AISTATS.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import sklearn
@@ -19,24 +21,24 @@ from monolayer.progress import SILENCE, Progress
 from monolayer.threads import limit_blas_threads
 
 FILTERS = ("kmeans", "random")
-# Added to a patch's variance, of pixels from 0 to 255: a patch of one colour must not become noise at full volume.
+# Added to the variance of a patch, of pixels from 0 to 255: else the noise of a uniform patch would be amplified.
 CONTRAST = 10.0
-# Added to every direction's variance before it is brought to 1, in units of a normalised patch's.
+# Added to the eigenvalues of the covariance of normalised patches before whitening.
 WHITENING = 0.1
 N_PATCHES = 400_000
 PASSES = 10  # of k-means over the patches
-# Patches whose answers are computed at once, or fewer: with 1,600 filters these are 5 MB, for the third cache.
+# Most patches whose responses are computed at once: with 1,600 filters 5 MB, which fit into the L3 cache.
 ROWS = 800
 
 
 class PatchFeatures(ImageTransformer):
-    """Patches, normalised and whitened; what each says to every filter; means over the regions of the image.
+    """Means over regions of the image of the responses of filters to normalised and whitened patches.
 
     A patch x (channels * size * size values) becomes x' = (x - mean(x)) / sqrt(var(x) + 10), and then z = W (x' - m): m
     is the mean of many such patches, and W = E diag(1 / sqrt(v + 0.1)) E' with their covariance's eigenvectors E and
     eigenvalues v (ZCA). Filters c_k are centres of patches z by k-means, or patches z drawn at random. The activation
-    says what z tells filter k, such as max(0, mean(d) - d_k) of the distances d to all filters, and a feature is its
-    mean over all patches of one region.
+    computes the response of filter k to z, such as max(0, mean(d) - d_k) of the distances d to all filters, and a
+    feature is the mean response over all patches of one region.
 
     Args:
         n_filters: K, number of filters.
@@ -46,11 +48,11 @@ class PatchFeatures(ImageTransformer):
         filters: ``kmeans`` (scikit-learn's ``MiniBatchKMeans``) or ``random``.
         activation: ``triangle``, ``soft:THRESHOLD`` (two features a filter) or ``nearest:SHARE``; see
             :mod:`monolayer.features.activations`.
-        pool: regions a side: 3 means ninths, so that an image has 9 K features; 2 are Coates, Lee and Ng's quarters.
-        n_patches: how many are drawn to learn from; None: 400,000, or as many as there are where these are fewer.
+        pool: regions per side: 3 means ninths, so that an image has 9 K features; 2 are Coates, Lee and Ng's quarters.
+        n_patches: number of patches that are drawn to learn from; None: 400,000, or all if there are fewer.
         image_shape: (channels, height, width); None: square, grey or red, green and blue.
         pixel_max: the value of a fully lit pixel.
-        random_state: seed of what is drawn, and of k-means.
+        random_state: seed of the drawn patches and of k-means.
 
     Attributes:
         mean_: m, (d,) float32.
@@ -58,6 +60,17 @@ class PatchFeatures(ImageTransformer):
         filters_: (K, d) float32.
     """
 
+    kind = "patches"
+    usage = "patches[:FILTERS]"
+    words: ClassVar[Mapping[str, tuple[str, type]]] = {
+        "filters": ("n_filters", int),
+        "size": ("patch_size", int),
+        "stride": ("stride", int),
+        "by": ("filters", str),
+        "activation": ("activation", str),
+        "pool": ("pool", int),
+        "seed": ("random_state", int),
+    }
     learns = True
 
     def __init__(  # noqa: PLR0913 - scikit-learn wants every parameter here
@@ -103,22 +116,21 @@ class PatchFeatures(ImageTransformer):
         if self._size > smallest or channels * self._size**2 < 2:
             raise BadInput(
                 f"patch_size is {self._size}; accepted is 1 to {smallest}, the image's shorter side, and at least two "
-                "values a patch, since one has no contrast."
+                "values per patch, since one value has no contrast."
             )
         n_places = min(count_places(side, self._size, self.stride) for side in (height, width))
         if self.pool > n_places:
-            raise BadInput(f"pool is {self.pool}; accepted is up to {n_places}, the places of a patch along a side.")
+            raise BadInput(f"pool is {self.pool}; accepted is up to {n_places}, the positions of a patch along a side.")
 
     def check_number(self, n_images: int) -> None:
-        """Raise BadInput if images have fewer patches than there are filters to learn."""
-        lines, columns = self._count_places()
-        there_are = n_images * lines * columns
-        if self.n_patches is None and there_are < self.n_filters:
-            raise BadInput(f"n_filters is {self.n_filters}; accepted are up to {there_are}, the patches of the images.")
+        """Raise BadInput if this number of images has fewer patches than filters are to be learnt."""
+        n_patches = n_images * math.prod(self._count_places())
+        if self.n_patches is None and n_patches < self.n_filters:
+            raise BadInput(f"n_filters is {self.n_filters}; accepted are up to {n_patches}, the patches of the images.")
 
     @property
     def _size(self) -> int:
-        # 6 of 32 pixels is the size that Coates, Lee and Ng found best; smaller images have smaller details.
+        # Coates, Lee and Ng found 6 of 32 pixels best; smaller images have smaller details.
         smallest = min(self.image_shape_[1:])
         return min(6, smallest, int(smallest * 6 / 32 + 1.5)) if self.patch_size is None else self.patch_size
 
@@ -129,7 +141,7 @@ class PatchFeatures(ImageTransformer):
 
     @property
     def version(self) -> str:  # type: ignore[override]
-        """Of this arithmetic, and of k-means'."""
+        """The version of this arithmetic, and of the library of k-means."""
         return f"2, scikit-learn {sklearn.__version__}" if self.filters == "kmeans" else "2"
 
     @property
@@ -149,11 +161,11 @@ class PatchFeatures(ImageTransformer):
             self.filters_ = find_centres(patches, self.n_filters, self.random_state, progress)
 
     def _draw_patches(self, X: Array, index: Array, rng: np.random.Generator) -> Array:
-        """Patches (n, d), float32, 0 to 255, from anywhere in any of these images."""
+        """Patches (n, d), float32, 0 to 255, at random positions in random images of ``index``."""
         places = find_places(self.image_shape_, self._size, self.stride)
         self.check_number(len(index))
         n_patches = min(N_PATCHES, len(index) * len(places)) if self.n_patches is None else self.n_patches
-        images = index[np.sort(rng.integers(0, len(index), n_patches))]  # a file is read forwards
+        images = index[np.sort(rng.integers(0, len(index), n_patches))]  # so that a file is read sequentially
         chosen = rng.integers(0, len(places), n_patches)
         patches = np.empty((n_patches, places.shape[1]), np.float32)
         for start in range(0, n_patches, 1024):
@@ -166,7 +178,7 @@ class PatchFeatures(ImageTransformer):
         """Mean, whitening and filters."""
         return {"mean": self.mean_, "whitening": self.whitening_, "filters": self.filters_}
 
-    def _take(self, tensors: Mapping[str, Array]) -> None:
+    def _set_tensors(self, tensors: Mapping[str, Array]) -> None:
         n_values = self.image_shape_[0] * self._size**2
         shapes = {"mean": (n_values,), "whitening": (n_values, n_values), "filters": (self.n_filters, n_values)}
         for name, shape in shapes.items():
@@ -188,33 +200,32 @@ class PatchFeatures(ImageTransformer):
         return parse_activation(self.activation).per_filter * self.n_filters
 
     def _iterate_responses(self, images: Array) -> Iterator[tuple[int, int, Responses]]:
-        """(image, first place, answers (N, F) of the places from there on), until each image's places are through."""
+        """(image, first position, responses (N, F) at the positions from there on), for all positions of all images."""
         rows = images.reshape(len(images), -1)
         places, _ = self._find_regions()
-        # Several small images at once, or one large image in pieces.
+        # Several small images at a time, or one large image in pieces.
         some, size = max(1, ROWS // len(places)), min(ROWS, len(places))
-        predict_rows = parse_activation(self.activation).open(self.filters_, some * size)
+        respond = parse_activation(self.activation).open(self.filters_, some * size)
         for start in range(0, len(rows), some):
             for first in range(0, len(places), size):
                 piece = places[first : first + size]
                 patches = normalise_contrast(rows[start : start + some][:, piece].reshape(-1, piece.shape[1]))
                 patches -= self.mean_
-                responses = predict_rows(patches @ self.whitening_)
+                responses = respond(patches @ self.whitening_)
                 for i in range(len(responses) // len(piece)):
                     yield start + i, first, responses.take(slice(i * len(piece), (i + 1) * len(piece)))
 
     def locate(self, X: Array, weights: Array) -> Array:
-        """What the patch at each place adds to weighted sums of the features, (n, K, lines, columns), float32.
+        """The contribution of the patch at each position to weighted sums of features, (n, K, lines, columns), float32.
 
-        A feature is a mean over the patches of its region, so a sum of features is one of patches: over all places this
-        adds up to ``transform(X) @ weights.T``.
+        A feature is a mean over the patches of its region: the sum over all positions is ``transform(X) @ weights.T``.
 
         Args:
             X: images (n, D).
             weights: (K, F).
 
         Raises:
-            BadInput: if the rows are no images of the shape that was learnt from, or the weights are not so many.
+            BadInput: if the rows do not have the fitted shape, or the weights do not have F columns.
         """
         images = self.shape_images(X)
         if weights.ndim != 2 or weights.shape[1] != self.n_features_out:
@@ -225,9 +236,7 @@ class PatchFeatures(ImageTransformer):
             for j, region in enumerate(regions)
         ]
         found = np.empty((len(X), len(weights), len(places)), np.float32)
-        with (
-            limit_blas_threads()
-        ):  # as when features are made: the last digits depend on how many threads share a product
+        with limit_blas_threads():  # as in iterate: the last digits of a product depend on the number of threads
             for i, first, responses in self._iterate_responses(images):
                 for share, region in zip(shared, regions, strict=True):
                     start, stop = max(region.first, first), min(region.last, first + len(responses))
@@ -239,22 +248,22 @@ class PatchFeatures(ImageTransformer):
         return found[..., in_lines].reshape(len(X), len(weights), *self._count_places())
 
     def _count_places(self) -> tuple[int, int]:
-        """Lines and columns of patches."""
+        """Lines and columns of positions of a patch."""
         _, height, width = self.image_shape_
         return count_places(height, self._size, self.stride), count_places(width, self._size, self.stride)
 
     def _number_regions(self) -> Array:
-        """The region of each place, (places,), line by line."""
+        """The region of each position, (positions,), line by line."""
         lines, columns = self._count_places()
         line, column = np.arange(lines) * self.pool // lines, np.arange(columns) * self.pool // columns
         return np.asarray((line[:, None] * self.pool + column).ravel())
 
     def _find_order(self) -> Array:
-        """The places region by region, (places,)."""
+        """The positions in the order of their regions, (positions,)."""
         return np.argsort(self._number_regions(), kind="stable")
 
     def _find_regions(self) -> tuple[Array, list[_Region]]:
-        """(places as of :func:`find_places`, but region by region; the regions)."""
+        """(positions as :func:`find_places` returns them, in the order of their regions; the regions)."""
         ends = np.cumsum(np.bincount(self._number_regions())).tolist()
         places = find_places(self.image_shape_, self._size, self.stride)
         return places[self._find_order()], list(map(_Region, [0, *ends], ends))
@@ -262,20 +271,20 @@ class PatchFeatures(ImageTransformer):
 
 @dataclass(frozen=True)
 class _Region:
-    """Patches from place ``first`` up to ``last``, where places are sorted by region."""
+    """The positions from ``first`` up to ``last``, where positions are in the order of their regions."""
 
     first: int
     last: int
 
     @property
     def size(self) -> int:
-        """Number of its places."""
+        """Number of positions."""
         return self.last - self.first
 
     def sum_part(self, responses: Responses, start: int) -> Array | float:
-        """What answers of the places from ``start`` on add to the region's mean, (F,); 0 where none is its own.
+        """The part of the region's mean, (F,), in responses at the positions from ``start`` on; 0 if there is none.
 
-        By a product with 1 / n: half of the time that NumPy's mean takes.
+        A product with 1 / n takes half of the time of NumPy's mean.
         """
         first, last = max(self.first - start, 0), min(self.last - start, len(responses))
         if first >= last:
@@ -285,12 +294,12 @@ class _Region:
 
 
 def count_places(side: int, size: int, stride: int) -> int:
-    """Places of a patch along a side of the image."""
+    """Number of positions of a patch along a side of the image."""
     return (side - size) // stride + 1
 
 
 def find_places(image_shape: Shape, size: int, stride: int) -> Array:
-    """Where the values of each patch stand in a row of the image, (places, channels * size * size), line by line."""
+    """The indices of the values of each patch in a row, (positions, channels * size * size), line by line."""
     numbers = np.arange(np.prod(image_shape)).reshape(image_shape)
     windows = np.lib.stride_tricks.sliding_window_view(numbers, (size, size), axis=(1, 2))[:, ::stride, ::stride]
     channels, lines, columns = windows.shape[:3]
@@ -316,9 +325,9 @@ def compute_whitening(patches: Array) -> Array:
 
 
 def find_centres(patches: Array, n_filters: int, seed: int, progress: Progress = SILENCE) -> Array:
-    """Centres (K, d), float32, of patches (N, d) by k-means in batches, from a start by k-means++.
+    """Centres (K, d), float32, of patches (N, d) by mini-batch k-means, initialised by k-means++.
 
-    Batches are cut here, from a new order in each pass: drawn by ``fit``, each would cost a sum over all N.
+    Each pass visits all patches in a new order: ``fit`` would draw batches, and sum over all N for each.
     """
     rng, size = np.random.RandomState(seed), max(4096, 2 * n_filters)
     progress.advance("filters", 0, PASSES, "passes")

@@ -1,1 +1,1 @@
-"""Using a trained network: what it is given, what it answers, and where the answers go."""
+"""Predictions of a trained network: their inputs, their computation, and the files that they are written to."""

@@ -1,4 +1,4 @@
-"""What a network can be asked about: image files, folders of them, and files of features, a block of rows at a time."""
+"""The inputs of predictions: image files, folders of them, and files of features, read block by block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.data import images
-from monolayer.data.readers.unlabelled import NAMING, READERS, TABLES, Expected, is_features, iterate_features
+from monolayer.data.readers.base import NetworkInput
+from monolayer.data.readers.registry import READERS, find_features_reader, iterate_features, list_suffixes
 from monolayer.errors import BadData, BadInput
 from monolayer.network import OneLayer
 
@@ -22,12 +23,12 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some rows to be answered.
+    """Rows to predict.
 
     Args:
-        places: where each row is from: its ``file``, and in a file of features its ``row``, from 0.
+        places: of each row, its ``file``, and in a file of features its ``row``, counted from 0.
         X: features, (n, D), finite.
-        n_resized: how many are of image files that had another height or width than the network's.
+        n_resized: number of image files whose height or width differs from the network's.
     """
 
     places: list[dict[str, Any]]
@@ -35,37 +36,14 @@ class Rows:
     n_resized: int = 0
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """What is read of files of features.
-
-    Args:
-        ignored: names of the columns of tables that are no features.
-        features: the array, tensor or column that holds them; None: the one that the network was trained on.
-    """
-
-    ignored: tuple[str, ...] = ()
-    features: str | None = None
-
-    def check(self, files: Sequence[Path]) -> None:
-        """Raise BadInput if a file has nothing that could be meant."""
-        for option, is_given, suffixes in (
-            ("--ignore", bool(self.ignored), TABLES),
-            ("--features", self.features is not None, NAMING),
-        ):
-            wrong = [file for file in files if file.suffix.lower() not in suffixes and not file.is_dir()]
-            if is_given and wrong:
-                raise BadInput(f"{option} means nothing to {wrong[0]}; it goes with {', '.join(suffixes)}.")
-
-
 def find_files(paths: Iterable[Path], network: OneLayer) -> list[Path]:
-    """The files that are meant: each file itself, and of each folder what the network can take.
+    """The files to read: each file itself, and of each folder the files that the network can take.
 
-    That is, for a network of images, the images below it, sorted; else its Parquet files, or itself if it holds
-    ``.npy`` files.
+    For a network of images these are the images in the folder and its subfolders, sorted; else its Parquet files, or
+    the folder itself if it holds ``.npy`` files.
 
     Raises:
-        BadInput: if there is no such path, or a folder holds nothing of that kind.
+        BadInput: if a path does not exist, or a folder holds no such file.
     """
     return [file for path in paths for file in _find_in(path, network)]
 
@@ -75,100 +53,102 @@ def _find_in(path: Path, network: OneLayer) -> list[Path]:
         if not path.exists():
             raise BadInput(f"{path}: there is no such file or folder.")
         return [path]
-    inside = [file for file in sorted(path.glob("*")) if file.is_file() and not file.name.startswith(".")]
-    arrays = [path] if any(file.suffix == ".npy" for file in inside) else []
-    features, pictures = [file for file in inside if file.suffix == ".parquet"] or arrays, images.find_images(path)
-    found = (pictures or features) if network.input_shape else (features or pictures)
-    if not found:
-        accepted = f"files ending in {', '.join(images.SUFFIXES)}, " if network.input_shape else ""
-        nothing = "no image" if network.input_shape else "no file of features"
-        raise BadInput(f"{path}: holds {nothing}; accepted are {accepted}Parquet files, and .npy files.")
-    return found
+    is_of_images = network.input_shape is not None
+    # Images first for a network of images, features first for others.
+    for reader in sorted(READERS, key=lambda reader: reader.holds_features == is_of_images):
+        if found := reader.find_files(path):
+            return found
+    accepted = f"files ending in {', '.join(images.SUFFIXES)}, " if is_of_images else ""
+    nothing = "no image" if is_of_images else "no file of features"
+    raise BadInput(f"{path}: holds {nothing}; accepted are {accepted}Parquet files, and .npy files.")
 
 
-def iterate_rows(network: OneLayer, files: Sequence[Path], chosen: Chosen | None = None) -> Iterator[Rows]:
+def iterate_rows(
+    network: OneLayer, files: Sequence[Path], *, ignored: tuple[str, ...] = (), features: str | None = None
+) -> Iterator[Rows]:
     """The rows of files of features, and of images, in the order of the files.
 
     Args:
-        network: which is to be asked.
-        files: a folder, or a file whose suffix is in :data:`monolayer.data.readers.unlabelled.READERS`, holds features;
-            every other file is an image.
-        chosen: what is read of files of features.
+        network: its input decides what is read.
+        files: a file that no reader takes for features is read as an image.
+        ignored: names of the columns of tables that are not features.
+        features: name of the array, tensor or column of features; None: the one that the network was trained on.
 
     Raises:
-        BadInput: if the network was not trained on images and a file is one.
+        BadInput: if an option does not apply to a file, or a file is an image and the network takes none.
         BadData: if a file cannot be read, or holds other features than the network takes.
     """
-    chosen = chosen or Chosen()
-    chosen.check(files)
-    expected = make_expected(network, chosen)
-    pictures: list[Path] = []
-    for file in files:
-        if is_features(file):
-            yield from _read_images(network, pictures, expected.n_rows)
-            pictures = []
-            start = 0
-            for block in iterate_features(file, expected):
-                yield Rows([{"file": str(file), "row": start + i} for i in range(len(block))], block)
-                start += len(block)
-        else:
-            pictures.append(file)
-    yield from _read_images(network, pictures, expected.n_rows)
-
-
-def make_expected(network: OneLayer, chosen: Chosen) -> Expected:
-    """What the network takes, as far as its metadata says; those of earlier versions say less."""
-    words = network.metadata
-    return Expected(
+    readers = {file: find_features_reader(file) for file in files}
+    for option, is_given, attribute in (
+        ("--ignore", bool(ignored), "can_ignore_columns"),
+        ("--features", features is not None, "can_name_features"),
+    ):
+        wrong = [file for file, reader in readers.items() if not getattr(reader, attribute, False)]
+        if is_given and wrong:
+            raise BadInput(f"{option} does not apply to {wrong[0]}; it applies to {list_suffixes(attribute)}.")
+    metadata = network.metadata  # files of earlier versions have fewer entries
+    expected = NetworkInput(
         network.n_inputs,
         network.input_shape,
-        chosen.ignored,
-        columns=() if chosen.features else tuple(json.loads(words.get("columns", "[]"))),
-        asked=chosen.features or json.loads(words.get("reading", "{}")).get("features"),
-        pixel_max=images.parse_pixel_max(words),
+        ignored,
+        columns=() if features else tuple(json.loads(metadata.get("columns", "[]"))),
+        features=features or json.loads(metadata.get("reading", "{}")).get("features"),
+        pixel_max=images.parse_pixel_max(metadata),
     )
+    pictures: list[Path] = []
+    for file in files:
+        if readers[file] is None:
+            pictures.append(file)
+            continue
+        yield from _read_images(network, pictures, expected.block_size)
+        pictures = []
+        start = 0
+        for block in iterate_features(file, expected):
+            yield Rows([{"file": str(file), "row": start + i} for i in range(len(block))], block)
+            start += len(block)
+    yield from _read_images(network, pictures, expected.block_size)
 
 
 def read_image(network: OneLayer, file: Path) -> tuple[Array, bool]:
-    """One image file as features (D,), float32, in the unit of the training data, and whether it was resized for it.
+    """One image file as features (D,), float32, in the range of the training data, and whether it was resized.
 
     Raises:
-        BadInput: if the network was not trained on images, or on images of an unknown unit.
+        BadInput: if the network was not trained on images, or on images of an unknown range.
         BadData: if it cannot be read as an image.
     """
     if network.input_shape is None:
         if file.suffix.lower() not in images.SUFFIXES:
-            raise BadInput(f"{file}: is no file of features; accepted are files ending in {', '.join(READERS)}.")
+            raise BadInput(f"{file}: is not a file of features; accepted are files ending in {list_suffixes()}.")
         raise BadInput(f"{file}: this network was not trained on images, so it cannot classify image files.")
     try:
         return images.read_image(file, network.input_shape, images.parse_pixel_max(network.metadata))
     except BadData as error:
         if file.suffix.lower() in images.SUFFIXES:
             raise
-        raise BadData(f"{str(error)[:-1]}; accepted are images, and files ending in {', '.join(READERS)}.") from None
+        raise BadData(f"{str(error)[:-1]}; accepted are images, and files ending in {list_suffixes()}.") from None
 
 
-def find_doubt(network: OneLayer, rows: Rows) -> str:
-    """A sentence where features look as if they were scaled otherwise than the training data; else empty."""
+def describe_scaling(network: OneLayer, rows: Rows) -> str:
+    """A warning if features seem to be scaled unlike the training data; else empty."""
     if network.metadata.get("features_dtype") != "uint8" or rows.X.dtype.kind != "f" or rows.X.max() > 1:
         return ""
     highest = images.parse_pixel_max(network.metadata)
     whole = "whole numbers" if highest is None else f"whole numbers up to {highest:g}"
     return (
         f"{rows.places[0]['file']} holds no number above 1, but the network was trained on {whole}; it takes "
-        "features as they were in training, not scaled."
+        "features as they were in training, unscaled."
     )
 
 
 def describe_resizing(network: OneLayer, n_resized: int) -> str:
-    """A sentence where images were resized for a network whose training images were not; else empty."""
+    """A warning if images were resized for a network whose training images were not; else empty."""
     if not n_resized or network.input_shape is None or "resize" in json.loads(network.metadata.get("reading", "{}")):
         return ""
     _, height, width = network.input_shape
     size, were = f"{height} x {width}", "1 image was" if n_resized == 1 else f"{n_resized:,} images were"
     return (
-        f"{were} resized to {size} pixels (height x width); the network learned from images that were {size} already, "
-        "so it may answer resized ones worse."
+        f"{were} resized to {size} pixels (height x width); the network was trained on images of exactly {size}, "
+        "so its predictions for resized images may be worse."
     )
 
 

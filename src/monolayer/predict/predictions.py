@@ -1,4 +1,4 @@
-"""What a network answers, row by row, as JSON holds it."""
+"""Compute the probabilities of rows, and describe them as JSON objects."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Array = npt.NDArray[Any]
 
 
 def check_network(network: OneLayer) -> None:
-    """Raise BadInput if the network's training diverged, so that it has no answers."""
+    """Raise BadInput if the network's training diverged, so that it cannot predict."""
     if not all(np.isfinite(part).all() for part in (network.weights, network.bias)):
-        raise BadInput("The network's weights are not finite, since its training diverged; it has no answers.")
+        raise BadInput("The network's weights are not finite, since its training diverged; it cannot predict.")
 
 
 def check_top(top: int | None, n_classes: int) -> None:
-    """Raise BadInput if there are not so many classes."""
+    """Raise BadInput if there are fewer classes than ``top``."""
     if top is not None and not 1 <= top <= n_classes:
         raise BadInput(f"--top is {top}; accepted are 1 to {n_classes}, the network's classes.")
 
@@ -34,12 +34,12 @@ def compute_predictions(network: OneLayer, rows: Rows) -> Array:
     Raises:
         BadInput: if the features do not fit the network, or are so large that the scores overflow.
     """
-    with np.errstate(all="ignore"):  # said in words below
+    with np.errstate(all="ignore"):  # checked below
         output = network.compute_output(rows.X)
     if not np.isfinite(output).all():
         place = rows.places[int(np.flatnonzero(~np.isfinite(output).all(axis=1))[0])]
         named = ", ".join(f"{what} {place[what]}" for what in ("file", "row", "line") if what in place)
-        raise BadInput(f"{named}: lies so far outside the training data that its scores are no numbers any more.")
+        raise BadInput(f"{named}: is so far outside the training data that its scores overflow.")
     return output
 
 
@@ -51,15 +51,16 @@ def rank_classes(output: Array, top: int) -> Array:
 def describe_predictions(
     network: OneLayer, places: Sequence[dict[str, Any]], output: Array, top: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """A JSON object for each row: its place, its class and probability, and those of all classes or the ``top`` best.
+    """A JSON object per row: its place, its class and probability, and those of all classes or the ``top`` best.
 
-    Networks without probabilities give ``score`` and ``scores`` in place of ``probability`` and ``probabilities``.
+    If the loss of the network defines no probabilities, ``score`` and ``scores`` replace ``probability`` and
+    ``probabilities``.
 
     Args:
-        network: which has answered.
-        places: what is said first of each row.
+        network: the network.
+        places: the first entries of each object.
         output: (n, K), as :func:`compute_predictions` returns it.
-        top: how many classes, best first; None gives all in the network's order.
+        top: number of classes, best first; None: all in the network's order.
     """
     names, n_classes, (one, many) = network.class_names, output.shape[1], get_loss(network.loss).output
     ranked = rank_classes(output, top or 1)

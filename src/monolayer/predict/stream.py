@@ -1,4 +1,4 @@
-"""Answers to a stream of JSON lines: one comes in, one goes out, and nothing is kept."""
+"""Predictions of a stream of JSON lines: one line is read, one is returned, and none is kept."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from monolayer.predict.inputs import Rows, read_image
 from monolayer.predict.predictions import compute_predictions, describe_predictions
 
 Array = npt.NDArray[Any]
-MAX_LINE = 64 * 2**20  # bytes: what is longer is not read into memory
+MAX_LINE = 64 * 2**20  # bytes; longer lines are not read into memory
 FIELDS = ("features", "image")
 
 
 def iterate_predictions(network: OneLayer, file: IO[bytes], top: int | None = None) -> Iterator[dict[str, Any]]:
-    """An object for every line that is not blank: its number, its ``id`` if it has one, and the answer or an ``error``.
+    """An object per line that is not blank: its number, its ``id`` if it has one, and the prediction or an ``error``.
 
     Args:
-        network: which is asked.
+        network: the network.
         file: lines ``{"features": [D numbers]}`` or ``{"image": "path"}``, in UTF-8.
-        top: how many classes are listed, best first; None lists all.
+        top: number of classes, best first; None lists all.
     """
     for number, line in _iterate_lines(file):
         place: dict[str, Any] = {"line": number}
@@ -41,7 +41,7 @@ def iterate_predictions(network: OneLayer, file: IO[bytes], top: int | None = No
 
 
 def _iterate_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers, from 1; blank ones are counted and left out, and one too long is cut."""
+    """Lines with their numbers, from 1; blank ones are counted and left out, and too long ones truncated."""
     number = 0
     while line := file.readline(MAX_LINE + 1):
         number += 1
@@ -59,14 +59,14 @@ def _parse(line: bytes) -> dict[str, Any]:
         content = json.loads(line, parse_constant=_refuse_constant)
         json.dumps(content.get("id") if isinstance(content, dict) else None, allow_nan=False)
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"The line is no JSON ({error}).") from None
+        raise BadInput(f"The line is not JSON ({error}).") from None
     if not isinstance(content, dict) or len(set(FIELDS) & set(content)) != 1:
         raise BadInput('The line is neither {"features": [...]} nor {"image": "path"}.')
     return content
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _read_features(network: OneLayer, content: dict[str, Any]) -> Array:

@@ -126,7 +126,7 @@ def _describe_input(network: OneLayer) -> dict[str, Any]:
         "dtype": words.get("features_dtype") if network.transformer is None else None,
         "image_shape": list(network.input_shape) if network.input_shape else None,
         "pixel_max": parse_pixel_max(words) if network.input_shape and "pixel_max" in words else None,
-        **({"transformer": network.transformer.say()} if network.transformer else {}),
+        **({"transformer": network.transformer.describe()} if network.transformer else {}),
     }
 
 

@@ -99,7 +99,7 @@ def describe_origin(splits: Splits, command: Sequence[str] | None) -> dict[str, 
 def _describe_features(splits: Splits) -> dict[str, Any]:
     """What made the features of images, where it did."""
     transformer = splits.dataset.transformer
-    return {"features": {"by": transformer.say(), "sha256": transformer.sha256}} if transformer else {}
+    return {"features": {"by": transformer.describe(), "sha256": transformer.sha256}} if transformer else {}
 
 
 def write_predictions(predictions: dict[str, Predictions], folder: Path) -> None:

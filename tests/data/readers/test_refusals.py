@@ -51,7 +51,7 @@ def test_a_part_may_stand_anywhere_in_the_name_of_a_parquet_file(tmp_path, train
 
 
 def test_parquet_files_of_no_part_beside_one_of_a_part_are_refused(tmp_path):
-    with pytest.raises(BadData, match=r"a_test\.parquet name a part and a_more\.parquet none; accepted are"):
+    with pytest.raises(BadData, match=r"a_test\.parquet name a part and a_more\.parquet do not; accepted are"):
         ml.load(write_shards(tmp_path, "a_more.parquet", "a_test.parquet"))
     with pytest.raises(BadData, match="names two parts, train and test"):
         ml.load(write_shards(tmp_path, "x_train_test.parquet"))
@@ -59,7 +59,7 @@ def test_parquet_files_of_no_part_beside_one_of_a_part_are_refused(tmp_path):
 
 def test_folders_of_images_beside_the_parts_are_not_dropped(tmp_path):
     root = write_classes(tmp_path / "d", "train/cat", "train/dog", "evaluation/cat", "holdout/cat")
-    with pytest.raises(BadData, match="evaluation, holdout beside train hold images and are no parts; accepted names"):
+    with pytest.raises(BadData, match="evaluation, holdout beside train hold images and are not parts; accepted names"):
         ml.load(root)
     assert len(ml.load(write_classes(tmp_path / "e", "train/cat", "train/dog", "test/cat")).test.X) == 1
 
@@ -143,7 +143,7 @@ def test_a_parquet_file_with_a_column_twice_or_a_name_of_no_text_is_refused(tmp_
 def test_a_class_whose_name_is_no_text_is_refused(tmp_path):
     folder = write_classes(tmp_path / "d", "cat", "dog")
     os.rename(os.fsencode(folder / "cat"), os.fsencode(folder) + b"/caf\xe9")
-    with pytest.raises(BadData, match=r"the name of its folder caf\\udce9 is no UTF-8"):
+    with pytest.raises(BadData, match=r"the name of its folder caf\\udce9 is not UTF-8"):
         ml.load(folder)
 
 
@@ -164,7 +164,7 @@ def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path):
     write_npz(tmp_path, X=X).rename(tmp_path / "X.npy")
     np.save(tmp_path / "y.npy", Y)
     for path in (tmp_path, tmp_path / "X.npy"):
-        with pytest.raises(BadData, match=r"X\.npy: is no .npy file but an archive of several; name it \.npz"):
+        with pytest.raises(BadData, match=r"X\.npy: is not an .npy file but an archive of several; rename it to \.npz"):
             ml.load(path)
 
 

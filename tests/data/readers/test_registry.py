@@ -89,7 +89,7 @@ def test_parts_of_an_npz_file_are_used_as_they_are(tmp_path):
     splits = dataset.split()
     assert (len(splits.train), len(splits.val), splits.n_test) == (40, 10, 10)
     np.testing.assert_array_equal(dataset.val.X[splits.val.index], X[50:])
-    with pytest.raises(BadInput, match=r"val_size is 5, but d\.npz has validation rows of its own"):
+    with pytest.raises(BadInput, match=r"val_size is 5, but d\.npz has a validation file"):
         dataset.split(val=5)
 
 
@@ -269,7 +269,7 @@ WRONG = {
     "ragged": (save(X=X.reshape(60, 2, 2, 3, 1), y=Y), {}, r"features have shape \(60, 2, 2, 3, 1\); accepted are"),
     "no split column": (save(X=X, y=Y), {"split_by": "part"}, "has no array 'part', which --split-by names"),
     "wrong part": (save(X=X, y=Y, part=WORDS), {"split_by": "part"}, "the split column holds 'ant'; accepted"),
-    "resize": (save(X=X, y=Y), {"resize": (3, 3)}, "--resize means nothing to .*, arrays in an .npz file"),
+    "resize": (save(X=X, y=Y), {"resize": (3, 3)}, "--resize does not apply to .*, arrays in an .npz file"),
     "text column": (table("a,b,y\n1,x,0\n2,3,1\n"), {}, "column 'b' holds 'x' in row 0; accepted are numbers"),
     "no label column": (table("a,b\n1,2\n"), {}, r"has no column of labels .* name it \(--label\) of a, b"),
     "no such column": (table("a,y\n1,2\n"), {"group_by": "g"}, "has no column 'g', which --group-by names"),
@@ -284,15 +284,15 @@ WRONG = {
     "one folder": (make_one_class, {}, "holds 1 class; accepted are 2 folders of images or more"),
     "empty class": (make_empty_class, {}, "eel: holds no images"),
     "sizes": (make_two_sizes, {}, "7x12 pixels, .* is 5x6; accepted are images of one size, or --resize"),
-    "cut safetensors": (make_cut_safetensors, {}, "is cut off within"),
+    "cut safetensors": (make_cut_safetensors, {}, "is truncated within"),
     "no labels beside": (make_lonely_npy, {}, "no labels beside it; accepted is a file emb_labels.npy, y.npy or"),
     "no column": (make_parquet(a=[1.0, 2.0], label=[0, 1]), {"features": "emb"}, "no column 'emb'; it has a, label"),
     "no label": (make_parquet(a=[1.0, 2.0]), {}, "has no column of labels"),
-    "holes": (make_parquet(a=[1.0, None], label=[0, 1]), {}, "column 'a' has holes"),
-    "label holes": (make_parquet(a=[1.0, 2.0], label=[0, None]), {}, "column 'label' has holes"),
+    "holes": (make_parquet(a=[1.0, None], label=[0, 1]), {}, "column 'a' has missing values"),
+    "label holes": (make_parquet(a=[1.0, 2.0], label=[0, None]), {}, "column 'label' has missing values"),
     "lists": (make_parquet(a=[[1.0], [2.0, 3.0]], label=[0, 1]), {}, "lists of several lengths"),
     "no image": (make_parquet(a=[{"bytes": b"x", "path": ""}], label=[0]), {}, "row 0: cannot be read as an image"),
-    "unknown suffix": (make_text, {}, "is none of the sources that can be read"),
+    "unknown suffix": (make_text, {}, "has no format that can be read"),
 }  # fmt: skip
 
 
@@ -314,8 +314,8 @@ def test_a_value_that_is_no_number_stops_training_with_its_feature(tmp_path):
 
 
 def test_options_are_for_data_of_ones_own():
-    with pytest.raises(BadInput, match="options of reading are for data of one's own"):
+    with pytest.raises(BadInput, match="digits takes no options of reading except normalize"):
         ml.load("digits", label="y")
-    with pytest.raises(BadInput, match="'labels' is no option of reading data; accepted are label, features"):
+    with pytest.raises(BadInput, match="'labels' is not an option of reading data; accepted are label, features"):
         ml.load("digits", labels="y")
     assert ml.load("digits", normalize="l2").normalize == "l2"

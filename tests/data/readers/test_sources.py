@@ -220,8 +220,8 @@ def test_a_fully_lit_pixel_is_known_where_it_is_evident_and_the_same_for_all_par
 
 def test_the_brightest_pixel_of_a_mapped_file_is_found_without_keeping_its_pages(tmp_path, monkeypatch):
     given_back = []
-    monkeypatch.setattr("monolayer.data.readers.rows.give_back", given_back.append)
-    monkeypatch.setattr("monolayer.data.readers.rows.count_rows", lambda X: 2)
+    monkeypatch.setattr("monolayer.data.readers.assembly.give_back", given_back.append)
+    monkeypatch.setattr("monolayer.data.readers.assembly.count_rows", lambda X: 2)
     np.save(tmp_path / "X.npy", PIXELS.transpose(0, 3, 1, 2))
     np.save(tmp_path / "y.npy", Y[:6])
     assert ml.load(tmp_path / "X.npy").pixel_max == 255
@@ -332,9 +332,9 @@ WRONG = {
     "two columns": (
         lambda d: write_parquet(d, a=X.tolist(), b=X.tolist(), label=Y), {}, r"a, b may each be .* \(--features\)"),
     "a row without a list": (
-        lambda d: write_parquet(d, a=[None, *X[1:].tolist()], label=Y), {}, "column 'a' has holes"),
+        lambda d: write_parquet(d, a=[None, *X[1:].tolist()], label=Y), {}, "column 'a' has missing values"),
     "a hole in a list": (
-        lambda d: write_parquet(d, a=[[None, 1.0], [1.0, 2.0]], label=[0, 1]), {}, "column 'a' has holes"),
+        lambda d: write_parquet(d, a=[[None, 1.0], [1.0, 2.0]], label=[0, 1]), {}, "column 'a' has missing values"),
     "lists of texts": (
         lambda d: write_parquet(d, a=[["u", "v"], ["u", "v"]], label=[0, 1]), {}, "lists of string; accepted are"),
     "labels that are lists": (
@@ -343,15 +343,15 @@ WRONG = {
     "a cut Parquet file": (lambda d: make_wrong_kind(d, "d.parquet"), {}, "cannot be read as Parquet"),
     "channels anywhere": (
         lambda d: write_npz(d, X=np.zeros((30, 3, 5, 3), np.uint8), y=Y), {}, "channels may come first or last"),
-    "resized arrays": (lambda d: write_npz(d, X=X.reshape(30, 3, 4), y=Y), {"resize": (2, 2)}, "--resize means"),
+    "resized arrays": (lambda d: write_npz(d, X=X.reshape(30, 3, 4), y=Y), {"resize": (2, 2)}, "--resize does not"),
     "lists are not resized": (
-        lambda d: write_parquet(d, a=X.tolist(), label=Y), {"resize": (2, 2)}, "--resize is for encoded images"),
-    "a label for folders": (lambda d: write_images(d / "f"), {"label": "y"}, "a folder of images; it takes --resize"),
+        lambda d: write_parquet(d, a=X.tolist(), label=Y), {"resize": (2, 2)}, "--resize applies to encoded images"),
+    "a label for folders": (lambda d: write_images(d / "f"), {"label": "y"}, "folder of images; accepted are --resize"),
     "labels of two kinds": (
         lambda d: write_npz(d, train_X=X, train_y=Y, test_X=X, test_y=WORDS), {}, "texts in one part and numbers in"),
     "a label without a name": (
         lambda d: write_npz(d, X=X, y=Y - 1, class_names=np.array(["a", "b", "c"])),
-        {}, "row 0 has label -1; accepted are 0 to 2, the places of its class names",
+        {}, "row 0 has label -1; accepted are 0 to 2, the indices of its class names",
     ),
     "a word without a name": (
         lambda d: write_npz(d, X=X, y=WORDS, class_names=np.array(["ant", "bee"])),
@@ -362,14 +362,14 @@ WRONG = {
     "no rows": (lambda d: write_npz(d, X=X[:0], y=Y[:0]), {}, "has no train rows"),
     "too few groups": (
         lambda d: write_npz(d, X=X, y=Y, who=WORDS[:9]), {"group_by": "who"}, "30 rows of features and 9 groups"),
-    "an .npz that is none": (lambda d: make_wrong_kind(d, "d.npz"), {}, "it is none, or is cut off"),
-    "an .npy that is none": (lambda d: make_wrong_kind(d, "X.npy"), {}, "holds Python objects, or is no .npy file"),
+    "an .npz that is none": (lambda d: make_wrong_kind(d, "d.npz"), {}, "it is not one, or is truncated"),
+    "an .npy that is none": (lambda d: make_wrong_kind(d, "X.npy"), {}, "holds Python objects, or is not an .npy file"),
     "two folders of a part": (make_both_names, {}, "has folders val and validation; accepted is one of val rows"),
     "images without folders": (make_flat, {}, "holds images, but no folders"),
-    "a shape that lies": (of_tensor(dtype="F32", shape=[60, 2], data_offsets=[0, 24]), {}, "says of X is damaged"),
-    "a tensor without dtype": (of_tensor(shape=[6, 2], data_offsets=[0, 24]), {}, "says of X is damaged"),
+    "a shape that lies": (of_tensor(dtype="F32", shape=[60, 2], data_offsets=[0, 24]), {}, "entry of X is damaged"),
+    "a tensor without dtype": (of_tensor(shape=[6, 2], data_offsets=[0, 24]), {}, "entry of X is damaged"),
     "bfloat16": (make_bf16, {}, r"X is BF16; accepted are .* \(tensor\.float\(\) before it is saved\)"),
-    "no header": (lambda d: write_header(d, [1]), {}, "its header is cut off, or none"),
+    "no header": (lambda d: write_header(d, [1]), {}, "its header is truncated or missing"),
     "names that are none": (
         lambda d: write_header(d, {
             "__metadata__": {"class_names": "a,b"}, "X": {"dtype": "F32", "shape": [6, 1], "data_offsets": [0, 24]},

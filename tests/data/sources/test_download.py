@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from monolayer.data.sources.download import Pace, Patience, SourceFailed, TooSlow, download
+from monolayer.data.sources.download import SourceFailed, TimeLimits, TooSlow, TransferProgress, download
 from monolayer.progress import SILENCE
 
 BODY = bytes(range(256)) * 1000
-QUICK = Patience(connect_s=0.3, silence_s=0.3, probe_s=0.2, total_s=1.0)
+QUICK = TimeLimits(connect_s=0.3, silence_s=0.3, probe_s=0.2, total_s=1.0)
 Serve = Callable[[Callable[[BaseHTTPRequestHandler], None]], str]
 
 
@@ -29,7 +29,7 @@ def send(request: BaseHTTPRequestHandler, body: bytes, code: int = 200, length: 
 
 def test_bytes_come_as_served(serve: Serve, tmp_path: Path, told) -> None:
     url = serve(lambda request: send(request, BODY, Content_Encoding="gzip"))
-    download(url, tmp_path / "file", Pace("home page", QUICK, told))
+    download(url, tmp_path / "file", TransferProgress("home page", QUICK, told))
     assert (tmp_path / "file").read_bytes() == BODY
     assert told.advances[-1] == ("home page", len(BODY), len(BODY), "B")
     done = [advance[1] for advance in told.advances]
@@ -38,7 +38,7 @@ def test_bytes_come_as_served(serve: Serve, tmp_path: Path, told) -> None:
 
 def test_what_lay_there_before_is_not_added_to(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
-    download(serve(lambda request: send(request, BODY)), tmp_path / "file", Pace("", QUICK, SILENCE))
+    download(serve(lambda request: send(request, BODY)), tmp_path / "file", TransferProgress("", QUICK, SILENCE))
     assert (tmp_path / "file").read_bytes() == BODY
 
 
@@ -48,13 +48,13 @@ def test_a_refusal_is_final_and_a_server_error_is_tried_twice(
 ) -> None:
     asked: list[str] = []
 
-    def predict_rows(request: BaseHTTPRequestHandler) -> None:
+    def respond(request: BaseHTTPRequestHandler) -> None:
         asked.append(request.path)
         send(request, b"sorry", code)
 
-    url = serve(predict_rows)
+    url = serve(respond)
     with pytest.raises(SourceFailed, match=f"the server answered {code}"):
-        download(url, tmp_path / "file", Pace("", QUICK, SILENCE))
+        download(url, tmp_path / "file", TransferProgress("", QUICK, SILENCE))
     assert len(asked) == n_asked
 
 
@@ -62,7 +62,7 @@ def test_a_refusal_is_final_and_a_server_error_is_tried_twice(
 def test_a_transfer_that_breaks_off_goes_on_at_the_second_try(serve: Serve, tmp_path: Path, knows_ranges: bool) -> None:
     asked: list[str | None] = []
 
-    def predict_rows(request: BaseHTTPRequestHandler) -> None:
+    def respond(request: BaseHTTPRequestHandler) -> None:
         asked.append(request.headers["Range"])
         if len(asked) == 1:
             send(request, BODY[:100_000], length=len(BODY))
@@ -71,7 +71,7 @@ def test_a_transfer_that_breaks_off_goes_on_at_the_second_try(serve: Serve, tmp_
         else:
             send(request, BODY)
 
-    download(serve(predict_rows), tmp_path / "file", Pace("", QUICK, SILENCE))
+    download(serve(respond), tmp_path / "file", TransferProgress("", QUICK, SILENCE))
     assert (tmp_path / "file").read_bytes() == BODY
     assert asked[0] is None
     assert asked[1] is not None
@@ -81,13 +81,13 @@ def test_a_transfer_that_breaks_off_goes_on_at_the_second_try(serve: Serve, tmp_
 def test_a_transfer_that_breaks_off_twice_fails(serve: Serve, tmp_path: Path) -> None:
     url = serve(lambda request: send(request, b"", length=1000))
     with pytest.raises(SourceFailed, match="the connection failed"):
-        download(url, tmp_path / "file", Pace("", QUICK, SILENCE))
+        download(url, tmp_path / "file", TransferProgress("", QUICK, SILENCE))
 
 
 def test_a_server_that_never_answers_fails_in_time(serve: Serve, tmp_path: Path) -> None:
     url = serve(lambda _: time.sleep(0.8))
-    with pytest.raises(SourceFailed, match="the server fell silent"):
-        download(url, tmp_path / "file", Pace("", QUICK, SILENCE))
+    with pytest.raises(SourceFailed, match="the server stopped sending"):
+        download(url, tmp_path / "file", TransferProgress("", QUICK, SILENCE))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a full backlog lets a connection hang")
@@ -101,7 +101,9 @@ def test_a_connection_that_hangs_fails_in_time(tmp_path: Path) -> None:
             client.connect_ex(full.getsockname())
         start = time.monotonic()
         with pytest.raises(SourceFailed, match="no connection in time"):
-            download(f"http://127.0.0.1:{full.getsockname()[1]}", tmp_path / "file", Pace("", QUICK, SILENCE))
+            download(
+                f"http://127.0.0.1:{full.getsockname()[1]}", tmp_path / "file", TransferProgress("", QUICK, SILENCE)
+            )
         assert time.monotonic() - start < 5
         for client in waiting:
             client.close()
@@ -112,7 +114,7 @@ def test_a_port_where_nobody_listens_fails_with_a_short_reason(tmp_path: Path) -
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(SourceFailed, match=r"the connection failed .*refused") as caught:
-            download(url, tmp_path / "file", Pace("", QUICK, SILENCE))
+            download(url, tmp_path / "file", TransferProgress("", QUICK, SILENCE))
     assert "object at" not in str(caught.value)
 
 
@@ -128,36 +130,36 @@ def drip(request: BaseHTTPRequestHandler) -> None:
 
 def test_a_slow_server_is_left_after_its_first_seconds(serve: Serve, tmp_path: Path) -> None:
     with pytest.raises(TooSlow, match=r"kB/s, which would take"):
-        download(serve(drip), tmp_path / "file", Pace("", QUICK, SILENCE))
+        download(serve(drip), tmp_path / "file", TransferProgress("", QUICK, SILENCE))
 
 
-def make_pace(total_s: float | None, seconds: list[float]) -> Pace:
-    return Pace("", Patience(probe_s=8, total_s=total_s), SILENCE, itertools.chain(seconds).__next__)
+def make_transfer(total_s: float | None, seconds: list[float]) -> TransferProgress:
+    return TransferProgress("", TimeLimits(probe_s=8, total_s=total_s), SILENCE, itertools.chain(seconds).__next__)
 
 
-def test_the_pace_of_the_first_seconds_foretells_the_rest() -> None:
-    pace = make_pace(300, [0, 4, 8.5])
-    pace.tell(0, 170e6)
-    pace.tell(280e3, 170e6)
+def test_the_rate_of_the_first_seconds_estimates_the_rest() -> None:
+    transfer = make_transfer(300, [0, 4, 8.5])
+    transfer.update(0, 170e6)
+    transfer.update(280e3, 170e6)
     with pytest.raises(TooSlow, match="70 kB/s, which would take 40 more minutes"):
-        pace.tell(595e3, 170e6)
+        transfer.update(595e3, 170e6)
 
 
-def test_patience_without_limit_waits() -> None:
-    pace = make_pace(None, [0, 9])
-    pace.tell(0, 170e6)
-    pace.tell(1, 170e6)
+def test_without_a_limit_it_waits() -> None:
+    transfer = make_transfer(None, [0, 9])
+    transfer.update(0, 170e6)
+    transfer.update(1, 170e6)
 
 
 def test_a_quick_source_is_not_probed_again() -> None:
-    pace = make_pace(300, [0, 9, 1000])
-    pace.tell(0, 170e6)
-    pace.tell(90e6, 170e6)
-    pace.tell(90e6 + 1, 170e6)
+    transfer = make_transfer(300, [0, 9, 1000])
+    transfer.update(0, 170e6)
+    transfer.update(90e6, 170e6)
+    transfer.update(90e6 + 1, 170e6)
 
 
 def test_a_source_that_stands_still_is_too_slow() -> None:
-    pace = make_pace(300, [0, 9])
-    pace.tell(100, 170e6)
-    with pytest.raises(TooSlow, match="0 kB/s, which would take for ever"):
-        pace.tell(100, 170e6)
+    transfer = make_transfer(300, [0, 9])
+    transfer.update(100, 170e6)
+    with pytest.raises(TooSlow, match="0 kB/s, which would take forever"):
+        transfer.update(100, 170e6)

@@ -52,7 +52,7 @@ def test_what_is_told_is_json_with_intervals(ladder):
 def test_what_does_not_fit_is_told_before_anything_is_made(tmp_path):
     with pytest.raises(BadInput, match="no rows are held out"):
         run_ladder(ml.load("digits").split(), PLAN, folder=tmp_path)
-    with pytest.raises(BadInput, match="no kind of features"):
+    with pytest.raises(BadInput, match="not a kind of features"):
         run_ladder(ml.load("digits").split(val=300), LadderPlan(features=("pixels", "photos")), folder=tmp_path)
     assert not list(tmp_path.glob("*/*.npy"))
 
@@ -87,7 +87,7 @@ def test_the_disk_must_have_room_for_all_rungs_together(tmp_path, monkeypatch):
     one = 1797 * 64 * 2  # bytes of the pixels in half precision
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2 * one))
     plan = LadderPlan(features=("pixels", "patches:40"), epochs=1, flip=0.0)
-    with pytest.raises(BadInput, match="GB of features are to be kept there"):
+    with pytest.raises(BadInput, match="GB of features do not fit there"):
         run_ladder(splits, plan, folder=tmp_path / "none yet")
     assert not list(tmp_path.iterdir())
 

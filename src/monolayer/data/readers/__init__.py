@@ -1,1 +1,1 @@
-"""Data of one's own: one file a kind of source, each a line in ``READERS`` (see ``reading.py``)."""
+"""Readers of data files: one file per format, which :mod:`monolayer.data.readers.registry` finds."""

@@ -1,10 +1,10 @@
-"""Many images at once: their sizes from their headers, then their pixels as uint8 rows, in threads."""
+"""Decode many images in threads: first their sizes from the headers, then the pixels as uint8 rows."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -13,37 +13,40 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from monolayer.data.images import DECODING_ERRORS, has_colour, open_upright
+from monolayer.data.images import DECODING_ERRORS, find_factor, has_colour, open_upright
 from monolayer.data.options import DataOptions
-from monolayer.data.readers.rows import ProgressLine
+from monolayer.data.readers.base import Array, NetworkInput, ReadCallbacks
 from monolayer.errors import BadData, BadInput
-from monolayer.progress import Progress
+from monolayer.progress import SILENCE, Progress
 
-Array = npt.NDArray[Any]
-# Images handed to the threads at once: what they decode is written down before more is read.
+# Images that are handed to the threads at once; their pixels are stored before more images are read.
 AT_ONCE = 1000
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that swap width and height
-TELL_EVERY = 100  # images between two words of progress
+REPORT_EVERY = 100  # images between two reports of progress
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An encoded image: where it is, in words, and the file that it is or the bytes that it has."""
+class EncodedImage:
+    """An encoded image.
+
+    Args:
+        where: its place, for messages.
+        content: its file, or its bytes.
+    """
 
     where: str
     content: Path | bytes
 
     def open(self) -> Path | io.BytesIO:
-        """What Pillow can open."""
+        """An argument for ``Image.open``."""
         return io.BytesIO(self.content) if isinstance(self.content, bytes) else self.content
 
 
 @dataclass(frozen=True)
 class _Size:
-    """Of an upright image."""
+    """The size of an upright image."""
 
     height: int
     width: int
@@ -53,35 +56,35 @@ class _Size:
         return f"{self.height}x{self.width}"
 
 
-class Sizes:
-    """What the images of a source have in common, as their headers say it; told image after image."""
+class CommonShape:
+    """The shape that all images of a dataset have, or are resized to, from their headers."""
 
-    def __init__(self, options: DataOptions) -> None:
-        self._options = options
+    def __init__(self, options: DataOptions, callbacks: ReadCallbacks) -> None:
+        self._options, self._callbacks = options, callbacks
         self._first: tuple[str, _Size] | None = None
         self._has_colour = False
         self.n = 0
 
-    def add(self, pictures: Iterable[Picture], progress_line: ProgressLine) -> list[bool]:
-        """Look at these headers; which of them could be read.
+    def add(self, images: Iterable[EncodedImage]) -> list[bool]:
+        """Read the headers of these images; return which of them can be read.
 
         Raises:
-            BadData: if they are of several sizes, and none was asked for.
+            BadData: if their sizes differ and they are not resized.
         """
         read = []
-        for picture, (size, reason) in _run(_measure, pictures):
+        for image, (size, reason) in _run(_measure, images):
             read.append(size is not None)
             if size is None:
-                progress_line.on_unreadable(picture.where, reason)
+                self._callbacks.on_unreadable(image.where, reason)
             else:
-                self._note(picture.where, size)
+                self._add_size(image.where, size)
         return read
 
-    def agree(self, where: str) -> tuple[int, int, int]:
-        """(channels, height, width) of all.
+    def get(self, where: str) -> tuple[int, int, int]:
+        """(channels, height, width) of all images.
 
         Raises:
-            BadData: if there was none that could be read.
+            BadData: if none of them can be read.
         """
         if self._first is None:
             raise BadData(f"{where}: none of its images can be read.")
@@ -89,7 +92,7 @@ class Sizes:
         height, width = self._options.resize or (size.height, size.width)
         return self._options.channels or (3 if self._has_colour else 1), height, width
 
-    def _note(self, where: str, size: _Size) -> None:
+    def _add_size(self, where: str, size: _Size) -> None:
         self.n += 1
         self._has_colour = self._has_colour or size.has_colour
         self._first = self._first or (where, size)
@@ -101,97 +104,113 @@ class Sizes:
             )
 
 
-class Tally:
-    """Counts images, and tells how far that is every now and then."""
+class ImageProgress:
+    """Counts decoded images and reports the count from time to time."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
 
     def count(self) -> None:
-        """One image more."""
+        """Count one more image."""
         self._done += 1
-        if self._done % TELL_EVERY == 0 or self._done == self._total:
+        if self._done % REPORT_EVERY == 0 or self._done == self._total:
             self._progress.advance("reading images", self._done, self._total, "images")
 
 
 class Decoder:
-    """Decodes images into an array made beforehand, so that nothing but the array is held.
+    """Decodes images into one array that is allocated before.
 
     Args:
-        n: how many images there are at most.
-        shape: (channels, height, width) that all have or are brought to.
-        options: whether they may be brought to it.
-        progress_line: told of those that cannot be read, which are left out.
+        n: the largest number of images.
+        shape: (channels, height, width) that all have or are resized to.
+        options: ``resize`` allows resizing.
+        callbacks: called for each image that cannot be read, which is left out.
     """
 
-    def __init__(self, n: int, shape: tuple[int, int, int], options: DataOptions, progress_line: ProgressLine) -> None:
-        self._shape, self._is_resizing, self._watch = shape, options.resize is not None, progress_line
+    def __init__(self, n: int, shape: tuple[int, int, int], options: DataOptions, callbacks: ReadCallbacks) -> None:
+        self._shape, self._is_resizing, self._callbacks = shape, options.resize is not None, callbacks
         try:
             self._X = np.empty((n, prod(shape)), np.uint8)
-        except (MemoryError, ValueError):  # of sizes that no address can count NumPy says the latter
+        except (MemoryError, ValueError):  # ValueError if the size exceeds the address space
             (channels, height, width), size = shape, n * prod(shape) / 2**30
             raise BadInput(
                 f"{n:,} images of {height}x{width} pixels in {channels} channels take {size:,.0f} GiB of "
-                "memory, which is not to be had; accepted is a smaller --resize HEIGHTxWIDTH."
+                "memory, more than is available; accepted is a smaller --resize HEIGHTxWIDTH."
             ) from None
         self._n = 0
 
-    def add(self, pictures: Iterable[Picture], tally: Tally) -> list[bool]:
-        """Decode these; which of them could be read."""
+    def add(self, images: Iterable[EncodedImage], progress: ImageProgress) -> list[bool]:
+        """Decode these images; return which of them can be read."""
         read = []
-        for picture, (row, reason) in _run(self._decode, pictures):
+        for image, (row, reason) in _run(self._decode, images):
             read.append(row is not None)
             if row is None:
-                self._watch.on_unreadable(picture.where, reason)
+                self._callbacks.on_unreadable(image.where, reason)
             else:
                 self._X[self._n] = row
                 self._n += 1
-            tally.count()
+            progress.count()
         return read
 
     @property
     def rows(self) -> Array:
-        """What was decoded, (n, D) uint8, channel-major."""
+        """The decoded images, (n, D) uint8, channel-major."""
         return self._X[: self._n]
 
-    def _decode(self, picture: Picture) -> tuple[Array | None, str]:
+    def _decode(self, encoded: EncodedImage) -> tuple[Array | None, str]:
         channels, height, width = self._shape
         try:
-            image = open_upright(picture.open(), channels)
+            image = open_upright(encoded.open(), channels)
         except DECODING_ERRORS as error:
-            return None, describe(error, picture)
+            return None, _explain(error, encoded)
         if image.size != (width, height):
             if not self._is_resizing:
-                return None, f"it is {image.height}x{image.width} when upright, others are {height}x{width}"
+                return None, f"it is {image.height}x{image.width} when upright, and others are {height}x{width}"
             image = image.resize((width, height), Image.Resampling.LANCZOS)
         return np.asarray(image, np.uint8).reshape(height, width, channels).transpose(2, 0, 1).ravel(), ""
 
 
-def describe(error: BaseException, picture: Picture) -> str:
-    """Why an image cannot be read, without its name, which stands before it already."""
-    text = str(error).rstrip(".").replace(f" {str(picture.content)!r}", "") if isinstance(picture.content, Path) else ""
-    text = text or ("it is none" if isinstance(error, UnidentifiedImageError) else str(error).rstrip("."))
+def decode_for_network(images: Sequence[EncodedImage], path: Path, expected: NetworkInput) -> Array:
+    """Encoded images as features (n, D), resized and scaled as the network takes them.
+
+    Raises:
+        BadInput: if the network was not trained on images, or their range is unknown.
+        BadData: if an image cannot be read.
+    """
+    if expected.image_shape is None:
+        raise BadInput(f"{path}: holds images, and this network was not trained on images.")
+    factor = find_factor(path, expected.pixel_max)
+    options = DataOptions(resize=expected.image_shape[1:])
+    decoder = Decoder(len(images), expected.image_shape, options, ReadCallbacks())
+    decoder.add(images, ImageProgress(SILENCE, len(images)))
+    return decoder.rows if factor == 1 else decoder.rows * factor
+
+
+def _explain(error: BaseException, image: EncodedImage) -> str:
+    """Why an image cannot be read, without its name."""
+    text = str(error).rstrip(".").replace(f" {str(image.content)!r}", "") if isinstance(image.content, Path) else ""
+    text = text or ("it is not one" if isinstance(error, UnidentifiedImageError) else str(error).rstrip("."))
     return text or type(error).__name__
 
 
-def _measure(picture: Picture) -> tuple[_Size | None, str]:
+def _measure(encoded: EncodedImage) -> tuple[_Size | None, str]:
     """(size, "") from the header, or (None, why it cannot be read)."""
     try:
-        with Image.open(picture.open()) as image:
+        with Image.open(encoded.open()) as image:
             width, height = image.size
-            # Of a PNG the tag may stand behind the pixels, and would have all of them decoded.
+            # In a PNG the tag may follow the pixels, and reading it would decode all of them.
             if image.format != "PNG" and image.getexif().get(ORIENTATION) in SIDEWAYS:
                 width, height = height, width
             return _Size(height, width, has_colour(image)), ""
     except DECODING_ERRORS as error:
-        return None, describe(error, picture)
+        return None, _explain(error, encoded)
 
 
 def _run(
-    work: Callable[[Picture], tuple[Any, str]], pictures: Iterable[Picture]
-) -> Iterator[tuple[Picture, tuple[Any, str]]]:
-    """Each picture with what the work gave, in order; Pillow lets go of the interpreter, so that threads help."""
+    work: Callable[[EncodedImage], tuple[Any, str]], images: Iterable[EncodedImage]
+) -> Iterator[tuple[EncodedImage, tuple[Any, str]]]:
+    """Each image with the result of the work, in order, in threads, since Pillow releases the GIL."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        source = iter(pictures)
+        source = iter(images)
         while some := list(islice(source, AT_ONCE)):
             yield from zip(some, threads.map(work, some), strict=True)

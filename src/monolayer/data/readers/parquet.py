@@ -1,34 +1,139 @@
-"""Parquet as Hugging Face publishes it: a file, or a folder of shards named train-*, NAME_test and so on.
+"""Parquet in Hugging Face's layout: a file, or a folder of shards named train-*, NAME_test and so on.
 
-A column of images (their bytes, in a struct or not), a column of lists (embeddings), or plain columns of numbers.
+Features are a column of images (bytes, or a struct with bytes), a column of lists (embeddings), or columns of numbers.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from monolayer.data.options import DataOptions
-from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
-from monolayer.data.readers.rows import ProgressLine, Raw, find_part
-from monolayer.data.readers.table import choose_label, list_names
-from monolayer.data.sources.formats.parquet import is_available
+from monolayer.data.readers.base import (
+    ARRAY_OPTIONS,
+    IMAGE_OPTIONS,
+    Array,
+    NetworkInput,
+    Raw,
+    ReadCallbacks,
+    Reader,
+    find_part,
+    list_names,
+    list_visible_files,
+)
+from monolayer.data.readers.decoding import CommonShape, Decoder, EncodedImage, ImageProgress, decode_for_network
+from monolayer.data.readers.table import choose_label
 from monolayer.errors import BadData
 
-Array = npt.NDArray[Any]
 ROWS_AT_ONCE = 1000
 BUFFER = 2**20
-# Pandas keeps its index so; it is no feature.
-INDEX = re.compile(r"__index_level_\d+__")
+INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for its index, which is not a feature
+
+
+def is_available() -> bool:
+    """Whether pyarrow, which reads Parquet, is installed."""
+    return importlib.util.find_spec("pyarrow") is not None
+
+
+class ParquetReader(Reader):
+    """A Parquet file."""
+
+    kind = "a Parquet file"
+    accepted = ".parquet"
+    suffixes: tuple[str, ...] = (".parquet",)
+    options = ARRAY_OPTIONS | IMAGE_OPTIONS
+    holds_images = True
+
+    def read(self, path: Path, options: DataOptions, callbacks: ReadCallbacks) -> Mapping[str, Raw]:
+        """Images as uint8 rows; or numbers: uint8 and float16 as they are, others as float32.
+
+        Raises:
+            BadData: if pyarrow or a column is missing, or an image cannot be read.
+        """
+        with _explain_damage(path):
+            files = self.find_parts(path)
+            parts = {part: _open(shards, options, callbacks) for part, shards in files.items()}
+            if _is_image(next(iter(parts.values()))):
+                return _read_images(parts, path)
+            return {part: _read_numbers(shards) for part, shards in parts.items()}
+
+    def find_parts(self, path: Path) -> dict[str, list[Path]]:
+        """The files by the part that their rows belong to."""
+        return {"train": [path]}
+
+    def iterate(self, path: Path, expected: NetworkInput) -> Iterator[Array]:
+        """The features of a file; columns of numbers are found by name where the network has names."""
+        with _explain_damage(path):
+            from pyarrow import parquet
+
+            schema = parquet.read_schema(path)
+            shards = _Shards([path], DataOptions(features=expected.features), ReadCallbacks())
+            for name in expected.columns:
+                if schema.names.count(name) != 1:
+                    has = list_names(schema.names)
+                    raise BadData(f"{path}: has no column {name!r}, which the network takes; it has {has}.")
+            shards.columns = list(expected.columns) or _choose_features(schema, shards, path)
+            if _is_image(shards):
+                images = _iterate_images(shards)
+                while some := list(islice(images, expected.block_size)):
+                    yield decode_for_network(some, path, expected)
+            else:
+                for batch, file, _ in shards.iterate(shards.columns):
+                    yield expected.flatten(_convert(batch, shards.columns, file), path)
+
+
+class ParquetFolderReader(ParquetReader):
+    """A folder of Parquet files."""
+
+    kind = "a folder of Parquet files"
+    accepted = "of Parquet files"
+    suffixes = ()
+    priority = 2
+
+    def accepts(self, path: Path) -> bool:
+        """Whether a folder holds Parquet files."""
+        return path.is_dir() and bool(self.find_files(path))
+
+    def find_files(self, folder: Path) -> list[Path]:
+        """Its Parquet files."""
+        return list_visible_files(folder, ".parquet")
+
+    def find_parts(self, path: Path) -> dict[str, list[Path]]:
+        """The files by the part in their names; where no name has a part, all are training rows.
+
+        Raises:
+            BadData: if only some of the names have a part.
+        """
+        found: dict[str, list[Path]] = {}
+        for file in self.find_files(path):
+            found.setdefault(_find_part_of(file), []).append(file)
+        unnamed = found.pop("", [])
+        if unnamed and found:
+            named = ", ".join(files[0].name for files in found.values())
+            others = ", ".join(file.name for file in unnamed[:3])
+            raise BadData(
+                f"{path}: {named} name a part and {others} do not; accepted are train, val or test in the names of "
+                "all files or of none."
+            )
+        return found or {"train": unnamed}
+
+    def iterate(self, path: Path, expected: NetworkInput) -> Iterator[Array]:
+        """The features of its files, one after the other."""
+        for file in self.find_files(path):
+            yield from super().iterate(file, expected)
+
+
+READERS = (ParquetReader(), ParquetFolderReader())
 
 
 @dataclass
@@ -38,31 +143,31 @@ class _Shards:
     Args:
         files: in order.
         options: how to read them.
-        progress_line: who is told what.
-        label: the column of labels.
-        columns: those of the features.
-        class_names: where the schema has them.
+        callbacks: called while they are read.
+        label: name of the column of labels.
+        columns: names of the columns of features.
+        class_names: from the schema's metadata, where it has them.
     """
 
     files: Sequence[Path]
     options: DataOptions
-    progress_line: ProgressLine
+    callbacks: ReadCallbacks
     label: str = ""
     columns: list[str] = field(default_factory=list)
     class_names: tuple[str, ...] | None = None
 
     @property
     def beside(self) -> list[str]:
-        """Columns that are no features."""
+        """Names of the columns that are not features."""
         named = (self.label, self.options.split_by, self.options.group_by)
         return [name for name in dict.fromkeys(named) if name]
 
     def iterate(self, columns: list[str]) -> Iterator[tuple[Any, str, int]]:
-        """(batch, file, its first row) of these columns, file after file."""
+        """(batch, file, index of its first row) of these columns, file after file."""
         from pyarrow import parquet
 
         for file in self.files:
-            # Mapped, and a page at a time: a row group, which may be the whole file, is not brought into memory first.
+            # Memory-mapped and buffered: else a whole row group, which may be the file, is read into memory first.
             with parquet.ParquetFile(file, memory_map=True, buffer_size=BUFFER) as opened:
                 first = 0
                 for batch in opened.iter_batches(ROWS_AT_ONCE, columns=columns):
@@ -70,52 +175,9 @@ class _Shards:
                     first += len(batch)
 
 
-def read_parquet(path: Path, options: DataOptions, progress_line: ProgressLine) -> dict[str, Raw]:
-    """Rows by part, of a file or of the shards in a folder.
-
-    Raises:
-        BadData: if pyarrow is missing, a column is, or an image cannot be read.
-    """
-    files = {"train": [path]} if path.is_file() else _sort_shards(path)
-    with _tell_damage(path):
-        parts = {part: _open(shards, options, progress_line) for part, shards in files.items()}
-        if _is_image(next(iter(parts.values()))):
-            return _read_images(parts, path)
-        return {part: _read_numbers(shards) for part, shards in parts.items()}
-
-
-def iterate_parquet(path: Path, columns: Sequence[str], asked: str | None) -> Iterator[Array | Picture]:
-    """The features of a file without labels: blocks of numbers, or pictures, one after another, not decoded yet.
-
-    Args:
-        path: the file.
-        columns: of numbers, which are the features, in this order; empty: they are looked for as to train.
-        asked: the column of features to look for.
-
-    Raises:
-        BadData: if pyarrow is missing, a column is, or the file is damaged.
-    """
-    with _tell_damage(path):
-        from pyarrow import parquet
-
-        schema = parquet.read_schema(path)
-        shards = _Shards([path], DataOptions(features=asked), ProgressLine())
-        for name in columns:
-            if schema.names.count(name) != 1:
-                raise BadData(
-                    f"{path}: has no column {name!r}, which the network takes; it has {list_names(schema.names)}."
-                )
-        shards.columns = list(columns) or _choose_features(schema, shards, path)
-        if _is_image(shards):
-            yield from _iterate_pictures(shards)
-        else:
-            for batch, file, _ in shards.iterate(shards.columns):
-                yield _convert(batch, shards.columns, file)
-
-
 @contextmanager
-def _tell_damage(path: Path) -> Iterator[None]:
-    """What pyarrow says of a damaged file as BadData, and that it is missing."""
+def _explain_damage(path: Path) -> Iterator[None]:
+    """Raise pyarrow's errors as BadData, and BadData if pyarrow is missing."""
     if not is_available():
         raise BadData(f"{path}: reading Parquet needs pyarrow: pip install 'monolayer[parquet]'.")
     from pyarrow import ArrowException
@@ -126,24 +188,8 @@ def _tell_damage(path: Path) -> Iterator[None]:
         raise BadData(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0].rstrip('.')}).") from None
 
 
-def _sort_shards(folder: Path) -> dict[str, list[Path]]:
-    """Files by the part that a word of their name says; where none says any, all are training rows."""
-    found: dict[str, list[Path]] = {}
-    for file in sorted(folder.glob("*.parquet")):
-        found.setdefault(_find_part_of(file), []).append(file)
-    unnamed = found.pop("", [])
-    if unnamed and found:
-        named = ", ".join(files[0].name for files in found.values())
-        others = ", ".join(file.name for file in unnamed[:3])
-        raise BadData(
-            f"{folder}: {named} name a part and {others} none; accepted are train, val or test in the name of every "
-            "file or of none."
-        )
-    return found or {"train": unnamed}
-
-
 def _find_part_of(file: Path) -> str:
-    """The part that a file's name says; empty where it says none."""
+    """The part in a file's name; empty if there is none."""
     words = re.split(r"[-_.]", file.stem)
     parts = [part for word in words if (part := find_part(word))]
     if len(set(parts)) > 1 and not find_part(words[0]):
@@ -151,20 +197,20 @@ def _find_part_of(file: Path) -> str:
     return parts[0] if parts else ""
 
 
-def _open(files: Sequence[Path], options: DataOptions, progress_line: ProgressLine) -> _Shards:
-    """Look at the schemas: which columns are what, the same in every file."""
+def _open(files: Sequence[Path], options: DataOptions, callbacks: ReadCallbacks) -> _Shards:
+    """Find the columns of labels and features in the schemas, which must be the same in every file."""
     from pyarrow import parquet
 
-    shards = _Shards(files, options, progress_line)
+    shards = _Shards(files, options, callbacks)
     for file in files:
         with parquet.ParquetFile(file) as opened:
             schema = opened.schema_arrow
         if twice := [name for name, n in Counter(schema.names).items() if n > 1]:
-            raise BadData(f"{file}: has column {twice[0]!r} more than once; accepted are columns of different names.")
+            raise BadData(f"{file}: has column {twice[0]!r} more than once; accepted are names that differ.")
         shards.label = choose_label(schema.names, options, file)
         columns = _choose_features(schema, shards, file)
         if shards.columns and columns != shards.columns:
-            raise BadData(f"{file}: its columns are not those of {files[0]}; accepted are files of one kind.")
+            raise BadData(f"{file}: its columns are not those of {files[0]}; accepted are files with the same columns.")
         shards.columns = columns
         shards.class_names = _find_class_names(schema, shards.label) or shards.class_names
     return shards
@@ -190,7 +236,7 @@ def _choose_features(schema: Any, shards: _Shards, file: Path) -> list[str]:
     if not numbers:
         raise BadData(f"{file}: has no column of images, lists or numbers; it has {', '.join(schema.names)}.")
     if ignored := [f.name for f in left if f.name not in numbers]:
-        shards.progress_line.progress.info(f"{file}: no numbers, and left out: {', '.join(ignored)}")
+        shards.callbacks.progress.info(f"{file}: columns that are not numbers are left out: {', '.join(ignored)}")
     return numbers
 
 
@@ -216,31 +262,31 @@ def _is_image(shards: _Shards) -> bool:
 
 
 def _read_images(parts: dict[str, _Shards], path: Path) -> dict[str, Raw]:
-    """Images of all parts, of one size; the column is read twice, for the headers first, and never held as a whole."""
+    """Images of all parts, of one size; the column is read twice, the headers first, and never held in memory."""
     one = next(iter(parts.values()))
-    options, progress_line = one.options, one.progress_line
-    sizes = Sizes(options)
-    n_rows = {part: len(sizes.add(_iterate_pictures(shards), progress_line)) for part, shards in parts.items()}
-    shape, tally, found = sizes.agree(str(path)), Tally(progress_line.progress, sum(n_rows.values())), {}
+    options, callbacks = one.options, one.callbacks
+    common = CommonShape(options, callbacks)
+    n_rows = {part: len(common.add(_iterate_images(shards))) for part, shards in parts.items()}
+    shape, progress, found = common.get(str(path)), ImageProgress(callbacks.progress, sum(n_rows.values())), {}
     for part, shards in parts.items():
-        decoder = Decoder(n_rows[part], shape, options, progress_line)
-        kept = decoder.add(_iterate_pictures(shards), tally)
+        decoder = Decoder(n_rows[part], shape, options, callbacks)
+        kept = decoder.add(_iterate_images(shards), progress)
         found[part] = replace(_make_raw(decoder.rows, shards, np.flatnonzero(kept)), image_shape=shape, pixel_max=255)
     return found
 
 
-def _iterate_pictures(shards: _Shards) -> Iterator[Picture]:
+def _iterate_images(shards: _Shards) -> Iterator[EncodedImage]:
     for batch, file, first in shards.iterate(shards.columns):
         for i, value in enumerate(batch.column(0).to_pylist()):
             content = value.get("bytes") if isinstance(value, dict) else value
-            yield Picture(f"{file}: row {first + i}", content if isinstance(content, bytes) else b"")
+            yield EncodedImage(f"{file}: row {first + i}", content if isinstance(content, bytes) else b"")
 
 
 def _read_numbers(shards: _Shards) -> Raw:
-    """Columns of numbers, or one of lists, as rows; only the array is held."""
+    """Columns of numbers, or a column of lists, as rows."""
     from pyarrow import parquet
 
-    shards.progress_line.on_columns(shards.columns)
+    shards.callbacks.on_columns(shards.columns)
     n = sum(parquet.read_metadata(file).num_rows for file in shards.files)
     X, start = None, 0
     for batch, file, _ in shards.iterate(shards.columns):
@@ -248,10 +294,10 @@ def _read_numbers(shards: _Shards) -> Raw:
         if X is None:
             X = np.empty((n, *block.shape[1:]), block.dtype)
         if block.shape[1:] != X.shape[1:]:
-            raise BadData(f"{file}: column {shards.columns[0]!r} has lists of several lengths; accepted is one.")
+            raise BadData(f"{file}: column {shards.columns[0]!r} has lists of several lengths; accepted is one length.")
         X[start : start + len(block)] = block
         start += len(block)
-        shards.progress_line.progress.advance("reading Parquet", start, n, "rows")
+        shards.callbacks.progress.advance("reading Parquet", start, n, "rows")
     if X is None:
         raise BadData(f"{shards.files[0]}: holds no rows.")
     columns = () if _is_list(batch.column(0).type) else tuple(shards.columns)
@@ -262,7 +308,7 @@ def _convert(batch: Any, names: list[str], file: str) -> Array:
     """A batch's features, (m, D) or (m, height, width): uint8 and float16 as they are, other numbers as float32."""
     for name in names:
         if batch.column(name).null_count:
-            raise BadData(f"{file}: column {name!r} has holes; accepted are columns without missing values.")
+            raise BadData(f"{file}: column {name!r} has missing values; accepted is a number in every row.")
     if _is_list(batch.column(0).type):
         return _flatten_lists(batch.column(0), names[0], file)
     columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
@@ -273,26 +319,26 @@ def _convert(batch: Any, names: list[str], file: str) -> Array:
 
 
 def _flatten_lists(column: Any, name: str, file: str) -> Array:
-    """Lists of one length, or lists of such lists, as an array of their numbers."""
+    """Lists of one length, or lists of such lists, as an array."""
     shape = [len(column)]
     while _is_list(column.type):
         inside = column.flatten()
         length = len(inside) // max(1, len(column))
         lengths = column.value_lengths().to_numpy(zero_copy_only=False)
         if column.null_count or not length or (lengths != length).any():
-            raise BadData(f"{file}: column {name!r} has lists of several lengths; accepted is one.")
+            raise BadData(f"{file}: column {name!r} has lists of several lengths; accepted is one length.")
         shape.append(length)
         column = inside
     numbers = column.to_numpy(zero_copy_only=False)
     if column.null_count or numbers.dtype.kind not in "biuf":
-        what = "holes" if column.null_count else f"lists of {column.type}"
+        what = "missing values" if column.null_count else f"lists of {column.type}"
         raise BadData(f"{file}: column {name!r} has {what}; accepted are lists of numbers.")
     block: Array = numbers if numbers.dtype in (np.uint8, np.float16) else numbers.astype(np.float32)
     return block.reshape(shape)
 
 
 def _make_raw(X: Array, shards: _Shards, kept: Array | None = None) -> Raw:
-    """The features with what stands beside them, of the rows that were kept."""
+    """The features with labels, parts and groups of the rows in ``kept``."""
     columns: dict[str, list[Array]] = {name: [] for name in shards.beside}
     for batch, file, _ in shards.iterate(shards.beside):
         for name, found in columns.items():
@@ -307,7 +353,7 @@ def _make_raw(X: Array, shards: _Shards, kept: Array | None = None) -> Raw:
 def _take_column(batch: Any, name: str, file: str) -> Array:
     column = batch.column(name)
     if column.null_count:
-        raise BadData(f"{file}: column {name!r} has holes; accepted is a value in every row.")
+        raise BadData(f"{file}: column {name!r} has missing values; accepted is a value in every row.")
     try:
         values = np.asarray(column.to_pylist())
     except ValueError:  # lists of several lengths
@@ -318,7 +364,7 @@ def _take_column(batch: Any, name: str, file: str) -> Array:
 
 
 def _find_class_names(schema: Any, label: str) -> tuple[str, ...] | None:
-    """The names in Hugging Face's metadata of the schema."""
+    """The names of the classes in Hugging Face's metadata of the schema."""
     try:
         content = json.loads((schema.metadata or {})[b"huggingface"])
         names = content["info"]["features"][label]["names"]

@@ -1,113 +1,111 @@
-"""Which reader reads a path, and the dataset that it holds. To add a reader: a file beside this one, a line here."""
+"""The readers of all formats: which one reads a path, the dataset that it holds, and its features without labels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
+
+from monolayer.data import readers
 from monolayer.data.dataset import Dataset
 from monolayer.data.options import DataOptions
-from monolayer.data.readers.arrays import read_npy, read_npy_folder, read_npz, read_safetensors
-from monolayer.data.readers.image_folder import find_class_images, is_image_folder, list_folders, read_image_folder
-from monolayer.data.readers.parquet import read_parquet
-from monolayer.data.readers.rows import ProgressLine, Raw, make_dataset
-from monolayer.data.readers.table import read_table
+from monolayer.data.readers.assembly import make_dataset
+from monolayer.data.readers.base import Array, NetworkInput, ReadCallbacks, Reader
 from monolayer.errors import BadData, BadInput
 
-Read = Callable[[Path, DataOptions, ProgressLine], dict[str, Raw]]
-ARRAYS = frozenset({"label", "features", "split_by", "group_by"})
-TABLE = ARRAYS - {"features"}
-IMAGES = frozenset({"resize", "channels"})
+
+def _find_readers() -> tuple[Reader, ...]:
+    """The readers of every module beside this one, in the order in which they are tried."""
+    names = [found.name for found in pkgutil.iter_modules(readers.__path__, f"{readers.__name__}.")]
+    modules = [import_module(name) for name in names if name != __name__]
+    found = [reader for module in modules for reader in getattr(module, "READERS", ())]
+    return tuple(sorted(found, key=lambda reader: -reader.priority))
 
 
-@dataclass(frozen=True)
-class Reader:
-    """A kind of source.
-
-    Args:
-        kind: in words.
-        accepts: whether a path is of this kind.
-        read: its rows by part.
-        takes: the options of reading that mean something to it.
-    """
-
-    kind: str
-    accepts: Callable[[Path], bool]
-    read: Read
-    takes: frozenset[str]
-
-
-def _has_suffix(*suffixes: str) -> Callable[[Path], bool]:
-    return lambda path: path.is_file() and path.suffix.lower() in suffixes
-
-
-def _holds(pattern: str) -> Callable[[Path], bool]:
-    return lambda path: path.is_dir() and next(path.glob(pattern), None) is not None
-
-
-READERS = (
-    Reader("arrays in an .npz file", _has_suffix(".npz"), read_npz, ARRAYS),
-    Reader("an .npy file with its labels beside it", _has_suffix(".npy"), read_npy, TABLE),
-    Reader("a table", _has_suffix(".csv", ".tsv"), read_table, TABLE),
-    Reader("a Parquet file", _has_suffix(".parquet"), read_parquet, ARRAYS | IMAGES),
-    Reader("tensors in a safetensors file", _has_suffix(".safetensors"), read_safetensors, ARRAYS),
-    Reader("a folder of Parquet files", _holds("*.parquet"), read_parquet, ARRAYS | IMAGES),
-    Reader("a folder of .npy files", _holds("*.npy"), read_npy_folder, ARRAYS),
-    Reader("a folder of images", lambda path: path.is_dir() and is_image_folder(path), read_image_folder, IMAGES),
-)
+READERS = _find_readers()
+_FOLDERS = [reader.accepted for reader in READERS if not reader.suffixes]
 ACCEPTED = (
-    ".npz, .npy with labels beside it, .csv, .tsv, .parquet, .safetensors, and folders of .npy files, of Parquet "
-    "files, or of images (a folder a class)"
+    f"{', '.join(reader.accepted for reader in READERS if reader.suffixes)}, and folders {', '.join(_FOLDERS[:-1])}, "
+    f"or {_FOLDERS[-1]}"
 )
 
 
 def find_reader(path: Path) -> Reader:
-    """What reads this path.
+    """The reader of this path.
 
     Raises:
-        BadInput: if there is no such path, or nothing reads it.
+        BadInput: if the path does not exist, or no reader accepts it.
     """
     if not path.exists():
         raise BadInput(f"{path}: there is no such file or folder.")
     if path.is_dir() and not any(path.iterdir()):
         raise BadData(f"{path}: is an empty folder; accepted are {ACCEPTED}.")
-    for reader in READERS:
-        if reader.accepts(path):
-            return reader
-    if path.is_dir() and find_class_images(path):
-        raise BadData(f"{path}: holds images, but no folders; accepted is a folder of images for each class.")
-    if path.is_dir() and list_folders(path):
-        raise BadData(f"{path}: none of its folders holds images; accepted are {ACCEPTED}.")
-    raise BadData(f"{path}: is none of the sources that can be read; accepted are {ACCEPTED}.")
+    reader = next((reader for reader in READERS if reader.accepts(path)), None)
+    if reader is None:
+        raise BadData(f"{path}: has no format that can be read; accepted are {ACCEPTED}.")
+    return reader
 
 
-def read_path(path: Path, options: DataOptions | None = None, progress_line: ProgressLine | None = None) -> Dataset:
+def read_path(path: Path, options: DataOptions | None = None, callbacks: ReadCallbacks | None = None) -> Dataset:
     """The dataset at a path.
 
     Raises:
-        BadInput: if there is no such path, or an option means nothing to what reads it.
-        BadData: if it does not hold what it should; the text names the file.
+        BadInput: if the path does not exist, or an option does not apply to its format.
+        BadData: if rows or labels are damaged or missing; the text names the file.
     """
     options = options or DataOptions()
     reader = find_reader(path)
-    _check_options(options, reader, path)
-    dataset = make_dataset(reader.read(path, options, progress_line or ProgressLine()), path, options)
-    for name, is_met in (("resize", _has_size(dataset, options)), ("channels", dataset.image_shape is not None)):
-        if getattr(options, name) is not None and not is_met:
-            raise BadInput(f"--{name} is for encoded images, and the rows of {path} are none.")
+    given = [name for name, value in options.to_dict().items() if value is not None and name != "normalize"]
+    for name in given:
+        if name not in reader.options:
+            takes = ", ".join(f"--{one.replace('_', '-')}" for one in options.to_dict() if one in reader.options)
+            raise BadInput(f"--{name.replace('_', '-')} does not apply to {path}, {reader.kind}; accepted are {takes}.")
+    dataset = make_dataset(reader.read(path, options, callbacks or ReadCallbacks()), path, options)
+    shape = dataset.image_shape
+    is_resized = shape is not None and options.resize is not None and shape[1:] == tuple(options.resize)
+    for name, is_applied in (("resize", is_resized), ("channels", shape is not None)):
+        if name in given and not is_applied:
+            raise BadInput(f"--{name} applies to encoded images, and the rows of {path} are not encoded images.")
     return dataset
 
 
-def _check_options(options: DataOptions, reader: Reader, path: Path) -> None:
-    asked = (name for name, value in options.to_dict().items() if value is not None and name != "normalize")
-    for name in asked:
-        if name not in reader.takes:
-            option = name.replace("_", "-")
-            taken = ", ".join(f"--{one.replace('_', '-')}" for one in options.to_dict() if one in reader.takes)
-            raise BadInput(f"--{option} means nothing to {path}, {reader.kind}; it takes {taken}.")
+def find_features_reader(path: Path) -> Reader | None:
+    """The reader of a file of features, or of a folder of such arrays, which may lack labels; None for other files."""
+    return next((reader for reader in READERS if reader.holds_features and reader.accepts(path)), None)
 
 
-def _has_size(dataset: Dataset, options: DataOptions) -> bool:
-    asked = None if options.resize is None else tuple(options.resize)
-    return dataset.image_shape is not None and dataset.image_shape[1:] == asked
+def list_suffixes(attribute: str = "holds_features") -> str:
+    """The suffixes of the files whose reader has a true value of an attribute."""
+    return ", ".join(suffix for reader in READERS if getattr(reader, attribute) for suffix in reader.suffixes)
+
+
+def iterate_features(path: Path, expected: NetworkInput) -> Iterator[Array]:
+    """The features of a file, or of a folder of arrays, without labels, in blocks (about 1,000 at most, D).
+
+    Files are memory-mapped or read block by block, except ``.npz`` files, whose arrays may be compressed. For a network
+    trained on images, arrays may be images in any order of axes that training accepts, and Parquet may hold encoded
+    images.
+
+    Raises:
+        BadInput: if the format is not a format of features.
+        BadData: if the file is damaged, or holds other features than expected, or a number that is not finite.
+    """
+    reader = find_features_reader(path)
+    if reader is None:
+        raise BadInput(f"{path}: is not a file of features; accepted are files ending in {list_suffixes()}.")
+    start = 0
+    try:
+        for block in reader.iterate(path, expected):
+            if not np.isfinite(block).all():
+                row, feature = np.argwhere(~np.isfinite(block))[0]
+                value = block[row, feature]
+                raise BadData(f"{path}: row {start + row}, feature {feature} is {value}; accepted are finite numbers.")
+            yield block
+            start += len(block)
+    except OSError as error:
+        raise BadData(f"{path}: cannot be read ({error.strerror or error}).") from None
+    if not start:
+        raise BadData(f"{path}: holds no rows.")

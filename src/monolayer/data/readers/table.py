@@ -1,6 +1,7 @@
-"""CSV and TSV with a header: a column of labels, the others numbers.
+"""CSV and TSV tables: a row of column names, a column of labels, and columns of numbers.
 
-NumPy's own reader: it is written in C, needs no extra, and names the row and column of what is no number.
+Tables with labels are read by NumPy's reader, which is written in C and names the row and column of a wrong value.
+Tables without labels are read in blocks by Python's reader, since they may be longer than the memory.
 """
 
 from __future__ import annotations
@@ -8,57 +9,93 @@ from __future__ import annotations
 import csv
 import re
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from monolayer.data.options import DataOptions
-from monolayer.data.readers.rows import ProgressLine, Raw
-from monolayer.errors import BadData
+from monolayer.data.readers.base import TABLE_OPTIONS, Array, NetworkInput, Raw, ReadCallbacks, Reader, list_names
+from monolayer.errors import BadData, BadInput
 
-Array = npt.NDArray[Any]
 WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0+)?")
 REAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?|[Nn][Aa][Nn]")
 DELIMITERS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
 LABELS = ("label", "labels", "y", "target", "class")
+MIN_COUNTED = 3  # columns named 0, 1, 2, ...: a row of the numbers 0 and 1 may be data
 
 
-def read_table(path: Path, options: DataOptions, progress_line: ProgressLine) -> dict[str, Raw]:
-    """A table as float32 rows; a column without a name, as pandas writes its index, is left out.
+class TableReader(Reader):
+    """A table with commas or tabs between the columns."""
 
-    Raises:
-        BadData: if a column is missing, or a value is no number; the text names it.
-    """
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    columns, n_lines = _read_header(path, delimiter)
-    label = choose_label([name for name in columns if name], options, path)
-    if "" in columns:
-        progress_line.progress.info(f"{path}: column {columns.index('')} has no name and is left out")
-    beside = {label, options.split_by, options.group_by, ""}
-    if all(name in beside for name in columns):
-        raise BadData(f"{path}: has no columns of features beside {', '.join(columns)}.")
-    progress_line.on_columns([name for name in columns if name not in beside])
-    content = _load(path, _Layout(delimiter, columns, n_lines, frozenset(beside)))
-    runs = [content[name] for name in content.dtype.names or () if content.dtype[name].subdtype]
-    texts = {columns[int(name)]: content[name].astype(str) for name in content.dtype.names or () if name.isdigit()}
-    features = tuple(name for name in columns if name not in beside)
-    raw = Raw(np.concatenate(runs, axis=1), convert_labels(texts[label]), columns=features)
-    parts, groups = texts.get(options.split_by or label), texts.get(options.group_by or label)
-    return {
-        "train": replace(raw, parts=parts if options.split_by else None, groups=groups if options.group_by else None)
-    }
+    kind = "a table"
+    accepted = ".csv, .tsv"
+    suffixes = (".csv", ".tsv")
+    options = TABLE_OPTIONS
+    can_ignore_columns = True
+
+    def read(self, path: Path, options: DataOptions, callbacks: ReadCallbacks) -> Mapping[str, Raw]:
+        """Features as float32; a column without a name, such as the index that pandas writes, is left out.
+
+        Raises:
+            BadData: if a column is missing, or a value is not a number; the text names it.
+        """
+        columns, n_lines = _read_header(path)
+        label = choose_label([name for name in columns if name], options, path)
+        if "" in columns:
+            callbacks.progress.info(f"{path}: column {columns.index('')} has no name and is left out")
+        others = {label, options.split_by, options.group_by, ""}
+        features = tuple(name for name in columns if name not in others)
+        if not features:
+            raise BadData(f"{path}: has no columns of features beside {', '.join(columns)}.")
+        callbacks.on_columns(list(features))
+        # Adjacent columns of features are one field of the records; each other column is a field named by its index.
+        fields: list[tuple[Any, ...]] = []
+        for is_other, run in groupby(enumerate(columns), lambda column: column[1] in others):
+            indices = [index for index, _ in run]
+            fields += [(str(i), object) for i in indices] if is_other else [(f"x{indices[0]}", "<f4", (len(indices),))]
+        records = _load(path, np.dtype(fields), columns, n_lines)
+        X = np.concatenate([records[name] for name, *_ in fields if name.startswith("x")], axis=1)
+        texts = {columns[int(name)]: records[name].astype(str) for name, *_ in fields if name.isdigit()}
+        raw = Raw(X, convert_labels(texts[label]), columns=features)
+        parts = texts[options.split_by] if options.split_by else None
+        groups = texts[options.group_by] if options.group_by else None
+        return {"train": replace(raw, parts=parts, groups=groups)}
+
+    def iterate(self, path: Path, expected: NetworkInput) -> Iterator[Array]:
+        """Features as float64; columns are found by their names, or counted where the network has no names."""
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.reader(file, delimiter=_get_delimiter(path))
+                rows = ((reader.line_num, row) for row in reader if row)
+                first = next(rows, None)
+                if first is None:
+                    return
+                columns, is_header = _choose_columns(first[1], path, expected)
+                n_columns = len(first[1])
+                if not is_header:
+                    yield _parse([first], columns, n_columns, path)
+                while lines := list(islice(rows, expected.block_size)):
+                    yield _parse(lines, columns, n_columns, path)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise BadData(f"{path}: is not a table in UTF-8 ({error}).") from None
+
+
+READERS = (TableReader(),)
+
+
+def _get_delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
 
 
 def choose_label(columns: list[str], options: DataOptions, path: Path) -> str:
-    """The column of labels; the columns that options name must be there.
+    """The name of the column of labels, after a check that all columns named in ``options`` exist.
 
     Raises:
-        BadData: if a column is missing; the text says which columns there are.
+        BadData: if a column is missing; the text lists the columns.
     """
     for name, option in (
         (options.label, "--label"),
@@ -78,10 +115,10 @@ def choose_label(columns: list[str], options: DataOptions, path: Path) -> str:
 
 
 def convert_labels(texts: Array) -> Array:
-    """Labels that are all whole numbers as such, so that 10 comes after 9, and 1.0 is 1; others as texts.
+    """Labels as int64 if all are whole numbers, so that 10 comes after 9, and 1.0 is 1; else as texts.
 
-    No two that are written as different names become one: 007 is not 7, and 1_0 is not 10. Real numbers and holes
-    become floats, as which they are refused.
+    Names that differ stay different: 007 is not 7, and 1_0 is not 10. Real numbers and missing values become floats,
+    which are refused as labels later.
     """
     kinds, inverse = np.unique(texts, return_inverse=True)
     if all(map(WHOLE.fullmatch, kinds.tolist())):
@@ -90,39 +127,9 @@ def convert_labels(texts: Array) -> Array:
     return kinds.astype(np.float64)[inverse] if all(map(REAL.fullmatch, kinds.tolist())) else texts
 
 
-def list_names(columns: Sequence[str]) -> str:
-    """The first 12 names, and how many more there are."""
-    shown = ", ".join(columns[:12])
-    return shown if len(columns) <= 12 else f"{shown} and {len(columns) - 12} more"
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How a table is laid out.
-
-    Args:
-        delimiter: between fields.
-        columns: names.
-        n_lines: of the header.
-        beside: the columns that are no features.
-    """
-
-    delimiter: str
-    columns: list[str]
-    n_lines: int
-    beside: frozenset[str | None]
-
-    def make_dtype(self) -> np.dtype[Any]:
-        """A field a run of features, so that they stay together, and one a column beside them, called by its place."""
-        fields: list[tuple[Any, ...]] = []
-        for is_beside, run in groupby(enumerate(self.columns), lambda column: column[1] in self.beside):
-            places = [place for place, _ in run]
-            fields += [(str(i), object) for i in places] if is_beside else [(f"x{places[0]}", "<f4", (len(places),))]
-        return np.dtype(fields)
-
-
-def _read_header(path: Path, delimiter: str) -> tuple[list[str], int]:
-    """(names of the columns, lines that they take)."""
+def _read_header(path: Path) -> tuple[list[str], int]:
+    """(names of the columns, number of lines of the header)."""
+    delimiter = _get_delimiter(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, delimiter=delimiter)
@@ -141,7 +148,7 @@ def _read_header(path: Path, delimiter: str) -> tuple[list[str], int]:
 
 
 def _check_delimiter(line: str, delimiter: str, path: Path) -> None:
-    """Raise BadData if what should be several names is one, since something else stands between them."""
+    """Raise BadData if the only name contains another delimiter."""
     found = next((one for one in DELIMITERS if one != delimiter and one in line), None)
     if found:
         raise BadData(
@@ -150,29 +157,104 @@ def _check_delimiter(line: str, delimiter: str, path: Path) -> None:
         )
 
 
-def _load(path: Path, layout: _Layout) -> Array:
-    """All rows, in one pass, as records."""
+def _load(path: Path, dtype: np.dtype[Any], columns: list[str], n_lines: int) -> Array:
+    """All rows below the header, as records."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # "input contained no data"
             return np.loadtxt(
-                path, layout.make_dtype(), delimiter=layout.delimiter, skiprows=layout.n_lines, quotechar='"',
-                ndmin=1, encoding="utf-8", comments=None,
+                path, dtype, delimiter=_get_delimiter(path), skiprows=n_lines, quotechar='"', ndmin=1,
+                encoding="utf-8", comments=None,
             )  # fmt: skip
     except (ValueError, IndexError, UserWarning) as error:
-        raise BadData(f"{path}: {_explain(str(error), layout.columns)}") from None
+        raise BadData(f"{path}: {_explain(str(error), columns)}") from None
 
 
 def _explain(error: str, columns: list[str]) -> str:
-    """NumPy's error, with the column by its name and rows counted from 0, as everywhere."""
+    """NumPy's error with the column's name, and the row counted from 0."""
     if found := re.search(r"could not convert string (.*) to .* at row (\d+), column (\d+)", error):
         value, row, column = found[1], int(found[2]), columns[int(found[3]) - 1]
         return (
             f"column {column!r} holds {value} in row {row}; accepted are numbers (--label, --split-by and --group-by "
-            "name columns that are no features)."
+            "name columns that are not features)."
         )
     if found := re.search(r"requires (\d+) columns but (\d+) were found at row (\d+)", error):
         return f"row {int(found[3]) - 1} has {found[2]} fields, and the first line names {found[1]}."
     if "no data" in error:
         return "holds no rows below the names of its columns."
     return f"cannot be read as a table ({error.splitlines()[0].rstrip('.')})."
+
+
+def _choose_columns(first: list[str], path: Path, expected: NetworkInput) -> tuple[list[int], bool]:
+    """(indices of the columns of features, whether the first row holds names)."""
+    if expected.columns:
+        return _find_columns(first, path, expected), True
+    is_header = _is_header(first, expected.ignored)
+    names = [name.strip() for name in first] if is_header else []
+    for name in expected.ignored:
+        if name not in names:
+            has = f"its columns begin with {', '.join(names[:5])}" if is_header else "its first row names no columns"
+            raise BadInput(f"{path}: has no column {name!r} to ignore; {has}.")
+    columns = [i for i in range(len(first)) if not is_header or names[i] not in expected.ignored]
+    if len(columns) != expected.n_features:
+        rest = " besides those ignored" if expected.ignored else ""
+        raise BadData(
+            f"{path}: has {len(columns)} columns{rest}; the network takes {expected.n_features} features. Leave out "
+            "other columns, such as labels, with --ignore."
+        )
+    return columns, is_header
+
+
+def _find_columns(first: list[str], path: Path, expected: NetworkInput) -> list[int]:
+    """The indices of the columns that the network was trained on, in its order; all others are left out."""
+    places = {name: place for place, name in enumerate(first)}
+    for name in expected.ignored:
+        if name in expected.columns or name not in places:
+            why = "the network takes it" if name in expected.columns else "there is no column of that name"
+            raise BadInput(f"{path}: column {name!r} cannot be ignored, since {why}.")
+    for name in expected.columns:
+        if name not in places:
+            has = list_names(first)
+            raise BadData(f"{path}: has no column {name!r}, which the network takes; its first line has {has}.")
+    if len(places) < len(first) and (twice := [n for n in expected.columns if first.count(n) > 1]):
+        raise BadData(f"{path}: names column {twice[0]!r} twice; accepted are names that differ.")
+    return [places[name] for name in expected.columns]
+
+
+def _is_header(first: list[str], ignored: tuple[str, ...]) -> bool:
+    """Whether a first row holds names: no cell is a number, or a cell is an ignored name, or cells are 0, 1, 2, ...
+
+    Otherwise a cell that is not a number is an error in a row of data, which must not be taken for a header.
+    """
+    numbers = [cell.strip() for cell in first if _is_number(cell)]
+    names = {cell.strip() for cell in first} - set(numbers)
+    # pandas writes 0, 1, 2, ... above columns without names.
+    is_counted = len(numbers) >= MIN_COUNTED and numbers == [str(i) for i in range(len(numbers))]
+    return not numbers or is_counted or not names.isdisjoint(ignored)
+
+
+def _parse(lines: list[tuple[int, list[str]]], columns: list[int], n_columns: int, path: Path) -> Array:
+    for number, row in lines:
+        if len(row) != n_columns:
+            raise BadData(f"{path}, line {number}: has {len(row)} columns, the first line {n_columns}.")
+    cells = [[row[i] for i in columns] for _, row in lines]
+    try:
+        if not all(_is_plain("".join(row)) for row in cells):
+            raise ValueError
+        return np.array(cells, dtype=np.float64)
+    except ValueError:
+        number, cell = next((n, row[i]) for n, row in lines for i in columns if not _is_number(row[i]))
+        raise BadData(f"{path}, line {number}: {cell[:40]!r} is not a number.") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return _is_plain(text)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a number has the notation of data files: Python would read 1_0 as 10, unlike NumPy's reader."""
+    return text.isascii() and "_" not in text

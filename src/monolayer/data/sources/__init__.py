@@ -1,1 +1,1 @@
-"""Where CIFAR-10 is to be had: one file a source, and the formats they ship in one folder beside them."""
+"""Sources of CIFAR-10: copies on this machine and mirrors on the network."""

@@ -1,4 +1,4 @@
-"""Content: what every source hands back, and the checks that all formats share."""
+"""The decoded content of CIFAR-10, and the checks that all its formats share."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """The two files of CIFAR-10, decoded.
+    """The training and the test file of CIFAR-10, decoded.
 
     Args:
         train: pixels (n, 3072) uint8, channel-major, and labels (n,) int64.
         test: the same of the test file.
-        source: where it came from, in words.
+        source: where it was read, in words.
     """
 
     train: Batch
@@ -41,7 +41,7 @@ def make_batch(pixels: Array, labels: Array, where: str) -> Batch:
     """Pixels (n, 3072) uint8 and labels (n,) integers, checked; labels become int64.
 
     Raises:
-        BadData: naming ``where``, and the row where there is one.
+        BadData: if one of them does not fit; the text names ``where``, and the row of a wrong label.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != N_FEATURES or not len(pixels):
         raise BadData(
@@ -49,7 +49,7 @@ def make_batch(pixels: Array, labels: Array, where: str) -> Batch:
         )
     if labels.dtype.kind not in "iu" or labels.shape != (len(pixels),):
         raise BadData(
-            f"{where}: labels are {labels.dtype} {labels.shape}; accepted are {len(pixels)} integers, one an image."
+            f"{where}: labels are {labels.dtype} {labels.shape}; accepted are {len(pixels)} integers, one per image."
         )
     wrong = np.flatnonzero((labels < 0) | (labels >= N_CLASSES))
     if wrong.size:
@@ -60,9 +60,3 @@ def make_batch(pixels: Array, labels: Array, where: str) -> Batch:
 def join_batches(batches: list[Batch]) -> Batch:
     """One batch of several, in their order."""
     return np.concatenate([pixels for pixels, _ in batches]), np.concatenate([labels for _, labels in batches])
-
-
-def flatten_images(images: Array) -> Array:
-    """Images (n, 32, 32, 3) or (n, 32*32, 3), channel last, as channel-major rows (n, 3072)."""
-    n = len(images)
-    return np.ascontiguousarray(images.reshape(n, N_FEATURES // 3, 3).transpose(0, 2, 1)).reshape(n, N_FEATURES)

@@ -1,18 +1,14 @@
-"""One file over HTTP: short time-outs, one retry that goes on where the first try stopped, patience with a limit."""
+"""Download a file over HTTP: short time-outs, a retry that resumes, and a limit on the estimated time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from monolayer.errors import MonolayerError
 from monolayer.progress import Progress
-
-if TYPE_CHECKING:
-    import requests
 
 N_TRIES = 2
 CHUNK_BYTES = 2**16
@@ -20,14 +16,14 @@ PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, SERVER_ERROR = 206, 416, 500
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a source may take.
+class TimeLimits:
+    """The time limits of a download.
 
     Args:
-        connect_s: seconds to reach the server.
+        connect_s: seconds to connect to the server.
         silence_s: seconds without a byte.
-        probe_s: seconds after which the rest is foretold from the pace so far.
-        total_s: seconds foretold that are still acceptable; None accepts any.
+        probe_s: seconds after which the remaining time is estimated from the rate so far.
+        total_s: largest remaining time that is accepted; None accepts any.
     """
 
     connect_s: float = 5.0
@@ -37,26 +33,26 @@ class Patience:
 
 
 class SourceFailed(MonolayerError):
-    """A source did not give its content; the text is the reason, without the source's name."""
+    """A source could not be read; the text is the reason, without the source's name."""
 
 
 class TooSlow(SourceFailed):
-    """A source works, but the pace of its first seconds foretells more than the user's patience."""
+    """A source works, but the rate of its first seconds is too low for the time limits."""
 
 
 @dataclass
-class Pace:
-    """Tells progress of one transfer and raises when its first seconds foretell too long a wait."""
+class TransferProgress:
+    """Reports the progress of a transfer, and raises TooSlow if it would take too long."""
 
     task: str
-    patience: Patience
+    limits: TimeLimits
     progress: Progress
     clock: Callable[[], float] = time.monotonic
     _start: tuple[float, float] | None = field(default=None, init=False)
     _probed: bool = field(default=False, init=False)
 
-    def tell(self, done: float, total: float | None) -> None:
-        """Tell that ``done`` of ``total`` bytes have come.
+    def update(self, done: float, total: float | None) -> None:
+        """Report that ``done`` of ``total`` bytes have arrived.
 
         Raises:
             TooSlow: once, ``probe_s`` seconds after the first call, if the rest would take longer than ``total_s``.
@@ -65,32 +61,31 @@ class Pace:
         now = self.clock()
         if self._start is None:
             self._start = (now, done)
-        if total is not None and not self._probed and now - self._start[0] >= self.patience.probe_s:
+        if total is not None and not self._probed and now - self._start[0] >= self.limits.probe_s:
             self._probed = True
-            self._foretell(now - self._start[0], done - self._start[1], total - done)
+            rate = (done - self._start[1]) / (now - self._start[0])
+            self._check_rate(rate, (total - done) / rate if rate > 0 else float("inf"))
 
-    def _foretell(self, elapsed_s: float, came: float, rest: float) -> None:
-        rate = came / elapsed_s
-        rest_s = rest / rate if rate > 0 else float("inf")
-        if self.patience.total_s is not None and rest_s > self.patience.total_s:
-            wait = f"{rest_s / 60:.0f} more minutes" if rate > 0 else "for ever"
+    def _check_rate(self, rate: float, rest_s: float) -> None:
+        if self.limits.total_s is not None and rest_s > self.limits.total_s:
+            wait = f"{rest_s / 60:.0f} more minutes" if rate > 0 else "forever"
             raise TooSlow(f"{rate / 1000:.0f} kB/s, which would take {wait}")
 
 
-def download(url: str, target: Path, pace: Pace) -> None:
-    """Write the bytes of ``url`` to ``target``, exactly as served.
+def download(url: str, target: Path, transfer: TransferProgress) -> None:
+    """Write the bytes of ``url`` to ``target``, unchanged.
 
     Raises:
-        TooSlow: see :class:`Pace`.
-        SourceFailed: if the second try fails too; a refusal such as 404 is not tried twice.
+        TooSlow: see :class:`TransferProgress`.
+        SourceFailed: if the second try fails too; after an error such as 404 there is no second try.
     """
-    import requests  # here, because it takes 0.1 s that a filled cache never needs
+    import requests  # imported here: it takes 0.1 s, and a filled cache needs none of it
     from urllib3.exceptions import HTTPError as TransferError
 
     target.unlink(missing_ok=True)
     for tries_left in reversed(range(N_TRIES)):
         try:
-            _append(url, target, pace)
+            _append(url, target, transfer)
         except requests.HTTPError as error:
             status = error.response.status_code
             if status < SERVER_ERROR or not tries_left:
@@ -102,40 +97,35 @@ def download(url: str, target: Path, pace: Pace) -> None:
             return
 
 
-def _append(url: str, target: Path, pace: Pace) -> None:
-    """Fetch what ``target`` still lacks; a server that knows no ranges sends all of it again."""
+def _append(url: str, target: Path, transfer: TransferProgress) -> None:
+    """Append the missing bytes to ``target``; a server without ranges sends the whole file again."""
     import requests
 
     there = target.stat().st_size if target.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
-    patience = pace.patience
-    with requests.get(url, headers=headers, stream=True, timeout=(patience.connect_s, patience.silence_s)) as response:
+    timeout = (transfer.limits.connect_s, transfer.limits.silence_s)
+    with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
         if response.status_code == RANGE_NOT_SATISFIABLE and there:
-            return  # nothing lacks; whether the bytes are right is the caller's to check
+            return  # the file is complete; the caller checks its bytes
         response.raise_for_status()
         done = there if response.status_code == PARTIAL_CONTENT else 0
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdecimal() else None
         with target.open("ab" if done else "wb") as file:
-            for chunk in _iterate_raw(response):
+            # Not decoded: some servers label a .tar.gz with "Content-Encoding: gzip"; the checksum is of the archive.
+            for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                 done += file.write(chunk)
-                pace.tell(done, total)
-
-
-def _iterate_raw(response: requests.Response) -> Iterator[bytes]:
-    # Some servers label a .tar.gz with "Content-Encoding: gzip"; decoding it would spoil the archive's checksum.
-    chunks: Iterator[bytes] = response.raw.stream(CHUNK_BYTES, decode_content=False)
-    return chunks
+                transfer.update(done, total)
 
 
 def _explain(error: Exception) -> str:
-    """The innermost cause in one line: the outer ones repeat the address and the names of objects."""
+    """The innermost cause in one line: the outer ones repeat the address and names of objects."""
     import requests
 
     if isinstance(error, requests.ConnectTimeout):
         return "no connection in time"
     if isinstance(error, requests.Timeout) or "timed out" in str(error).lower():
-        return "the server fell silent"
+        return "the server stopped sending"
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause

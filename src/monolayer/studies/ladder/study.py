@@ -262,7 +262,7 @@ class _Trained:
         rates = [recipe.learning_rate for recipe in tried]
         return Step(
             features=self.features,
-            by=transformer.say(),
+            by=transformer.describe(),
             n_features=transformer.n_features_out,
             run=add_test_metrics(run, predictions),
             test=predictions,

@@ -58,7 +58,7 @@ class Attack:
     ],
 )
 def test_nothing_is_called(attack: Attack) -> None:
-    with pytest.raises(BadData, match=r"data_batch_1: refused to read the pickle: it asks for .* no batch of"):
+    with pytest.raises(BadData, match=r"data_batch_1: refused to read the pickle: it refers to .* no batch of"):
         pickled.parse_batch(dump({b"data": attack, b"labels": []}), "data_batch_1")
     assert os.listdir() == []
 

@@ -26,7 +26,7 @@ def test_a_grey_picture_is_refused() -> None:
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
 def test_a_picture_cut_short_is_refused(small: Content, keep: float) -> None:
     raw = make_png(small)["test_batch.png"]
-    with pytest.raises(BadData, match=r"a\.png: the PNG is damaged or cut short"):
+    with pytest.raises(BadData, match=r"a\.png: the PNG is damaged or truncated"):
         png.parse_picture(raw[: int(keep * len(raw))], "a.png")
 
 

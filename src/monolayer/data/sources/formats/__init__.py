@@ -1,1 +1,1 @@
-"""The formats in which CIFAR-10 is handed around: one file a format, each turning bytes into ``Content``."""
+"""The formats of CIFAR-10's own archives: each file turns the bytes of an archive's members into ``Content``."""

@@ -1,4 +1,4 @@
-"""The binary version: a row is one label byte and 3,072 pixel bytes, channel-major.
+"""The binary format: a row is one label byte and 3,072 pixel bytes, channel-major.
 
 Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
 """
@@ -45,7 +45,7 @@ def parse_batch(raw: bytes, where: str) -> Batch:
     if not raw or len(raw) % ROW_BYTES:
         raise BadData(
             f"{where}: {len(raw):,} bytes are not a whole number of {ROW_BYTES:,}-byte rows; "
-            "the file is cut short or not a CIFAR-10 batch."
+            "the file is truncated or not a CIFAR-10 batch."
         )
     rows = np.frombuffer(raw, dtype=np.uint8).reshape(-1, ROW_BYTES)
     return make_batch(rows[:, 1:], rows[:, 0], where)

@@ -1,8 +1,8 @@
-"""The python version: six pickles of plain containers and one NumPy array each. No pickle is executed.
+"""The python format: six pickles of plain containers and one NumPy array each. No pickle is executed.
 
-A pickle may name any function of any module and have it called. Here every name that a genuine batch needs is
-answered with a stand-in that only notes how it is called, and every other name is refused; the array is then made
-from the notes. So not even NumPy's own reconstruction runs on bytes from outside.
+A pickle can call any function of any module. Here each name that a genuine batch needs is replaced with a stand-in
+that only records its arguments, and every other name is refused; the array is then made from the recorded arguments.
+So not even NumPy's reconstruction runs on bytes from outside.
 
 Source: https://docs.python.org/3/library/pickle.html#restricting-globals
 """
@@ -36,8 +36,8 @@ ALLOWED = {
     ("numpy", "dtype"): "dtype",
     ("_codecs", "encode"): "encode",  # how protocol 2 writes bytes from Python 3
 }
-# Whatever a hostile or damaged stream makes the unpickler stumble over; it never gets to call anything of its own.
-STUMBLES = (
+# The exceptions that the unpickler raises on a hostile or damaged stream.
+PICKLE_ERRORS = (
     pickle.UnpicklingError,
     ArithmeticError,
     AttributeError,
@@ -78,7 +78,7 @@ def parse_batch(raw: bytes, where: str) -> Batch:
 
 
 class _Standin:
-    """What a pickle gets in place of a NumPy name: it notes its arguments and state, and does nothing."""
+    """Replaces a NumPy name in a pickle: records arguments and state, and does nothing."""
 
     __slots__ = ("args", "name", "state")
 
@@ -96,19 +96,19 @@ class _Standin:
 class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> _Standin:
         if (module, name) not in ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch of CIFAR-10 needs")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no batch of CIFAR-10 needs")
         return _Standin(ALLOWED[module, name])
 
 
 def _unpickle(raw: bytes, where: str) -> object:
     try:
         return _RestrictedUnpickler(io.BytesIO(raw), encoding="bytes").load()
-    except STUMBLES as error:
+    except PICKLE_ERRORS as error:
         raise BadData(f"{where}: refused to read the pickle: {error}.") from error
 
 
 def _make_pixels(data: object, where: str) -> Pixels:
-    """The array that the stand-in's notes describe: its state is (version, shape, dtype, Fortran order, bytes)."""
+    """The array of a stand-in, whose state is (version, shape, dtype, Fortran order, bytes)."""
     state = data.state if isinstance(data, _Standin) and data.name == "array" else None
     if not isinstance(state, tuple) or len(state) != 5:
         raise BadData(f"{where}: the pickle's 'data' is not a NumPy array.")
@@ -123,7 +123,7 @@ def _make_pixels(data: object, where: str) -> Pixels:
 
 
 def _as_text(value: object) -> str:
-    """A text, or bytes read as one, alone or as the only item of a tuple; else a text that matches nothing."""
+    """A text, or bytes decoded as ASCII, alone or as the only item of a tuple; else the empty text."""
     if isinstance(value, tuple) and len(value) == 1:
         value = value[0]
     if isinstance(value, str):
@@ -133,7 +133,7 @@ def _as_text(value: object) -> str:
 
 
 def _as_bytes(value: object) -> bytes | None:
-    """Bytes, or what a noted ``_codecs.encode(text, "latin1")`` means; else None."""
+    """Bytes, or the value of a recorded ``_codecs.encode(text, "latin1")``; else None."""
     if isinstance(value, _Standin) and value.name == "encode" and len(value.args) == 2:
         text, encoding = value.args
         if isinstance(text, str) and encoding == "latin1":

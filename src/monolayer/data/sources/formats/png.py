@@ -1,4 +1,4 @@
-"""The npm package's version: a PNG a batch (n rows of 1,024 RGB pixels, an image a row) and two JSON lists."""
+"""The npm package's format: one PNG per batch (n rows of 1,024 RGB pixels, one image per row) and two JSON lists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from monolayer.data.images import DECODING_ERRORS
-from monolayer.data.sources.content import TEST_BATCH, TRAIN_BATCHES, Content, Pixels, flatten_images, make_batch
+from monolayer.data.sources.content import N_FEATURES, TEST_BATCH, TRAIN_BATCHES, Content, Pixels, make_batch
 from monolayer.errors import BadData
 
 TRAIN_NAMES = tuple(f"{batch}.png" for batch in TRAIN_BATCHES)
@@ -37,20 +37,21 @@ def read(members: Mapping[str, bytes], where: str) -> Content:
 
 
 def parse_picture(raw: bytes, where: str) -> Pixels:
-    """Pixels (n, 3072) uint8, channel-major, of a picture with one image a row.
+    """Pixels (n, 3072) uint8, channel-major, of a picture with one image per row.
 
     Raises:
-        BadData: if it is no PNG, is cut short, or has another width or mode.
+        BadData: if it is not a PNG, is truncated, or has another width or mode.
     """
     try:
         with Image.open(io.BytesIO(raw), formats=["PNG"]) as picture:
             if picture.mode != "RGB" or picture.width != PIXELS_A_ROW:
                 raise BadData(f"{where}: {picture.mode}, {picture.width} pixels wide; accepted is RGB, {PIXELS_A_ROW}.")
-            return flatten_images(np.asarray(picture, dtype=np.uint8))
+            rows = np.asarray(picture, dtype=np.uint8).transpose(0, 2, 1)
+            return np.ascontiguousarray(rows).reshape(-1, N_FEATURES)
     except BadData:
         raise
     except DECODING_ERRORS as error:
-        raise BadData(f"{where}: the PNG is damaged or cut short ({error}).") from error
+        raise BadData(f"{where}: the PNG is damaged or truncated ({error}).") from error
 
 
 def parse_labels(raw: bytes, where: str) -> npt.NDArray[np.int64]:
