@@ -219,11 +219,11 @@ def convert_to_column(values: npt.ArrayLike, name: str, length: int | None = Non
     try:
         column = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise BadInput(f"{name} must hold numbers only.") from None
+        raise BadInput(f"{name} must contain only numbers.") from None
     if column.ndim != 1:
         raise BadInput(f"{name} must have shape (n,), not {column.shape}.")
     if length is not None and len(column) != length:
-        raise BadInput(f"{name} must have {length} values to go with the others, not {len(column)}.")
+        raise BadInput(f"{name} must have {length} values, like the other columns, not {len(column)}.")
     return column
 
 
