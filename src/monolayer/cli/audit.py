@@ -207,9 +207,9 @@ def _list_leaked(found: Audit, evaluation: dict[str, Any]) -> list[int]:
     """Rows with a duplicate among the run's training rows, where its test rows are."""
     if found.dataset.test is not None:
         return [pair.second for pair in found.across]
-    from monolayer.reports.open_test import divide_again
+    from monolayer.reports.open_test import restore_splits
 
-    trained = set(divide_again(found.dataset, evaluation).train.index.tolist())
+    trained = set(restore_splits(found.dataset, evaluation).train.index.tolist())
     both_ways = [(pair.first, pair.second) for pair in found.inside]
     return [row for a, b in both_ways for row, other in ((a, b), (b, a)) if other in trained]
 

@@ -1,4 +1,7 @@
-"""Fitting a temperature on the validation answers of a run's folder, and keeping it with the network."""
+"""Fit a temperature on the validation predictions of a run's folder, and store it in the network.
+
+Not part of runs/, because it ends with the model card.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +17,21 @@ from monolayer.reports.model_card import write_card
 from monolayer.runs.folder import NETWORK, load_evaluation, load_network, load_predictions
 from monolayer.runs.resume import is_unfinished
 
-CHOSE_IT = (
-    "These rows also chose this run among the recipes of a sweep, so they are not quite a fair judge: it looks "
-    "better on them than it is."
+SELECTION_CAVEAT = (
+    "These rows also selected this run from the recipes of a sweep, so its accuracy and calibration on them are "
+    "optimistic."
 )
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What a temperature does.
+    """The result of fitting a temperature.
 
     Args:
         fit: the temperature, fitted on validation rows.
-        caveat: what is not fair about those rows; empty where nothing is.
-        test: measures of the probabilities on test rows that have been opened before, without and with it, as
-            :func:`monolayer.reports.card_facts.measure_probabilities` gives them; None where they are sealed.
+        caveat: a sentence on a bias of those rows, or empty.
+        test: measures of the probabilities on opened test rows, without and with the temperature, from
+            :func:`monolayer.reports.card_facts.measure_probabilities`; None if the test rows are sealed.
     """
 
     fit: TemperatureFit
@@ -42,32 +45,33 @@ class Calibrated:
 
 
 def calibrate_folder(folder: Path) -> Calibrated:
-    """Fit a temperature on a run's validation answers, write it into its network, and make its card again.
+    """Fit a temperature on a run's validation predictions, store it in the network, and rewrite the model card.
 
-    The scores, the answers and the evaluation stay as they are; only probabilities are read otherwise. No test row is
-    opened: what the temperature does on them is said where they have been answered before. Doing it again fits the same
-    temperature again.
+    Scores, predictions and the evaluation do not change, only probabilities. Sealed test rows stay sealed. Repeating
+    the call gives the same temperature.
 
     Raises:
-        BadData: if the folder is no run's folder.
-        BadInput: if the run is not finished or has no validation rows, its scores are not finite, or its rows want no
-            finite temperature.
+        BadData: if the folder is not a run's folder.
+        BadInput: if the run is unfinished or has no validation rows, its scores are not finite, or no finite
+            temperature minimises the loss.
     """
     if is_unfinished(folder):
-        raise BadInput(f"{folder} holds a run that is not finished; go on with --resume {folder}.")
+        raise BadInput(f"{folder} holds an unfinished run; finish it with --resume {folder}.")
     evaluation, network, predictions = load_evaluation(folder), load_network(folder), load_predictions(folder)
     if "val" not in predictions:
-        raise BadInput(f"{folder} has no answers to validation rows, which a temperature is fitted on (--val-size).")
+        raise BadInput(
+            f"{folder} has no validation predictions, on which a temperature is fitted; train with --val-size."
+        )
     val, test = predictions["val"], predictions.get("test")
     fit = fit_temperature(val.scores, val.y, READINGS_OF_LOSS[network.loss][0])
     if fit.at_limit:
         raise BadInput(
-            f"{folder}: its {fit.n:,} validation rows want no finite temperature (all are right, or the scores say "
-            "nothing), so nothing was changed."
+            f"{folder}: no finite temperature minimises the loss on its {fit.n:,} validation rows (all are "
+            "correct, or the scores are uninformative), so nothing was changed."
         )
-    caveat = CHOSE_IT if "sweep" in evaluation else ""
-    words = json.dumps({**asdict(fit), "caveat": caveat}, sort_keys=True)
-    replace(network, temperature=fit.temperature).keep(**{TEMPERATURE_FIT: words}).save(folder / NETWORK)
+    caveat = SELECTION_CAVEAT if "sweep" in evaluation else ""
+    stored = json.dumps({**asdict(fit), "caveat": caveat}, sort_keys=True)
+    replace(network, temperature=fit.temperature).keep(**{TEMPERATURE_FIT: stored}).save(folder / NETWORK)
     write_card(folder)
     judged = tuple(measure_probabilities(test, T) for T in (1.0, fit.temperature)) if test else None
     return Calibrated(fit, caveat, (judged[0], judged[1]) if judged else None)

@@ -54,17 +54,18 @@ def collect_files(folder: Path) -> tuple[dict[str, Path], tuple[Path, ...]]:
 
 
 def _write_without_page(result: Run | Sweep, folder: Path) -> None:
-    from monolayer.reports.pictures import save_pictures
+    from monolayer.figures.sweep_table import SweepTable
+    from monolayer.reports.figures import save_figures
     from monolayer.reports.run import draw_run
-    from monolayer.reports.sweep_pictures import draw_sweep
+    from monolayer.reports.sweep_figures import draw_sweep
 
-    pictures = []
+    figures = []
     if isinstance(result, Sweep):
         save_sweep(result, folder)
-        pictures = draw_sweep(result.to_dict(), result.axes, [run.history for run in result.runs])
+        figures = draw_sweep(SweepTable.of(result))
     else:
         save_run(result, folder)
-    save_pictures([*pictures, *draw_run(folder)], folder)
+    save_figures([*figures, *draw_run(folder)], folder)
 
 
 Trackers = str | Tracker | Sequence[str | Tracker]

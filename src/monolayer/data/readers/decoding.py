@@ -29,7 +29,7 @@ TELL_EVERY = 100  # images between two words of progress
 
 
 @dataclass(frozen=True)
-class Picture:
+class FigureBlock:
     """An encoded image: where it is, in words, and the file that it is or the bytes that it has."""
 
     where: str
@@ -61,7 +61,7 @@ class Sizes:
         self._has_colour = False
         self.n = 0
 
-    def add(self, pictures: Iterable[Picture], progress_line: ProgressLine) -> list[bool]:
+    def add(self, pictures: Iterable[FigureBlock], progress_line: ProgressLine) -> list[bool]:
         """Look at these headers; which of them could be read.
 
         Raises:
@@ -135,7 +135,7 @@ class Decoder:
             ) from None
         self._n = 0
 
-    def add(self, pictures: Iterable[Picture], tally: Tally) -> list[bool]:
+    def add(self, pictures: Iterable[FigureBlock], tally: Tally) -> list[bool]:
         """Decode these; which of them could be read."""
         read = []
         for picture, (row, reason) in _run(self._decode, pictures):
@@ -153,7 +153,7 @@ class Decoder:
         """What was decoded, (n, D) uint8, channel-major."""
         return self._X[: self._n]
 
-    def _decode(self, picture: Picture) -> tuple[Array | None, str]:
+    def _decode(self, picture: FigureBlock) -> tuple[Array | None, str]:
         channels, height, width = self._shape
         try:
             image = open_upright(picture.open(), channels)
@@ -166,14 +166,14 @@ class Decoder:
         return np.asarray(image, np.uint8).reshape(height, width, channels).transpose(2, 0, 1).ravel(), ""
 
 
-def describe(error: BaseException, picture: Picture) -> str:
+def describe(error: BaseException, picture: FigureBlock) -> str:
     """Why an image cannot be read, without its name, which stands before it already."""
     text = str(error).rstrip(".").replace(f" {str(picture.content)!r}", "") if isinstance(picture.content, Path) else ""
     text = text or ("it is none" if isinstance(error, UnidentifiedImageError) else str(error).rstrip("."))
     return text or type(error).__name__
 
 
-def _measure(picture: Picture) -> tuple[_Size | None, str]:
+def _measure(picture: FigureBlock) -> tuple[_Size | None, str]:
     """(size, "") from the header, or (None, why it cannot be read)."""
     try:
         with Image.open(picture.open()) as image:
@@ -187,8 +187,8 @@ def _measure(picture: Picture) -> tuple[_Size | None, str]:
 
 
 def _run(
-    work: Callable[[Picture], tuple[Any, str]], pictures: Iterable[Picture]
-) -> Iterator[tuple[Picture, tuple[Any, str]]]:
+    work: Callable[[FigureBlock], tuple[Any, str]], pictures: Iterable[FigureBlock]
+) -> Iterator[tuple[FigureBlock, tuple[Any, str]]]:
     """Each picture with what the work gave, in order; Pillow lets go of the interpreter, so that threads help."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         source = iter(pictures)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from monolayer.data.images import SUFFIXES
-from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
+from monolayer.data.readers.decoding import Decoder, FigureBlock, Sizes, Tally
 from monolayer.data.readers.rows import PARTS, DataOptions, ProgressLine, Raw, find_part
 from monolayer.errors import BadData
 
@@ -18,7 +18,7 @@ from monolayer.errors import BadData
 class _File:
     """An image file and its class."""
 
-    picture: Picture
+    picture: FigureBlock
     label: str
 
 
@@ -105,7 +105,7 @@ def _check_beside(path: Path, parts: Mapping[str, Path]) -> None:
 def _list_files(root: Path) -> list[_File]:
     """The files below a folder of class folders."""
     found = [
-        _File(Picture(str(file), file), folder.name)
+        _File(FigureBlock(str(file), file), folder.name)
         for folder in list_folders(root)
         for file in find_class_images(folder)
     ]

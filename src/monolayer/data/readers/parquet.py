@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.readers.decoding import Decoder, Picture, Sizes, Tally
+from monolayer.data.readers.decoding import Decoder, FigureBlock, Sizes, Tally
 from monolayer.data.readers.rows import DataOptions, ProgressLine, Raw, find_part
 from monolayer.data.readers.table import choose_label, list_names
 from monolayer.data.sources.formats.parquet import is_available
@@ -83,7 +83,7 @@ def read_parquet(path: Path, options: DataOptions, progress_line: ProgressLine) 
         return {part: _read_numbers(shards) for part, shards in parts.items()}
 
 
-def iterate_parquet(path: Path, columns: Sequence[str], asked: str | None) -> Iterator[Array | Picture]:
+def iterate_parquet(path: Path, columns: Sequence[str], asked: str | None) -> Iterator[Array | FigureBlock]:
     """The features of a file without labels: blocks of numbers, or pictures, one after another, not decoded yet.
 
     Args:
@@ -228,11 +228,11 @@ def _read_images(parts: dict[str, _Shards], path: Path) -> dict[str, Raw]:
     return found
 
 
-def _iterate_pictures(shards: _Shards) -> Iterator[Picture]:
+def _iterate_pictures(shards: _Shards) -> Iterator[FigureBlock]:
     for batch, file, first in shards.iterate(shards.columns):
         for i, value in enumerate(batch.column(0).to_pylist()):
             content = value.get("bytes") if isinstance(value, dict) else value
-            yield Picture(f"{file}: row {first + i}", content if isinstance(content, bytes) else b"")
+            yield FigureBlock(f"{file}: row {first + i}", content if isinstance(content, bytes) else b"")
 
 
 def _read_numbers(shards: _Shards) -> Raw:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from monolayer.data.images import find_factor
 from monolayer.data.readers.arrays import Named, choose_features, open_named
-from monolayer.data.readers.decoding import Decoder, Picture, Tally
+from monolayer.data.readers.decoding import Decoder, FigureBlock, Tally
 from monolayer.data.readers.parquet import iterate_parquet
 from monolayer.data.readers.rows import DataOptions, ProgressLine, flatten_images
 from monolayer.data.readers.table import list_names
@@ -130,14 +130,14 @@ def _iterate_table(path: Path, expected: Expected) -> Iterator[Array]:
 def _iterate_parquet(path: Path, expected: Expected) -> Iterator[Array]:
     left = iterate_parquet(path, expected.columns, expected.asked)
     for first in left:
-        if isinstance(first, Picture):
-            some = [first, *(one for one in islice(left, expected.n_rows - 1) if isinstance(one, Picture))]
+        if isinstance(first, FigureBlock):
+            some = [first, *(one for one in islice(left, expected.n_rows - 1) if isinstance(one, FigureBlock))]
             yield _decode(some, path, expected)
         else:
             yield _shape(first, path, expected)
 
 
-def _decode(pictures: list[Picture], path: Path, expected: Expected) -> Array:
+def _decode(pictures: list[FigureBlock], path: Path, expected: Expected) -> Array:
     """Encoded images as features, (n, D), brought to the size of the training data."""
     if expected.image_shape is None:
         raise BadInput(f"{path}: holds images, and this network was not trained on images.")
