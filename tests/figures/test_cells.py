@@ -38,7 +38,7 @@ def test_few_cells_are_wide_and_many_have_no_numbers_and_fewer_labels():
 
 
 def test_words_that_do_not_fit_under_their_cells_stand_upright():
-    assert not CellLayout(("cross_\nentropy", "multiple_\nbce"), NUMBERS, 1).is_turned
+    assert not CellLayout(("cross_\nentropy", "multiple_\nbce"), NUMBERS, 1).is_rotated
     turned = CellLayout(("exponential:0.95", "constant") * 5, NUMBERS, 1)
-    assert turned.is_turned
+    assert turned.is_rotated
     assert turned.below > 1

@@ -37,11 +37,11 @@ def test_one_draw_has_no_spread():
 
 
 def test_what_is_no_curve_is_refused():
-    with pytest.raises(BadInput, match="one number of shots or more, each above 0"):
+    with pytest.raises(BadInput, match="at least one number of shots, each above 0"):
         FewShotCurve([], [])
-    with pytest.raises(BadInput, match="one number of shots or more, each above 0"):
+    with pytest.raises(BadInput, match="at least one number of shots, each above 0"):
         FewShotCurve([0], [[0.5]])
     with pytest.raises(BadInput, match=r"accuracies must have shape \(2, repeats\), not \(1, 2\)"):
         FewShotCurve([1, 2], [[0.5, 0.6]])
-    with pytest.raises(BadInput, match="This probe had no shots"):
+    with pytest.raises(BadInput, match="The probe has no shots"):
         FewShotCurve.of({"few_shot": []})

@@ -43,7 +43,7 @@ def test_bad_shapes_are_refused():
         DuplicatePairs.of([], dataset)
     with pytest.raises(BadInput, match="1 or 3 channels"):
         DuplicatePairs(dataset.X[:3], dataset.X[:3], tuple(PAIRS), dataset.class_names, (2, 4, 6))
-    with pytest.raises(BadInput, match="no images"):
+    with pytest.raises(BadInput, match="not images"):
         DuplicatePairs.of(PAIRS, make_dataset(20, 48))
 
 

@@ -168,8 +168,8 @@ def test_captions_say_what_ended_early_and_in_what_the_best_agree():
     heat_map, parallel = draw_heat_map(table, "g").caption, draw_parallel(table, "p").caption
     assert "1 stopped before the last epoch" in heat_map
     assert (
-        "1 of the other 3 is not significantly different from it (outlined; exact McNemar tests, p-values corrected for all pairs)"
-        in heat_map
+        "1 of the other 3 is not significantly different from it (outlined; exact McNemar tests, p-values corrected "
+        "for all pairs)" in heat_map
     )
     assert "(learning_rate 1, l2 0) has 50.00 [40.38, 59.62] %" in heat_map
     assert "All 2 of these have learning_rate 1." in parallel

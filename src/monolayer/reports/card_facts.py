@@ -83,8 +83,8 @@ def measure_probabilities(predictions: Predictions, temperature: float = 1.0) ->
 
     Returns:
         The number of rows; estimates with 95 % bootstrap intervals; and ``by_chance``, the error of a calibrated
-        network on as many rows. Log loss and ``by_chance`` are None for raw sigmoids, for which they are undefined. None if
-        a score is not finite.
+        network on as many rows. Log loss and ``by_chance`` are None for raw sigmoids. None if a
+        score is not finite.
     """
     if not np.isfinite(predictions.scores).all():
         return None
