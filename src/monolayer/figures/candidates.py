@@ -6,7 +6,6 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,9 +115,10 @@ class CandidateCurves(Chart):
         if quantity != "accuracy" and "loss" in table.varying:
             raise BadInput(f"The recipes have different losses, so their {quantity} is not comparable; use accuracy.")
         names = _name_best(table)
+        histories = [*table.histories, *[()] * (len(table.runs) - len(table.histories))]
         candidates = tuple(
             _make_candidate(run, history, quantity, names.get(place, ""))
-            for place, (run, history) in enumerate(zip_longest(table.runs, table.histories, fillvalue=()))
+            for place, (run, history) in enumerate(zip(table.runs, histories, strict=True))
         )
         return cls(candidates, quantity=f"validation {quantity}", percent=quantity == "accuracy")
 

@@ -165,7 +165,7 @@ def _replace_by_subfigure(ax: Axes, n_panels: int) -> SubFigure:
     return figure.add_subfigure(place)
 
 
-def _list_panels(figure: FigureBase, n_panels: int) -> list[Axes]:
+def _list_panels(figure: Figure | SubFigure, n_panels: int) -> list[Axes]:
     return [ax for ax in figure.axes if ax.get_label() != "<colorbar>"][:n_panels]
 
 

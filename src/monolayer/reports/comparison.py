@@ -71,7 +71,9 @@ def describe_comparison(comparison: Comparison) -> list[str]:
     points = 100 * paired.test.difference
     low, high = 100 * paired.interval.low, 100 * paired.interval.high
     rows = f"the same {paired.test.n:,} {ROW_NAMES[paired.rows]} rows"
-    measured = f"{points:+.2f} points [{low:+.2f}, {high:+.2f}], exact McNemar test: p = {paired.test.p_value:.2g}"
+    measured = (
+        f"A minus B {points:+.2f} points [{low:+.2f}, {high:+.2f}], exact McNemar test: p = {paired.test.p_value:.2g}"
+    )
     if paired.test.p_value < 0.05:
         better, other = SIDES if points > 0 else SIDES[::-1]
         verdict = f"Run {better} is significantly more accurate than run {other} on {rows} ({measured})."

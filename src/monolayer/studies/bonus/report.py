@@ -74,7 +74,7 @@ def is_comparable_with_print(result: StudyResult) -> bool:
 def draw_study(result: StudyResult) -> dict[str, list[FigureBlock]]:
     """The pictures of the study by key of the experiment; the grid's under ``grid``."""
     pictures = {e.key: _draw_experiment(result, e) for e in result.experiments}
-    heat_map = draw_heat_map(SweepTable(result.grid.to_dict()["runs"], GRID_AXES), "grid")
+    heat_map = draw_heat_map(SweepTable(result.grid.to_dict()["runs"], tuple(GRID_AXES)), "grid")
     leaked = draw_leaked(result)
     return {
         **pictures,
