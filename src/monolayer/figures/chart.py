@@ -210,6 +210,22 @@ def find_network(shown: OneLayer | Run) -> OneLayer:
     return shown.network if isinstance(shown, Run) else shown
 
 
+def check_images(images: Array, n: int, image_shape: tuple[int, int, int], what: str) -> None:
+    """Check rows of channel-major images.
+
+    Raises:
+        BadInput: if their shape is not (n, D) with n >= 1, or the images do not have 1 or 3 channels.
+    """
+    expected = (n, int(np.prod(image_shape)))
+    if 0 in expected or images.shape != expected:
+        raise BadInput(
+            f"{n} {what} of shape {image_shape} must be an array of shape {expected} with at least one row, not "
+            f"{images.shape}."
+        )
+    if image_shape[0] not in (1, 3):
+        raise BadInput(f"{what.capitalize()} must have 1 or 3 channels, not {image_shape[0]}.")
+
+
 def convert_to_column(values: npt.ArrayLike, name: str, length: int | None = None) -> Array:
     """Values as a float64 array of shape (n,).
 

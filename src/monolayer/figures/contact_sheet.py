@@ -11,7 +11,7 @@ from PIL import Image
 
 from monolayer.data.images import stretch
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, check_images
 from monolayer.figures.style import SMALL_SIZE, scale_text
 
 if TYPE_CHECKING:
@@ -48,13 +48,9 @@ class ContactSheet(Chart):
     pixel_max: float = 255.0
 
     def __post_init__(self) -> None:
-        expected = (len(self.labels), int(np.prod(self.image_shape)))
-        if 0 in expected or self.images.shape != expected or len(self.rows) != expected[0]:
-            raise BadInput(
-                f"{expected[0]} images {self.image_shape} need an array of shape {expected}, not {self.images.shape}."
-            )
-        if self.image_shape[0] not in (1, 3):
-            raise BadInput(f"An image has 1 or 3 channels, not {self.image_shape[0]}.")
+        check_images(self.images, len(self.labels), self.image_shape, "images")
+        if len(self.rows) != len(self.labels):
+            raise BadInput(f"rows must have {len(self.labels)} values, like labels, not {len(self.rows)}.")
 
     @classmethod
     def of(cls, dataset: Dataset, n_classes: int = 20, n_images: int = 8) -> ContactSheet:

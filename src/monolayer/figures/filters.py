@@ -9,7 +9,7 @@ import numpy as np
 
 from monolayer.errors import BadInput
 from monolayer.features.patches import PatchFeatures
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, find_network
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, check_images, find_network
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 from monolayer.figures.templates import compute_template_images
 from monolayer.network import OneLayer
@@ -38,10 +38,7 @@ class Filters(Chart):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "filters", np.asarray(self.filters, dtype=np.float64))
-        if self.filters.ndim != 2 or not len(self.filters) or self.filters.shape[1] != int(np.prod(self.shape)):
-            raise BadInput(f"Filters of shape {self.shape} must be (M, {np.prod(self.shape)}): {self.filters.shape}.")
-        if self.shape[0] not in (1, 3):
-            raise BadInput(f"A filter image has 1 or 3 channels, not {self.shape[0]}.")
+        check_images(self.filters, len(self.filters), self.shape, "filters")
 
     @classmethod
     def of(cls, network: OneLayer | Run, most: int = MAX_FILTERS) -> Filters:

@@ -10,7 +10,7 @@ import numpy as np
 
 from monolayer.data.images import stretch
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, check_images
 from monolayer.figures.style import SMALL_SIZE, scale_text
 
 if TYPE_CHECKING:
@@ -52,14 +52,8 @@ class DuplicatePairs(Chart):
     splits: tuple[str, str] = ("train", "test")
 
     def __post_init__(self) -> None:
-        expected = (len(self.pairs), int(np.prod(self.image_shape)))
-        if 0 in expected or self.first.shape != expected or self.second.shape != expected:
-            raise BadInput(
-                f"{expected[0]} pairs of images {self.image_shape} need two arrays of shape {expected} with at least "
-                f"one row, not {self.first.shape} and {self.second.shape}."
-            )
-        if self.image_shape[0] not in (1, 3):
-            raise BadInput(f"An image has 1 or 3 channels, not {self.image_shape[0]}.")
+        for images in (self.first, self.second):
+            check_images(images, len(self.pairs), self.image_shape, "images")
 
     @classmethod
     def of(

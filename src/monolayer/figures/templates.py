@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, find_network
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, check_images, find_network
 from monolayer.figures.style import SMALL_SIZE, get_ink, scale_text
 
 if TYPE_CHECKING:
@@ -41,14 +41,7 @@ class Templates(Chart):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", np.asarray(self.weights, dtype=np.float64))
-        expected = (len(self.class_names), int(np.prod(self.image_shape)))
-        if self.weights.shape != expected or 0 in expected:
-            raise BadInput(
-                f"Templates of {expected[0]} classes and images {self.image_shape} need weights of shape {expected}, "
-                f"not {self.weights.shape}."
-            )
-        if self.image_shape[0] not in (1, 3):
-            raise BadInput(f"A template has 1 or 3 channels, not {self.image_shape[0]}.")
+        check_images(self.weights, len(self.class_names), self.image_shape, "templates")
 
     @classmethod
     def of(cls, network: OneLayer | Run) -> Templates:

@@ -24,7 +24,7 @@ SELECTION_CAVEAT = (
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class FittedTemperature:
     """The result of fitting a temperature.
 
     Args:
@@ -44,7 +44,7 @@ class Calibrated:
         return {"fit": asdict(self.fit), "caveat": self.caveat, "test": test}
 
 
-def calibrate_folder(folder: Path) -> Calibrated:
+def calibrate_folder(folder: Path) -> FittedTemperature:
     """Fit a temperature on a run's validation predictions, store it in the network, and rewrite the model card.
 
     Scores, predictions and the evaluation do not change, only probabilities. Sealed test rows stay sealed. Repeating
@@ -74,4 +74,4 @@ def calibrate_folder(folder: Path) -> Calibrated:
     replace(network, temperature=fit.temperature).keep(**{TEMPERATURE_FIT: stored}).save(folder / NETWORK)
     write_card(folder)
     judged = tuple(measure_probabilities(test, T) for T in (1.0, fit.temperature)) if test else None
-    return Calibrated(fit, caveat, (judged[0], judged[1]) if judged else None)
+    return FittedTemperature(fit, caveat, (judged[0], judged[1]) if judged else None)
