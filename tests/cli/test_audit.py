@@ -43,7 +43,7 @@ def test_planted_duplicates_are_found_and_written_down(command, tmp_path):
     assert set(finding) == {"code", "outcome", "title", "evidence", "advice"}
     assert (finding["code"], finding["outcome"]) == ("ML002", "issue")
     assert sorted(os.listdir(out)) == ["duplicates.csv", "figures", "report.html"]
-    assert "evenly from the most to the least similar" in (out / "report.html").read_text()
+    assert "evenly spaced from the most to the least similar" in (out / "report.html").read_text()
     with (out / "duplicates.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(pairs)
 

@@ -42,8 +42,8 @@ def test_eighty_columns_hold_the_accuracies_of_both(command, runs, monkeypatch):
 def test_the_terminal_says_which_is_better_or_that_nobody_knows(command, runs):
     first, second = runs
     told = command("compare", first, second).out
-    assert "Run A is more accurate" in told or "cannot be told apart" in told
-    assert "cannot be told apart" in command("compare", first, first).out
+    assert "Run A is significantly more accurate" in told or "are not significantly different" in told
+    assert "are not significantly different" in command("compare", first, first).out
 
 
 def test_what_is_no_run_is_refused(command, tmp_path, runs):

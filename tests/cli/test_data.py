@@ -18,7 +18,7 @@ def test_describe_says_what_was_understood_and_keeps_a_contact_sheet(command, tm
     assert sorted(os.listdir(out)) == ["description.json", "figures", "report.html"]
     assert sorted(os.listdir(out / "figures")) == ["contact-sheet.csv", "contact-sheet.png"]
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "Training images of each class, spread evenly over its rows." in page
+    assert "Training images of each class, evenly spaced over its rows." in page
     assert "ML014 Constant features" in page
     assert json.loads((out / "description.json").read_text())["rows"] == {"train": 1797}
 
@@ -28,7 +28,7 @@ def test_what_is_no_image_has_no_contact_sheet(command, tmp_path):
     out = tmp_path / "looked"
     assert "no contact sheet" in command("data", "describe", tmp_path / "d.npz", "--out", out).out
     assert sorted(os.listdir(out)) == ["description.json", "report.html"]
-    assert "The rows are no images" in (out / "report.html").read_text(encoding="utf-8")
+    assert "The rows are not images" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_json_is_one_object(command):

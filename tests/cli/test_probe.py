@@ -59,9 +59,9 @@ def test_the_terminal_shows_both_tables_and_who_won(command, monkeypatch):
     told = command(*LAYERS, *SHOTS).out
     assert re.search(r"layer10 .* \[\d\d\.\d\d, \d+\.\d\d\] .*=", told)
     assert re.search(r"Few shots of layer10: mean ± standard deviation of 2 draws", told)
-    assert "layer10 wins among 2 feature sets with learning_rate" in told
-    assert "On 150 test rows, opened once for it and its few shots:" in told
-    assert "Each other one is told from it on the validation rows (exact McNemar test)." in told
+    assert "layer10 with learning_rate" in told
+    assert "on 150 test rows, opened once for it and for its few-shot runs, is" in told
+    assert "All others are significantly worse on the validation rows (exact McNemar test)." in told
     assert "**" not in told
 
 
@@ -116,10 +116,10 @@ def test_the_page_can_be_made_again_from_the_folder(command, tmp_path):
     (out / "report.html").unlink()
     assert command("report", out).code == 0
     assert (out / "report.html").read_text() == page
-    for text in ("Probe of 2 feature sets", "Few shots", "Candidates and selection", "Findings"):
+    for text in ("Probe of 2 feature sets", "Few-shot accuracy", "Candidates and selection", "Findings"):
         assert text in page
     (out / "protocol.json").write_text("{}")
-    assert "is not a protocol written by monolayer" in command("report", out).err
+    assert "not a protocol written by monolayer" in command("report", out).err
 
 
 def test_pictures_show_what_there_is(command):

@@ -44,7 +44,7 @@ def test_the_table_marks_what_cannot_be_told_from_the_best_and_the_page_says_so_
     told = command(*QUICK, *GRID, "--out", tmp_path / "grid")
     page = (tmp_path / "grid" / "report.html").read_text()
     for text in (told.out, page):
-        assert "of 8 recipes cannot be told from the best (=) on 200 rows" in text
+        assert "of 8 recipes, including the best, are not significantly different from the best (=) on 200 rows" in text
         assert "The simplest within one standard error of it" in text
         assert "on rows that had no part in choosing, expect about" in text
 

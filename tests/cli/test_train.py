@@ -177,7 +177,7 @@ def test_ctrl_c_finishes_the_epoch_keeps_what_is_done_and_exits_with_130(tmp_pat
     evaluation = json.loads((out / "evaluation.json").read_text())
     assert evaluation["test"] is None
     assert evaluation["test_openings"] == []
-    assert "Not finished" in (out / "report.html").read_text()
+    assert "The run was stopped early" in (out / "report.html").read_text()
     assert load_recipe(out).epochs == 1_000_000
 
 

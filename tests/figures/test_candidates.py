@@ -61,10 +61,10 @@ def test_what_was_let_go_ends_in_a_dot_and_what_was_lost_in_a_cross():
     assert read_lines(ax, "o") == [[[2, 0.2]]]
     assert read_lines(ax, "x") == [[[2, 0.35]]]
     svg = render_svg(chart)
-    assert "ended early" in svg
+    assert "stopped early" in svg
     assert "diverged" in svg
     whole = render_svg(CandidateCurves((make_candidate(), make_candidate(val=EPOCH / 20))))
-    assert "ended early" not in whole
+    assert "stopped early" not in whole
     assert "diverged" not in whole
 
 
@@ -114,20 +114,20 @@ def test_hundreds_of_curves_stay_small_and_more_become_an_image():
 
 @pytest.mark.parametrize("names", [["a"] * 2, list("abcdef")])
 def test_names_are_few_and_different(names):
-    with pytest.raises(BadInput, match="At most 5 candidates have names, all different; not"):
+    with pytest.raises(BadInput, match="At most 5 candidates can have names, all different; not"):
         CandidateCurves(tuple(make_candidate(name=name) for name in names))
 
 
 def test_there_must_be_something_to_draw():
     for candidates in ((), (make_candidate(val=[np.nan] * 4),)):
-        with pytest.raises(BadInput, match="no candidate with a finite validation value"):
+        with pytest.raises(BadInput, match="No candidate has a finite validation value"):
             CandidateCurves(candidates)
 
 
 def test_columns_must_fit():
     with pytest.raises(BadInput, match="candidate a: val must have 4 values"):
         make_candidate(val=[1.0], name="a")
-    with pytest.raises(BadInput, match="candidate: train must hold numbers only"):
+    with pytest.raises(BadInput, match="candidate: train must contain only numbers"):
         make_candidate(train=["x"] * 4)
 
 

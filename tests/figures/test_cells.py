@@ -1,6 +1,6 @@
 import pytest
 
-from monolayer.figures.cells import CellLayout, choose_text_colour, find_rims
+from monolayer.figures.cells import CellLayout, choose_text_colour, find_outlines
 
 NUMBERS = tuple(map(str, range(3)))
 
@@ -13,7 +13,7 @@ def test_numbers_are_readable_on_their_cell(background, text):
 
 
 def test_rims_go_around_a_region_and_not_between_its_cells():
-    rims = {frozenset(rim) for rim in find_rims({(0, 0), (1, 0), (5, 5)})}
+    rims = {frozenset(rim) for rim in find_outlines({(0, 0), (1, 0), (5, 5)})}
     assert len(rims) == 6 + 4
     assert frozenset({(0.5, -0.5), (0.5, 0.5)}) not in rims
     assert {frozenset({(1.5, -0.5), (1.5, 0.5)}), frozenset({(-0.5, -0.5), (0.5, -0.5)})} <= rims
@@ -38,7 +38,7 @@ def test_few_cells_are_wide_and_many_have_no_numbers_and_fewer_labels():
 
 
 def test_words_that_do_not_fit_under_their_cells_stand_upright():
-    assert not CellLayout(("cross_\nentropy", "multiple_\nbce"), NUMBERS, 1).is_turned
+    assert not CellLayout(("cross_\nentropy", "multiple_\nbce"), NUMBERS, 1).is_rotated
     turned = CellLayout(("exponential:0.95", "constant") * 5, NUMBERS, 1)
-    assert turned.is_turned
+    assert turned.is_rotated
     assert turned.below > 1

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from monolayer.errors import BadInput
 from monolayer.figures import Curve, Curves, ProbabilityHistogram, Templates
-from monolayer.figures.templates import compute_pictures
+from monolayer.figures.templates import compute_template_images
 
 
 def count_slowly(probabilities):
@@ -61,7 +61,7 @@ def test_overlaid_curves_need_different_names():
 
 def test_pictures_are_scaled_by_their_own_extremes():
     weights = np.random.default_rng(0).standard_normal((3, 12)) * [[1], [100], [0]]
-    pictures = compute_pictures(weights, (3, 2, 2))
+    pictures = compute_template_images(weights, (3, 2, 2))
     for k in range(2):
         low, high = min(weights[k]), max(weights[k])
         for index in range(12):
@@ -73,7 +73,7 @@ def test_pictures_are_scaled_by_their_own_extremes():
 def test_a_row_that_is_not_finite_has_no_picture():
     weights = np.ones((3, 4))
     weights[0, 1], weights[1, 0] = np.inf, np.nan
-    assert np.isnan(compute_pictures(weights, (1, 2, 2))).all(axis=(1, 2, 3)).tolist() == [True, True, False]
+    assert np.isnan(compute_template_images(weights, (1, 2, 2))).all(axis=(1, 2, 3)).tolist() == [True, True, False]
 
 
 def test_templates_table_holds_every_weight():

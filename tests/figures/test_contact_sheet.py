@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from monolayer.errors import BadInput
 from monolayer.figures import ContactSheet, render_svg
-from monolayer.figures.contact_sheet import LINE_LENGTH, MOST_PIXELS
+from monolayer.figures.contact_sheet import LINE_LENGTH, MAX_PIXELS
 from tests.made import make_dataset
 
 
@@ -46,7 +46,7 @@ def test_photographs_are_drawn_in_no_more_pixels_than_show():
     X[:, 0] = 200
     dataset = replace(make_dataset(4, 12, 2), X=X.reshape(4, -1), image_shape=shape, test=None)
     drawn = draw(ContactSheet.of(dataset)).images[0].get_array()
-    assert max(drawn.shape) <= MOST_PIXELS
+    assert max(drawn.shape) <= MAX_PIXELS
     np.testing.assert_allclose(drawn[5, 5], [200 / 255, 0, 0], atol=0.01)
 
 
@@ -68,5 +68,5 @@ def test_a_class_without_training_rows_has_a_line_without_images():
 
 
 def test_rows_that_are_no_images_are_refused():
-    with pytest.raises(BadInput, match="are no images, so there is no contact sheet"):
+    with pytest.raises(BadInput, match="are not images, so there is no contact sheet"):
         ContactSheet.of(make_dataset(20, 12))

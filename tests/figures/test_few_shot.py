@@ -4,7 +4,6 @@ from matplotlib.figure import Figure
 
 from monolayer.errors import BadInput
 from monolayer.figures import FewShotCurve, render_svg
-from monolayer.figures.few_shot import make_few_shot_curve
 
 ACCURACIES = [[0.2, 0.4], [0.5, 0.6]]
 
@@ -24,7 +23,7 @@ def test_means_spreads_and_draws_are_drawn_where_the_table_says():
     ends = np.array(ax.collections[0].get_segments())[:, :, 1]
     assert ends == pytest.approx(np.array([[0.3 - 0.1414, 0.3 + 0.1414], [0.55 - 0.0707, 0.55 + 0.0707]]), abs=1e-4)
     by_label = {line.get_label(): line.get_ydata() for line in ax.lines}
-    assert list(by_label["each draw"]) == [0.2, 0.4, 0.5, 0.6]
+    assert list(by_label["single draws"]) == [0.2, 0.4, 0.5, 0.6]
     assert list(by_label["all 5,000 rows"]) == [0.9, 0.9]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "10"]
 
@@ -38,11 +37,11 @@ def test_one_draw_has_no_spread():
 
 
 def test_what_is_no_curve_is_refused():
-    with pytest.raises(BadInput, match="one number of shots or more, each above 0"):
+    with pytest.raises(BadInput, match="at least one number of shots, each above 0"):
         FewShotCurve([], [])
-    with pytest.raises(BadInput, match="one number of shots or more, each above 0"):
+    with pytest.raises(BadInput, match="at least one number of shots, each above 0"):
         FewShotCurve([0], [[0.5]])
     with pytest.raises(BadInput, match=r"accuracies must have shape \(2, repeats\), not \(1, 2\)"):
         FewShotCurve([1, 2], [[0.5, 0.6]])
-    with pytest.raises(BadInput, match="This probe had no shots"):
-        make_few_shot_curve({"few_shot": []})
+    with pytest.raises(BadInput, match="The probe has no shots"):
+        FewShotCurve.of({"few_shot": []})

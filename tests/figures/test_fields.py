@@ -72,12 +72,12 @@ def test_values_that_occur_are_ticks_where_they_are_few_and_round_numbers_where_
 
 @pytest.mark.parametrize("column", [[], [1, "a"], [math.nan, 1], [math.inf], [None, 1], [[1], [2]]])
 def test_a_column_is_finite_numbers_or_words(column):
-    with pytest.raises(BadInput, match=r"^l2 (must hold finite numbers only, or words only|holds no value to draw)\.$"):
+    with pytest.raises(BadInput, match=r"^l2 (must contain only finite numbers or only words|has no value to draw)\.$"):
         make_scale("l2", column)
 
 
 def test_settings_go_with_their_runs():
-    with pytest.raises(BadInput, match="l2 must have 3 values to go with the others, not 2"):
+    with pytest.raises(BadInput, match="l2 must have 3 values, like the other columns, not 2"):
         check_settings({"l2": [0, 1]}, 3)
     assert check_settings({"epochs": np.array([1, 2])}, 2) == {"epochs": [1, 2]}
 

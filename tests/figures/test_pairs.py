@@ -5,7 +5,6 @@ from monolayer.data.dataset import Dataset
 from monolayer.duplicates.search import Duplicate
 from monolayer.errors import BadInput
 from monolayer.figures import DuplicatePairs, render_svg
-from monolayer.figures.pairs import collect_pairs
 from tests.made import make_dataset
 
 PAIRS = [Duplicate(3, 1, 1.0, False, (0, 0)), Duplicate(5, 2, 0.71, True, (0, 1)), Duplicate(6, 0, 0.6, False, (2, 2))]
@@ -14,7 +13,7 @@ PAIRS = [Duplicate(3, 1, 1.0, False, (0, 0)), Duplicate(5, 2, 0.71, True, (0, 1)
 @pytest.mark.parametrize("shape", [(3, 4, 4), (1, 4, 4)])
 def test_a_sheet_names_rows_labels_and_similarity(shape):
     dataset = make_dataset(20, int(np.prod(shape)), image_shape=shape)
-    chart = collect_pairs(PAIRS, dataset, dataset.test)
+    chart = DuplicatePairs.of(PAIRS, dataset, dataset.test)
     svg = render_svg(chart, "pairs")
     for text in ("train 5, test 2", "class 0 / class 1", "0.71, mirrored", "1.00"):
         assert text in svg
@@ -26,12 +25,12 @@ def test_a_sheet_names_rows_labels_and_similarity(shape):
 
 def test_pairs_within_one_split_name_it_twice():
     dataset = make_dataset(20, 48, image_shape=(3, 4, 4))
-    assert "train 3, train 1" in render_svg(collect_pairs(PAIRS, dataset), "pairs")
+    assert "train 3, train 1" in render_svg(DuplicatePairs.of(PAIRS, dataset), "pairs")
 
 
 def test_drawing_changes_no_data():
     dataset = make_dataset(20, 48, image_shape=(3, 4, 4))
-    chart = collect_pairs(PAIRS, dataset, dataset.test)
+    chart = DuplicatePairs.of(PAIRS, dataset, dataset.test)
     before = chart.first.copy(), chart.second.copy()
     assert render_svg(chart, "a") == render_svg(chart, "a")
     assert np.array_equal(chart.first, before[0])
@@ -41,15 +40,15 @@ def test_drawing_changes_no_data():
 def test_bad_shapes_are_refused():
     dataset = make_dataset(20, 48, image_shape=(3, 4, 4))
     with pytest.raises(BadInput, match="at least one row"):
-        collect_pairs([], dataset)
+        DuplicatePairs.of([], dataset)
     with pytest.raises(BadInput, match="1 or 3 channels"):
         DuplicatePairs(dataset.X[:3], dataset.X[:3], tuple(PAIRS), dataset.class_names, (2, 4, 6))
-    with pytest.raises(BadInput, match="no images"):
-        collect_pairs(PAIRS, make_dataset(20, 48))
+    with pytest.raises(BadInput, match="not images"):
+        DuplicatePairs.of(PAIRS, make_dataset(20, 48))
 
 
 def test_pairs_of_an_unknown_unit_are_drawn_from_dark_to_bright():
     X = np.linspace(-3, 5, 48, dtype=np.float32).reshape(4, 12)
     dataset = Dataset(X, np.arange(4) % 2, ("a", "b"), image_shape=(3, 2, 2), pixel_max=None)
-    pairs = collect_pairs([Duplicate(0, 3, 1.0, False, (0, 1))], dataset)
+    pairs = DuplicatePairs.of([Duplicate(0, 3, 1.0, False, (0, 1))], dataset)
     assert (pairs.first.min(), pairs.second.max(), pairs.pixel_max) == (0, 1, 1)

@@ -19,10 +19,11 @@ from monolayer.figures import (
     Templates,
     render_svg,
 )
+from monolayer.figures.sweep_table import SweepTable
 from monolayer.recipe.grid import Range, draw_recipes
 from monolayer.recipe.recipe import Recipe
-from monolayer.reports.pictures import draw_curves, draw_templates
-from monolayer.reports.sweep_pictures import draw_sweep
+from monolayer.reports.figures import draw_curves, draw_templates
+from monolayer.reports.sweep_figures import draw_sweep
 from monolayer.training.run import train
 from monolayer.tuning.sweep import sweep, train_recipes
 from tests.made import make_dataset
@@ -46,8 +47,7 @@ def make_sweep():
 
 
 def draw_pages(swept):
-    pictures = draw_sweep(swept.to_dict(), swept.axes, [run.history for run in swept.runs])
-    return {picture.name: render_svg(picture.chart) for picture in pictures}
+    return {figure.name: render_svg(figure.chart) for figure in draw_sweep(SweepTable.of(swept))}
 
 
 @pytest.mark.parametrize("quantity", ["loss", "cost", "accuracy"])
@@ -76,7 +76,7 @@ def test_templates_of_a_run_and_of_its_network_are_those_of_its_page():
 
 def test_a_network_without_images_has_no_templates():
     run = train(make_dataset().split(val=60), Recipe(epochs=1))
-    with pytest.raises(BadInput, match="no images, so it has no templates"):
+    with pytest.raises(BadInput, match="not images, so it has no templates"):
         Templates.of(run)
 
 
@@ -104,7 +104,10 @@ def test_the_fields_of_a_heat_map_can_be_chosen():
     chart = HeatMap.of(make_sweep(), "l2", "learning_rate")
     assert (chart.x, chart.y) == ("l2", "learning_rate")
     assert sorted(chart.frame()["val_accuracy"]) == sorted(run.evaluation["val"].accuracy for run in make_sweep().runs)
-    for x, y, text in (("l2", None, "name both, x and y"), ("l2", "flip", r"\(learning_rate, l2\), not l2 and flip")):
+    for x, y, text in (
+        ("l2", None, "x and y must both be given"),
+        ("l2", "flip", r"\(learning_rate, l2\), not l2 and flip"),
+    ):
         for kind in (HeatMap, Scatter):
             with pytest.raises(BadInput, match=text):
                 kind.of(make_sweep(), x, y)
@@ -115,7 +118,7 @@ def test_one_field_has_its_response_and_no_heat_map():
     assert render_svg(Response.of(swept)) == draw_pages(swept)["response"]
     with pytest.raises(BadInput, match=r"two different fields that vary in this sweep \(learning_rate\)\."):
         HeatMap.of(swept)
-    with pytest.raises(BadInput, match="one field varies, not learning_rate, l2"):
+    with pytest.raises(BadInput, match="exactly one field varies, not learning_rate, l2"):
         Response.of(make_sweep())
 
 
@@ -130,7 +133,7 @@ def test_random_draws_are_points():
 
 def test_losses_of_two_kinds_are_not_on_one_scale():
     swept = sweep(make_splits(), Recipe(epochs=1), grid={"loss": ["cross_entropy", "multiple_bce"]})
-    with pytest.raises(BadInput, match="not on one scale"):
+    with pytest.raises(BadInput, match="recipes have different losses, so their loss is not comparable"):
         CandidateCurves.of(swept, "loss")
     assert CandidateCurves.of(swept).quantity == "validation accuracy"
 

@@ -18,6 +18,6 @@ def test_pairs_are_drawn_from_all_over_the_ranking_and_from_its_end():
 
 def test_few_pairs_are_drawn_once_and_none_not_at_all():
     pairs = make_pairs(3)
-    assert choose_pairs(pairs) == {"spread": (pairs, "evenly from the most to the least similar")}
+    assert choose_pairs(pairs) == {"spread": (pairs, "evenly spaced from the most to the least similar")}
     assert len(choose_pairs(make_pairs(1))["spread"][0]) == 1
     assert choose_pairs([]) == {}

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from monolayer.data.dataset import Dataset
 from monolayer.recipe.recipe import Recipe
 from monolayer.reports.card_facts import collect_card_facts, measure_probabilities
-from monolayer.reports.front_matter import render_front_matter
-from monolayer.reports.model_card import render_card
+from monolayer.reports.model_card import render_card, render_front_matter
 from monolayer.reports.run import save_run_with_report, save_sweep_with_report
 from monolayer.runs.folder import load_evaluation, load_predictions
 from monolayer.training.run import add_test_metrics, predict_rows, train
@@ -118,7 +117,7 @@ def test_sealed_rows_stay_sealed_and_a_run_without_validation_says_what_is_not_k
     assert front["pipeline_tag"] == "tabular-classification"
     assert facts["evaluation"]["test"] is None
     front, text, _ = read(save(tmp_path / "nothing", make_dataset(), is_sealed=True, val=0))
-    assert "How well it does on rows that it has not met is not known." in text
+    assert "Its accuracy on unseen rows is unknown." in text
     assert "model-index" not in front
 
 
@@ -129,8 +128,8 @@ def test_the_best_of_a_sweep_says_so(tmp_path):
     )
     save_sweep_with_report(result, splits, tmp_path)
     _, text, facts = read(tmp_path)
-    assert "It was chosen among 6 recipes by its accuracy on the validation rows" in text
-    assert "on rows that had no part in choosing, expect about" in text
+    assert "It was selected from 6 recipes by validation accuracy" in text
+    assert "its expected accuracy on other rows is about" in text
     assert facts["selection"]["n_recipes"] == 6
     assert not any(finding["code"] == "ML001" for finding in facts["findings"])  # that is of another recipe
 
@@ -156,9 +155,9 @@ def test_a_diverged_network_and_one_of_sigmoids_have_cards(tmp_path, loss):
 )
 def test_a_licence_is_an_identifier_or_a_name(folder, licence, expected):
     facts = {**read(folder)[2], "licence": licence}
-    front = yaml.safe_load(render_front_matter(facts, "not stated").strip("-"))
+    front = yaml.safe_load(render_front_matter(facts).strip("-"))
     assert {name: value for name, value in front.items() if name.startswith("license")} == expected
-    assert "Of this network: Ours" in render_card(facts) or licence in render_card(facts)
+    assert "Licence of this network: Ours" in render_card(facts) or licence in render_card(facts)
 
 
 @given(name=st.text(min_size=1, max_size=30), licence=st.text(min_size=1, max_size=30))

@@ -11,7 +11,7 @@ from monolayer.cli import options as opt
 from monolayer.cli.console import print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from monolayer.reports.recalibrate import Calibrated
+    from monolayer.reports.temperature import FittedTemperature
 
 
 def calibrate(
@@ -27,7 +27,7 @@ def calibrate(
 
     Example: monolayer calibrate runs/a
     """
-    from monolayer.reports.recalibrate import calibrate_folder
+    from monolayer.reports.temperature import calibrate_folder
 
     calibrated = calibrate_folder(folder)
     if as_json:
@@ -36,7 +36,7 @@ def calibrate(
         _show(calibrated, folder)
 
 
-def _show(calibrated: Calibrated, folder: Path) -> None:
+def _show(calibrated: FittedTemperature, folder: Path) -> None:
     fit = calibrated.fit
     sure = "too sure" if fit.temperature > 1 else "not sure enough"
     print_line(

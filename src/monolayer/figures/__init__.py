@@ -1,8 +1,8 @@
 """Figures: one file a figure.
 
-Every figure is a frozen dataclass that holds its data and is a :class:`Chart`: ``frame()`` gives the table behind it,
-``plot(ax)`` draws it into the axes of a reader's own figure, ``size`` is the size in inches, and a notebook shows it as
-it stands. ``of(...)`` makes it from a result::
+Every figure is a :class:`Chart`, a frozen dataclass that holds its data: ``frame()`` returns its table, ``plot(ax)``
+draws it into existing axes, ``size`` is the size in inches, and a notebook displays it. ``of(...)`` makes it from a
+result::
 
     Curves.of(run, "accuracy")                  # or several: Curves.of({"a": run_a, "b": run_b})
     Templates.of(run)
@@ -12,10 +12,9 @@ it stands. ``of(...)`` makes it from a result::
     HeatMap.of(sweep, "learning_rate", "l2")    # and Scatter, Response, ParallelCoordinates, CandidateCurves
     pandas.DataFrame(Curves.of(run).frame())
 
-``draw(figure)`` is what a figure implements: it draws on an empty matplotlib figure or subfigure (not on one axes,
-because some figures have several panels), or on a place within one (``placing.py``). ``render_svg``, ``save_png`` and
-``save_csv`` take any of them. Nothing here changes matplotlib's global state, and pyplot is used only where ``plot()``
-makes a figure that a notebook is to show.
+Each class implements ``draw(figure)``, which draws on an empty Matplotlib figure or subfigure (not on one axes,
+because some figures have several panels). ``render_svg``, ``save_png`` and ``save_csv`` take any chart. Nothing here
+changes Matplotlib's global state, and pyplot is used only if ``plot()`` makes a figure for a notebook.
 """
 
 from monolayer.figures.accuracy_cost import AccuracyCost

@@ -1,4 +1,4 @@
-"""What accuracy costs: accuracy against seconds, a line for each kind of run, published levels beside them."""
+"""Accuracy against training time, one line for each group of runs, with published accuracies as levels."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 MARKERS = "os^Dvp"
-LEGEND = 0.22  # inches, of a line of it
-BESIDE = 1.04  # each further group stands this much to the right, so that bars do not hide each other
-MARGIN = 2.0  # of the axis of seconds, beyond the first and the last point
-LETTER = 0.021  # of the axis, about: width of a letter
+LEGEND = 0.22  # inches for each line of the legend
+OFFSET = 1.04  # factor of the seconds of each further group, so that intervals do not overlap
+MARGIN = 2.0  # factor by which the axis of seconds extends beyond the points
+LETTER = 0.021  # of the axis: approximate width of a letter
 DASHES = (":", "--", "-.")
 LINE, LEVELS = 13, 3  # points from one line of names to the next, and how many lines
 
 
 @dataclass(frozen=True, eq=False)
 class AccuracyCost(Chart):
-    """Test accuracy with its interval against the seconds that it took, on a logarithmic scale.
+    """Test accuracy with its interval against seconds on a logarithmic scale.
 
     Args:
-        names: what each point is, (n,); points of one name in several groups are named once.
-        groups: which line each point belongs to, (n,), at most six different ones.
+        names: (n,); a name that several groups share is printed once.
+        groups: the line of each point, (n,), at most six different ones.
         seconds: (n,), above 0.
         accuracy: (n,), fractions.
         low: (n,), the interval's lower end.
         high: (n,), its upper end.
-        published: label and accuracy of what others have published; drawn as levels, marked as published.
+        published: labels and accuracies from publications, drawn as horizontal lines.
 
     Raises:
         BadInput: if the columns differ in length or are empty, seconds are not above 0, or there are too many groups.
@@ -54,9 +54,9 @@ class AccuracyCost(Chart):
         for name in ("seconds", "accuracy", "low", "high"):
             object.__setattr__(self, name, convert_to_column(getattr(self, name), name, len(self.names)))
         if not self.names or len(self.groups) != len(self.names):
-            raise BadInput("A picture of accuracy against cost needs a point or more, each with a name and a group.")
+            raise BadInput("The figure needs at least one point, each with a name and a group.")
         if not (np.isfinite(self.seconds) & (self.seconds > 0)).all():
-            raise BadInput("Seconds must be above 0, since they are drawn on a logarithmic scale.")
+            raise BadInput("Seconds must be above 0, because their scale is logarithmic.")
         if len(set(self.groups)) > len(SERIES):
             raise BadInput(f"There are {len(set(self.groups))} groups; accepted are up to {len(SERIES)}.")
 
@@ -84,7 +84,7 @@ class AccuracyCost(Chart):
         self._draw_axis(ax)
         for number, group in enumerate(dict.fromkeys(self.groups)):
             places = [i for i in np.argsort(self.seconds, kind="stable") if self.groups[i] == group]
-            x, accuracy = self.seconds[places] * BESIDE**number, self.accuracy[places]
+            x, accuracy = self.seconds[places] * OFFSET**number, self.accuracy[places]
             ends = np.maximum([accuracy - self.low[places], self.high[places] - accuracy], 0)
             ax.errorbar(
                 x, accuracy, ends, fmt=f"{MARKERS[number]}-", ms=5, lw=1.4, capsize=3, color=SERIES[number], label=group
@@ -97,7 +97,7 @@ class AccuracyCost(Chart):
         figure.legend([*handles, *levels], labels, loc="outside upper left", ncols=n_columns, handlelength=2.2)
 
     def _draw_names(self, ax: Axes) -> None:
-        """Each name once, below the lowest of its points; lower than the one before where the two would meet."""
+        """Each name once, below the lowest of its points, on a further line if it would overlap the one before."""
         style: dict[str, Any] = {"fontsize": scale_text(SMALL_SIZE), "va": "top", "clip_on": True}
         style["bbox"] = {"facecolor": get_paper(), "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
         first, last = np.log(ax.get_xlim())
@@ -107,7 +107,7 @@ class AccuracyCost(Chart):
             x = (np.log(place[0]) - first) / (last - first)
             level = (level + 1) % LEVELS if x - half < end else 0
             end = max(end, x + half) if level else x + half
-            style["ha"] = "right" if x + half > 1 else "center"  # or the axes would cut it off
+            style["ha"] = "right" if x + half > 1 else "center"  # otherwise the axes cut it off
             ax.annotate(
                 name, place, xytext=(0, -5 - LINE * level), textcoords="offset points", parse_math=False, **style
             )
@@ -118,7 +118,7 @@ class AccuracyCost(Chart):
         return {name: (float(self.seconds[of[0]]), float(self.low[of].min())) for name, of in places.items()}
 
     def _draw_published(self, ax: Axes) -> list[Line2D]:
-        """A level each, in dashes of its own."""
+        """One horizontal line for each, with different dashes."""
         style: dict[str, Any] = {"color": get_ink(), "lw": 1.1, "alpha": 0.7}
         return [
             ax.axhline(level, ls=DASHES[i % len(DASHES)], label=label, **style)

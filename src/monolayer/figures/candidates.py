@@ -1,4 +1,4 @@
-"""The curves of every candidate of a sweep: the best few in colours, the others as a grey field behind them."""
+"""Learning curves of every candidate of a sweep: the best five in colour, the others in grey."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_colu
 from monolayer.figures.colours import VECTOR_POINTS
 from monolayer.figures.curves import check_quantity
 from monolayer.figures.style import SERIES, WIDTH, get_ink
-from monolayer.figures.sweep_table import Histories, Runs, find_varying, has_diverged, name_run, read_sweep
+from monolayer.figures.sweep_table import Histories, SweepTable, find_varying, has_diverged, name_run
 from monolayer.training.history import EpochRow
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from monolayer.tuning.sweep import Sweep
 
-MOST_NAMED = 5  # as many colours as can be told apart at a glance
+MOST_NAMED = 5  # more colours are hard to distinguish
 GREY = SERIES[-1]
-NAME_WIDTH = 52  # characters of a line of the legend
-MARKERS_UP_TO = 12  # training values of a curve; more than so many are a line of their own
-MOST_WHOLE = 12  # candidates whose accuracies are shown whatever they are
-RIM = 0.8  # of a line's width, what a curve under a better one is wider
-APART = 0.01  # of the height: curves nearer than this everywhere are one to the eye
-FENCE = 1.5  # Tukey's: values beyond the quartiles by so many times their distance are left out of the picture
+NAME_WIDTH = 52  # characters of a line of the legend; a longer name has two lines
+MAX_MARKERS = 12  # training values of a curve; with more the line needs no markers
+MAX_WHOLE = 12  # candidates; up to so many, all accuracies are shown, outliers too
+RIM = 0.8  # of a line's width: how much wider a curve is under a better one that coincides with it
+MIN_DISTANCE = 0.01  # of the height: curves closer than this everywhere coincide
+FENCE = 1.5  # Tukey's fences: how many interquartile ranges beyond the quartiles are shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +41,15 @@ class Candidate:
     """One run of a sweep: its history of one quantity.
 
     Args:
-        epoch: (n,), the epochs, rising; n may be 0 for a run that has none yet.
-        val: (n,), the quantity on the validation rows; NaN where it was not measured, or is no number any more.
-        train: (n,), the same on the training rows, which may be measured at few epochs; None where never.
-        epochs: how many the recipe asks for; a curve that ends before them is marked at its end.
-        has_diverged: whether it was lost.
-        name: what to call it; a candidate with a name has a colour, one without is grey.
+        epoch: (n,), increasing; n is 0 for a run without a complete epoch.
+        val: (n,), the quantity on the validation rows; NaN where it was not measured or has diverged.
+        train: (n,), the same on the training rows; NaN where it was not measured, None if it never was.
+        epochs: number of epochs in the recipe; a curve that ends earlier is marked at its end.
+        has_diverged: whether the run diverged.
+        name: for the legend; a candidate with a name has a colour, one without is grey.
 
     Raises:
-        BadInput: if the columns differ in length, or hold anything but numbers.
+        BadInput: if the columns differ in length or contain anything but numbers.
     """
 
     epoch: Array
@@ -75,21 +75,21 @@ class Candidate:
 
     @property
     def ends_early(self) -> bool:
-        """Whether it was let go, or the sweep stopped, before its last epoch."""
+        """Whether halving or an interruption stopped the run before its last epoch."""
         return not self.has_diverged and len(self.epoch) > 0 and self.epoch[-1] < self.epochs
 
 
 @dataclass(frozen=True, eq=False)
 class CandidateCurves(Chart):
-    """One quantity of every candidate against the epoch: validation solid, training of the named ones dashed.
+    """One quantity of every candidate against the epoch: validation solid, training (of named ones) dashed.
 
     Args:
         candidates: the runs, best first; at most five have a name.
-        quantity: what is drawn, such as ``accuracy``.
-        percent: whether the values are fractions, to be shown in per cent.
+        quantity: label of the y axis, such as ``accuracy``.
+        percent: whether the values are fractions to be shown in per cent.
 
     Raises:
-        BadInput: if nothing was measured, names repeat, or there are more than five of them.
+        BadInput: if no value is finite, names repeat, or there are more than five names.
     """
 
     candidates: tuple[Candidate, ...]
@@ -99,20 +99,28 @@ class CandidateCurves(Chart):
     def __post_init__(self) -> None:
         names = [candidate.name for candidate in self.candidates if candidate.name]
         if len(names) > MOST_NAMED or len(set(names)) < len(names):
-            raise BadInput(f"At most {MOST_NAMED} candidates have names, all different; not {', '.join(names)}.")
+            raise BadInput(f"At most {MOST_NAMED} candidates can have names, all different; not {', '.join(names)}.")
         if not any(len(candidate.follow("val")) for candidate in self.candidates):
-            raise BadInput("There is no candidate with a finite validation value to draw.")
+            raise BadInput("No candidate has a finite validation value to draw.")
 
     @classmethod
-    def of(cls, sweep: Sweep, quantity: str = "accuracy") -> CandidateCurves:
-        """Accuracy, loss or cost of every recipe of a sweep after each epoch; the best five are named.
+    def of(cls, sweep: Sweep | SweepTable, quantity: str = "accuracy") -> CandidateCurves:
+        """Accuracy, loss or cost of every recipe of a sweep after each epoch; the best five have names.
 
         Raises:
-            BadInput: if the quantity is none of these, the recipes' losses are not on one scale, or nothing is finite.
+            BadInput: if ``quantity`` is unknown, the recipes have different losses, or no value is finite.
         """
         check_quantity(quantity)
-        runs, varying = read_sweep(sweep)
-        return make_candidates(runs, [run.history for run in sweep.runs], varying, quantity)
+        table = SweepTable.of(sweep)
+        if quantity != "accuracy" and "loss" in table.varying:
+            raise BadInput(f"The recipes have different losses, so their {quantity} is not comparable; use accuracy.")
+        names = _name_best(table)
+        histories = [*table.histories, *[()] * (len(table.runs) - len(table.histories))]
+        candidates = tuple(
+            _make_candidate(run, history, quantity, names.get(place, ""))
+            for place, (run, history) in enumerate(zip(table.runs, histories, strict=True))
+        )
+        return cls(candidates, quantity=f"validation {quantity}", percent=quantity == "accuracy")
 
     @property
     def size(self) -> tuple[float, float]:
@@ -121,7 +129,7 @@ class CandidateCurves(Chart):
         return WIDTH, 3.4 + 0.2 * lines
 
     def frame(self) -> Frame:
-        """Columns run (1 is the best), name, epoch, train, val: a row an epoch; None where there is no number."""
+        """Columns run (1 is the best), name, epoch, train, val: one row for each epoch; None where not finite."""
         table: Frame = {"run": [], "name": [], "epoch": [], "train": [], "val": []}
         for number, candidate in enumerate(self.candidates, 1):
             table["run"] += [number] * len(candidate.epoch)
@@ -132,12 +140,12 @@ class CandidateCurves(Chart):
         return table
 
     def draw(self, figure: Canvas) -> None:
-        """Draw on an empty figure or subfigure: the grey ones first, the best on top."""
+        """Draw on an empty figure or subfigure: grey curves first, the best on top."""
         ax = figure.subplots()
         self._draw_grey(ax)
         named = self._named()
         for place, candidate in reversed(list(enumerate(named))):
-            # One that lies under better ones is wider by a rim for each, so that its colour shows beside theirs.
+            # A curve that coincides with better ones is wider, so that its colour is visible on both sides.
             n_above = sum(self._coincide(candidate, better) for better in named[:place])
             _draw_named(ax, candidate, SERIES[place], 4.0 - 0.1 * place, 1 + RIM * n_above)
             if candidate.ends_early:
@@ -153,13 +161,13 @@ class CandidateCurves(Chart):
         figure.legend(handles, labels, loc="outside upper left", handlelength=1.8, labelspacing=0.35)
 
     def choose_limits(self) -> tuple[float, float]:
-        """The lowest and highest value to show: everything of the named ones, of the others what is no outlier.
+        """Limits of the y axis: all values of named candidates, and of the others those that are not outliers.
 
-        One candidate whose loss explodes would press all the others onto the axis; those that diverged have no say.
+        Diverged candidates do not count: an exploding loss would press all other curves onto the axis.
         """
         drawn = [candidate for candidate in self.candidates if len(candidate.follow("val"))]
-        # Of a few candidates each is worth seeing, and fractions lie in 0..1 anyway.
-        is_whole = self.percent and len(drawn) <= MOST_WHOLE
+        # With few candidates all are shown; fractions lie in 0..1 anyway.
+        is_whole = self.percent and len(drawn) <= MAX_WHOLE
         judged = drawn if is_whole else [candidate for candidate in drawn if not candidate.has_diverged] or drawn
         values = np.concatenate([candidate.follow("val")[:, 1] for candidate in judged])
         if not is_whole:
@@ -171,16 +179,18 @@ class CandidateCurves(Chart):
         return low - margin, high + margin
 
     def count_hidden(self) -> int:
-        """How many curves lie outside the picture, partly or as a whole."""
+        """How many curves lie at least partly outside the limits."""
         low, high = self.choose_limits()
         values = (candidate.follow("val")[:, 1] for candidate in self.candidates)
         return sum(bool(((column < low) | (column > high)).any()) for column in values)
 
     def _coincide(self, one: Candidate, other: Candidate) -> bool:
-        """Whether two validation curves cannot be seen apart."""
+        """Whether two validation curves coincide."""
         first, second = one.follow("val"), other.follow("val")
         low, high = self.choose_limits()
-        return first.shape == second.shape and bool(np.abs(first - second).max(initial=0.0) < APART * (high - low))
+        return first.shape == second.shape and bool(
+            np.abs(first - second).max(initial=0.0) < MIN_DISTANCE * (high - low)
+        )
 
     def _named(self) -> list[Candidate]:
         return [candidate for candidate in self.candidates if candidate.name]
@@ -208,15 +218,15 @@ class CandidateCurves(Chart):
         return [candidate for candidate in self.candidates if candidate.has_diverged and len(candidate.follow("val"))]
 
     def _make_legend(self) -> list[tuple[Line2D, str]]:
-        """Handles and labels; a key that the picture does not use is left out."""
+        """Handles and labels of what the figure contains."""
         named, n_grey = self._named(), len(self._grey())
         entries = [_make_key(_wrap(c.name), color=SERIES[place]) for place, c in enumerate(named)]
         if any(len(candidate.follow("train")) for candidate in named):
-            entries.append(_make_key("the same on training rows", color=get_ink(), alpha=0.8, ls=(0, (4, 1.5)), lw=1.4))
+            entries.append(_make_key("the same, training rows", color=get_ink(), alpha=0.8, ls=(0, (4, 1.5)), lw=1.4))
         if n_grey:
             entries.append(_make_key(_name_grey(n_grey, bool(named)), color=GREY, lw=0.9))
         if self._list_early():
-            entries.append(_make_key("ended early", color=GREY, ls="", marker="o", ms=3.5, mew=0))
+            entries.append(_make_key("stopped early", color=GREY, ls="", marker="o", ms=3.5, mew=0))
         if self._list_diverged():
             entries.append(_make_key("diverged", color=GREY, ls="", marker="x", ms=5))
         return entries
@@ -230,14 +240,14 @@ def _name_grey(n: int, has_others: bool) -> str:
 
 def _draw_named(ax: Axes, candidate: Candidate, colour: str, zorder: float, widening: float) -> None:
     val, train = candidate.follow("val"), candidate.follow("train")
-    is_dot = len(val) == 1  # a line through one point is nothing
+    is_dot = len(val) == 1  # a line through one point is invisible
     ax.plot(*val.T, color=colour, lw=2.2 * widening, zorder=zorder, marker="o" if is_dot else "", ms=6 * widening)
-    marker = "o" if len(train) <= MARKERS_UP_TO else ""
+    marker = "o" if len(train) <= MAX_MARKERS else ""
     ax.plot(*train.T, color=colour, lw=1.3, ls=(0, (4, 1.5)), marker=marker, ms=3.5, zorder=zorder - 0.05)
 
 
 def _drop_outliers(values: Array, ends: Array) -> Array:
-    """The values within Tukey's fences of the candidates' last ones, so that a long history weighs no more."""
+    """The values within Tukey's fences of the candidates' last values, so that long histories weigh no more."""
     low, high = np.quantile(ends, [0.25, 0.75])
     reach = FENCE * (high - low)
     kept: Array = values[(values >= low - reach) & (values <= high + reach)]
@@ -249,45 +259,26 @@ def _make_key(label: str, **style: Any) -> tuple[Line2D, str]:
 
 
 def _wrap(name: str) -> str:
-    """The name in lines, broken between its settings and not within one."""
+    """The name in lines, broken between settings only."""
     glued = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in name.split(", "))
     return "\n".join(textwrap.wrap(glued, NAME_WIDTH, break_long_words=False)).replace("\N{NO-BREAK SPACE}", " ")
 
 
-NAME_WIDTH = 52  # characters; a longer name takes two lines of the legend
-
-
-def make_candidates(runs: Runs, histories: Histories, varying: Sequence[str], quantity: str) -> CandidateCurves:
-    """Accuracy, loss or cost of every candidate after each epoch; the best five are named.
-
-    Raises:
-        BadInput: if the candidates' losses are not on one scale, or none of them has a finite value.
-    """
-    if quantity != "accuracy" and "loss" in varying:
-        raise BadInput(f"The {quantity} of these recipes is not on one scale, since their losses differ; use accuracy.")
-    followed = [*histories, *([()] * (len(runs) - len(histories)))]
-    names = _name_best(runs, varying)
-    candidates = tuple(
-        _make_candidate(run, history, quantity, names.get(place, ""))
-        for place, (run, history) in enumerate(zip(runs, followed, strict=True))
-    )
-    return CandidateCurves(candidates, quantity=f"validation {quantity}", percent=quantity == "accuracy")
-
-
 def is_measured(histories: Histories, quantity: str) -> bool:
-    """Whether there is a finite validation value of this quantity in any of the histories."""
+    """Whether any history has a finite validation value of this quantity."""
     return any(math.isfinite(_read(row, "val", quantity)) for rows in histories for row in rows)
 
 
-def _name_best(runs: Runs, axes: Sequence[str]) -> dict[int, str]:
-    """Names of the best few by place: what varies, or where that is long, what varies among them."""
+def _name_best(table: SweepTable) -> dict[int, str]:
+    """Names of the best five by index: the varying fields, or if that is too long, those that vary among the five."""
+    runs, axes = table.runs, table.varying
     places = [place for place, run in enumerate(runs) if not has_diverged(run)][:MOST_NAMED]
     best = [runs[place] for place in places]
     names = [name_run(run, axes) for run in best]
     if max(map(len, names), default=0) > NAME_WIDTH and len(best) > 1:
         axes = find_varying(best, axes)
         names = [name_run(run, axes) for run in best]
-    if len(set(names)) < len(names):  # three digits do not tell them apart
+    if len(set(names)) < len(names):  # equal to three digits
         names = [", ".join(f"{axis} {run['recipe'][axis]}" for axis in axes) for run in best]
     return dict(zip(places, names, strict=True))
 
@@ -301,6 +292,6 @@ def _make_candidate(run: dict[str, Any], history: Sequence[EpochRow], quantity: 
 
 
 def _read(row: EpochRow, part: str, quantity: str) -> float:
-    """The value of a row; NaN where it was not measured, or is one by accident because the loss is no number."""
+    """The value of a row; NaN where it was not measured, or where the loss is not finite."""
     value, loss = getattr(row, f"{part}_{quantity}"), getattr(row, f"{part}_loss")
     return math.nan if value is None or loss is None or not math.isfinite(loss) else float(value)

@@ -1,4 +1,4 @@
-"""The cells of a heat map: how large they are, what stands in them, and what is outlined."""
+"""The cells of a heat map: their size, colour, text and outline."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 Place = tuple[int, int]  # column and row of a cell
 
 PANELS_IN_ROW = 3
-MOST_NUMBERED = 12  # values along an axis; with more of them the cells are too small for numbers
+MAX_NUMBERED = 12  # values along an axis; with more of them the cells are too small for numbers
 CELL_WIDTH, CELL_HEIGHT = 0.52, 0.44  # inches
 WIDEST_CELL = 0.9
 DENSE_WIDTH, DENSE_HEIGHT = 4.1, 3.4  # inches for all cells of a panel without numbers
 SMALLEST_CELL = 0.11
 PANEL_GAP = 0.12
-ROOM = 6.3  # inches; wider than this the page shows it smaller, and its text with it
+MAX_WIDTH = 6.3  # inches; a report page scales wider figures down, with their text
 CHARACTER = 0.09  # inches, of small text
 LINE = 0.17  # inches, of small text
-GAP = 0.025  # inches around a cell; the page shows through between the cells
+GAP = 0.025  # inches around a cell
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class CellLayout:
     """The sizes of a heat map's parts, in inches.
 
     Args:
-        x_labels: below the columns; a long one may have several lines.
-        y_labels: beside the rows.
-        n_panels: how many panels of such cells.
+        x_labels: labels of the columns; a long one may have several lines.
+        y_labels: labels of the rows.
+        n_panels: number of panels.
     """
 
     x_labels: tuple[str, ...]
@@ -50,16 +50,16 @@ class CellLayout:
     @property
     def is_dense(self) -> bool:
         """Whether the cells are too many for numbers in them."""
-        return max(len(self.x_labels), len(self.y_labels)) > MOST_NUMBERED
+        return max(len(self.x_labels), len(self.y_labels)) > MAX_NUMBERED
 
     @property
-    def is_turned(self) -> bool:
-        """Whether the labels below the columns stand upright, because they are wider than their cells."""
+    def is_rotated(self) -> bool:
+        """Whether the labels of the columns are vertical, because they are wider than their cells."""
         return not self.is_dense and self._label_width > self.cell[0]
 
     @property
     def cell(self) -> tuple[float, float]:
-        """Width and height of a cell; few cells are widened to fill the page."""
+        """Width and height of a cell; few cells are widened to fill the figure."""
         if self.is_dense:
             return self._narrow_width, max(SMALLEST_CELL, min(CELL_HEIGHT, DENSE_HEIGHT / len(self.y_labels)))
         n_columns = self.grid[1]
@@ -70,7 +70,7 @@ class CellLayout:
     def grid(self) -> tuple[int, int]:
         """Rows and columns of panels."""
         panel = PANEL_GAP + self._narrow_width * len(self.x_labels)
-        n_columns = min(self.n_panels, PANELS_IN_ROW, max(1, int((ROOM - self.left) / panel)))
+        n_columns = min(self.n_panels, PANELS_IN_ROW, max(1, int((MAX_WIDTH - self.left) / panel)))
         return ceil(self.n_panels / n_columns), n_columns
 
     @property
@@ -81,7 +81,7 @@ class CellLayout:
     @property
     def below(self) -> float:
         """Height of the labels below the columns, beyond their first line."""
-        if self.is_turned:
+        if self.is_rotated:
             return self._label_width
         return LINE * max(label.count("\n") for label in self.x_labels)
 
@@ -96,7 +96,7 @@ class CellLayout:
         return self.left + self.grid[1] * (PANEL_GAP + self.panel[0])
 
     def choose_ticks(self) -> tuple[dict[int, str], dict[int, str]]:
-        """Labels by column and by row, so far apart that each has its room."""
+        """Labels by column and by row, far enough apart not to overlap."""
         widths = [self._measure(label) / self.cell[0] for label in self.x_labels]
         columns = _choose_step(widths) if self.is_dense else 1
         rows = _choose_step([LINE / self.cell[1]] * len(self.y_labels))
@@ -118,7 +118,7 @@ class CellLayout:
 
 
 def draw_cells(ax: Axes, accuracies: dict[Place, float], layout: CellLayout, mappable: ScalarMappable) -> None:
-    """A rectangle for each accuracy, a fraction, with its number where there is room; hatched where it diverged."""
+    """A rectangle for each accuracy, a fraction, with its number if it fits; hatched if the run diverged."""
     gaps, ink = (GAP / 2 / layout.cell[0], GAP / 2 / layout.cell[1]), get_ink()
     for place, accuracy in accuracies.items():
         corner = place[0] - 0.5 + gaps[0], place[1] - 0.5 + gaps[1]
@@ -136,10 +136,10 @@ def draw_cells(ax: Axes, accuracies: dict[Place, float], layout: CellLayout, map
 
 
 def outline_cells(ax: Axes, places: Collection[Place], layout: CellLayout) -> None:
-    """A rim in each cell, or around each region of cells where they are small and many."""
+    """Outline each cell, or each region of cells if they are small."""
     if layout.is_dense:
         for colour, width in ((ON_LIGHT, 2.8), (ON_DARK, 1.2)):
-            ax.add_collection(LineCollection(find_rims(places), colors=colour, lw=width, clip_on=False, zorder=3))
+            ax.add_collection(LineCollection(find_outlines(places), colors=colour, lw=width, clip_on=False, zorder=3))
         return
     gaps = 2.4 * GAP / layout.cell[0], 2.4 * GAP / layout.cell[1]
     for x, y in places:
@@ -148,15 +148,15 @@ def outline_cells(ax: Axes, places: Collection[Place], layout: CellLayout) -> No
             ax.add_patch(Rectangle(*box, fill=False, ec=colour, lw=width))
 
 
-def find_rims(places: Collection[Place]) -> list[list[tuple[float, float]]]:
-    """The sides of these cells, two points each, on whose other side is none of them."""
-    rims = []
+def find_outlines(places: Collection[Place]) -> list[list[tuple[float, float]]]:
+    """The sides, two points each, between these cells and all others."""
+    outlines = []
     for x, y in sorted(places):
         for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
             if (x + dx, y + dy) not in places:
                 middle = x + dx / 2, y + dy / 2
-                rims.append([(middle[0] + s * dy / 2, middle[1] + s * dx / 2) for s in (-1, 1)])
-    return rims
+                outlines.append([(middle[0] + s * dy / 2, middle[1] + s * dx / 2) for s in (-1, 1)])
+    return outlines
 
 
 def choose_text_colour(background: str) -> str:
@@ -168,5 +168,5 @@ def choose_text_colour(background: str) -> str:
 
 
 def _choose_step(sizes: list[float]) -> int:
-    """The smallest step at which the labels that are left do not overlap; their sizes are in cells."""
+    """The smallest step at which every n-th label does not overlap the next; sizes are in cells."""
     return next(step for step in range(1, len(sizes) + 1) if max(sizes[::step]) <= step or step == len(sizes))

@@ -1,4 +1,4 @@
-"""A contact sheet: some images of every class, as they are stored."""
+"""Contact sheet: some images of every class."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from PIL import Image
 
 from monolayer.data.images import stretch
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, check_images
 from monolayer.figures.style import SMALL_SIZE, scale_text
 
 if TYPE_CHECKING:
     from monolayer.data.dataset import Dataset
 
-CELL, NAME_WIDTH = 0.62, 0.7  # inches: an image, and the least room for the names of the classes
-CHARACTER = 0.098  # inches a character is wide, about, at the size of small text
-LINE_LENGTH = 24  # characters of a class's name before it folds
-MOST_PIXELS = 128  # of a side: a cell is printed in fewer, and a page with every pixel of photographs would be huge
-GAP = 0.08  # between two images, in widths of one
+CELL, NAME_WIDTH = 0.62, 0.7  # inches: an image, and the minimum width of the class names
+CHARACTER = 0.098  # inches: approximate width of a character of small text
+LINE_LENGTH = 24  # characters of a class's name on one line
+MAX_PIXELS = 128  # of a side; cells are printed smaller, and full-size photographs would make a page huge
+GAP = 0.08  # between two images, in image widths
 
 
 @dataclass(frozen=True, eq=False)
 class ContactSheet(Chart):
-    """A row of images a class.
+    """A row of images for each class.
 
     Args:
         images: (m, D), channel-major, any real dtype.
-        labels: (m,), places among the class names; a class's images stand in the order in which they come.
-        rows: (m,), which rows of the dataset they are.
-        class_names: K names, one a line.
+        labels: (m,), class indices; images of a class keep their order.
+        rows: (m,), row numbers in the dataset.
+        class_names: K names, one for each row of images.
         image_shape: (channels, height, width) with 1 or 3 channels.
-        pixel_max: the value of a fully lit pixel.
+        pixel_max: the value of a white pixel.
 
     Raises:
-        BadInput: if the shapes do not fit together, there are no images, or neither 1 nor 3 channels.
+        BadInput: if shapes do not match, there are no images, or the number of channels is not 1 or 3.
     """
 
     images: Array
@@ -48,23 +48,19 @@ class ContactSheet(Chart):
     pixel_max: float = 255.0
 
     def __post_init__(self) -> None:
-        expected = (len(self.labels), int(np.prod(self.image_shape)))
-        if 0 in expected or self.images.shape != expected or len(self.rows) != expected[0]:
-            raise BadInput(
-                f"{expected[0]} images {self.image_shape} need an array of shape {expected}, not {self.images.shape}."
-            )
-        if self.image_shape[0] not in (1, 3):
-            raise BadInput(f"An image has 1 or 3 channels, not {self.image_shape[0]}.")
+        check_images(self.images, len(self.labels), self.image_shape, "images")
+        if len(self.rows) != len(self.labels):
+            raise BadInput(f"rows must have {len(self.labels)} values, like labels, not {len(self.rows)}.")
 
     @classmethod
     def of(cls, dataset: Dataset, n_classes: int = 20, n_images: int = 8) -> ContactSheet:
-        """Some images of a dataset's training rows: the first classes, images spread evenly over each one's rows.
+        """Some training images of the first classes, evenly spread over the rows of each class.
 
         Raises:
-            BadInput: if the rows are no images.
+            BadInput: if the rows are not images.
         """
         if dataset.image_shape is None:
-            raise BadInput(f"The rows of {dataset.name} are no images, so there is no contact sheet.")
+            raise BadInput(f"The rows of {dataset.name} are not images, so there is no contact sheet.")
         chosen = []
         for k in range(min(n_classes, dataset.n_classes)):
             rows = np.flatnonzero(dataset.y == k)
@@ -91,7 +87,7 @@ class ContactSheet(Chart):
         return int(np.bincount(self.labels).max())
 
     def frame(self) -> Frame:
-        """Columns row, label and class_name: an image a line."""
+        """Columns row, label and class_name: one row for each image."""
         return {
             "row": self.rows.tolist(),
             "label": self.labels.tolist(),
@@ -99,7 +95,7 @@ class ContactSheet(Chart):
         }
 
     def draw(self, figure: Canvas) -> None:
-        """Draw on an empty figure or subfigure: one line of images a class, its name before them."""
+        """Draw on an empty figure or subfigure: one row of images for each class, after its name."""
         ax = figure.subplots()
         ax.axis("off")
         step = 1 + GAP
@@ -107,23 +103,23 @@ class ContactSheet(Chart):
             for place, image in enumerate(self.images[self.labels == k]):
                 left, right, low, high = self._place_image()
                 box = (place * step + left, place * step + right, -k * step - high, -k * step - low)
-                ax.imshow(self._make_picture(image), cmap="gray", vmin=0, vmax=1, extent=box, interpolation="none")
+                ax.imshow(self._make_image(image), cmap="gray", vmin=0, vmax=1, extent=box, interpolation="none")
             text = _fold(name)
             ax.text(-0.15, -k * step - 0.5, text, ha="right", va="center", fontsize=scale_text(SMALL_SIZE))
         ax.set_xlim(-self._name_width / CELL, self._n_columns * step)
         ax.set_ylim(-len(self.class_names) * step, 0)
         ax.set_aspect("equal")
 
-    def _make_picture(self, image: Array) -> Array:
-        """(height, width) or (height, width, 3), from 0 to 1, of no more pixels than the sheet can show."""
+    def _make_image(self, image: Array) -> Array:
+        """(height, width) or (height, width, 3), from 0 to 1, reduced to the resolution of the sheet."""
         scaled = np.clip(np.nan_to_num(np.asarray(image, np.float32)) / self.pixel_max, 0, 1)
-        picture: Array = scaled.reshape(self.image_shape).transpose(1, 2, 0)
+        pixels: Array = scaled.reshape(self.image_shape).transpose(1, 2, 0)
         if self.image_shape[0] == 1:
-            picture = picture[..., 0]
-        n = -(-max(picture.shape[:2]) // MOST_PIXELS)
+            pixels = pixels[..., 0]
+        n = -(-max(pixels.shape[:2]) // MAX_PIXELS)
         if n == 1:
-            return picture
-        small = Image.fromarray((255 * picture).astype(np.uint8)).reduce(n)  # means of n x n pixels
+            return pixels
+        small = Image.fromarray((255 * pixels).astype(np.uint8)).reduce(n)  # means of n x n pixels
         return np.asarray(small, np.float32) / 255
 
     def _place_image(self) -> tuple[float, float, float, float]:
@@ -134,6 +130,6 @@ class ContactSheet(Chart):
 
 
 def _fold(name: str) -> str:
-    """A class's name in lines that have room beside the images; of a very long one the beginning."""
+    """A class name on at most two lines; a longer one is cut."""
     lines = wrap(name, LINE_LENGTH) or [""]
     return "\n".join(lines if len(lines) <= 2 else [lines[0], f"{lines[1][: LINE_LENGTH - 1]}…"])

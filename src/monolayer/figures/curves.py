@@ -1,4 +1,4 @@
-"""Training and validation curves: loss, cost or accuracy against the epoch."""
+"""Learning curves: loss, cost or accuracy on training and validation rows against the epoch."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from monolayer.training.history import EpochRow
     from monolayer.training.run import Run
 
-Followed: TypeAlias = "Run | Sequence[EpochRow]"  # a run, or its history
+RunOrHistory: TypeAlias = "Run | Sequence[EpochRow]"
 
 QUANTITIES = ("loss", "cost", "accuracy")
-LONGEST_NAME_IN_PAIR = 14  # characters; two longer legend entries are wider than the figure
-MARKER_UP_TO = 3  # a line through so few epochs is a dot or a stub: show the points themselves
+MAX_NAME_IN_PAIR = 14  # characters; two longer legend entries are wider than the figure
+MAX_MARKERS = 3  # epochs of a curve that is drawn with markers
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +33,15 @@ class Curve:
     """One run's history of one quantity.
 
     Args:
-        epoch: (n,), the epochs, rising.
-        train: (n,), the quantity on the training rows, or None where it was not followed.
-        val: (n,) on the validation rows, or None where there are none.
-        name: what to call the run when several are overlaid.
-        train_epoch: (m,), those of the epochs after which the training rows were evaluated, ``train`` being (m,) too;
-            None: after all of them.
+        epoch: (n,), increasing.
+        train: (n,), the quantity on the training rows, or None if it was not measured.
+        val: (n,), the quantity on the validation rows, or None if there are none.
+        name: of the run, for the legend.
+        train_epoch: (m,), the epochs after which the training rows were evaluated, if not after all; ``train`` is
+            (m,) then.
 
     Raises:
-        BadInput: if the columns differ in length, are empty, or hold anything but numbers.
+        BadInput: if the columns differ in length, are empty, or contain anything but numbers.
     """
 
     epoch: Array
@@ -54,10 +54,10 @@ class Curve:
         label = f"curve {self.name}".strip()
         epoch = convert_to_column(self.epoch, f"{label}: epoch")
         if not len(epoch):
-            raise BadInput(f"{label}: there is no epoch to draw.")
+            raise BadInput(f"{label} has no epoch to draw.")
         object.__setattr__(self, "epoch", epoch)
         if self.train is None and self.val is None:
-            raise BadInput(f"{label}: there is nothing to draw.")
+            raise BadInput(f"{label} has neither training nor validation values to draw.")
         n_trained = len(epoch)
         if self.train_epoch is not None:
             object.__setattr__(self, "train_epoch", convert_to_column(self.train_epoch, f"{label}: train_epoch"))
@@ -68,7 +68,7 @@ class Curve:
                 object.__setattr__(self, part, convert_to_column(values, f"{label}: {part}", n))
 
     def list_train(self) -> list[float | None]:
-        """The training column, an entry an epoch; None where the training rows were not evaluated."""
+        """The training values, one for each epoch; None where the training rows were not evaluated."""
         if self.train is None:
             return [None] * len(self.epoch)
         measured = self.epoch if self.train_epoch is None else self.train_epoch
@@ -81,11 +81,12 @@ class Curves(Chart):
     """One quantity of one or more runs against the epoch; training solid, validation dashed.
 
     Args:
-        curves: the runs, at least one; each needs a name of its own when there are several.
-        quantity: what is drawn, such as ``loss``; the y axis says it unless ``ylabel`` does.
+        curves: the runs, at least one; several need different names.
+        quantity: what is drawn, such as ``loss``.
+        ylabel: label of the y axis; by default the quantity.
         marks: epochs to mark with a thin vertical line, such as learning-rate steps.
-        marks_label: what the marks are, for the legend.
-        percent: whether the values are fractions, to be shown in percent.
+        marks_label: legend entry of the marks.
+        percent: whether the values are fractions to be shown in per cent.
 
     Raises:
         BadInput: if there is no curve, or two of several share a name.
@@ -100,21 +101,21 @@ class Curves(Chart):
 
     def __post_init__(self) -> None:
         if not self.curves:
-            raise BadInput("There is no curve to draw.")
+            raise BadInput("curves is empty; at least one curve is needed.")
         names = [curve.name for curve in self.curves]
         if len(set(names)) < len(names):
-            raise BadInput(f"Overlaid curves need names that differ, not {', '.join(map(repr, names))}.")
+            raise BadInput(f"Overlaid curves need different names, not {', '.join(map(repr, names))}.")
 
     @classmethod
-    def of(cls, runs: Followed | Mapping[str, Followed], quantity: str = "loss") -> Curves:
-        """The curves of a run, or of several over each other; steps of the learning rate that all share are marked.
+    def of(cls, runs: RunOrHistory | Mapping[str, RunOrHistory], quantity: str = "loss") -> Curves:
+        """The curves of one run or several; steps of the learning rate that all of them share are marked.
 
         Args:
-            runs: a run or its history, or several by the name that each is to have.
+            runs: a run or its history, or several by name.
             quantity: ``loss``, ``cost`` or ``accuracy``.
 
         Raises:
-            BadInput: if the quantity is none of these, or was not measured.
+            BadInput: if the quantity is unknown or was not measured.
         """
         check_quantity(quantity)
         named = runs if isinstance(runs, Mapping) else {"": runs}
@@ -130,7 +131,7 @@ class Curves(Chart):
         return WIDTH, 3.0 + 0.2 * ceil(n_entries / self._legend_columns())
 
     def frame(self) -> Frame:
-        """Columns run, epoch, train, val: a row for each epoch of each run; None where there is no value."""
+        """Columns run, epoch, train, val: one row for each epoch of each run; None where not measured."""
         table: Frame = {"run": [], "epoch": [], "train": [], "val": []}
         for curve in self.curves:
             n_epochs = len(curve.epoch)
@@ -152,13 +153,13 @@ class Curves(Chart):
         ax.grid(axis="y")
         if self.percent:
             ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-        # "outside" takes room above the axes only: a long legend must not narrow them.
+        # "outside" takes space above the axes only, so that a long legend does not narrow them.
         figure.legend(loc="outside upper left", ncols=self._legend_columns(), columnspacing=1.4, handlelength=1.8)
 
     def _legend_columns(self) -> int:
         if len(self.curves) == 1:
             return 3
-        return 2 if max(len(curve.name) for curve in self.curves) <= LONGEST_NAME_IN_PAIR else 1
+        return 2 if max(len(curve.name) for curve in self.curves) <= MAX_NAME_IN_PAIR else 1
 
     def _colours(self, index: int) -> tuple[str, str]:
         """Colours for training and validation: by part in a single run, by run when there are several."""
@@ -169,7 +170,7 @@ class Curves(Chart):
 
 
 def check_quantity(quantity: str) -> None:
-    """Refuse what a history does not hold.
+    """Raise if a history has no such quantity.
 
     Raises:
         BadInput: if it is not loss, cost or accuracy.
@@ -180,7 +181,7 @@ def check_quantity(quantity: str) -> None:
 
 def _make_curve(history: Sequence[EpochRow], quantity: str, name: str) -> Curve:
     train, val = (_follow(history, f"{part}_{quantity}") for part in ("train", "val"))
-    if not train.keys() <= val.keys():  # the training rows were evaluated at other epochs, and are what matters more
+    if not train.keys() <= val.keys():  # other epochs than validation: keep training
         val = {}
     of_train, of_val = (np.array(list(values.values())) if values else None for values in (train, val))
     epochs, is_partial = np.array(list(val or train)), 0 < len(train) < len(val)
@@ -188,12 +189,12 @@ def _make_curve(history: Sequence[EpochRow], quantity: str, name: str) -> Curve:
 
 
 def _follow(history: Sequence[EpochRow], column: str) -> dict[int, float]:
-    """The column's values by epoch, where there are any."""
+    """The measured values of a column by epoch."""
     return {row.epoch: value for row in history if (value := getattr(row, column)) is not None}
 
 
 def _find_steps(history: Sequence[EpochRow]) -> tuple[float, ...]:
-    """Ends of epochs after which the rate drops, if it does so a few times only (a step schedule)."""
+    """Epochs after which the rate drops, if it does so only a few times (a step schedule)."""
     pairs = pairwise(history)
     steps = tuple(float(row.epoch) for row, following in pairs if following.learning_rate < row.learning_rate)
     return steps if len(steps) <= len(history) / 4 else ()
@@ -206,8 +207,8 @@ def _draw_curve(ax: Axes, curve: Curve, colours: tuple[str, str]) -> None:
     for (part, epochs, values, linestyle), colour in zip(parts, colours, strict=True):
         if values is None:
             continue
-        # A few points, or points with epochs between them of which nothing is known, are shown as points.
-        marker = "o" if len(epochs) <= MARKER_UP_TO or len(epochs) < len(curve.epoch) else ""
-        finite = np.where(np.isfinite(values), values, np.nan)  # a diverged run ends where its numbers end
+        # Few points, and points with unmeasured epochs between them, have markers.
+        marker = "o" if len(epochs) <= MAX_MARKERS or len(epochs) < len(curve.epoch) else ""
+        finite = np.where(np.isfinite(values), values, np.nan)  # a diverged run ends at its last finite value
         diverged = "" if np.isfinite(values).all() else " (diverged)"
         ax.plot(epochs, finite, color=colour, linestyle=linestyle, marker=marker, label=f"{prefix}{part}{diverged}")

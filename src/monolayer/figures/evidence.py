@@ -1,4 +1,4 @@
-"""Where in the image each class is told from the others."""
+"""Evidence maps: how much each place of an image contributes to each class's score."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from monolayer.network import OneLayer
     from monolayer.training.run import Run
 
-COLOUR_MAP = "RdBu_r"  # red adds, blue takes away, white does neither; told apart without red or green
+COLOUR_MAP = "RdBu_r"  # red adds, blue subtracts; distinguishable without red or green
 IN_ROW = 5
 CELL_WIDTH, CELL_HEIGHT, BAR = 1.02, 1.28, 0.75  # inches, as templates have them
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence(Chart):
-    """A map for each class: what each place adds to its score in its own images, less what it adds in the others.
+    """One map for each class: mean contribution of each place to the class's score, own images minus all others.
 
-    All maps have one scale of colours, from minus to plus the largest size of any.
+    All maps share one symmetric colour scale.
 
     Args:
-        maps: (K, lines, columns), as :func:`monolayer.evaluate.localisation.compute_evidence` gives them.
+        maps: (K, rows, columns), from :func:`monolayer.evaluate.localisation.compute_evidence`.
         class_names: K names.
 
     Raises:
-        BadInput: if there are not K maps, or they are empty.
+        BadInput: if there are not K maps or they are empty.
     """
 
     maps: Array
@@ -46,14 +46,14 @@ class Evidence(Chart):
     def __post_init__(self) -> None:
         object.__setattr__(self, "maps", np.asarray(self.maps, dtype=np.float64))
         if self.maps.ndim != 3 or len(self.maps) != len(self.class_names) or not self.maps.size:
-            raise BadInput(f"Maps of {len(self.class_names)} classes must be (K, lines, columns): {self.maps.shape}.")
+            raise BadInput(f"Maps of {len(self.class_names)} classes must be (K, rows, columns): {self.maps.shape}.")
 
     @classmethod
     def of(cls, network: OneLayer | Run, rows: Rows) -> Evidence:
-        """The maps of a network, or of a run's, on these rows of images.
+        """The maps of a network or run on these images.
 
         Raises:
-            BadInput: if the network does not look at patches of images, or the rows are none of such images.
+            BadInput: if the network has no patch features, or the rows are not images of its shape.
         """
         from monolayer.evaluate.localisation import compute_evidence
 
@@ -71,11 +71,11 @@ class Evidence(Chart):
 
     @property
     def n_panels(self) -> int:
-        """One a class."""
+        """One for each class."""
         return len(self.class_names)
 
     def frame(self) -> Frame:
-        """Columns row, column, then one a class: a row for each place."""
+        """Columns row, column, then one for each class; one row for each place."""
         index = np.indices(self.maps.shape[1:]).reshape(2, -1)
         table: Frame = {name: values.tolist() for name, values in zip(("row", "column"), index, strict=True)}
         for number, name in enumerate(self.class_names):
@@ -92,7 +92,7 @@ class Evidence(Chart):
         for ax, found, name in zip(axes.ravel(), self.maps, self.class_names, strict=False):
             ax.set_title(name, fontsize=scale_text(SMALL_SIZE), pad=4, parse_math=False)
             ax.imshow(found, cmap=mappable.cmap, norm=mappable.norm, interpolation="none")
-        draw_colour_bar(figure, axes, mappable, "added to the class's score")
+        draw_colour_bar(figure, axes, mappable, "contribution to the class's score")
 
     def _grid(self) -> tuple[int, int]:
         columns = min(IN_ROW, len(self.class_names))

@@ -1,4 +1,4 @@
-"""What few rows give: test accuracy against the rows a class, every draw a point, with mean and spread."""
+"""Few-shot curve: test accuracy against the number of training rows for each class."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
     from monolayer.tuning.probe import Probe
 
-LEAST_RATIO = 1.25  # between two numbers on the axis that both have a label
-BESIDE = 0.92  # of its number of shots: a draw stands beside the bar, not behind it
-MARGIN = 1.25  # of the axis beyond its ends, as a factor
+MIN_RATIO = 1.25  # between two numbers on the axis that both have a label
+OFFSET = 0.92  # factor of the shots: single draws are left of the bar
+MARGIN = 1.25  # factor by which the axis extends beyond the points
 
 
 @dataclass(frozen=True, eq=False)
 class FewShotCurve(Chart):
-    """Accuracy of few-shot probes against the number of shots, beside that of all rows.
+    """Test accuracy of few-shot probes against the number of shots, with that of all training rows.
 
     Args:
-        shots: (m,), rows a class, above 0.
-        accuracies: (m, r), fractions, one a repeat.
+        shots: (m,), training rows for each class, above 0.
+        accuracies: (m, r), fractions, one for each repeat.
         all_rows: accuracy with all training rows, or None.
-        interval: of that, low and high.
-        n_all: how many rows these are.
+        interval: of ``all_rows``, low and high.
+        n_all: number of all training rows.
 
     Raises:
-        BadInput: if there is no number of shots, one is not above 0, or the accuracies are not (m, r).
+        BadInput: if shots is empty or not above 0, or the accuracies are not (m, r).
     """
 
     shots: Array
@@ -48,18 +48,28 @@ class FewShotCurve(Chart):
         object.__setattr__(self, "shots", shots)
         object.__setattr__(self, "accuracies", np.asarray(self.accuracies, dtype=np.float64))
         if not len(shots) or not (shots > 0).all():
-            raise BadInput("A few-shot curve needs one number of shots or more, each above 0.")
+            raise BadInput("A few-shot curve needs at least one number of shots, each above 0.")
         if self.accuracies.ndim != 2 or len(self.accuracies) != len(shots) or not self.accuracies.size:
             raise BadInput(f"accuracies must have shape ({len(shots)}, repeats), not {self.accuracies.shape}.")
 
     @classmethod
-    def of(cls, probe: Probe) -> FewShotCurve:
-        """The few-shot probes of a probe.
+    def of(cls, probe: Probe | dict[str, Any]) -> FewShotCurve:
+        """The few-shot accuracies of a probe, or of what :meth:`monolayer.Probe.to_dict` returned.
 
         Raises:
-            BadInput: if it had none.
+            BadInput: if the probe has no shots.
         """
-        return make_few_shot_curve(probe.to_dict())
+        found = probe if isinstance(probe, dict) else probe.to_dict()
+        if not found["few_shot"]:
+            raise BadInput("The probe has no shots, so there is no few-shot curve; probe with shots=(1, 5, 10).")
+        winner = found["winner"]
+        return cls(
+            np.array([few["shots"] for few in found["few_shot"]]),
+            np.array([[repeat["test"]["accuracy"] for repeat in few["repeats"]] for few in found["few_shot"]]),
+            winner["test"]["accuracy"],
+            tuple(winner["test"]["accuracy_interval"]),
+            winner["train"]["n"],
+        )
 
     @property
     def size(self) -> tuple[float, float]:
@@ -90,9 +100,9 @@ class FewShotCurve(Chart):
         self._draw_all_rows(ax)
         n_repeats = self.accuracies.shape[1]
         if n_repeats > 1:
-            beside = np.repeat(self.shots * BESIDE, n_repeats)
-            ax.plot(beside, self.accuracies.ravel(), "o", ms=4, color=TRAIN, alpha=0.8, ls="", label="each draw")
-        label = "mean ± sd" if n_repeats > 1 else "few rows"
+            x_draws = np.repeat(self.shots * OFFSET, n_repeats)
+            ax.plot(x_draws, self.accuracies.ravel(), "o", ms=4, color=TRAIN, alpha=0.8, ls="", label="single draws")
+        label = "mean ± sd" if n_repeats > 1 else "one draw"
         style: dict[str, Any] = {"color": VAL, "lw": 1.6, "capsize": 4, "label": label}
         ax.errorbar(self.shots, self.accuracies.mean(axis=1), self.spread if n_repeats > 1 else None, fmt="o-", **style)
         self._draw_axis(ax)
@@ -109,30 +119,12 @@ class FewShotCurve(Chart):
     def _draw_axis(self, ax: Axes) -> None:
         ticks: list[float] = []
         for n in self.shots.tolist():
-            if not ticks or n >= LEAST_RATIO * ticks[-1]:
+            if not ticks or n >= MIN_RATIO * ticks[-1]:
                 ticks.append(n)
         ax.set_xscale("log")
         ax.set_xlim(self.shots.min() / MARGIN, self.shots.max() * MARGIN)
         ax.set_xticks(ticks, [f"{n:,.0f}" for n in ticks])
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.set(xlabel="training rows a class", ylabel="test accuracy")
+        ax.set(xlabel="training rows per class", ylabel="test accuracy")
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
         ax.grid(axis="y")
-
-
-def make_few_shot_curve(found: dict[str, Any]) -> FewShotCurve:
-    """The curve of a probe as :meth:`monolayer.Probe.to_dict` has it.
-
-    Raises:
-        BadInput: if it had no few-shot part.
-    """
-    if not found["few_shot"]:
-        raise BadInput("This probe had no shots, so there is no few-shot curve; probe with shots=(1, 5, 10).")
-    winner = found["winner"]
-    return FewShotCurve(
-        np.array([few["shots"] for few in found["few_shot"]]),
-        np.array([[repeat["test"]["accuracy"] for repeat in few["repeats"]] for few in found["few_shot"]]),
-        winner["test"]["accuracy"],
-        tuple(winner["test"]["accuracy_interval"]),
-        winner["train"]["n"],
-    )

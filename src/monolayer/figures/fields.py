@@ -1,4 +1,4 @@
-"""The values of a recipe field on an axis: numbers on a linear or logarithmic scale, words at even distances."""
+"""Axis scales of recipe fields: linear or logarithmic for numbers, evenly spaced for words."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Column = Sequence[Value]
 Settings = Mapping[str, Column]
 Ticks = list[tuple[float, str]]
 
-DECADE = 10.0  # values that span so much stand on a logarithmic scale
+DECADE = 10.0  # values that span this factor have a logarithmic scale
 ZERO_GAP = 0.15  # of the axis, between the place of 0 and the lowest value on a logarithmic scale
-FOLD_WIDTH = 9  # characters of a line of a word that has been cut
-MOST_TICKED = 12  # values; with more of them the ticks are round numbers
+FOLD_WIDTH = 9  # characters of a line of a folded word
+MAX_TICKS = 12  # values; with more of them the ticks are round numbers
 
 
 @dataclass(frozen=True)
 class FieldScale:
-    """Where the values of one field stand on an axis from 0 to 1.
+    """Positions of the values of one field on an axis from 0 to 1.
 
     Args:
-        name: of the field, as a recipe has it.
-        values: the different values that occur, at least one: numbers rising, or words by the alphabet, numbers in
-            them by their size (layer2 before layer10).
+        name: of the recipe's field.
+        values: the different values, at least one: increasing numbers, or words in natural order (layer2 before
+            layer10).
     """
 
     name: str
@@ -44,7 +44,7 @@ class FieldScale:
 
     @property
     def is_log(self) -> bool:
-        """Whether the scale is logarithmic: positive numbers over a decade or more, and perhaps 0."""
+        """Whether the scale is logarithmic: positive numbers that span a decade or more, and perhaps 0."""
         if self.is_words or float(self.values[0]) < 0:
             return False
         positive = self._positive()
@@ -52,16 +52,16 @@ class FieldScale:
 
     @property
     def has_zero_apart(self) -> bool:
-        """Whether 0, which a logarithmic scale does not hold, has its own place below."""
+        """Whether a logarithmic scale has a separate position for 0 below it."""
         return self.is_log and self.values[0] == 0
 
     @property
     def title(self) -> str:
-        """The name as an axis bears it."""
+        """The label of the axis."""
         return self.name.replace("_", " ")
 
     def place(self, column: Column) -> Array:
-        """Places of values (n,) between the scale's ends, (n,) float64 in 0..1; a single value stands in the middle."""
+        """Positions of values (n,), (n,) float64 in 0..1; 0.5 if the scale has a single value."""
         if self.is_words:
             order = {value: i for i, value in enumerate(self.values)}
             numbers = np.array([order[value] for value in column], dtype=np.float64)
@@ -75,10 +75,10 @@ class FieldScale:
         return np.where(numbers == 0, 0.0, low + (1 - low) * places)
 
     def choose_ticks(self, gap: float) -> Ticks:
-        """Places and labels, ``gap`` or more apart: the values that occur, or round numbers where they are many."""
-        values = self.values if self.is_words or len(self.values) <= MOST_TICKED else self._find_round_values()
+        """Positions and labels, at least ``gap`` apart: the values, or round numbers if there are many."""
+        values = self.values if self.is_words or len(self.values) <= MAX_TICKS else self._find_round_values()
         places = self.place(values).tolist()
-        # The ends first, then from the low one up: what stands too near to one chosen before has no tick.
+        # The ends first, then from low to high: a value too close to an earlier one has no tick.
         kept: list[int] = []
         for i in dict.fromkeys([0, len(values) - 1, *range(len(values))]):
             if all(abs(places[i] - places[other]) >= gap for other in kept):
@@ -103,13 +103,13 @@ class FieldScale:
 
 
 def make_scale(name: str, column: Column) -> FieldScale:
-    """The scale of a field that holds these values.
+    """The scale of a field with these values.
 
     Raises:
-        BadInput: if there is none, or they are neither finite numbers alone nor words alone.
+        BadInput: if there is no value, or they are not all finite numbers or all words.
     """
     if not len(column):
-        raise BadInput(f"{name} holds no value to draw.")
+        raise BadInput(f"{name} has no value to draw.")
     if all(isinstance(value, str) for value in column):
         return FieldScale(name, tuple(sorted(set(column), key=_order_word)))
     try:
@@ -117,34 +117,34 @@ def make_scale(name: str, column: Column) -> FieldScale:
     except TypeError:
         is_finite = False
     if not is_finite:
-        raise BadInput(f"{name} must hold finite numbers only, or words only.")
+        raise BadInput(f"{name} must contain only finite numbers or only words.")
     return FieldScale(name, tuple(sorted({_plain(value) for value in column})))
 
 
 def check_settings(settings: Settings, n_runs: int) -> dict[str, list[Value]]:
-    """The settings as lists of plain numbers and words, by field.
+    """The settings as lists of Python numbers and words, by field.
 
     Raises:
-        BadInput: if a field has not ``n_runs`` values, or holds anything but finite numbers or words.
+        BadInput: if a field has not ``n_runs`` values, or contains anything but finite numbers or words.
     """
     checked = {}
     for name, column in settings.items():
         if len(column) != n_runs:
-            raise BadInput(f"{name} must have {n_runs} values to go with the others, not {len(column)}.")
+            raise BadInput(f"{name} must have {n_runs} values, like the other columns, not {len(column)}.")
         make_scale(name, column)
         checked[name] = [_plain(value) for value in column]
     return checked
 
 
 def format_value(value: Value) -> str:
-    """A value in few characters: three digits of a number that is not whole."""
+    """A value in few characters: whole numbers in full, others with three significant digits."""
     if isinstance(value, str):
         return value
     return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
 
 
 def fold(word: str, width: int = FOLD_WIDTH) -> str:
-    """A long word in lines, cut after ``_`` and ``:``."""
+    """A long word on several lines, broken after ``_`` and ``:``."""
     lines = [""]
     for part in re.findall(r"[^_:]+[_:]?|[_:]", word):
         if lines[-1] and len(lines[-1]) + len(part) > width:
@@ -159,12 +159,12 @@ def format_setting(settings: Iterable[tuple[str, Value]]) -> str:
 
 
 def _order_word(word: Value) -> tuple[tuple[str, int], ...]:
-    """What words are sorted by: letters, then the number that follows them."""
+    """Sort key of words: letters, then the number that follows them."""
     return tuple((letters, int(digits or -1)) for letters, digits in re.findall(r"(\D*)(\d*)", str(word)))
 
 
 def _plain(value: Value) -> Value:
-    """A NumPy number as Python's own, so that a table prints it as people write it."""
+    """A NumPy number as a Python number."""
     return value.item() if isinstance(value, np.generic) else value
 
 

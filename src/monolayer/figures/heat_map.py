@@ -1,11 +1,10 @@
-"""Recipes as a heat map: validation accuracy over any two of their fields, a panel for each value of others."""
+"""Heat map: validation accuracy of recipes over two of their fields, with a panel for each value of others."""
 
 from __future__ import annotations
 
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,25 +15,17 @@ from matplotlib.cm import ScalarMappable
 from monolayer.errors import BadInput
 from monolayer.figures.cells import CHARACTER, LINE, CellLayout, draw_cells, outline_cells
 from monolayer.figures.chart import Array, Canvas, Chart, Frame
-from monolayer.figures.colours import (
-    CROSS,
-    check_accuracy,
-    check_marked,
-    draw_colour_bar,
-    make_mappable,
-    order_from_last,
-)
+from monolayer.figures.colours import CROSS, draw_colour_bar, make_mappable
 from monolayer.figures.fields import FieldScale, Settings, Value, check_settings, fold, format_value, make_scale
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 from monolayer.figures.sweep_table import (
     OUTLINE_NOTE,
     Pair,
-    Runs,
-    choose_pair,
-    collect,
+    SweepTable,
+    check_accuracy,
+    check_marked,
     count_values,
-    read_pair,
-    read_sweep,
+    order_from_last,
 )
 
 if TYPE_CHECKING:
@@ -44,12 +35,16 @@ if TYPE_CHECKING:
 
 Cell = tuple[tuple[Value, ...], Value, Value]  # panel, x and y
 
+MAX_PANELS = 6
+MAX_CELLS_ALONG = 25  # values of an axis of a heat map; more are points of a scatter plot
+MIN_FILLED = 0.25  # of the cells; recipes that fill fewer do not form a grid
+
 
 @dataclass(frozen=True, eq=False)
 class HeatMap(Chart):
-    """Validation accuracy of recipes over two fields; a run that is not finite is shown as diverged.
+    """Validation accuracy of recipes over two fields; diverged runs are hatched.
 
-    Where several runs fall into one cell, because fields vary that are neither axes nor panels, it shows the best.
+    If several runs fall into one cell, because other fields vary as well, the cell shows the best of them.
 
     Args:
         settings: the fields that vary, by name, (n,) each: numbers or words.
@@ -57,9 +52,9 @@ class HeatMap(Chart):
         x: the field along the horizontal axis.
         y: the field along the vertical axis.
         panels: fields that have a panel for each combination of their values.
-        marked: (n,), bool, runs to outline, such as those that cannot be told from the best; None outlines nothing.
-        marked_label: what the outline means, printed below.
-        label: what the colours are.
+        marked: (n,), bool, runs to outline, such as those not significantly different from the best.
+        marked_label: meaning of the outline, printed below the panels.
+        label: label of the colour bar.
 
     Raises:
         BadInput: if the columns differ in length or are empty, or the axes and panels are not different fields.
@@ -87,11 +82,12 @@ class HeatMap(Chart):
             )
 
     @classmethod
-    def of(cls, sweep: Sweep, x: str | None = None, y: str | None = None) -> HeatMap:
-        """The heat map of a sweep, as its page has it, over the fields ``x`` and ``y``.
+    def of(cls, sweep: Sweep | SweepTable, x: str | None = None, y: str | None = None) -> HeatMap:
+        """The heat map of a sweep over the fields ``x`` and ``y``, as in its report.
 
-        Those that cannot be told from the best are outlined. Recipes that were drawn at random lie on no grid: their
-        picture is :meth:`Scatter.of`.
+        The best recipe and those not significantly different from it are outlined. Other varying fields have a panel
+        for each combination of their values if there are at most 6. For random recipes, which do not form a grid, use
+        :meth:`Scatter.of`.
 
         Args:
             sweep: the sweep.
@@ -99,9 +95,13 @@ class HeatMap(Chart):
             y: the field along the vertical axis.
 
         Raises:
-            BadInput: if these are not two different fields that vary in the sweep.
+            BadInput: if ``x`` and ``y`` are not two different fields that vary in the sweep.
         """
-        return make_heat_map(*read_sweep(sweep), read_pair(x, y))
+        table = SweepTable.of(sweep)
+        x, y = table.choose_pair(x, y)
+        others = tuple(axis for axis in table.varying if axis not in (x, y))
+        panels = others if count_values(table.runs, others) <= MAX_PANELS else ()
+        return cls(table.settings, table.accuracy, x, y, panels, table.is_close, OUTLINE_NOTE)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -110,15 +110,15 @@ class HeatMap(Chart):
         titles = LINE * max(self._write_title(panel).count("\n") for panel in self._panel_values)
         height = 1.1 + layout.grid[0] * (0.5 + titles + layout.below + layout.panel[1])
         notes = 0.2 * len(self._notes()) + 0.05 * bool(self._notes())
-        return max(layout.width, WIDTH), height + notes  # the notes need a page's width, whatever the number of cells
+        return max(layout.width, WIDTH), height + notes  # the notes need the full width
 
     @property
     def n_panels(self) -> int:
-        """One a combination of the values of the fields that have panels."""
+        """One for each combination of values of the panel fields."""
         return len(self._panel_values)
 
     def frame(self) -> Frame:
-        """The runs that are shown, as they were given: their settings, val_accuracy, marked and n_runs of the cell."""
+        """The runs shown: their settings, val_accuracy, marked, and n_runs of the cell."""
         shown = sorted(self._shown.values())
         return {
             **{name: [column[i] for i in shown] for name, column in self.settings.items()},
@@ -128,7 +128,7 @@ class HeatMap(Chart):
         }
 
     def draw(self, figure: Canvas) -> None:
-        """Draw on an empty figure or subfigure: a panel for each combination, one colour scale for all."""
+        """Draw on an empty figure or subfigure: all panels share one colour scale."""
         axes = figure.subplots(*self._layout.grid, squeeze=False, sharex=True, sharey=True)
         mappable = make_mappable(self.accuracy[sorted(self._shown.values())])
         for ax, panel in zip(axes.ravel(), self._panel_values, strict=False):
@@ -171,7 +171,7 @@ class HeatMap(Chart):
 
     @cached_property
     def _shown(self) -> dict[Cell, int]:
-        """The best run of each cell, the first of equal ones: later ones overwrite, so the best come last."""
+        """The best run of each cell, the first if equal: later ones overwrite, so the best come last."""
         return {self._keys[i]: i for i in order_from_last(self.accuracy)}
 
     def _draw_panel(self, ax: Axes, panel: tuple[Value, ...], mappable: ScalarMappable) -> None:
@@ -188,10 +188,10 @@ class HeatMap(Chart):
         ax.set_xticks(list(columns), list(columns.values()), parse_math=False)
         ax.set_yticks(list(rows), list(rows.values()), parse_math=False)
         ax.tick_params(length=2 if layout.is_dense else 0, labelbottom=True)
-        ax.tick_params(axis="x", labelrotation=90 if layout.is_turned else 0)
+        ax.tick_params(axis="x", labelrotation=90 if layout.is_rotated else 0)
         ax.spines[:].set_visible(False)
         if layout.width < WIDTH:
-            ax.set_box_aspect(layout.panel[1] / layout.panel[0])  # cells are as wide as they need, not the page
+            ax.set_box_aspect(layout.panel[1] / layout.panel[0])  # few cells do not fill the width
         ax.set_title(self._write_title(panel), fontsize=scale_text(SMALL_SIZE))
         ax.set_xlabel(self._x.title, fontsize=scale_text(SMALL_SIZE))
 
@@ -206,7 +206,7 @@ class HeatMap(Chart):
         notes = [self.marked_label] if self.marked_label and np.asarray(self.marked)[shown].any() else []
         most = max(self._counts.values())
         if most > 1:
-            notes.append(f"a cell shows the best of its recipes, up to {most}")
+            notes.append(f"each cell shows the best of up to {most} recipes")
         if not np.isfinite(self.accuracy[shown]).all():
             notes.append(f"{CROSS} diverged")
         return notes
@@ -216,21 +216,7 @@ def _number(values: tuple[Value, ...]) -> dict[Value, int]:
     return {value: i for i, value in enumerate(values)}
 
 
-MOST_PANELS = 6
-MOST_CELLS_ALONG = 25  # values of an axis of a heat map; more are points of a scatter plot
-LEAST_FILLED = 0.25  # of the cells; recipes that fill fewer lie on no grid
-
-
-def lies_on_grid(runs: Runs, pair: Pair) -> bool:
-    """Whether the recipes fill the cells of a heat map over these fields, or enough of them."""
-    counts = [count_values(runs, (axis,)) for axis in pair]
-    return max(counts) <= MOST_CELLS_ALONG and count_values(runs, pair) >= LEAST_FILLED * math.prod(counts)
-
-
-def make_heat_map(runs: Runs, varying: Sequence[str], pair: Pair | None = None) -> HeatMap:
-    """Accuracy over two fields, with a panel for each combination of the others where these are few."""
-    x, y = choose_pair(runs, varying, pair)
-    others = tuple(axis for axis in varying if axis not in (x, y))
-    panels = others if count_values(runs, others) <= MOST_PANELS else ()
-    settings, accuracy, is_close = collect(runs, varying)
-    return HeatMap(settings, accuracy, x, y, panels, is_close, OUTLINE_NOTE)
+def lies_on_grid(table: SweepTable, pair: Pair) -> bool:
+    """Whether the recipes fill enough cells of a heat map over these fields."""
+    counts = [count_values(table.runs, (axis,)) for axis in pair]
+    return max(counts) <= MAX_CELLS_ALONG and count_values(table.runs, pair) >= MIN_FILLED * math.prod(counts)

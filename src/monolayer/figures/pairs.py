@@ -1,4 +1,4 @@
-"""Pairs of images that show the same photograph, side by side."""
+"""Pairs of duplicate images, side by side."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import numpy as np
 
 from monolayer.data.images import stretch
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, check_images
 from monolayer.figures.style import SMALL_SIZE, scale_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
     from monolayer.data.dataset import Dataset
     from monolayer.duplicates.search import Duplicate
 
-CELL_WIDTH, CELL_HEIGHT = 2.5, 1.85  # inches; two pairs in a row, so that their text stays legible on a phone
+CELL_WIDTH, CELL_HEIGHT = 2.5, 1.85  # inches; with two pairs in a row their text is legible on a phone
 PAIRS_A_ROW = 2
-GAP = 0.06  # between the two images, in widths of one
+GAP = 0.06  # between the two images, in image widths
 
 
 @dataclass(frozen=True, eq=False)
 class DuplicatePairs(Chart):
-    """A contact sheet of duplicates: each pair as it is stored, over its rows, labels and similarity.
+    """A contact sheet of duplicates: each pair of images below its row numbers, labels and similarity.
 
     Args:
         first: images of the first rows, (m, D), channel-major, any real dtype.
@@ -34,11 +36,11 @@ class DuplicatePairs(Chart):
         pairs: m duplicates.
         class_names: K names for the pairs' labels.
         image_shape: (channels, height, width) with 1 or 3 channels.
-        pixel_max: the value of a fully lit pixel.
-        splits: what the first and the second rows are called.
+        pixel_max: the value of a white pixel.
+        splits: names of the first and the second rows' splits.
 
     Raises:
-        BadInput: if the shapes do not fit together, there are no pairs, or there are neither 1 nor 3 channels.
+        BadInput: if shapes do not match, there are no pairs, or the number of channels is not 1 or 3.
     """
 
     first: Array
@@ -50,14 +52,32 @@ class DuplicatePairs(Chart):
     splits: tuple[str, str] = ("train", "test")
 
     def __post_init__(self) -> None:
-        expected = (len(self.pairs), int(np.prod(self.image_shape)))
-        if 0 in expected or self.first.shape != expected or self.second.shape != expected:
-            raise BadInput(
-                f"{expected[0]} pairs of images {self.image_shape} need two arrays of shape {expected} with at least "
-                f"one row, not {self.first.shape} and {self.second.shape}."
-            )
-        if self.image_shape[0] not in (1, 3):
-            raise BadInput(f"An image has 1 or 3 channels, not {self.image_shape[0]}.")
+        for images in (self.first, self.second):
+            check_images(images, len(self.pairs), self.image_shape, "images")
+
+    @classmethod
+    def of(
+        cls,
+        pairs: Sequence[Duplicate],
+        first: Dataset,
+        second: Dataset | None = None,
+        *,
+        splits: tuple[str, str] | None = None,
+    ) -> DuplicatePairs:
+        """Duplicates that were found between two datasets of images, or within one.
+
+        Raises:
+            BadInput: if the rows are not images, or there are no pairs.
+        """
+        if first.image_shape is None:
+            raise BadInput(f"{first.name}: rows are not images, so pairs of them cannot be drawn.")
+        others = first if second is None else second
+        left, right = first.X[[pair.first for pair in pairs]], others.X[[pair.second for pair in pairs]]
+        pixel_max = first.pixel_max
+        if pixel_max is None:
+            (left, right), pixel_max = np.split(stretch(np.concatenate([left, right])), 2), 1.0
+        splits = splits or ("train", "train" if second is None else "test")
+        return cls(left, right, tuple(pairs), first.class_names, first.image_shape, pixel_max, splits)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -67,11 +87,11 @@ class DuplicatePairs(Chart):
 
     @property
     def n_panels(self) -> int:
-        """One a pair."""
+        """One for each pair."""
         return len(self.pairs)
 
     def frame(self) -> Frame:
-        """One pair a row: the rows, named by their splits, similarity, mirrored and both labels."""
+        """One row for each pair: row numbers (columns named by split), similarity, mirrored and both labels."""
         return {
             f"first_{self.splits[0]}": [pair.first for pair in self.pairs],
             f"second_{self.splits[1]}": [pair.second for pair in self.pairs],
@@ -86,8 +106,8 @@ class DuplicatePairs(Chart):
         axes = figure.subplots(*self._grid(), squeeze=False).ravel()
         for ax in axes:
             ax.axis("off")
-        pictures = [self._compute_pictures(rows) for rows in (self.first, self.second)]
-        for ax, pair, left, right in zip(axes, self.pairs, *pictures, strict=False):
+        images = [self._compute_images(rows) for rows in (self.first, self.second)]
+        for ax, pair, left, right in zip(axes, self.pairs, *images, strict=False):
             _draw_pair(ax, left, right, self._describe(pair))
 
     def _describe(self, pair: Duplicate) -> str:
@@ -97,49 +117,23 @@ class DuplicatePairs(Chart):
         rows = f"{self.splits[0]} {pair.first}, {self.splits[1]} {pair.second}"
         return f"{rows}\n{labels}\n{pair.similarity:.2f}{mirrored}"
 
-    def _compute_pictures(self, rows: Array) -> Array:
+    def _compute_images(self, rows: Array) -> Array:
         """(m, height, width, channels), from 0 to 1."""
         scaled = np.clip(rows.astype(np.float32) / self.pixel_max, 0.0, 1.0)
-        pictures: Array = scaled.reshape(-1, *self.image_shape).transpose(0, 2, 3, 1)
-        return pictures
+        images: Array = scaled.reshape(-1, *self.image_shape).transpose(0, 2, 3, 1)
+        return images
 
     def _grid(self) -> tuple[int, int]:
         n_columns = min(len(self.pairs), PAIRS_A_ROW)
         return ceil(len(self.pairs) / n_columns), n_columns
 
 
-def collect_pairs(
-    pairs: list[Duplicate], first: Dataset, second: Dataset | None = None, *, splits: tuple[str, str] | None = None
-) -> DuplicatePairs:
-    """The contact sheet of some duplicates that were found between two datasets of images, or within one.
-
-    Raises:
-        BadInput: if the rows are no images, or there are no pairs.
-    """
-    if first.image_shape is None:
-        raise BadInput(f"{first.name}: rows are no images, so pairs of them cannot be drawn.")
-    others = first if second is None else second
-    left, right = first.X[[pair.first for pair in pairs]], others.X[[pair.second for pair in pairs]]
-    pixel_max = first.pixel_max
-    if pixel_max is None:
-        (left, right), pixel_max = np.split(stretch(np.concatenate([left, right])), 2), 1.0
-    return DuplicatePairs(
-        first=left,
-        second=right,
-        pairs=tuple(pairs),
-        class_names=first.class_names,
-        image_shape=first.image_shape,
-        pixel_max=pixel_max,
-        splits=splits or ("train", "train" if second is None else "test"),
-    )
-
-
 def _draw_pair(ax: Axes, left: Array, right: Array, text: str) -> None:
     ax.set_title(text, fontsize=scale_text(SMALL_SIZE), pad=4, parse_math=False)
     height, width, _ = left.shape
-    for start, picture in ((0.0, left), (width * (1 + GAP), right)):
-        # "none" keeps the pixels of the file as they are, enlarged without smoothing by the reader.
+    for start, image in ((0.0, left), (width * (1 + GAP), right)):
+        # "none" keeps the pixels of the file; viewers enlarge them without smoothing.
         extent = (start, start + width, float(height), 0.0)
-        ax.imshow(picture.squeeze(), cmap="gray", vmin=0.0, vmax=1.0, interpolation="none", extent=extent)
+        ax.imshow(image.squeeze(), cmap="gray", vmin=0.0, vmax=1.0, interpolation="none", extent=extent)
     ax.set_xlim(0, width * (2 + GAP))
     ax.set_ylim(height, 0)

@@ -1,8 +1,7 @@
-"""Recipes as parallel coordinates: one axis a field and validation accuracy as the last, one line a recipe."""
+"""Parallel coordinates: one axis for each field, validation accuracy as the last axis, one line for each recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,30 +14,21 @@ from matplotlib.ticker import MaxNLocator
 
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Array, Canvas, Chart, Frame
-from monolayer.figures.colours import (
-    CROSS,
-    VECTOR_POINTS,
-    check_accuracy,
-    check_marked,
-    choose_colour,
-    find_best,
-    make_mappable,
-    order_from_last,
-)
+from monolayer.figures.colours import CROSS, VECTOR_POINTS, choose_colour, make_mappable
 from monolayer.figures.fields import ZERO_GAP, FieldScale, Settings, Ticks, check_settings, fold, make_scale
 from monolayer.figures.style import WIDTH, get_ink, get_paper, scale_text
-from monolayer.figures.sweep_table import Runs, collect, read_sweep
+from monolayer.figures.sweep_table import SweepTable, check_accuracy, check_marked, find_best, order_from_last
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from monolayer.tuning.sweep import Sweep
 
-NARROWEST = 0.66  # inches between two axes
+AXIS_DISTANCE = 0.66  # inches between two axes
 LABEL_SIZE = 9.0
 TITLE_SIZE = 9.5
-TICK_GAP = 0.065  # of an axis: labels nearer than this overlap
-LOST = -0.16  # height at which lines of diverged runs end, below the lowest accuracy
+TICK_GAP = 0.065  # of an axis: labels closer than this overlap
+DIVERGED = -0.16  # height at which lines of diverged runs end, below the lowest accuracy
 STRIP = 0.07  # width of the colours along the last axis, in distances of two axes
 SHADES = 48
 FEW = 40  # strong lines; more of them are thinner
@@ -46,14 +36,14 @@ FEW = 40  # strong lines; more of them are thinner
 
 @dataclass(frozen=True, eq=False)
 class ParallelCoordinates(Chart):
-    """A line a recipe through its values to its validation accuracy, coloured by it; diverged ones dashed and grey.
+    """One line for each recipe through its settings to its validation accuracy; diverged runs are dashed and grey.
 
     Args:
-        settings: the fields that vary, by name, in the order of their axes, (n,) each: numbers, on a logarithmic scale
-            from a decade on with 0 in a place of its own below, or words at even distances.
+        settings: the fields that vary, by name, in the order of their axes, (n,) each: numbers (on a logarithmic scale
+            if they span a decade, with 0 apart below it) or words (evenly spaced).
         accuracy: (n,), fractions, runs best first; NaN or infinite where the run diverged.
-        marked: (n,), bool, runs that are drawn strongly, such as those that cannot be told from the best.
-        label: what the last axis is.
+        marked: (n,), bool, runs drawn with strong lines, such as those not significantly different from the best.
+        label: label of the last axis.
 
     Raises:
         BadInput: if the columns differ in length or are empty, or there is no field.
@@ -73,21 +63,22 @@ class ParallelCoordinates(Chart):
         object.__setattr__(self, "marked", check_marked(self.marked, len(accuracy)))
 
     @classmethod
-    def of(cls, sweep: Sweep) -> ParallelCoordinates:
-        """The recipes of a sweep; those that cannot be told from the best are drawn strongly.
+    def of(cls, sweep: Sweep | SweepTable) -> ParallelCoordinates:
+        """The recipes of a sweep; the best and those not significantly different from it have strong lines.
 
         Raises:
             BadInput: if no field varies in it.
         """
-        return make_parallel(*read_sweep(sweep))
+        table = SweepTable.of(sweep)
+        return cls(table.settings, table.accuracy, table.is_close)
 
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
-        return max(WIDTH, 1.1 + NARROWEST * len(self.settings)), 3.9
+        return max(WIDTH, 1.1 + AXIS_DISTANCE * len(self.settings)), 3.9
 
     def frame(self) -> Frame:
-        """Columns: the settings, val_accuracy and marked, a row for each run, as they were given."""
+        """Columns: the settings, val_accuracy and marked; one row for each run."""
         columns = {name: list(column) for name, column in self.settings.items()}
         return {**columns, "val_accuracy": self.accuracy.tolist(), "marked": np.asarray(self.marked).tolist()}
 
@@ -109,7 +100,7 @@ class ParallelCoordinates(Chart):
                 fontsize=scale_text(TITLE_SIZE),
                 linespacing=1.05,
             )
-        bottom = LOST - 0.06 if not np.isfinite(self.accuracy).all() else -0.04
+        bottom = DIVERGED - 0.06 if not np.isfinite(self.accuracy).all() else -0.04
         ax.set(xlim=(-0.45, len(self._scales) + 0.5), ylim=(bottom, 1.22))
         ax.axis("off")
 
@@ -118,7 +109,7 @@ class ParallelCoordinates(Chart):
         places = [scale.place(self.settings[scale.name]) for scale in self._scales]
         low, high = self._limits
         finite = np.isfinite(self.accuracy)
-        ends = np.where(finite, (100 * np.where(finite, self.accuracy, 0) - low) / (high - low), LOST)
+        ends = np.where(finite, (100 * np.where(finite, self.accuracy, 0) - low) / (high - low), DIVERGED)
         lines: Array = np.column_stack([*places, ends])
         return lines
 
@@ -150,7 +141,7 @@ class ParallelCoordinates(Chart):
         alpha, width = float(np.clip(14 / max(1, len(strong)), 0.3, 0.9)), 1.5 if len(strong) <= FEW else 1.1
         _draw_group(ax, points[strong], colors=[colours[i] for i in strong], alpha=alpha, lw=width, zorder=1.2)
         if best is not None:
-            # The colour of the best is the lightest there is; a rim in the text's colour holds it on any page.
+            # The best has the lightest colour; an outline in the text colour keeps it visible on a light page.
             ax.plot(*points[best].T, color=get_ink(), lw=4.6, zorder=1.5)
             ax.plot(*points[best].T, color=choose_colour(mappable, self.accuracy[best]), lw=2.8, zorder=1.6)
 
@@ -160,7 +151,7 @@ class ParallelCoordinates(Chart):
             for i in range(SHADES):
                 colour = choose_colour(mappable, (low + (i + 0.5) / SHADES * (high - low)) / 100)
                 ax.add_patch(Rectangle((x, i / SHADES), STRIP, 1 / SHADES, color=colour, lw=0.3, zorder=2))
-            # Linear, however far it goes: accuracies are differences, not ratios.
+            # Always linear: differences of accuracies matter, not ratios.
             for tick in MaxNLocator(5).tick_values(low, high):
                 if low <= tick <= high:
                     place = (tick - low) / (high - low)
@@ -168,8 +159,8 @@ class ParallelCoordinates(Chart):
                         x + STRIP + 0.04, place, f"{tick:g} %", ha="left", va="center", fontsize=scale_text(LABEL_SIZE)
                     )
         if not np.isfinite(self.accuracy).all():
-            ax.text(x, LOST, CROSS, ha="center", va="center", fontsize=scale_text(12), color=get_ink())
-            ax.text(x + 0.1, LOST, "diverged", ha="left", va="center", fontsize=scale_text(LABEL_SIZE))
+            ax.text(x, DIVERGED, CROSS, ha="center", va="center", fontsize=scale_text(12), color=get_ink())
+            ax.text(x + 0.1, DIVERGED, "diverged", ha="left", va="center", fontsize=scale_text(LABEL_SIZE))
 
 
 def _draw_group(ax: Axes, points: Array, **style: Any) -> None:
@@ -195,9 +186,3 @@ def _draw_ticks(ax: Axes, x: int, ticks: Ticks) -> None:
             x - 0.06, place, fold(label), ha="right", va="center", fontsize=scale_text(LABEL_SIZE), linespacing=1.0,
             zorder=3, bbox={"facecolor": get_paper(), "alpha": 0.8, "lw": 0, "pad": 0.8},
         )  # fmt: skip
-
-
-def make_parallel(runs: Runs, varying: Sequence[str]) -> ParallelCoordinates:
-    """One line a recipe through its settings to its accuracy."""
-    settings, accuracy, is_close = collect(runs, varying)
-    return ParallelCoordinates(settings, accuracy, is_close)

@@ -1,4 +1,4 @@
-"""Histogram of the probability given to the true class."""
+"""Histogram of the predicted probability of the true class."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ N_BINS = 20
 
 @dataclass(frozen=True, eq=False)
 class ProbabilityHistogram(Chart):
-    """How much probability the network gave to the true class, where it was right and where it was wrong.
+    """The predicted probability of the true class, for correct and incorrect predictions.
 
     Args:
-        probability: (n,), the probability of each example's true class, 0 to 1.
-        correct: (n,), bool, whether the example was classified correctly.
-        title: optional line above the figure.
-        n_max: upper end of the count axis, so that two histograms can be compared; None fits it to the data.
+        probability: (n,), of each row's true class, 0 to 1.
+        correct: (n,), bool, whether the row was classified correctly.
+        title: optional line above the axes.
+        n_max: upper end of the count axis, so that two histograms can be compared; by default from the data.
 
     Raises:
-        BadInput: if the shapes differ, or a probability is not within 0 and 1.
+        BadInput: if the shapes differ, or a probability is outside 0..1.
     """
 
     probability: Array
@@ -51,15 +51,15 @@ class ProbabilityHistogram(Chart):
 
     @classmethod
     def of(cls, network: OneLayer | Run, rows: Rows) -> ProbabilityHistogram:
-        """What a network, or a run's, says of some rows, such as ``splits.val``.
+        """Of the predictions of a network or run for some rows, such as ``splits.val``.
 
         Raises:
-            BadInput: if it has diverged and gives no probabilities any more.
+            BadInput: if the network has diverged, so that its probabilities are not finite.
         """
         from monolayer.training.run import predict_rows
 
-        said = predict_rows(find_network(network), rows)
-        return cls(said.probability_of_label, said.correct)
+        predictions = predict_rows(find_network(network), rows)
+        return cls(predictions.probability_of_label, predictions.correct)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -86,7 +86,7 @@ class ProbabilityHistogram(Chart):
             ax.stairs(table[column], edges, color=colour, lw=1.5)
         ax.set(xlabel="probability of the true class", ylabel="examples", xlim=(0, 1), ylim=(0, self.n_max))
         ax.grid(axis="y")
-        # Above the axes: a good network's bars stand at the right, and a bad one's at the left.
+        # Above the axes, because bars may be anywhere inside them.
         figure.legend(loc="outside upper right", ncols=2)
         if self.title:
             ax.set_title(self.title, loc="left")

@@ -1,4 +1,4 @@
-"""Reliability diagram: what came true against what was claimed."""
+"""Reliability diagram: accuracy against confidence."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityDiagram(Chart):
-    """Accuracy of each bin of confidence with its interval, the diagonal, and the number of rows below.
+    """Accuracy of each confidence bin with its interval, the diagonal, and the number of rows in each bin.
 
-    A bin of one row has an interval from nearly 0 to nearly 1: a point off the diagonal says nothing by itself.
+    The interval of a bin with one row spans nearly 0 to 1: a point off the diagonal alone is no evidence.
 
     Args:
-        table: bins, as :func:`monolayer.evaluate.calibration.compute_reliability` gives them.
-        title: optional line above the figure.
-        name: what the accuracy is of, on the y axis.
+        table: the bins, from :func:`monolayer.evaluate.calibration.compute_reliability`.
+        title: optional line above the axes.
+        name: label of the y axis.
 
     Raises:
-        BadInput: if the columns do not fit, or a bin that holds rows has a number outside 0 to 1.
+        BadInput: if the columns do not match, or a bin with rows has a value outside 0..1.
     """
 
     table: Reliability
@@ -47,22 +47,22 @@ class ReliabilityDiagram(Chart):
         for name in ("confidence", "accuracy", "low", "high"):
             column = convert_to_column(getattr(self.table, name), name, n_bins)[filled]
             if not ((column >= 0) & (column <= 1)).all():
-                raise BadInput(f"{name} of a bin that holds rows must lie within 0 and 1.")
+                raise BadInput(f"{name} of a bin with rows must be within 0..1.")
 
     @classmethod
     def of(cls, network: OneLayer | Run, rows: Rows) -> ReliabilityDiagram:
-        """How far the predicted class's probability can be trusted on some rows, such as ``splits.val``.
+        """Of the probability of the predicted class on some rows, such as ``splits.val``.
 
-        The probability is what the network's loss reads: softmax, or the class's sigmoid.
+        Probabilities are those of the network's loss: softmax or sigmoids.
 
         Raises:
-            BadInput: if the network has diverged and gives no probabilities any more.
+            BadInput: if the network has diverged, so that its probabilities are not finite.
         """
         from monolayer.evaluate.calibration import compute_reliability, compute_top_label
         from monolayer.training.run import predict_rows
 
-        said = predict_rows(find_network(network), rows)
-        return cls(compute_reliability(*compute_top_label(said.probabilities, said.y)))
+        predictions = predict_rows(find_network(network), rows)
+        return cls(compute_reliability(*compute_top_label(predictions.probabilities, predictions.y)))
 
     @property
     def size(self) -> tuple[float, float]:
@@ -71,11 +71,11 @@ class ReliabilityDiagram(Chart):
 
     @property
     def n_panels(self) -> int:
-        """The points, and the counts below them."""
+        """The points and, below them, the counts."""
         return 2
 
     def frame(self) -> Frame:
-        """Columns bin_low, bin_high, n, confidence, accuracy, low, high, a row a bin; None where a bin is empty."""
+        """Columns bin_low, bin_high, n, confidence, accuracy, low, high, one row for each bin; None if it is empty."""
         table = self.table
         frame: Frame = {
             "bin_low": table.edges[:-1].tolist(),
@@ -99,7 +99,7 @@ class ReliabilityDiagram(Chart):
     def _draw_points(self, ax: Axes) -> None:
         filled = self.table.counts > 0
         x, y = self.table.confidence[filled], self.table.accuracy[filled]
-        # Wilson's ends can pass the share itself by rounding, where it is 0 or 1; a bar's length cannot be negative.
+        # By rounding, a Wilson interval can exclude a share of 0 or 1; a bar's length must not be negative.
         ends = np.maximum([y - self.table.low[filled], self.table.high[filled] - y], 0)
         ax.plot([0, 1], [0, 1], color=get_ink(), alpha=0.6, lw=1, ls="--", label="calibrated")
         ax.errorbar(x, y, ends, fmt="o", ms=5, lw=1.6, color=SERIES[0], clip_on=False, label="bin, 95 % interval")
@@ -108,7 +108,7 @@ class ReliabilityDiagram(Chart):
         ax.grid()
 
     def _draw_counts(self, ax: Axes) -> None:
-        # A bar for each bin, not one outline: bins of equal mass are as high as each other and differ in width.
+        # One bar for each bin, not one outline: bins of equal mass have equal heights and differ in width.
         widths, colour = np.diff(self.table.edges), SERIES[0]
         ax.bar(self.table.edges[:-1], self.table.counts, widths, align="edge", color=colour, alpha=0.4)
         ax.bar(self.table.edges[:-1], self.table.counts, widths, align="edge", fill=False, edgecolor=colour, lw=1.2)

@@ -1,8 +1,7 @@
-"""What one field does: accuracy against its values, validation with intervals, training beside it."""
+"""Response: accuracy against the values of one field, on validation rows with intervals and on training rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +10,31 @@ from matplotlib.ticker import PercentFormatter
 
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_column
-from monolayer.figures.colours import check_accuracy, find_best
 from monolayer.figures.fields import Column, FieldScale, check_settings, fold, make_scale
 from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
-from monolayer.figures.sweep_table import Runs, collect, read_sweep
+from monolayer.figures.sweep_table import SweepTable, check_accuracy, find_best
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from monolayer.tuning.sweep import Sweep
 
-TICK_GAP = 0.12  # of the axis, between two numbers: room for a label
+TICK_GAP = 0.12  # of the axis, between two numbers: the width of a label
 MARGIN = 0.06
-WORD_SHIFT = 0.018  # training stands beside validation, not behind its bar
-MOST_LETTERS = 44  # of all words side by side below the axis; more of them stand on end
-TURNED_GAP = 0.045  # of the axis, between two words on end
-FOOT = 0.03  # height of the marks of diverged runs
+WORD_SHIFT = 0.018  # moves training points beside the validation bars
+MAX_LETTERS = 44  # of all words side by side below the axis; longer labels are rotated
+ROTATED_GAP = 0.045  # of the axis, between two rotated labels
+DIVERGED_HEIGHT = 0.03  # of the axis: marks of diverged runs
 LEGEND = ("validation, 95 % interval", "training", "best", "diverged")  # in this order
 
 
 @dataclass(frozen=True, eq=False)
 class Response(Chart):
-    """Validation accuracy with its interval, and training accuracy, against the one field that varies.
+    """Validation accuracy with its interval, and training accuracy, against one field.
 
     Args:
         field: its name.
-        values: (n,), numbers, on a logarithmic scale from a decade on, or words.
+        values: (n,), numbers (logarithmic from a decade on) or words.
         val: (n,), fractions, runs best first; NaN or infinite where the run diverged.
         low: (n,), the interval's lower end.
         high: (n,), its upper end.
@@ -54,26 +52,33 @@ class Response(Chart):
     train: Array | None = None
 
     def __post_init__(self) -> None:
-        val = check_accuracy(self.val, "the picture of one field")
+        val = check_accuracy(self.val, "the response figure")
         object.__setattr__(self, "val", val)
         object.__setattr__(self, "values", check_settings({self.field: self.values}, len(val))[self.field])
         train = np.full(len(val), np.nan) if self.train is None else self.train
         for name, column in (("low", self.low), ("high", self.high), ("train", train)):
             object.__setattr__(self, name, convert_to_column(column, name, len(val)))
         finite = np.isfinite(val)
-        # Wilson's ends can pass the share itself by rounding, where it is 0 or 1.
+        # By rounding, a Wilson interval can exclude a share of exactly 0 or 1.
         outside = (self.low[finite] > val[finite] + 1e-9) | (self.high[finite] < val[finite] - 1e-9)
         if not (np.isfinite(self.low[finite]) & np.isfinite(self.high[finite])).all() or outside.any():
             raise BadInput("Each validation accuracy must lie within its interval, from low to high.")
 
     @classmethod
-    def of(cls, sweep: Sweep) -> Response:
-        """What the one field did that varies in a sweep.
+    def of(cls, sweep: Sweep | SweepTable) -> Response:
+        """Accuracy against the only field that varies in a sweep.
 
         Raises:
-            BadInput: if none or several vary.
+            BadInput: if no field or several fields vary.
         """
-        return make_response(*read_sweep(sweep))
+        table = SweepTable.of(sweep)
+        if len(table.varying) != 1:
+            found = ", ".join(table.varying) if table.varying else "none"
+            raise BadInput(f"The response figure needs a sweep in which exactly one field varies, not {found}.")
+        (field,) = table.varying
+        low, high = np.array([run["val"]["accuracy_interval"] for run in table.runs]).T
+        train = np.array([run["train"]["accuracy"] for run in table.runs])
+        return cls(field, table.settings[field], table.accuracy, low, high, train)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -81,7 +86,7 @@ class Response(Chart):
         return WIDTH, 3.6
 
     def frame(self) -> Frame:
-        """Columns: the field, val_accuracy, low, high, train_accuracy, by rising value; None where there is none."""
+        """Columns: the field, val_accuracy, low, high, train_accuracy, in order of the values; None where missing."""
         order = self._order()
         columns = {"val_accuracy": self.val, "low": self.low, "high": self.high, "train_accuracy": self.train}
         return {
@@ -107,7 +112,7 @@ class Response(Chart):
         x, val, train = scale.place(self.values)[order], self.val[order], np.asarray(self.train)[order]
         finite = np.isfinite(val)
         ends = np.maximum([val - self.low[order], self.high[order] - val], 0)[:, finite]
-        # Between words lies nothing, so no line leads from one to the next.
+        # Words have no values between them, so no line joins their points.
         lines, shift = (("", ""), WORD_SHIFT) if scale.is_words else (("-", "--"), 0.0)
         style: dict[str, Any] = {"color": VAL, "lw": 1.6, "capsize": 3, "label": LEGEND[0]}
         ax.errorbar(x[finite], val[finite], ends, fmt="o", ls=lines[0], **style)
@@ -118,9 +123,16 @@ class Response(Chart):
             place = order.index(best)
             ax.plot(x[place], val[place], "o", ms=12, mfc="none", mec=get_ink(), mew=1.4, ls="", label=LEGEND[2])
         if not finite.all():
-            lost, foot = x[~finite], np.full((~finite).sum(), FOOT)
+            x_diverged, height = x[~finite], np.full((~finite).sum(), DIVERGED_HEIGHT)
             ax.plot(
-                lost, foot, "x", transform=ax.get_xaxis_transform(), color=get_ink(), alpha=0.6, ls="", label=LEGEND[3]
+                x_diverged,
+                height,
+                "x",
+                transform=ax.get_xaxis_transform(),
+                color=get_ink(),
+                alpha=0.6,
+                ls="",
+                label=LEGEND[3],
             )
 
     def _order(self) -> list[int]:
@@ -129,10 +141,10 @@ class Response(Chart):
 
 
 def _draw_axis(ax: Axes, scale: FieldScale) -> None:
-    is_turned = scale.is_words and sum(_measure(str(word)) + 1 for word in scale.values) > MOST_LETTERS
-    ticks = scale.choose_ticks(TURNED_GAP if is_turned else 0.0 if scale.is_words else TICK_GAP)
-    labels = [label if is_turned else fold(label) for _, label in ticks]
-    ax.set_xticks([place for place, _ in ticks], labels, parse_math=False, rotation=90 if is_turned else 0)
+    is_rotated = scale.is_words and sum(_measure(str(word)) + 1 for word in scale.values) > MAX_LETTERS
+    ticks = scale.choose_ticks(ROTATED_GAP if is_rotated else 0.0 if scale.is_words else TICK_GAP)
+    labels = [label if is_rotated else fold(label) for _, label in ticks]
+    ax.set_xticks([place for place, _ in ticks], labels, parse_math=False, rotation=90 if is_rotated else 0)
     ax.set(xlim=(-MARGIN, 1 + MARGIN), xlabel=scale.title, ylabel="accuracy")
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.grid(axis="y")
@@ -141,18 +153,3 @@ def _draw_axis(ax: Axes, scale: FieldScale) -> None:
 def _measure(word: str) -> int:
     """Characters of a word's longest line."""
     return max(map(len, fold(word).split("\n")))
-
-
-def make_response(runs: Runs, varying: Sequence[str]) -> Response:
-    """Accuracy with its interval against the one field that varies.
-
-    Raises:
-        BadInput: if none or several do.
-    """
-    if len(varying) != 1:
-        found = ", ".join(varying) if varying else "none"
-        raise BadInput(f"The picture of one field needs a sweep in which one field varies, not {found}.")
-    settings, accuracy, _ = collect(runs, varying)
-    low, high = np.array([run["val"]["accuracy_interval"] for run in runs]).T
-    train = np.array([run["train"]["accuracy"] for run in runs])
-    return Response(varying[0], settings[varying[0]], accuracy, low, high, train)

@@ -1,8 +1,7 @@
-"""Recipes that lie on no grid, such as random draws: a point each over two of their fields, coloured by accuracy."""
+"""Scatter plot of recipes over two of their fields, coloured by accuracy; for random recipes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,42 +9,40 @@ import numpy as np
 
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Array, Canvas, Chart, Frame
-from monolayer.figures.colours import (
-    CROSS,
-    check_accuracy,
-    check_marked,
-    choose_colour,
-    draw_colour_bar,
-    find_best,
-    make_mappable,
-    order_from_last,
-)
+from monolayer.figures.colours import CROSS, choose_colour, draw_colour_bar, make_mappable
 from monolayer.figures.fields import FieldScale, Settings, check_settings, make_scale
 from monolayer.figures.style import SMALL_SIZE, WIDTH, get_ink, scale_text
-from monolayer.figures.sweep_table import OUTLINE_NOTE, Pair, Runs, choose_pair, collect, read_pair, read_sweep
+from monolayer.figures.sweep_table import (
+    OUTLINE_NOTE,
+    SweepTable,
+    check_accuracy,
+    check_marked,
+    find_best,
+    order_from_last,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from monolayer.tuning.sweep import Sweep
 
-X_GAP, Y_GAP = 0.13, 0.07  # of the axis, between two ticks: room for a label
+X_GAP, Y_GAP = 0.13, 0.07  # of the axis, between two ticks: the size of a label
 MARGIN = 0.05
 POINT, BEST_POINT = 42, 110  # square points
 
 
 @dataclass(frozen=True, eq=False)
 class Scatter(Chart):
-    """Validation accuracy of recipes over two fields, a point a run; the best is large, and lies on top.
+    """Validation accuracy of recipes over two fields, one point for each run; the best is larger and on top.
 
     Args:
-        settings: the fields that vary, by name, (n,) each: numbers, on a logarithmic scale from a decade on, or words.
+        settings: the fields that vary, by name, (n,) each: numbers (logarithmic from a decade on) or words.
         accuracy: (n,), fractions, runs best first; NaN or infinite where the run diverged.
         x: the field along the horizontal axis.
         y: the field along the vertical axis.
-        marked: (n,), bool, runs to outline, such as those that cannot be told from the best; None outlines nothing.
-        marked_label: what the outline means, printed below.
-        label: what the colours are.
+        marked: (n,), bool, runs to outline, such as those not significantly different from the best.
+        marked_label: meaning of the outline, printed below the axes.
+        label: label of the colour bar.
 
     Raises:
         BadInput: if the columns differ in length or are empty, or the axes are not two of the fields.
@@ -71,8 +68,8 @@ class Scatter(Chart):
             )
 
     @classmethod
-    def of(cls, sweep: Sweep, x: str | None = None, y: str | None = None) -> Scatter:
-        """The recipes of a sweep over two of its fields; those that cannot be told from the best are outlined.
+    def of(cls, sweep: Sweep | SweepTable, x: str | None = None, y: str | None = None) -> Scatter:
+        """The recipes of a sweep over two of its fields; the best and those not significantly different are outlined.
 
         Args:
             sweep: the sweep.
@@ -80,9 +77,10 @@ class Scatter(Chart):
             y: the field along the vertical axis.
 
         Raises:
-            BadInput: if these are not two different fields that vary in the sweep.
+            BadInput: if ``x`` and ``y`` are not two different fields that vary in the sweep.
         """
-        return make_scatter(*read_sweep(sweep), read_pair(x, y))
+        table = SweepTable.of(sweep)
+        return cls(table.settings, table.accuracy, *table.choose_pair(x, y), table.is_close, OUTLINE_NOTE)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -116,7 +114,7 @@ class Scatter(Chart):
         draw_colour_bar(figure, np.array([ax]), mappable, self.label)
 
     def _notes(self) -> list[str]:
-        notes = ["largest: the best"] if find_best(self.accuracy) is not None else []
+        notes = ["large: the best"] if find_best(self.accuracy) is not None else []
         if not np.isfinite(self.accuracy).all():
             notes.append(f"{CROSS} diverged")
         marked = [self.marked_label] if self.marked_label and np.asarray(self.marked).any() else []
@@ -129,10 +127,3 @@ def _draw_axes(ax: Axes, scales: tuple[FieldScale, FieldScale]) -> None:
     ax.set_yticks([place for place, _ in y_ticks], [label for _, label in y_ticks], parse_math=False)
     ax.set(xlim=(-MARGIN, 1 + MARGIN), ylim=(-MARGIN, 1 + MARGIN), xlabel=scales[0].title, ylabel=scales[1].title)
     ax.grid()
-
-
-def make_scatter(runs: Runs, varying: Sequence[str], pair: Pair | None = None) -> Scatter:
-    """Accuracy over two fields, a point a recipe."""
-    x, y = choose_pair(runs, varying, pair)
-    settings, accuracy, is_close = collect(runs, varying)
-    return Scatter(settings, accuracy, x, y, is_close, OUTLINE_NOTE)

@@ -1,4 +1,4 @@
-"""One place for the colours, fonts and sizes of all figures."""
+"""The colours, fonts and sizes of all figures."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from matplotlib.colors import to_hex
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
-# Everything that is not data (text, axes, grid) is drawn in INK. In an SVG it becomes currentColor, so that one file
-# serves light and dark pages; the value is one that no data colour takes.
+# Colour of everything that is not data (text, axes, grid). In an SVG it becomes currentColor, so that one file serves
+# light and dark pages; no data colour has this value.
 INK = "#1b1d22"
-# The page behind the figure, for what must hide the lines behind a label; in an SVG it becomes the page's colour.
+# Background of labels that cover lines; in an SVG it becomes the page's colour.
 PAPER = "#fefefd"
 
 # Okabe and Ito's colour-blind safe palette (https://jfly.uni-koeln.de/color/), without the two that fall below a
-# contrast of 2.8 on white; each of the first four can be told from white and from a dark page.
+# contrast of 2.8 on white; the first four are distinct on white and on dark pages.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6bb1", "#7f7f7f")
 TRAIN, VAL = SERIES[0], SERIES[1]
 CORRECT, INCORRECT = SERIES[0], SERIES[1]
 
-COLOUR_MAP = "viridis"  # even in lightness, readable without red or green
+COLOUR_MAP = "viridis"  # perceptually uniform, readable without red or green
 ON_DARK, ON_LIGHT = "#ffffff", "#101010"
 
-# A stack, not one font: the text stays text in an SVG, and each reader sees the page's own face.
+# A font stack: text in an SVG stays text and has the font of the page.
 FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 
 # Figures are drawn narrow, about 5 inches, with large type: a phone shows them at about two thirds.
@@ -35,7 +35,7 @@ SMALL_SIZE = 10.5
 DPI = 150
 
 RC: dict[RcKeyType, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so layout is the same everywhere
+    "font.family": "DejaVu Sans",  # ships with Matplotlib, so that the layout is the same everywhere
     "font.size": TEXT_SIZE,
     "axes.titlesize": TEXT_SIZE,
     "axes.labelsize": TEXT_SIZE,
@@ -62,30 +62,30 @@ RC: dict[RcKeyType, Any] = {
     "lines.linewidth": 2.0,
     "lines.solid_capstyle": "round",
     "axes.formatter.useoffset": False,
-    "text.parse_math": False,  # a class called "$5" is no formula
+    "text.parse_math": False,  # a class called "$5" is not a formula
     "svg.fonttype": "none",
     "svg.image_inline": True,
 }
 
 
 def get_ink() -> str:
-    """The colour of what is no data: INK in the figures that are written, the reader's own in the reader's axes."""
+    """The colour of everything that is not data: INK in files, the text colour of the axes in given axes."""
     return to_hex(mpl.rcParams["text.color"])
 
 
 def get_paper() -> str:
-    """The colour behind the figure: PAPER in the figures that are written, which are transparent."""
+    """The background colour: PAPER in files, which are transparent."""
     face = mpl.rcParams["axes.facecolor"]
     return PAPER if face == "none" else to_hex(face)
 
 
 def scale_text(points: float) -> float:
-    """A size of text in points, as large as it has to be beside the text of the figure that is being drawn."""
+    """A text size in points, scaled like the text of the figure that is being drawn."""
     return float(points * (mpl.rcParams["font.size"] / TEXT_SIZE))
 
 
 def make_rc(ink: str, paper: str, text_size: float) -> dict[RcKeyType, Any]:
-    """The look of all figures in other colours and another size; the font stays the reader's."""
+    """The style of all figures with other colours and another text size; the font is not changed."""
     rc: dict[RcKeyType, Any] = {}
     for key, value in RC.items():
         if key.endswith("size"):

@@ -1,18 +1,20 @@
-"""What the figures of a sweep take from it: its runs, best first, and the fields that vary among them.
+"""The runs of a sweep, best first, and the fields that vary among them: the data of all sweep figures.
 
-Runs are dictionaries as :meth:`monolayer.Sweep.to_dict` and ``evaluation.json`` hold them, so that a page can be made
-from a folder alone.
+Runs are dictionaries as :meth:`monolayer.Sweep.to_dict` and ``evaluation.json`` hold them, so that a report can be
+made from a folder alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array
+from monolayer.figures.chart import Array, convert_to_column
 from monolayer.figures.fields import format_setting
 from monolayer.training.history import EpochRow
 
@@ -23,30 +25,83 @@ if TYPE_CHECKING:
 Runs = Sequence[dict[str, Any]]
 Histories = Sequence[Sequence[EpochRow]]
 Pair = tuple[str, str]
-OUTLINE_NOTE = "outlined: the best, and those that cannot be told from it"
+OUTLINE_NOTE = "outlined: the best, and all not significantly different from it"
 
 
-def read_sweep(sweep: Sweep) -> tuple[Runs, tuple[str, ...]]:
-    """The runs of a sweep, and the fields that vary among them."""
-    runs: Runs = sweep.to_dict()["runs"]
-    return runs, find_varying(runs, sweep.axes)
+@dataclass(frozen=True, eq=False)
+class SweepTable:
+    """What the figures of a sweep need.
 
-
-def read_pair(x: str | None, y: str | None) -> Pair | None:
-    """The two fields of a picture, or None where they are to be chosen.
-
-    Raises:
-        BadInput: if one is named and the other is not.
+    Args:
+        runs: best first, at least one.
+        axes: names of the swept fields.
+        histories: one for each run, in the same order; missing ones at the end count as empty.
     """
-    if x is None and y is None:
-        return None
-    if x is None or y is None:
-        raise BadInput(f"Two fields make a picture; name both, x and y, or none, not {x or y} alone.")
-    return x, y
+
+    runs: Runs
+    axes: tuple[str, ...]
+    histories: Histories = ()
+
+    @classmethod
+    def of(cls, sweep: Sweep | SweepTable) -> SweepTable:
+        """The table of a sweep."""
+        if isinstance(sweep, SweepTable):
+            return sweep
+        return cls(sweep.to_dict()["runs"], tuple(sweep.axes), [run.history for run in sweep.runs])
+
+    @cached_property
+    def varying(self) -> tuple[str, ...]:
+        """The swept fields that have at least two values among these runs."""
+        return find_varying(self.runs, self.axes)
+
+    @cached_property
+    def settings(self) -> dict[str, list[Any]]:
+        """The values of the varying fields, (n,) each."""
+        return {axis: [run["recipe"][axis] for run in self.runs] for axis in self.varying}
+
+    @cached_property
+    def accuracy(self) -> Array:
+        """Validation accuracy, (n,), fractions; NaN where a run diverged."""
+        return np.array([np.nan if has_diverged(run) else run["val"]["accuracy"] for run in self.runs])
+
+    @cached_property
+    def is_close(self) -> Array:
+        """Whether a run is the best one or not significantly different from it, (n,) bool."""
+        close = np.array([bool(run["is_indistinguishable"]) for run in self.runs])
+        close[0] = not has_diverged(self.runs[0])
+        return close
+
+    def choose_pair(self, x: str | None = None, y: str | None = None) -> Pair:
+        """The two fields of a figure: x and y, or by default learning_rate and l2, or those with the most values.
+
+        Raises:
+            BadInput: if only one field is given, fewer than two fields vary, or x and y are not two different ones.
+        """
+        if (x is None) != (y is None):
+            raise BadInput(f"x and y must both be given, or neither; only {x or y} is.")
+        asked = None if x is None or y is None else (x, y)
+        if (asked and not (x != y and set(asked) <= set(self.varying))) or len(self.varying) < 2:
+            accepted = ", ".join(self.varying) if self.varying else "none"
+            given = f", not {x} and {y}" if asked else ""
+            raise BadInput(f"The figure needs two different fields that vary in this sweep ({accepted}){given}.")
+        if asked:
+            return asked
+        if {"learning_rate", "l2"} <= set(self.varying):
+            return "learning_rate", "l2"
+        first, second = sorted(self.varying, key=lambda axis: -count_values(self.runs, (axis,)))[:2]
+        if "learning_rate" in (first, second) or "l2" in (first, second):
+            is_swapped = second == "learning_rate" or first == "l2"
+        else:  # there is more space for long words beside the rows than below the columns
+            is_swapped = self._measure_words(first) > self._measure_words(second)
+        return (second, first) if is_swapped else (first, second)
+
+    def _measure_words(self, axis: str) -> int:
+        """Characters of the longest value; 0 for numbers, which are short."""
+        return max(len(value) if isinstance(value, str) else 0 for value in self.settings[axis])
 
 
 def find_varying(runs: Runs, axes: Iterable[str]) -> tuple[str, ...]:
-    """The swept fields that have two values or more among these runs."""
+    """Those of the fields that have at least two values among these runs."""
     return tuple(axis for axis in axes if count_values(runs, (axis,)) > 1)
 
 
@@ -61,47 +116,49 @@ def name_run(run: dict[str, Any], axes: Sequence[str]) -> str:
 
 
 def has_diverged(run: dict[str, Any]) -> bool:
-    """Whether a run's accuracy is one by accident; folders of earlier versions do not say."""
+    """Whether a run diverged, so that its accuracy means nothing; derived for folders of earlier versions."""
     return bool(run.get("has_diverged", run["is_indistinguishable"] is None)) or run["val"]["loss"] is None
 
 
 def ends_early(run: dict[str, Any]) -> bool:
-    """Whether a run was let go, or the sweep was stopped, before its last epoch."""
+    """Whether halving or an interruption stopped a run before its last epoch."""
     return not has_diverged(run) and run["epochs_done"] < run["recipe"]["epochs"]
 
 
-def choose_pair(runs: Runs, varying: Sequence[str], pair: Pair | None = None) -> Pair:
-    """The fields of a heat map, along x and y: those asked for, or learning_rate and l2, or those with most values.
+def check_marked(marked: Array | None, n_runs: int) -> Array:
+    """Whether each run is marked, (n,) bool; None marks nothing.
 
     Raises:
-        BadInput: if fewer than two fields vary, or the pair is not two different ones of them.
+        BadInput: if there are not ``n_runs``.
     """
-    if (pair is not None and not (len(set(pair)) == 2 and set(pair) <= set(varying))) or len(varying) < 2:
-        accepted = ", ".join(varying) if varying else "none"
-        asked = f", not {' and '.join(pair)}" if pair else ""
-        raise BadInput(f"A heat map needs two different fields that vary in this sweep ({accepted}){asked}.")
-    if pair is not None:
-        return pair
-    if {"learning_rate", "l2"} <= set(varying):
-        return "learning_rate", "l2"
-    first, second = sorted(varying, key=lambda axis: -count_values(runs, (axis,)))[:2]
-    if "learning_rate" in (first, second) or "l2" in (first, second):
-        is_turned = second == "learning_rate" or first == "l2"
-    else:  # long words have more room beside the rows than below the columns
-        is_turned = _measure_words(runs, first) > _measure_words(runs, second)
-    return (second, first) if is_turned else (first, second)
+    checked: Array = np.zeros(n_runs, dtype=bool) if marked is None else np.asarray(marked, dtype=bool)
+    if checked.shape != (n_runs,):
+        raise BadInput(f"marked must have {n_runs} values, like the other columns, not shape {checked.shape}.")
+    return checked
 
 
-def collect(runs: Runs, varying: Sequence[str]) -> tuple[dict[str, list[Any]], Array, Array]:
-    """Settings by field, accuracies (n,), NaN where a run diverged, and which are the best or as good, (n,) bool."""
-    settings = {axis: [run["recipe"][axis] for run in runs] for axis in varying}
-    accuracy = np.array([np.nan if has_diverged(run) else run["val"]["accuracy"] for run in runs])
-    is_close = np.array([bool(run["is_indistinguishable"]) for run in runs])
-    is_close[0] = not has_diverged(runs[0])
-    return settings, accuracy, is_close
+def check_accuracy(accuracy: Array, what: str) -> Array:
+    """Accuracies as float64, (n,) with n >= 1.
+
+    Raises:
+        BadInput: if they are not numbers, or there is no run to draw in ``what``.
+    """
+    checked = convert_to_column(accuracy, "accuracy")
+    if not len(checked):
+        raise BadInput(f"There is no run to draw in {what}.")
+    return checked
 
 
-def _measure_words(runs: Runs, axis: str) -> int:
-    """Characters of the longest value; 0 for numbers, which are short."""
-    values = [run["recipe"][axis] for run in runs]
-    return max(len(value) if isinstance(value, str) else 0 for value in values)
+def order_from_last(accuracy: Array) -> list[int]:
+    """Indices of runs that come best first, in drawing order: diverged ones (NaN), then the worst to the best.
+
+    What is drawn later covers what is worse.
+    """
+    is_finite = np.isfinite(accuracy)
+    return sorted(range(len(is_finite)), key=lambda i: (is_finite[i], -i))
+
+
+def find_best(accuracy: Array) -> int | None:
+    """Index of the best run, the first that did not diverge; None if every run diverged."""
+    finite = np.flatnonzero(np.isfinite(accuracy))
+    return int(finite[0]) if len(finite) else None

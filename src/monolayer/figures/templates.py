@@ -1,4 +1,4 @@
-"""The rows of the weight matrix, seen as pictures."""
+"""Template images: the rows of the weight matrix as images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, find_network
+from monolayer.figures.chart import Array, Canvas, Chart, Frame, check_images, find_network
 from monolayer.figures.style import SMALL_SIZE, get_ink, scale_text
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from monolayer.network import OneLayer
     from monolayer.training.run import Run
 
-CELL_WIDTH, CELL_HEIGHT = 1.02, 1.28  # inches; five in a row stay legible on a phone, ten do not
+CELL_WIDTH, CELL_HEIGHT = 1.02, 1.28  # inches; five in a row are legible on a phone, ten are not
 CLASSES_IN_SHORT_ROWS = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Templates(Chart):
-    """Each class's weights as a picture of their own, scaled to 0..1 by its own minimum and maximum.
+    """The weights of each class as an image, scaled to 0..1 by its own minimum and maximum.
 
     Args:
         weights: (K, D), channel-major rows.
@@ -32,7 +32,7 @@ class Templates(Chart):
         image_shape: (channels, height, width) with 1 or 3 channels and D = their product.
 
     Raises:
-        BadInput: if the shapes do not fit together or there are neither 1 nor 3 channels.
+        BadInput: if shapes do not match or the number of channels is not 1 or 3.
     """
 
     weights: Array
@@ -41,25 +41,18 @@ class Templates(Chart):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", np.asarray(self.weights, dtype=np.float64))
-        expected = (len(self.class_names), int(np.prod(self.image_shape)))
-        if self.weights.shape != expected or 0 in expected:
-            raise BadInput(
-                f"Templates of {expected[0]} classes and images {self.image_shape} need weights of shape {expected}, "
-                f"not {self.weights.shape}."
-            )
-        if self.image_shape[0] not in (1, 3):
-            raise BadInput(f"A template has 1 or 3 channels, not {self.image_shape[0]}.")
+        check_images(self.weights, len(self.class_names), self.image_shape, "templates")
 
     @classmethod
     def of(cls, network: OneLayer | Run) -> Templates:
-        """The templates of a network, or of a run's.
+        """The template images of a network or run.
 
         Raises:
-            BadInput: if its features are no images of 1 or 3 channels.
+            BadInput: if its features are not images of 1 or 3 channels.
         """
         shown = find_network(network)
         if shown.image_shape is None:
-            raise BadInput("The network's features are no images, so it has no templates to draw.")
+            raise BadInput("The network's features are not images, so it has no templates to draw.")
         return cls(shown.weights, shown.class_names, shown.image_shape)
 
     @property
@@ -70,11 +63,11 @@ class Templates(Chart):
 
     @property
     def n_panels(self) -> int:
-        """One a class."""
+        """One for each class."""
         return len(self.class_names)
 
     def frame(self) -> Frame:
-        """Columns channel, row, column, then one column of weights a class: D rows, the unscaled weights."""
+        """Columns channel, row, column, then the unscaled weights of each class: D rows."""
         index = np.indices(self.image_shape).reshape(3, -1)
         table: Frame = {name: values.tolist() for name, values in zip(("channel", "row", "column"), index, strict=True)}
         for number, name in enumerate(self.class_names):
@@ -82,13 +75,13 @@ class Templates(Chart):
         return table
 
     def draw(self, figure: Canvas) -> None:
-        """Draw on an empty figure or subfigure: the classes in order, five or ten to a row."""
+        """Draw on an empty figure or subfigure: the classes in order, five or ten in a row."""
         axes = figure.subplots(*self._grid(), squeeze=False).ravel()
-        pictures = compute_pictures(self.weights, self.image_shape)
+        images = compute_template_images(self.weights, self.image_shape)
         for ax in axes:
             ax.axis("off")
-        for ax, picture, name in zip(axes, pictures, self.class_names, strict=False):
-            _draw_picture(ax, picture, name)
+        for ax, image, name in zip(axes, images, self.class_names, strict=False):
+            _draw_image(ax, image, name)
 
     def _grid(self) -> tuple[int, int]:
         n_classes = len(self.class_names)
@@ -96,10 +89,10 @@ class Templates(Chart):
         return ceil(n_classes / n_columns), n_columns
 
 
-def compute_pictures(weights: Array, image_shape: tuple[int, int, int]) -> Array:
-    """Weights (K, D) as K pictures: (w - min w) / (max w - min w) by row, (K, height, width, channels), float64.
+def compute_template_images(weights: Array, image_shape: tuple[int, int, int]) -> Array:
+    """Weights (K, D) as K images: (w - min w) / (max w - min w) by row, (K, height, width, channels), float64.
 
-    A row without contrast becomes mid-grey; a row that is not finite becomes NaN throughout.
+    A constant row becomes mid-grey; a row with a value that is not finite becomes NaN.
     """
     low, high = weights.min(axis=1, keepdims=True), weights.max(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
@@ -107,14 +100,14 @@ def compute_pictures(weights: Array, image_shape: tuple[int, int, int]) -> Array
         scaled = (weights - low) / np.where(spread > 0, spread, 1.0)
     scaled[spread[:, 0] == 0] = 0.5
     scaled[~np.isfinite(weights).all(axis=1)] = np.nan
-    pictures: Array = scaled.reshape(-1, *image_shape).transpose(0, 2, 3, 1)
-    return pictures
+    images: Array = scaled.reshape(-1, *image_shape).transpose(0, 2, 3, 1)
+    return images
 
 
-def _draw_picture(ax: Axes, picture: Array, name: str) -> None:
+def _draw_image(ax: Axes, image: Array, name: str) -> None:
     ax.set_title(name, fontsize=scale_text(SMALL_SIZE), pad=4, parse_math=False)
-    if np.isnan(picture).any():
+    if np.isnan(image).any():
         ax.text(0.5, 0.5, "not finite", ha="center", va="center", transform=ax.transAxes, color=get_ink())
         return
-    # "none" keeps the pixels of the file as they are: 32 x 32 in the SVG, enlarged without smoothing by the reader.
-    ax.imshow(picture.squeeze(), cmap="gray", vmin=0.0, vmax=1.0, interpolation="none")
+    # "none" keeps the pixels of the file: 32 x 32 in the SVG; viewers enlarge them without smoothing.
+    ax.imshow(image.squeeze(), cmap="gray", vmin=0.0, vmax=1.0, interpolation="none")

@@ -1,4 +1,4 @@
-"""Reports: a small document model and its renderings as one HTML page and as Markdown."""
+"""Reports: a document model, rendered as an HTML page or as Markdown, and one file for each kind of page."""
 
 from monolayer.reports.document import (
     Block,

@@ -1,4 +1,4 @@
-"""Calibration on a page: one table for any number of networks and readings, and reliability diagrams."""
+"""Calibration on a page: tables for any number of networks, and reliability diagrams."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from monolayer.evaluate.probabilities import compute_readings
 from monolayer.evaluate.significance import Interval
 from monolayer.figures import ReliabilityDiagram
 from monolayer.recipe.losses import READINGS
-from monolayer.reports.document import Table
-from monolayer.reports.pictures import Picture
+from monolayer.reports.document import FigureBlock, Table
 
 READING_NAMES = {reading.name: reading.title for reading in READINGS.values()}
 COLUMNS = (
-    "network, reading",
-    "expected error, equal width",
-    "by chance alone",
-    "equal mass",
-    "classwise",
+    "network, probabilities",
+    "ECE, equal width",
+    "ECE if calibrated",
+    "ECE, equal mass",
+    "classwise ECE",
     "log loss",
 )
 
 
 def make_calibration_table(named: Mapping[str, Calibration], rows: str) -> Table:
-    """Every measure with its 95 % interval, a line a network and reading.
+    """All calibration measures with 95 % intervals, one row for each network and kind of probabilities.
 
     Args:
-        named: by what the line is called.
-        rows: what rows it was measured on, in words.
+        named: the measures by row name.
+        rows: name of the evaluation rows, such as ``1,000 test rows``.
     """
     lines = tuple(
         (
@@ -44,15 +43,15 @@ def make_calibration_table(named: Mapping[str, Calibration], rows: str) -> Table
         for name, c in named.items()
     )
     note = (
-        "Expected error of the top label and classwise error with 15 bins. By chance alone: what a calibrated network "
-        "would show on as many rows; only an error above it shows that a network is not calibrated. Raw sigmoids need "
-        "not sum to one, so chance and log loss are not defined for them. Smaller is better."
+        "ECE: expected calibration error of the predicted class, 15 bins; lower is better. ECE if calibrated: what a "
+        "perfectly calibrated network has on this many rows; only a higher ECE shows miscalibration. Raw sigmoids need "
+        "not sum to one, so this value and the log loss are undefined for them."
     )
     return Table(f"Calibration on {rows}, with 95 % bootstrap intervals.", COLUMNS, lines, note=note)
 
 
 def make_temperature_table(named: Mapping[str, tuple[Calibration, Rescaled]], rows: str) -> Table:
-    """What a temperature does, a line a network and reading: before and after."""
+    """Calibration before and after temperature scaling, one row for each network and kind of probabilities."""
     lines = tuple(
         (
             name,
@@ -66,25 +65,25 @@ def make_temperature_table(named: Mapping[str, tuple[Calibration, Rescaled]], ro
     )
     n_rows = " or ".join(sorted({f"{rescaled.fit.n:,}" for _, rescaled in named.values()}))
     columns = (
-        "network, reading",
+        "network, probabilities",
         "temperature",
-        "error before",
-        "after",
+        "ECE before",
+        "ECE after",
         "log loss before",
-        "after ",
+        "log loss after",
     )
     return Table(
-        f"Scores divided by a temperature; judged on {rows}.",
+        f"Temperature scaling (scores divided by a temperature), evaluated on {rows}.",
         columns,
         lines,
-        note=f"Fitted on {n_rows} validation rows that neither trained the network nor chose its recipe. Above 1 the "
-        "network was too sure, below 1 not sure enough. The temperature is the one of the lowest loss on those rows; "
-        "the expected error is another measure and need not follow.",
+        note=f"Fitted on {n_rows} validation rows that were used neither for training nor for selecting the recipe. A "
+        "temperature above 1 means that the network was overconfident, below 1 underconfident. It minimises the loss "
+        "on those rows; the ECE is a different measure and need not decrease.",
     )
 
 
 def make_brier_table(named: Mapping[str, Calibration]) -> Table:
-    """The Brier score's parts, a line a network and reading."""
+    """The decomposition of the Brier score, one row for each network and kind of probabilities."""
     lines = tuple(
         (
             name,
@@ -98,33 +97,33 @@ def make_brier_table(named: Mapping[str, Calibration]) -> Table:
         for p in [c.brier_parts]
     )
     columns = (
-        "network, reading",
+        "network, probabilities",
         "Brier score",
         "reliability",
         "resolution",
         "uncertainty",
-        "within bins",
+        "within-bin term",
         "maximum error",
         "sharpness",
     )
     note = (
-        "Brier score = reliability - resolution + uncertainty + within bins. Maximum error: the worst of 15 bins of "
-        "equal mass. Sharpness: how much the probabilities vary from row to row; it knows nothing of the labels."
+        "Brier score = reliability - resolution + uncertainty + within-bin term. Maximum error: largest calibration "
+        "error of 15 equal-mass bins. Sharpness: variation of the probabilities between rows, whatever the labels."
     )
-    return Table("The Brier score in parts.", columns, lines, note=note)
+    return Table("Decomposition of the Brier score.", columns, lines, note=note)
 
 
-def draw_reliability(predictions: Predictions, reading: str, name: str, title: str) -> Picture:
-    """The reliability diagram of the top label under a reading."""
+def draw_reliability(predictions: Predictions, reading: str, name: str, title: str) -> FigureBlock:
+    """The reliability diagram of the predicted class for one kind of probabilities."""
     confidence, correct = compute_top_label(
         compute_readings(predictions.scores, predictions.loss)[reading], predictions.y
     )
     table = compute_reliability(confidence, correct)
     caption = (
-        f"{title}, {READING_NAMES[reading]}: how often the predicted class was right, against the probability given to "
-        f"it; expected error {table.expected_error:.3f}. Above the line it was right more often than it said."
+        f"{title}, {READING_NAMES[reading]}: accuracy against the predicted probability of the predicted class; "
+        f"expected calibration error {table.expected_error:.3f}. Points above the diagonal are underconfident."
     )
-    return Picture(f"{name}-reliability", ReliabilityDiagram(table), caption, f"Reliability diagram. {caption}")
+    return FigureBlock(f"{name}-reliability", ReliabilityDiagram(table), caption, f"Reliability diagram. {caption}")
 
 
 def _format(interval: Interval | None) -> str:

@@ -1,7 +1,7 @@
-"""What a model card says, as plain facts, from a run's folder alone.
+"""The facts of a model card, collected from a run's folder.
 
-Nothing in them depends on the clock, the folder's name or the machine's speed: a run that was killed and gone on with
-has the same card as one that was not.
+None of them depends on the time, the folder's name or the machine's speed, so that a resumed run has the same card as
+one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -34,19 +34,18 @@ from monolayer.runs.folder import load_evaluation, load_network, load_prediction
 Array = npt.NDArray[Any]
 FORMAT = "monolayer-card-1"
 NOT_STATED = "not stated"
-NEWS = ("issue", "tip")
-TEMPERATURE_FIT = "temperature_fit"  # the network's word on its temperature, as JSON
+TEMPERATURE_FIT = "temperature_fit"  # metadata key of the network: the fit as JSON
 
 
 def collect_card_facts(folder: Path) -> dict[str, Any]:
-    """The facts of a run's folder, as JSON holds them.
+    """The facts as ``model-card.json`` holds them.
 
     Raises:
-        BadData: if the folder is no run's folder.
+        BadData: if the folder is not a run's folder.
     """
     evaluation, network, recipe = load_evaluation(folder), load_network(folder), load_recipe(folder)
     predictions, sweep = load_predictions(folder), evaluation.get("sweep")
-    # One set of rows: each takes a second of resampling, and test rows, once open, say it better.
+    # One set of rows only, because resampling takes a second for each; test rows if they are open.
     rows = next((name for name in ("test", "val") if name in predictions), None)
     of_sweep = [finding for finding in sweep["findings"] if "recipe" not in finding] if sweep else []
     return {
@@ -55,7 +54,7 @@ def collect_card_facts(folder: Path) -> dict[str, Any]:
         "loss": network.loss,
         "classes": list(network.class_names),
         "input": _describe_input(network),
-        "data": _hide_place(evaluation["dataset"]),
+        "data": _remove_paths(evaluation["dataset"]),
         "splits": evaluation["splits"],
         "recipe": recipe.to_dict(),
         "epochs_done": evaluation["epochs_done"],
@@ -66,41 +65,41 @@ def collect_card_facts(folder: Path) -> dict[str, Any]:
         "calibration": measure_probabilities(predictions[rows]) if rows else None,
         "temperature": _describe_temperature(network, predictions.get("test")),
         "by_class": _measure_classes(predictions[rows], network) if rows else [],
-        "findings": [f for f in [*evaluation["findings"], *of_sweep] if _is_of_the_network(f)],
+        "findings": [f for f in [*evaluation["findings"], *of_sweep] if _concerns_network(f)],
         "licence": network.metadata.get("licence", NOT_STATED),
         "versions": evaluation["provenance"]["versions"],
     }
 
 
-def _is_of_the_network(finding: dict[str, Any]) -> bool:
+def _concerns_network(finding: dict[str, Any]) -> bool:
     check = CHECKS.get(finding["code"])
-    return finding["outcome"] in NEWS and (check is None or check.subject != "installation")
+    return finding["outcome"] in ("issue", "tip") and (check is None or check.subject != "installation")
 
 
-def measure_probabilities(said: Predictions, temperature: float = 1.0) -> dict[str, Any] | None:
-    """Whether probabilities mean what they say: expected error (15 bins of equal width), and the log loss in nats.
+def measure_probabilities(predictions: Predictions, temperature: float = 1.0) -> dict[str, Any] | None:
+    """Expected calibration error (15 bins of equal width) and log loss in nats.
 
     Args:
-        said: a network's answers to some rows.
-        temperature: that the scores are divided by.
+        predictions: of a network, for some rows.
+        temperature: divisor of the scores.
 
     Returns:
-        Estimates with 95 % bootstrap intervals, what chance alone would give the error, and the number of rows; the log
-        loss and chance are None for raw sigmoids, for which they are not defined. None if a score is not finite or the
-        loss defines no probabilities.
+        The number of rows; estimates with 95 % bootstrap intervals; and ``by_chance``, the error of a calibrated
+        network on as many rows. Log loss and ``by_chance`` are None for raw sigmoids. None if a score is not finite or
+        the loss defines no probabilities.
     """
-    readings = get_loss(said.loss).readings
-    if not readings or not np.isfinite(said.scores).all():
+    readings = get_loss(predictions.loss).readings
+    if not readings or not np.isfinite(predictions.scores).all():
         return None
-    p = apply_temperature(said.scores, temperature, readings[0].name)
-    is_raw, label = not readings[0].sums_to_one, p[np.arange(len(said)), said.y]
+    p = apply_temperature(predictions.scores, temperature, readings[0].name)
+    is_raw, label = not readings[0].sums_to_one, p[np.arange(len(predictions)), predictions.y]
     return {
-        "n": len(said),
-        "expected_error": _list(compute_bootstrap_interval(compute_expected_error, p, said.y)),
+        "n": len(predictions),
+        "expected_error": _list(compute_bootstrap_interval(compute_expected_error, p, predictions.y)),
         "by_chance": None if is_raw else _list(compute_chance_interval(compute_expected_error, p)),
         "log_loss": None
         if is_raw or not label.all()
-        else _list(compute_bootstrap_interval(compute_log_loss, p, said.y)),
+        else _list(compute_bootstrap_interval(compute_log_loss, p, predictions.y)),
     }
 
 
@@ -108,8 +107,8 @@ def _list(interval: Interval) -> dict[str, Any]:
     return {"estimate": interval.estimate, "interval": [interval.low, interval.high]}
 
 
-def _hide_place(data: dict[str, Any]) -> dict[str, Any]:
-    """The data without the folders that they lie in: a card is published, and the hash says which data they are."""
+def _remove_paths(data: dict[str, Any]) -> dict[str, Any]:
+    """The data without local folder names, because cards are published; the hash identifies the data."""
     reading = dict(data.get("reading") or {})
     path, source = reading.pop("path", None), data["source"]
     if path is not None:
@@ -120,12 +119,12 @@ def _hide_place(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_input(network: OneLayer) -> dict[str, Any]:
-    words = network.metadata
+    metadata = network.metadata
     return {
         "n_features": network.n_inputs,
-        "dtype": words.get("features_dtype") if network.transformer is None else None,
+        "dtype": metadata.get("features_dtype") if network.transformer is None else None,
         "image_shape": list(network.input_shape) if network.input_shape else None,
-        "pixel_max": parse_pixel_max(words) if network.input_shape and "pixel_max" in words else None,
+        "pixel_max": parse_pixel_max(metadata) if network.input_shape and "pixel_max" in metadata else None,
         **({"transformer": network.transformer.describe()} if network.transformer else {}),
     }
 
@@ -139,7 +138,7 @@ def _describe_selection(sweep: dict[str, Any], evaluation: dict[str, Any]) -> di
 
 
 def _describe_temperature(network: OneLayer, test: Predictions | None) -> dict[str, Any] | None:
-    """The temperature, what it was fitted on, and what it does on test rows that have been opened; None without one."""
+    """The temperature, its fit, and the measures with it on opened test rows; None without a temperature."""
     if network.temperature == 1:
         return None
     fit = json.loads(network.metadata.get(TEMPERATURE_FIT, "null"))
@@ -147,11 +146,11 @@ def _describe_temperature(network: OneLayer, test: Predictions | None) -> dict[s
     return {"temperature": network.temperature, "fit": fit, "test": after}
 
 
-def _measure_classes(said: Predictions, network: OneLayer) -> list[dict[str, Any]]:
-    """How often each class that occurs is recognised."""
+def _measure_classes(predictions: Predictions, network: OneLayer) -> list[dict[str, Any]]:
+    """The share of correct predictions (recall) of each class that occurs."""
     classes = []
     for k, name in enumerate(network.class_names):
-        right = said.correct[said.y == k]
+        right = predictions.correct[predictions.y == k]
         if len(right):
             share = float(right.mean())
             interval = list(compute_wilson_interval(share, len(right)))

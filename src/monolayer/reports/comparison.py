@@ -1,4 +1,4 @@
-"""The page of a comparison: two runs side by side."""
+"""The page of a comparison of two runs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from monolayer.reports.calibration import (
     make_calibration_table,
     make_temperature_table,
 )
-from monolayer.reports.document import Block, Document, FigureRow, Notice, Paragraph, Section, Table
+from monolayer.reports.document import Block, Document, FigureBlock, FigureRow, Notice, Paragraph, Section, Table
+from monolayer.reports.figures import draw_probabilities, save_figures
 from monolayer.reports.html import render_html
-from monolayer.reports.pictures import Picture, draw_probabilities, save_pictures
 from monolayer.runs.compare import Comparison, Side
 from monolayer.runs.folder import COMPARISON, REPORT, write_json, write_text
 
@@ -27,66 +27,68 @@ SIDES = ("A", "B")
 
 def save_comparison(comparison: Comparison, folder: Path) -> None:
     """Write comparison.json, figures/ and report.html."""
-    pictures = draw_comparison(comparison)
-    save_pictures([picture for row in pictures.values() for picture in row], folder)
+    figures = draw_comparison(comparison)
+    save_figures([figure for row in figures.values() for figure in row], folder)
     write_json(folder / COMPARISON, comparison.to_dict())
-    write_text(folder / REPORT, render_html(make_comparison_document(comparison, pictures)))
+    write_text(folder / REPORT, render_html(make_comparison_document(comparison, figures)))
 
 
-def draw_comparison(comparison: Comparison) -> dict[str, list[Picture]]:
-    """The pictures by section: curves, templates, probabilities, reliability."""
+def draw_comparison(comparison: Comparison) -> dict[str, list[FigureBlock]]:
+    """The figures by section: curves, templates, probabilities, reliability."""
     predictions = [side.predictions[comparison.paired.rows] for side in comparison.sides]
     return {
         "curves": _draw_curves(comparison),
         "templates": _draw_templates(comparison),
-        "probabilities": _draw_probabilities(predictions),
+        "probabilities": _draw_probabilities(predictions, comparison.paired.rows),
         "reliability": [
-            draw_reliability(said, reading, f"{name.lower()}-{reading}".replace("_", "-"), f"Run {name}")
-            for name, said, readings in zip(SIDES, predictions, comparison.calibration, strict=True)
+            draw_reliability(p, reading, f"{name.lower()}-{reading}".replace("_", "-"), f"Run {name}")
+            for name, p, readings in zip(SIDES, predictions, comparison.calibration, strict=True)
             for reading in readings
         ],
     }
 
 
-def make_comparison_document(comparison: Comparison, pictures: dict[str, list[Picture]]) -> Document:
-    """The comparison as a document."""
+def make_comparison_document(comparison: Comparison, figures: dict[str, list[FigureBlock]]) -> Document:
+    """The page as a document."""
     matched = comparison.matched
     return Document(
-        title="Two runs side by side",
+        title="Comparison of two runs",
         lead=" ".join(describe_comparison(comparison)),
-        notices=(Notice(matched.text, "good" if matched.is_matched else "warning", "what is compared"),),
+        notices=(Notice(matched.text, "good" if matched.is_matched else "warning", "comparability"),),
         summary=(make_accuracy_table(comparison), make_paired_table(comparison)),
         sections=(
             Section("Recipes", (_make_recipe_table(comparison),)),
-            Section("Curves", (_row(pictures["curves"]),)),
-            Section("Calibration", tuple(_make_calibration_blocks(comparison, pictures))),
-            Section("Templates", tuple(_make_template_blocks(comparison, pictures["templates"]))),
+            Section("Curves", (_row(figures["curves"]),)),
+            Section("Calibration", tuple(_make_calibration_blocks(comparison, figures))),
+            Section("Templates", tuple(_make_template_blocks(comparison, figures["templates"]))),
         ),
     )
 
 
 def describe_comparison(comparison: Comparison) -> list[str]:
-    """What comes out, in a few sentences."""
+    """The result in a few sentences."""
     paired = comparison.paired
     points = 100 * paired.test.difference
     low, high = 100 * paired.interval.low, 100 * paired.interval.high
     rows = f"the same {paired.test.n:,} {ROW_NAMES[paired.rows]} rows"
-    measured = f"{points:+.2f} points [{low:+.2f}, {high:+.2f}], exact McNemar test: p = {paired.test.p_value:.2g}"
+    measured = (
+        f"A minus B {points:+.2f} points [{low:+.2f}, {high:+.2f}], exact McNemar test: p = {paired.test.p_value:.2g}"
+    )
     if paired.test.p_value < 0.05:
         better, other = SIDES if points > 0 else SIDES[::-1]
-        verdict = f"Run {better} is more accurate than run {other} on {rows} ({measured})."
+        verdict = f"Run {better} is significantly more accurate than run {other} on {rows} ({measured})."
     else:
-        verdict = f"On {rows} the two runs cannot be told apart by their accuracy ({measured})."
+        verdict = f"The accuracies of the two runs on {rows} are not significantly different ({measured})."
     gaps = [
         f"{name} {100 * side.gap:.2f}"
         for name, side in zip(SIDES, comparison.sides, strict=True)
         if side.gap is not None
     ]
-    return [verdict, *([f"Training less held-out accuracy, in points: {', '.join(gaps)}."] if gaps else [])]
+    return [verdict, *([f"Training minus held-out accuracy, in percentage points: {', '.join(gaps)}."] if gaps else [])]
 
 
 def make_accuracy_table(comparison: Comparison) -> Table:
-    """Accuracies of both, a line a run."""
+    """Accuracies of both runs."""
     names = [name for name in ROW_NAMES if any(side.evaluation.get(name) for side in comparison.sides)]
     rows = tuple(
         (
@@ -98,16 +100,18 @@ def make_accuracy_table(comparison: Comparison) -> Table:
         for name, side in zip(SIDES, comparison.sides, strict=True)
     )
     columns = ("run", "folder", *(f"{ROW_NAMES[part]} %" for part in names), "gap, points")
-    note = "Gap: training less test accuracy (less validation where the test rows are sealed)."
-    return Table("Accuracy of both runs, with 95 % intervals (Wilson).", columns, rows, note=note)
+    note = "Gap: training minus test accuracy, or minus validation accuracy if the test rows are sealed."
+    return Table("Accuracy of both runs, with 95 % Wilson intervals.", columns, rows, note=note)
 
 
 def make_paired_table(comparison: Comparison) -> Table:
-    """How often both, either or neither is right."""
+    """How often both, one or neither of the runs is correct."""
     paired = comparison.paired
     cells = (paired.both, paired.test.n_only_a, paired.test.n_only_b, paired.neither, f"{paired.test.p_value:.2g}")
-    columns = ("both right", "only A right", "only B right", "neither", "p, exact McNemar test")
-    return Table(f"The same {paired.test.n:,} {ROW_NAMES[paired.rows]} rows, answered by both.", columns, (cells,))
+    columns = ("both correct", "only A correct", "only B correct", "neither", "p, exact McNemar test")
+    return Table(
+        f"The same {paired.test.n:,} {ROW_NAMES[paired.rows]} rows, predicted by both runs.", columns, (cells,)
+    )
 
 
 def _format(side: Side, part: str) -> str:
@@ -117,19 +121,19 @@ def _format(side: Side, part: str) -> str:
 
 def _make_recipe_table(comparison: Comparison) -> Table:
     rows = tuple((name, str(a), str(b)) for name, (a, b) in comparison.differing.items())
-    caption = "Fields of the recipes that differ." if rows else "The recipes are the same."
+    caption = "Fields in which the recipes differ." if rows else "The recipes are equal."
     return Table(caption, ("field", *SIDES), rows, "plain")
 
 
-def _row(pictures: list[Picture]) -> Block:
-    return FigureRow(tuple(picture.render() for picture in pictures))
+def _row(figures: list[FigureBlock]) -> Block:
+    return FigureRow(tuple(figures))
 
 
-def _draw_curves(comparison: Comparison) -> list[Picture]:
-    """Accuracy of both against epoch; and loss, if it is one loss."""
+def _draw_curves(comparison: Comparison) -> list[FigureBlock]:
+    """Accuracy of both runs by epoch, and the loss if both have the same."""
     losses = {side.recipe.loss for side in comparison.sides}
     quantities = ("accuracy", "loss") if len(losses) == 1 else ("accuracy",)
-    pictures = []
+    figures = []
     for quantity in quantities:
         curves = tuple(
             curve
@@ -139,12 +143,12 @@ def _draw_curves(comparison: Comparison) -> list[Picture]:
         if curves:
             caption = f"{quantity.capitalize()} of both runs after each epoch."
             chart = Curves(curves, quantity=quantity, percent=quantity == "accuracy")
-            pictures.append(Picture(f"curves-{quantity}", chart, caption, caption))
-    return pictures
+            figures.append(FigureBlock(f"curves-{quantity}", chart, caption, caption))
+    return figures
 
 
 def _follow(side: Side, quantity: str, name: str) -> Curve | None:
-    """The epochs at which both training and validation rows were evaluated."""
+    """The epochs after which training and validation rows were both evaluated."""
     points = [
         (row.epoch, train, val)
         for row in side.history
@@ -157,38 +161,38 @@ def _follow(side: Side, quantity: str, name: str) -> Curve | None:
     return Curve(epoch, train, val, name)
 
 
-def _draw_templates(comparison: Comparison) -> list[Picture]:
-    """Both runs' templates, and their difference."""
+def _draw_templates(comparison: Comparison) -> list[FigureBlock]:
+    """The template images of both runs, and of their difference."""
     a, b = (side.network for side in comparison.sides)
     shape = a.image_shape
     if shape is None or shape != b.image_shape or shape[0] not in (1, 3) or a.weights.shape != b.weights.shape:
         return []
-    parts = (("a", "Run A", a.weights), ("b", "Run B", b.weights), ("difference", "A less B", a.weights - b.weights))
+    parts = (("a", "Run A", a.weights), ("b", "Run B", b.weights), ("difference", "A minus B", a.weights - b.weights))
     return [
-        Picture(
+        FigureBlock(
             f"templates-{name}",
             Templates(weights, a.class_names, shape),
-            f"{title}: each class's weights as a picture, scaled to its own minimum and maximum.",
-            f"{title}: {len(a.class_names)} small pictures, one a class.",
+            f"{title}: the weights of each class as an image, scaled to its own minimum and maximum.",
+            f"{title}: {len(a.class_names)} small images, one for each class.",
         )
         for name, title, weights in parts
     ]
 
 
-def _draw_probabilities(predictions: list[Predictions]) -> list[Picture]:
-    """The histograms of the true class's probability, at one height, of the runs that have probabilities."""
-    named = [(name, said) for name, said in zip(SIDES, predictions, strict=True) if said.has_probabilities]
-    charts = [ProbabilityHistogram(said.probability_of_label, said.correct).frame() for _, said in named]
+def _draw_probabilities(predictions: list[Predictions], rows: str) -> list[FigureBlock]:
+    """Histograms of the probability of the true class, with the same count axis, of the runs with probabilities."""
+    named = [(name, p) for name, p in zip(SIDES, predictions, strict=True) if p.has_probabilities]
+    charts = [ProbabilityHistogram(p.probability_of_label, p.correct).frame() for _, p in named]
     heights = [max(frame[name]) for frame in charts for name in ("n_correct", "n_incorrect")]
     n_max = 1.05 * float(max(heights, default=1))
-    pictures = (
-        draw_probabilities(said.probability_of_label, said.correct, f"run-{name.lower()}", f"Run {name}", n_max)
-        for name, said in named
+    figures = (
+        draw_probabilities(p.probability_of_label, p.correct, f"run-{name.lower()}", f"Run {name}", n_max, rows)
+        for name, p in named
     )
-    return [picture for picture in pictures if picture is not None]
+    return [figure for figure in figures if figure is not None]
 
 
-def _make_calibration_blocks(comparison: Comparison, pictures: dict[str, list[Picture]]) -> list[Block]:
+def _make_calibration_blocks(comparison: Comparison, figures: dict[str, list[FigureBlock]]) -> list[Block]:
     rows = f"the same {comparison.paired.test.n:,} {ROW_NAMES[comparison.paired.rows]} rows"
     named = {
         f"{name}, {READING_NAMES[reading]}": calibration
@@ -209,19 +213,19 @@ def _make_calibration_blocks(comparison: Comparison, pictures: dict[str, list[Pi
         for name, rescaled in zip(SIDES, comparison.rescaled, strict=True)
         if isinstance(rescaled, str)
     ]
-    drawn = pictures["probabilities"], pictures["reliability"]
+    drawn = figures["probabilities"], figures["reliability"]
     return blocks + [_row(row[i : i + 2]) for row in drawn for i in range(0, len(row), 2)]
 
 
-def _make_template_blocks(comparison: Comparison, pictures: list[Picture]) -> list[Block]:
+def _make_template_blocks(comparison: Comparison, figures: list[FigureBlock]) -> list[Block]:
     if comparison.cosine is None:
-        return [Paragraph("The two networks have weights of different shapes.")]
+        return [Paragraph("The weights of the two networks have different shapes.")]
     names = comparison.sides[0].network.class_names
     rows = tuple((name, f"{value:.3f}") for name, value in zip(names, comparison.cosine, strict=True))
     table = Table(
-        "How alike the two runs' weights of each class are.",
-        ("class", "cosine"),
+        "Cosine similarity between the weights of the two runs, by class.",
+        ("class", "cosine similarity"),
         rows,
-        note="1: the same direction; 0: nothing in common.",
+        note="1: same direction; 0: orthogonal.",
     )
-    return [*(FigureRow((picture.render(),)) for picture in pictures), table]
+    return [*(FigureRow((figure,)) for figure in figures), table]

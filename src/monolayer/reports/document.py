@@ -1,6 +1,6 @@
-"""A report as plain data: what it says, not how it looks.
+"""The content of a report, independent of HTML and Markdown.
 
-Every text may hold two marks, ``**bold**`` and `` `code` ``; everything else in it is literal (see inline.py).
+Texts may contain two marks, ``**bold**`` and `` `code` ``; everything else is literal (see inline.py).
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from monolayer.errors import BadInput
+
+if TYPE_CHECKING:
+    from monolayer.figures import Chart
 
 Cell = str | int | float
 Level = Literal["note", "good", "warning", "bad"]
@@ -36,26 +39,26 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class BulletList:
-    """Short points, in no order."""
+    """Unordered points."""
 
     items: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells that the caller has formatted.
+    """A table; the caller formats its cells.
 
     Args:
-        caption: one sentence on what the table says.
+        caption: one sentence.
         columns: their names.
-        rows: as many cells each as there are columns.
-        kind: ``measured`` by this library, ``printed`` in the report under study (then it is marked as such), or
-            ``plain`` for what is neither, such as settings.
-        note: small print below.
-        printed_columns: columns of a measured table that repeat printed numbers; marked like a printed table.
+        rows: one cell for each column.
+        kind: ``measured`` by this library, ``printed`` in the report under study (and marked as such), or ``plain``
+            for other content, such as settings.
+        note: small text below.
+        printed_columns: columns of a measured table with printed numbers; marked like a printed table.
 
     Raises:
-        BadInput: if a row has too many or too few cells, or a printed column is not a column.
+        BadInput: if a row has the wrong number of cells, or a printed column is not a column.
     """
 
     caption: str
@@ -77,49 +80,47 @@ class Table:
             raise BadInput(f"Table '{self.caption}' has no column '{unknown[0]}' to mark as printed.")
 
     def numeric(self) -> tuple[bool, ...]:
-        """For each column, whether all its cells are numbers (or empty), to be aligned right."""
+        """For each column, whether all its cells are numbers or empty, so that it is aligned right."""
         return tuple(
             any(_is_number(row[i]) for row in self.rows) and all(_is_number(row[i], or_empty=True) for row in self.rows)
             for i in range(len(self.columns))
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FigureBlock:
-    """A picture as inline SVG, which must come from a renderer of this library and is not escaped.
+    """A figure with its caption.
 
     Args:
-        svg: one ``<svg>`` element.
-        caption: one sentence on what to see.
-        alt: what the picture shows, for those who do not see it.
-        name: short name; the key of its file in the Markdown rendering.
+        name: of its files and the prefix of its ids, unique in a document.
+        chart: what is drawn.
+        caption: one or a few sentences.
+        alt: text alternative for screen readers.
 
     Raises:
-        BadInput: if ``svg`` is no SVG element, or ``alt`` is empty.
+        BadInput: if ``alt`` is empty.
     """
 
-    svg: str
+    name: str
+    chart: Chart
     caption: str
     alt: str
-    name: str = ""
 
     def __post_init__(self) -> None:
-        if not self.svg.startswith("<svg"):
-            raise BadInput(f"Figure '{self.name or self.caption}': the picture must be one <svg> element.")
         if not self.alt:
-            raise BadInput(f"Figure '{self.name or self.caption}' needs an alt text.")
+            raise BadInput(f"Figure '{self.name}' needs an alt text.")
 
 
 @dataclass(frozen=True)
 class FigureRow:
-    """Figures that belong together: side by side where there is room, else one below the other."""
+    """Figures side by side, or one below the other on narrow screens."""
 
     figures: tuple[FigureBlock, ...]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Commands or lines of a log, shown as they are."""
+    """Commands or lines of a log, verbatim."""
 
     text: str
     caption: str = ""
@@ -127,7 +128,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the reader should not miss.
+    """A highlighted message.
 
     Raises:
         BadInput: if the level is unknown.
@@ -142,7 +143,7 @@ class Notice:
 
     @property
     def heading(self) -> str:
-        """The level in words and the title: the colour alone says nothing."""
+        """The level in words, because colour alone is not accessible, and the title."""
         return f"{LEVEL_NAMES[self.level]}: {self.title}" if self.title else LEVEL_NAMES[self.level]
 
 
@@ -151,7 +152,7 @@ Block = Paragraph | BulletList | Table | FigureBlock | FigureRow | Listing | Not
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it; the slug is its anchor, made from the title unless it is given."""
+    """A heading and the blocks below it; ``slug`` is its anchor, by default made from the title."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -164,11 +165,11 @@ class Document:
 
     Args:
         title: plain text.
-        lead: a sentence or three: what was done and what came out.
-        notices: what must be read first.
+        lead: one to three sentences: what was done, with which result.
+        notices: messages above everything else.
         sections: in reading order.
         colophon: how the report was made; blank lines separate paragraphs.
-        summary: the tables of the first screen.
+        summary: tables on the first screen.
     """
 
     title: str
@@ -179,7 +180,7 @@ class Document:
     summary: tuple[Table, ...] = ()
 
     def anchors(self) -> tuple[str, ...]:
-        """One anchor a section, all different; the same for the same titles."""
+        """One anchor for each section, all different, from their titles."""
         seen: Counter[str] = Counter()
         anchors: list[str] = []
         for section in self.sections:
@@ -193,7 +194,7 @@ class Document:
 
 
 class Numbering:
-    """Counts tables, figures and listings in reading order; a fresh one for each rendering."""
+    """Counters of tables, figures and listings in reading order; a new one for each rendering."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -217,4 +218,4 @@ def _is_number(cell: Cell, *, or_empty: bool = False) -> bool:
 
 def _check_choice(value: str, choices: dict[Level, str] | dict[Kind, str], what: str) -> None:
     if value not in choices:
-        raise BadInput(f"'{value}' is no {what}; accepted are {', '.join(choices)}.")
+        raise BadInput(f"'{value}' is not a {what}; accepted are {', '.join(choices)}.")

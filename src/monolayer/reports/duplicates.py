@@ -1,15 +1,15 @@
-"""The page of an audit: duplicates between and within the files of a dataset, as a table and as pictures."""
+"""The page of an audit: duplicates between and within the splits of a dataset."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from monolayer.duplicates.search import Duplicate
-from monolayer.figures.pairs import collect_pairs
-from monolayer.reports.document import Block, Document, FigureRow, Notice, Paragraph, Section
+from monolayer.figures import DuplicatePairs
+from monolayer.reports.document import Block, Document, FigureBlock, FigureRow, Notice, Paragraph, Section
+from monolayer.reports.figures import save_figures
 from monolayer.reports.findings import make_finding_notices
 from monolayer.reports.html import render_html
-from monolayer.reports.pictures import Picture, save_pictures
 from monolayer.runs.audit import Audit
 from monolayer.runs.folder import DUPLICATES, REPORT, write_table, write_text
 
@@ -29,16 +29,16 @@ def save_audit(audit: Audit, folder: Path) -> None:
         for p in pairs
     ]
     write_table(folder / DUPLICATES, COLUMNS, lines)
-    pictures = _draw_pairs(audit)
-    save_pictures(pictures, folder)
-    write_text(folder / REPORT, render_html(_make_document(audit, pictures)))
+    figures = _draw_pairs(audit)
+    save_figures(figures, folder)
+    write_text(folder / REPORT, render_html(_make_document(audit, figures)))
 
 
-def _draw_pairs(audit: Audit) -> list[Picture]:
+def _draw_pairs(audit: Audit) -> list[FigureBlock]:
     dataset = audit.dataset
     if dataset is None or dataset.image_shape is None or dataset.image_shape[0] not in (1, 3):
         return []
-    pictures = []
+    figures = []
     for name, pairs, second in (
         ("train-test", audit.across, dataset.test),
         ("train-val", audit.across_val, dataset.val),
@@ -48,41 +48,41 @@ def _draw_pairs(audit: Audit) -> list[Picture]:
         for kind, (shown, how) in choose_pairs(list(pairs)).items():
             caption = f"{len(shown)} of {of}: {how}."
             splits = tuple(name.split("-"))
-            chart = collect_pairs(shown, dataset, second, splits=(splits[0], splits[1]))
-            pictures.append(Picture(f"{name}-{kind}", chart, caption, f"A contact sheet of image pairs. {caption}"))
-    return pictures
+            chart = DuplicatePairs.of(shown, dataset, second, splits=(splits[0], splits[1]))
+            figures.append(FigureBlock(f"{name}-{kind}", chart, caption, f"A contact sheet of image pairs. {caption}"))
+    return figures
 
 
 def choose_pairs(pairs: list[Duplicate]) -> dict[str, tuple[list[Duplicate], str]]:
-    """Which pairs to draw and why, by kind; kinds without pairs are left out.
+    """The pairs to draw, with a description, by kind; kinds without pairs are left out.
 
-    The least similar are the ones to doubt: where any is wrong, it is among them.
+    The least similar pairs are the most likely to be false.
     """
     conflicting = [pair for pair in pairs if pair.labels[0] != pair.labels[1]]
     n_drawn = min(MAX_DRAWN, len(pairs))
     spread = [pairs[i * (len(pairs) - 1) // max(n_drawn - 1, 1)] for i in range(n_drawn)]
     kinds = {
-        "labels-differ": (conflicting[:MAX_DRAWN], "the most similar of those whose labels differ"),
-        "spread": (spread, "evenly from the most to the least similar"),
-        "least-similar": (pairs[-MAX_DRAWN:] if len(pairs) > MAX_DRAWN else [], "the least similar"),
+        "labels-differ": (conflicting[:MAX_DRAWN], "the most similar pairs with different labels"),
+        "spread": (spread, "evenly spaced from the most to the least similar"),
+        "least-similar": (pairs[-MAX_DRAWN:] if len(pairs) > MAX_DRAWN else [], "the least similar pairs"),
     }
     return {kind: (shown, how) for kind, (shown, how) in kinds.items() if shown}
 
 
-def _make_document(audit: Audit, pictures: list[Picture]) -> Document:
+def _make_document(audit: Audit, figures: list[FigureBlock]) -> Document:
     dataset = audit.dataset
     assert dataset is not None  # noqa: S101  (claims alone have no page)
     notices = list(make_finding_notices([finding.to_dict() for finding in audit.findings]))
     if audit.run:
         notices.append(Notice(audit.describe_run(), title="Accuracy without the leaked rows"))
-    blocks: list[Block] = [FigureRow((picture.render(),)) for picture in pictures]
+    blocks: list[Block] = [FigureRow((figure,)) for figure in figures]
     blocks = blocks or [Paragraph("There are no pairs to draw.")]
     n_test, n_val = (len(part.X) if part else 0 for part in (dataset.test, dataset.val))
     searched = f"{n_test:,} test rows" if not n_val else f"{n_test:,} test and {n_val:,} validation rows"
     return Document(
         title=f"Audit of {dataset.name}",
-        lead=f"{len(dataset.X):,} rows of the training file and {searched} were searched for rows that show "
-        "the same thing: equal byte for byte, or the same photograph mirrored, recoloured, shifted or stretched.",
+        lead=f"{len(dataset.X):,} training rows and {searched} were searched for duplicates: rows that are equal byte "
+        "for byte, or the same photograph mirrored, recoloured, shifted or stretched.",
         notices=tuple(notices),
         sections=(Section("Pairs", tuple(blocks)),),
     )

@@ -1,11 +1,12 @@
-"""A document as one HTML file that needs nothing else: no network, no script."""
+"""A document as one self-contained HTML page, without scripts."""
 
 from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from monolayer.reports.document import KIND_NAMES, PRINTED_COLUMN, Block, Document, Numbering
+from monolayer.figures import render_svg
+from monolayer.reports.document import KIND_NAMES, PRINTED_COLUMN, Document, Numbering
 from monolayer.reports.inline import render_inline_html
 
 TEMPLATE = "report.html.j2"
@@ -33,10 +34,6 @@ def _make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["inline"] = lambda text: render_inline_html(str(text))
-    environment.filters["trusted_svg"] = Markup
-    environment.filters["kind"] = _name_kind
+    environment.filters["svg"] = lambda figure: Markup(render_svg(figure.chart, figure.name))  # noqa: S704  # our own
+    environment.filters["kind"] = lambda block: type(block).__name__
     return environment
-
-
-def _name_kind(block: Block) -> str:
-    return type(block).__name__

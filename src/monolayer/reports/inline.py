@@ -1,4 +1,8 @@
-"""The two marks inside a text, ``**bold**`` and `` `code` ``, as HTML and as Markdown; all else is literal."""
+"""The two marks inside a text, ``**bold**`` and `` `code` ``, as HTML and as Markdown; everything else is literal.
+
+A Markdown parser is no substitute: it reads more than two marks, so that class names and paths would need escaping
+first, and no parser writes the escaped Markdown.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,18 @@ _AT_LINE_START = re.compile(r"^(\s*)([#+-]|\d+(?=[.)]))(?=\s|[.)])", re.MULTILIN
 
 
 def render_inline_html(text: str) -> Markup:
-    """Text as HTML: every piece escaped, only ``strong`` and ``code`` as elements."""
+    """Text as HTML: escaped, with ``strong`` and ``code`` as its only elements."""
     return Markup("").join(_convert_to_html(piece) for piece in _MARKS.split(text))
 
 
 def render_inline_markdown(text: str) -> str:
-    """Text as Markdown: the two marks stay, everything else that Markdown would read is escaped."""
+    """Text as Markdown: the two marks remain, all other special characters are escaped."""
     joined = "".join(_convert_to_markdown(piece) for piece in _MARKS.split(text))
     return _AT_LINE_START.sub(_escape_line_start, joined)
 
 
 def render_cell_markdown(text: str) -> str:
-    """Text as one cell of a Markdown table: on one line, without bare pipes."""
+    """Text as one cell of a Markdown table: on one line, with escaped pipes."""
     one_line = " ".join(text.split())
     pieces = (_convert_to_markdown(piece) for piece in _MARKS.split(one_line))
     # A pipe ends a cell even within code; elsewhere it is escaped already.
@@ -50,6 +54,6 @@ def _escape_markdown(text: str) -> str:
 
 
 def _escape_line_start(match: re.Match[str]) -> str:
-    """A line that begins like a heading, a point or a number of a list stays text."""
+    """Escape the start of a line that looks like a heading or a list item."""
     space, sign = match.groups()
     return f"{space}{sign}\\" if sign.isdigit() else f"{space}\\{sign}"

@@ -1,4 +1,4 @@
-"""A document as Markdown, with its figures as links to files."""
+"""A document as Markdown, with links to the files of its figures."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def render_markdown(document: Document, figure_paths: Mapping[str, str]) -> str:
-    """The document as Markdown with the same content as the HTML.
+    """The document as Markdown, with the same content as the HTML page.
 
     Args:
-        document: what to render.
+        document: the document.
         figure_paths: figure name -> path of its file, relative to the Markdown file.
 
     Raises:
@@ -42,7 +42,7 @@ def render_markdown(document: Document, figure_paths: Mapping[str, str]) -> str:
 
 
 class _Writer:
-    """Renders the parts in reading order, so that the numbers are those of the HTML."""
+    """Renders the parts in reading order, so that numbers of tables and figures equal those of the HTML page."""
 
     def __init__(self, figure_paths: Mapping[str, str]) -> None:
         self.figure_paths = figure_paths
@@ -89,7 +89,7 @@ class _Writer:
 
     def _render_figure(self, figure: FigureBlock) -> str:
         if figure.name not in self.figure_paths:
-            raise BadInput(f"Figure '{figure.name or figure.caption}' has no file to link to.")
+            raise BadInput(f"Figure '{figure.name}' has no file to link to.")
         image = f"![{render_cell_markdown(figure.alt)}]({quote(self.figure_paths[figure.name])})"
         return f"{image}\n\n**{self.numbering.label('Figure')}.** {render_cell_markdown(figure.caption)}"
 
@@ -121,5 +121,5 @@ def _render_grid(table: Table) -> str:
 
 def _render_cell(cell: str | int | float, *, printed: bool) -> str:
     text = render_cell_markdown(str(cell))
-    # Italic, as in the page: a printed number should not look like a measured one even when its row is copied.
+    # Italic, as on the page, so that a printed number differs from a measured one even in a copied row.
     return f"*{text}*" if printed and text and not text.startswith(("*", "`")) else text

@@ -1,4 +1,4 @@
-"""The folder of a probe: its tables, the winner as a run, the protocol card, and the page that is made from them."""
+"""The folder of a probe: tables, the winner as a run, the protocol card, and the page."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import numpy as np
 from monolayer.data.dataset import Splits
 from monolayer.errors import BadData
 from monolayer.evaluate.metrics import ROW_NAMES
-from monolayer.figures import Response
-from monolayer.figures.few_shot import make_few_shot_curve
-from monolayer.reports.document import Block, Document, FigureRow, Paragraph, Section
+from monolayer.figures import FewShotCurve, Response
+from monolayer.reports.document import Document, FigureBlock, FigureRow, Paragraph, Section
+from monolayer.reports.figures import save_figures
 from monolayer.reports.findings import make_finding_notices, make_findings_section
 from monolayer.reports.html import render_html
 from monolayer.reports.markdown import render_markdown
 from monolayer.reports.model_card import write_card
-from monolayer.reports.pictures import Picture, save_pictures
 from monolayer.reports.protocol import (
     describe_few_shot,
     describe_probe,
@@ -28,7 +27,6 @@ from monolayer.reports.protocol import (
     make_protocol_sections,
     make_sets_table,
 )
-from monolayer.reports.provenance import collect_provenance
 from monolayer.reports.run import describe_origin, draw_run, write_predictions
 from monolayer.runs.folder import (
     FEW_SHOT,
@@ -42,6 +40,7 @@ from monolayer.runs.folder import (
     write_table,
     write_text,
 )
+from monolayer.runs.provenance import collect_provenance
 from monolayer.tuning.few_shot import FewShot
 from monolayer.tuning.probe import FeatureSet, Probe
 
@@ -49,13 +48,13 @@ FORMAT = "monolayer-probe-1"
 
 
 def save_probe(probe: Probe, splits: Splits, folder: Path, command: Sequence[str] | None = None) -> None:
-    """Write a probe's folder: the tables, the winner like any run, the protocol card, figures and report.html.
+    """Write a probe's folder: the tables, the winner as a run, the protocol card, figures and report.html.
 
     Args:
-        probe: what was found.
-        splits: those of the winner's feature set.
+        probe: the probe.
+        splits: of the winner's feature set.
         folder: an empty folder.
-        command: what was asked for, word by word; by default the command of this process.
+        command: the command line; by default that of this process.
     """
     save_run(probe.winner, folder, **describe_origin(splits, command))
     write_predictions(probe.predictions, folder)
@@ -67,35 +66,35 @@ def save_probe(probe: Probe, splits: Splits, folder: Path, command: Sequence[str
 
 
 def is_probe(folder: Path) -> bool:
-    """Whether this is the folder of a probe."""
+    """Whether this is a probe's folder."""
     return (folder / PROTOCOL).is_file()
 
 
 def write_probe_report(folder: Path) -> None:
-    """Make figures/, report.html and the winner's model card from what a probe's folder holds.
+    """Write figures/, report.html and the winner's model card from the contents of a probe's folder.
 
     Raises:
-        BadData: if its protocol is not one of ours.
+        BadData: if its protocol was not written by monolayer.
     """
     facts = load_protocol(folder)
     of_probe, of_run = draw_probe(facts), draw_run(folder)
-    save_pictures([*of_probe, *of_run], folder)
+    save_figures([*of_probe, *of_run], folder)
     write_text(folder / REPORT, render_html(_make_document(facts, of_probe, of_run)))
     write_card(folder)
 
 
 def load_protocol(folder: Path) -> dict[str, Any]:
-    """protocol.json of a probe's folder.
+    """The content of protocol.json.
 
     Raises:
-        BadData: if it is not one of ours.
+        BadData: if it was not written by monolayer.
     """
     try:
         facts = json.loads((folder / PROTOCOL).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         facts = None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise BadData(f"{folder / PROTOCOL}: is not a protocol written by monolayer.")
+        raise BadData(f"{folder / PROTOCOL}: not a protocol written by monolayer.")
     return facts
 
 
@@ -110,7 +109,7 @@ def _write_tables(probe: Probe, folder: Path) -> None:
 
 
 def _list_set(one: FeatureSet, is_winner: bool) -> dict[str, Any]:
-    """A feature set's line of probe.csv."""
+    """A feature set's row of probe.csv."""
     return {
         "features": one.name,
         "n_features": one.n_features,
@@ -126,14 +125,14 @@ def _list_set(one: FeatureSet, is_winner: bool) -> dict[str, Any]:
 
 
 def _list_candidate(run: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's line of sweep.csv; whether it is told from the best is within its own feature set."""
+    """A recipe's row of sweep.csv; the comparison with the best is within its feature set."""
     measured = {f"{rows}_{k}": v for rows in ("train", "val") for k, v in run[rows].items()}
     kept = ("has_diverged", "is_indistinguishable", "p_value_adjusted")
     return {**run["recipe"], **measured, **{name: run[name] for name in kept}}
 
 
 def _list_repeats(few: FewShot) -> list[dict[str, Any]]:
-    """A line of few-shot.csv for each draw."""
+    """The rows of few-shot.csv, one for each draw."""
     return [
         {
             "shots": few.shots,
@@ -152,55 +151,47 @@ def _list_repeats(few: FewShot) -> list[dict[str, Any]]:
     ]
 
 
-def draw_probe(facts: dict[str, Any]) -> list[Picture]:
-    """Accuracy of the feature sets, where there are several, and against the shots, where there are any."""
-    pictures = []
+def draw_probe(facts: dict[str, Any]) -> list[FigureBlock]:
+    """Accuracy by feature set, if there are several, and accuracy by shots, if there are any."""
+    figures = []
     sound = [one for one in facts["features"] if not one["has_diverged"]]
     if len(sound) > 1:
-        pictures.append(_draw_sets(sound))
+        figures.append(_draw_sets(sound))
     if facts["few_shot"]:
-        n, rest = facts["winner"]["train"]["n"], "The dashed line is the winner with all"
-        caption = f"{describe_few_shot(facts)} {rest} {n:,} training rows, with its 95 % interval."
-        alt = f"Points with the spread over the draws. {caption}"
-        pictures.append(Picture("few-shot", make_few_shot_curve(facts), caption, alt))
-    return pictures
+        n = facts["winner"]["train"]["n"]
+        dashed = f"Dashed line: the winner with all {n:,} training rows, with its 95 % interval."
+        caption = f"{describe_few_shot(facts)} {dashed}"
+        alt = f"Points with the standard deviation over the draws. {caption}"
+        figures.append(FigureBlock("few-shot", FewShotCurve.of(facts), caption, alt))
+    return figures
 
 
-def _draw_sets(sets: list[dict[str, Any]]) -> Picture:
+def _draw_sets(sets: list[dict[str, Any]]) -> FigureBlock:
     low, high = np.array([one["val"]["accuracy_interval"] for one in sets]).T
     val, train = (np.array([one[rows]["accuracy"] for one in sets]) for rows in ("val", "train"))
     chart = Response("features", [one["name"] for one in sets], val, low, high, train)
     caption = (
-        f"Each feature set with its best recipe. Bars are 95 % Wilson intervals on {sets[0]['val']['n']:,} validation "
-        "rows."
+        f"Accuracy of each feature set with its best recipe. Bars are 95 % Wilson intervals on {sets[0]['val']['n']:,} "
+        "validation rows."
     )
-    return Picture("features", chart, caption, f"Points with intervals. {caption}")
+    return FigureBlock("features", chart, caption, f"Points with intervals. {caption}")
 
 
-def _make_document(facts: dict[str, Any], of_probe: list[Picture], of_run: list[Picture]) -> Document:
-    blocks: list[Block] = [FigureRow((picture.render(),)) for picture in of_probe]
-    few: list[Block] = []
-    if facts["few_shot"]:
-        few = [make_few_shot_table(facts), *(block for block, p in zip(blocks, of_probe, strict=True) if _is_few(p))]
-    sets = [block for block, p in zip(blocks, of_probe, strict=True) if not _is_few(p)]
-    winner = facts["winner"]
+def _make_document(facts: dict[str, Any], of_probe: list[FigureBlock], of_run: list[FigureBlock]) -> Document:
+    rows = {figure.name: FigureRow((figure,)) for figure in of_probe}
+    few = rows.pop("few-shot", None)
+    winner, n_sets = facts["winner"], len(facts["features"])
     sections = [
-        Section("Feature sets", (Paragraph(" ".join(describe_probe(facts)[1:])), *sets)),
-        *([Section("Few shots", tuple(few))] if few else []),
-        Section("The winner", tuple(FigureRow((picture.render(),)) for picture in of_run)),
+        Section("Feature sets", (Paragraph(" ".join(describe_probe(facts)[1:])), *rows.values())),
+        *([Section("Few-shot accuracy", (make_few_shot_table(facts), few))] if few else []),
+        Section("The winner", tuple(FigureRow((figure,)) for figure in of_run)),
         *make_protocol_sections(facts),
         make_findings_section(winner["findings"]),
     ]
     return Document(
-        title=f"Probe of {len(facts['features'])} feature sets"
-        if len(facts["features"]) > 1
-        else f"Probe of {winner['features']}",
+        title=f"Probe of {n_sets} feature sets" if n_sets > 1 else f"Probe of {winner['features']}",
         lead=describe_probe(facts)[0],
         notices=make_finding_notices(winner["findings"]),
         sections=tuple(sections),
         summary=(make_sets_table(facts),),
     )
-
-
-def _is_few(picture: Picture) -> bool:
-    return picture.name == "few-shot"

@@ -1,4 +1,4 @@
-"""The protocol card of a probe, and what is said of one: sentences and tables from what protocol.json holds."""
+"""The protocol card of a probe, with the sentences and tables that it shares with the probe's page."""
 
 from __future__ import annotations
 
@@ -14,21 +14,26 @@ Facts = dict[str, Any]
 
 
 def describe_probe(facts: Facts) -> list[str]:
-    """Who won and what it scores on the test rows, in a sentence; then who cannot be told from it."""
+    """The winner and its test accuracy; then the feature sets that are not significantly different from it."""
     sets, n = facts["features"], facts["protocol"]["n_candidates"]
     first, test = sets[0], facts["winner"]["test"]
     setting = format_setting((name, first["recipe"][name]) for name in first["grid"])
     of = f" among {len(sets)} feature sets" if len(sets) > 1 else ""
-    also = " and its few shots" if facts["few_shot"] else ""
+    also = " and for its few-shot runs" if facts["few_shot"] else ""
     sentences = [
-        f"**{first['name']}** wins{of} with {setting}, chosen among {n:,} recipes by accuracy on {first['val']['n']:,} "
-        f"validation rows. On {test['n']:,} test rows, opened once for it{also}: **{_format(test)} %**."
+        f"**{first['name']}** with {setting} has the highest validation accuracy{of}, of {n:,} recipes on "
+        f"{first['val']['n']:,} validation rows. Its accuracy on {test['n']:,} test rows, opened once for it{also}, is "
+        f"**{_format(test)} %**."
     ]
     others = sets[1:]
     close = [one["name"] for one in others if one["is_indistinguishable"]]
     if others:
-        told = f"{', '.join(close)} cannot be told from it" if close else "Each other one is told from it"
-        sentences.append(f"{told} on the validation rows ({_name_test(sets)}).")
+        compared = (
+            f"Not significantly different from it on the validation rows: {', '.join(close)}"
+            if close
+            else "All others are significantly worse on the validation rows"
+        )
+        sentences.append(f"{compared} ({_name_test(sets)}).")
     lost = [one["name"] for one in others if one["has_diverged"]]
     if lost:
         sentences.append(f"Every recipe diverged on {', '.join(lost)}.")
@@ -36,17 +41,17 @@ def describe_probe(facts: Facts) -> list[str]:
 
 
 def _name_test(sets: list[Facts]) -> str:
-    return "exact McNemar test" + (", corrected for all pairs" if len(sets) > 2 else "")
+    return "exact McNemar test" + (", p-values corrected for all pairs" if len(sets) > 2 else "")
 
 
 def describe_few_shot(facts: Facts) -> str:
-    """What the few-shot accuracies are."""
+    """The few-shot experiment in two sentences."""
     asked = facts["protocol"]["few_shot"]
     n = asked["repeats"]
-    spread = f"mean and standard deviation over {n} draws" if n > 1 else "one draw, so without a spread"
+    spread = f"mean and standard deviation over {n} draws" if n > 1 else "one draw, so no standard deviation"
     return (
-        f"Test accuracy of {facts['winner']['features']} with a few training rows a class: {spread}. The recipe of "
-        "each number of shots is chosen on validation rows."
+        f"Test accuracy of {facts['winner']['features']} with few training rows per class: {spread}. The recipe for "
+        "each number of shots is selected on validation rows."
     )
 
 
@@ -67,12 +72,12 @@ def make_sets_table(facts: Facts) -> Table:
     )
     columns = ("features", "D", "dtype", *(name.replace("_", " ") for name in fields))
     measured = ("validation accuracy %, 95 % interval", SIGN, "training accuracy %")
-    note = f"{SIGN} marks feature sets that cannot be told from the first: {_name_test(facts['features'])}."
+    note = f"{SIGN}: not significantly different from the first ({_name_test(facts['features'])})."
     return Table("Feature sets, each with its best recipe.", (*columns, *measured), rows, note=note)
 
 
 def make_few_shot_table(facts: Facts) -> Table:
-    """What a few rows a class give, with the recipe of each number of shots."""
+    """Few-shot accuracies, with the recipe of each number of shots."""
     fields = list(facts["few_shot"][0]["grid"])
     rows = tuple(
         (
@@ -88,7 +93,7 @@ def make_few_shot_table(facts: Facts) -> Table:
     )
     chosen = (*(name.replace("_", " ") for name in fields), "epochs")
     columns = (
-        "rows a class",
+        "rows per class",
         "rows",
         "test accuracy %, mean ± sd",
         "validation accuracy %, mean ± sd",
@@ -99,7 +104,7 @@ def make_few_shot_table(facts: Facts) -> Table:
 
 
 def make_protocol(facts: Facts) -> Document:
-    """The protocol card: what another needs to get the same numbers."""
+    """The protocol card: everything that is needed to reproduce the numbers."""
     return Document(
         title="Protocol of a probe",
         lead=" ".join(describe_probe(facts)),
@@ -111,10 +116,12 @@ def make_protocol(facts: Facts) -> Document:
 
 
 def make_protocol_sections(facts: Facts) -> list[Section]:
-    """Data, split and preparation; candidates and selection; the draws; versions and command."""
+    """Data and split; candidates and selection; few-shot draws; provenance."""
     few = [Section("Few-shot draws", (_make_rules_table(facts), _make_draws_table(facts)))] if facts["few_shot"] else []
-    provenance = Table("What it was made with.", ("what", "value"), tuple(facts["provenance"].items()), "plain")
-    same = "The same command on the same data gives the same numbers, on processors of the same kind to the last digit."
+    provenance = Table(
+        "Command, versions and machine.", ("field", "value"), tuple(facts["provenance"].items()), "plain"
+    )
+    same = "The same command on the same data reproduces these numbers, bit by bit on processors of the same kind."
     return [
         Section("Data and split", (_make_data_table(facts), _make_split_table(facts), _make_fingerprints_table(facts))),
         Section("Candidates and selection", (_make_grid_table(facts), _make_selection_table(facts))),
@@ -132,7 +139,7 @@ def _make_data_table(facts: Facts) -> Table:
 
 def _make_fingerprints_table(facts: Facts) -> Table:
     rows = tuple((one["name"], f"`{one['fingerprint']}`") for one in facts["features"])
-    caption = "Fingerprints of each feature set and of which of its rows are for what."
+    caption = "Fingerprint of each feature set and its split."
     return Table(caption, ("features", "fingerprint (SHA-256)"), rows, "plain")
 
 
@@ -144,24 +151,24 @@ def _make_split_table(facts: Facts) -> Table:
         "classes": f"{data['n_classes']:,}",
         "rows": ", ".join(f"{n:,} {part}" for part, n in data["rows"].items()),
         "split": split["how"],
-        "asked for": ", ".join(f"{name} {value}" for name, value in asked.items()),
-        "rows divided by their length": "no" if data["normalize"] == "none" else "yes, before anything else",
+        "split options": ", ".join(f"{name} {value}" for name, value in asked.items()),
+        "rows scaled to unit length": "no" if data["normalize"] == "none" else "yes, first",
         "standardised": protocol["preprocessing"],
     }
-    return _list("Rows, the same for every feature set.", rows)
+    return _list("Rows, the same for all feature sets.", rows)
 
 
 def _make_grid_table(facts: Facts) -> Table:
-    """Every value that was tried, a line a feature set and a number of shots."""
+    """The grids, one row for each feature set and number of shots."""
     fields = list(facts["features"][0]["grid"])
     lines = [(one["name"], one["n_recipes"], one["grid"]) for one in facts["features"]]
     winner = facts["winner"]["features"]
-    lines += [(f"{winner}, {few['shots']} a class", few["n_recipes"], few["grid"]) for few in facts["few_shot"]]
+    lines += [(f"{winner}, {few['shots']} per class", few["n_recipes"], few["grid"]) for few in facts["few_shot"]]
     rows = tuple(
         (name, str(n), *(", ".join(str(value) for value in grid[field]) for field in fields)) for name, n, grid in lines
     )
     columns = ("features", "recipes", *(name.replace("_", " ") for name in fields))
-    return Table("What was tried: every combination of these.", columns, rows, "plain", note=_describe_rates(facts))
+    return Table("Grids: all combinations of these values.", columns, rows, "plain", note=_describe_rates(facts))
 
 
 def _describe_rates(facts: Facts) -> str:
@@ -169,8 +176,8 @@ def _describe_rates(facts: Facts) -> str:
     if not multiples:
         return ""
     return (
-        f"Learning rates are {', '.join(f'{m:g}' for m in multiples)} times the stable rate 1 / L of the rows trained "
-        "on (the largest l2; of several draws the lowest rate), to three digits."
+        f"Learning rates are {', '.join(f'{m:g}' for m in multiples)} times the stable rate 1 / L of the training rows "
+        "(for the largest l2, and the lowest of several draws), to three digits."
     )
 
 
@@ -178,23 +185,23 @@ def _make_selection_table(facts: Facts) -> Table:
     protocol, winner = facts["protocol"], facts["winner"]
     rows = {
         "candidates": f"{protocol['n_candidates']:,}",
-        "chosen by": protocol["selection"],
-        "told apart by": protocol["comparison"],
+        "selected by": protocol["selection"],
+        "compared by": protocol["comparison"],
         "winner": winner["features"],
-        **{f"its {name}": value for name, value in winner["recipe"].items()},
+        **{f"{name} of the winner": value for name, value in winner["recipe"].items()},
     }
-    return _list("How the winner was chosen, and its recipe.", rows)
+    return _list("Selection of the winner, and its recipe.", rows)
 
 
 def _make_rules_table(facts: Facts) -> Table:
     asked = facts["protocol"]["few_shot"]
     rows = {
         "seed": asked["seed"],
-        "rows drawn": asked["draw"],
-        "trained": asked["training"],
-        "recipe chosen by": asked["selection"],
+        "draw": asked["draw"],
+        "training": asked["training"],
+        "recipe selected by": asked["selection"],
     }
-    return _list("How rows were drawn, and how recipes were adapted to them.", rows)
+    return _list("Drawing of rows, and recipes.", rows)
 
 
 def _make_draws_table(facts: Facts) -> Table:
@@ -208,12 +215,12 @@ def _make_draws_table(facts: Facts) -> Table:
         for few in facts["few_shot"]
         for repeat in few["repeats"]
     )
-    columns = ("rows a class", "repeat", "validation accuracy %", "test accuracy %", "SHA-256 of the rows' places")
-    return Table("Every draw.", columns, rows)
+    columns = ("rows per class", "repeat", "validation accuracy %", "test accuracy %", "SHA-256 of the row numbers")
+    return Table("All draws.", columns, rows)
 
 
 def _list(caption: str, rows: dict[str, Any]) -> Table:
-    return Table(caption, ("what", "value"), tuple((name, str(value)) for name, value in rows.items()), "plain")
+    return Table(caption, ("field", "value"), tuple((name, str(value)) for name, value in rows.items()), "plain")
 
 
 def _format(metrics: Facts) -> str:

@@ -1,4 +1,4 @@
-"""A sweep in words and as a table, from what evaluation.json holds of it."""
+"""A sweep's part of a page: its table, what the ranking is worth, and its figures."""
 
 from __future__ import annotations
 
@@ -9,38 +9,37 @@ from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures import CandidateCurves
 from monolayer.figures.fields import format_setting
 from monolayer.recipe.grid import format_value
-from monolayer.reports.document import FigureRow, Paragraph, Section, Table
-from monolayer.reports.pictures import Picture
+from monolayer.reports.document import FigureBlock, FigureRow, Paragraph, Section, Table
 
 SIGN = "="
 
 
 def make_sweep_sections(
-    sweep: dict[str, Any], axes: Iterable[str], pictures: Sequence[Picture], top: int = 10
+    sweep: dict[str, Any], axes: Iterable[str], figures: Sequence[FigureBlock], top: int = 10
 ) -> list[Section]:
-    """The best recipes and what the ranking is worth, how all candidates learnt, and what their settings did.
+    """The best recipes and the uncertainty of their ranking, learning curves, and accuracy by setting.
 
     Args:
-        sweep: as :meth:`monolayer.Sweep.to_dict` gives it.
+        sweep: as :meth:`monolayer.Sweep.to_dict` returns it.
         axes: names of the fields that vary.
-        pictures: as :func:`monolayer.reports.sweep_pictures.draw_sweep` gives them.
-        top: rows of the table.
+        figures: as :func:`monolayer.reports.sweep_figures.draw_sweep` returns them.
+        top: number of rows of the table.
     """
     axes = tuple(axes)
-    paragraph = Paragraph(" ".join(describe_selection(sweep, axes)))
-    curves = [picture.render() for picture in pictures if isinstance(picture.chart, CandidateCurves)]
-    others = [picture.render() for picture in pictures if not isinstance(picture.chart, CandidateCurves)]
-    halving = [Paragraph(text)] if (text := describe_halving(sweep)) else []
-    sections = [Section("Recipes", (make_sweep_table(sweep["runs"], axes, top), paragraph, *halving))]
+    texts = [" ".join(describe_selection(sweep, axes)), describe_halving(sweep)]
+    curves = [figure for figure in figures if isinstance(figure.chart, CandidateCurves)]
+    others = [figure for figure in figures if not isinstance(figure.chart, CandidateCurves)]
+    table = make_sweep_table(sweep["runs"], axes, top)
+    sections = [Section("Recipes", (table, *(Paragraph(text) for text in texts if text)))]
     if curves:
-        sections.append(Section("How the candidates learnt", (FigureRow(tuple(curves)),)))
+        sections.append(Section("Learning curves of all candidates", (FigureRow(tuple(curves)),)))
     if others:
-        sections.append(Section("What the settings did", tuple(FigureRow((figure,)) for figure in others)))
+        sections.append(Section("Accuracy by setting", tuple(FigureRow((figure,)) for figure in others)))
     return sections
 
 
 def make_sweep_table(runs: list[dict[str, Any]], axes: Iterable[str], top: int = 10) -> Table:
-    """The best recipes by validation accuracy; after halving, with the epochs that each went through."""
+    """The best recipes by validation accuracy; after halving, with the number of epochs of each."""
     axes, is_halved = tuple(axes), any(run["epochs_done"] < run["recipe"]["epochs"] for run in runs[:top])
     rows = tuple(
         (
@@ -54,26 +53,29 @@ def make_sweep_table(runs: list[dict[str, Any]], axes: Iterable[str], top: int =
     )
     epochs = ["epochs done"] if is_halved else []
     columns = (*axes, *epochs, "validation accuracy %, 95 % interval", SIGN, "training accuracy %")
-    note = f"{SIGN} marks recipes that cannot be told from the first: exact McNemar tests, corrected for all pairs."
+    note = (
+        f"{SIGN}: not significantly different from the best (exact McNemar test, p-value corrected for all pairs, 5 % "
+        "level). Intervals are Wilson intervals."
+    )
     return Table(f"The best {len(rows)} of {len(runs)} recipes by validation accuracy.", columns, rows, note=note)
 
 
 def describe_halving(sweep: dict[str, Any]) -> str:
-    """How many recipes went on at each rung of successive halving; empty where all went to their end."""
-    rungs = sweep.get("rungs", [])  # folders of earlier versions do not say
+    """How many recipes continued at each rung of successive halving; empty without halving."""
+    rungs = sweep.get("rungs", [])  # missing in folders of earlier versions
     if not rungs:
         return ""
     steps = ", ".join(f"{rung['n_kept']} after {100 * rung['share']:.3g} %" for rung in rungs)
     return (
-        f"The sweep went by successive halving: of {sweep['n_recipes']} recipes, these went on after a share of their "
-        f"epochs: {steps}. Each other one is ranked below them, with what it had when it was let go."
+        f"Successive halving: of {sweep['n_recipes']} recipes, this many continued after a share of their epochs: "
+        f"{steps}. The others rank below them, with their accuracy when they were stopped."
     )
 
 
 def merge_findings(findings: Sequence[dict[str, Any]], axes: Iterable[str], n_runs: int) -> list[dict[str, Any]]:
-    """The findings of a sweep, with one for all recipes in which the same was found: that of the smallest rate.
+    """The findings of a sweep, where equal findings of several recipes become one: that of the smallest rate.
 
-    A sweep that goes to high rates on purpose has a diverged run for each of them, and one notice is enough.
+    A sweep that includes high rates on purpose has a diverged run for each of them, and one notice is enough.
     """
     axes, merged = tuple(axes), [finding for finding in findings if "recipe" not in finding]
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -89,28 +91,25 @@ def merge_findings(findings: Sequence[dict[str, Any]], axes: Iterable[str], n_ru
 
 
 def describe_selection(sweep: dict[str, Any], axes: Iterable[str]) -> list[str]:
-    """What the ranking is worth, in at most three sentences; none where nothing can be said."""
+    """The uncertainty of the ranking in at most three sentences; none with a single run or without validation."""
     selection, runs = sweep["selection"], sweep["runs"]
     if selection is None or len(runs) < 2:
         return []
     simplest = selection["one_standard_error"]
     named = ", ".join(f"{axis} {format_value(simplest['recipe'][axis])}" for axis in axes)
-    compared = (
-        f"the {selection['n_compared']} recipes that went to their end"
-        if sweep.get("rungs")
-        else (f"{len(runs)} recipes")
-    )
+    is_halved = bool(sweep.get("rungs"))
+    compared = f"the {selection['n_compared']} fully trained recipes" if is_halved else f"{len(runs)} recipes"
     sentences = [
-        f"{selection['n_indistinguishable']} of {compared} cannot be told from the best ({SIGN}) on "
-        f"{selection['n']:,} rows, itself counted.",
-        f"The simplest within one standard error of it: {named} "
+        f"{selection['n_indistinguishable']} of {compared}, including the best, are not significantly different from "
+        f"the best ({SIGN}) on {selection['n']:,} rows.",
+        f"Simplest recipe within one standard error of the best: {named} "
         f"({format_accuracy(simplest['val']['accuracy'], simplest['val']['n'])} %).",
     ]
     if optimism := selection["optimism"]:
         low, high = optimism["interval"]
         sentences.append(
-            f"The best of {len(runs)} has {100 * optimism['apparent']:.1f} % on the rows that chose it; on rows that "
-            f"had no part in choosing, expect about {100 * optimism['corrected']:.1f} [{100 * low:.1f}, "
+            f"The best of {len(runs)} has {100 * optimism['apparent']:.1f} % accuracy on the rows that selected it; "
+            f"its expected accuracy on other rows is about {100 * optimism['corrected']:.1f} [{100 * low:.1f}, "
             f"{100 * high:.1f}] %."
         )
     return sentences

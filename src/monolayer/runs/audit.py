@@ -21,7 +21,7 @@ from monolayer.evaluate.metrics import ROW_NAMES
 from monolayer.findings import Finding
 from monolayer.progress import SILENCE, Progress
 from monolayer.runs.folder import load_evaluation, load_predictions
-from monolayer.runs.splits import divide_again
+from monolayer.runs.splits import restore_splits
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +174,7 @@ def _measure_run(folder: Path, found: Audit, dataset: Dataset) -> dict[str, Any]
     if dataset.test is not None:
         rows = [pair.second for pair in found.across]
     else:
-        trained = set(divide_again(dataset, evaluation).train.index.tolist())
+        trained = set(restore_splits(dataset, evaluation).train.index.tolist())
         both_ways = [(p.first, p.second) for p in found.inside] + [(p.second, p.first) for p in found.inside]
         rows = [row for row, other in both_ways if other in trained]
     leaked = np.isin(test.index, rows)

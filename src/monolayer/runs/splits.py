@@ -8,7 +8,7 @@ from monolayer.data.dataset import Dataset, Opening, Splits
 from monolayer.errors import BadInput
 
 
-def divide_again(dataset: Dataset, evaluation: dict[str, Any]) -> Splits:
+def restore_splits(dataset: Dataset, evaluation: dict[str, Any]) -> Splits:
     """The splits that a run was trained on, with the recorded openings of the test rows.
 
     Args:
@@ -23,6 +23,6 @@ def divide_again(dataset: Dataset, evaluation: dict[str, Any]) -> Splits:
         request["val_size"], seed=request["seed"], train=request["train_size"], test=request["test_size"]
     )
     if splits.fingerprint != request["fingerprint"]:
-        raise BadInput(f"{dataset.name} is not, or is not divided as, what the run was trained on.")
+        raise BadInput(f"{dataset.name} differs from the dataset that the run was trained on, or its splits differ.")
     splits.openings.extend(Opening(**opening) for opening in evaluation["test_openings"])
     return splits

@@ -321,24 +321,25 @@ def log_sweep(
 def write_results(result: Run | Sweep, splits: Splits | None, folder: Path) -> Path:
     """Write what ``train`` or ``sweep`` would into an empty folder; without splits there is no page. The folder."""
     # Plotting takes half a second to import, which training need not wait for.
-    from monolayer.reports.pictures import save_pictures
+    from monolayer.figures.sweep_table import SweepTable
+    from monolayer.reports.figures import save_figures
     from monolayer.reports.run import draw_run, save_run_with_report, save_sweep_with_report
-    from monolayer.reports.sweep_pictures import draw_sweep
+    from monolayer.reports.sweep_figures import draw_sweep
 
     if isinstance(result, Sweep):
         if splits is not None:
             save_sweep_with_report(result, splits, folder)
             return folder
         save_sweep(result, folder)
-        pictures = draw_sweep(result.to_dict(), result.axes, [run.history for run in result.runs])
+        figures = draw_sweep(SweepTable.of(result))
     else:
         if splits is not None:
             predictions = {"val": predict_rows(result.network, splits.val)} if splits.val else {}
             save_run_with_report(result, splits, folder, predictions)
             return folder
         save_run(result, folder)
-        pictures = []
-    save_pictures([*pictures, *draw_run(folder)], folder)
+        figures = []
+    save_figures([*figures, *draw_run(folder)], folder)
     return folder
 
 

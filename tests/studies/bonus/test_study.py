@@ -7,7 +7,7 @@ import pytest
 from monolayer.data.load import load_digits
 from monolayer.recipe.recipe import Recipe
 from monolayer.reports.document import Table
-from monolayer.reports.provenance import collect_provenance
+from monolayer.runs.provenance import collect_provenance
 from monolayer.studies.bonus import reported
 from monolayer.studies.bonus.leaky_procedures import WHY_OPENED
 from monolayer.studies.bonus.report import decode_grid_row, draw_study, is_comparable_with_report, make_study_document

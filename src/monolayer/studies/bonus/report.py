@@ -8,16 +8,27 @@ from typing import Any
 
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics, format_accuracy
 from monolayer.figures import ProbabilityHistogram
+from monolayer.figures.sweep_table import SweepTable
 from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
-from monolayer.reports.document import Block, Document, FigureRow, Listing, Notice, Paragraph, Section, Table
+from monolayer.reports.document import (
+    Block,
+    Document,
+    FigureBlock,
+    FigureRow,
+    Listing,
+    Notice,
+    Paragraph,
+    Section,
+    Table,
+)
+from monolayer.reports.figures import draw_curves, draw_probabilities, draw_templates, save_figures
 from monolayer.reports.html import render_html
 from monolayer.reports.markdown import render_markdown
-from monolayer.reports.pictures import Picture, draw_curves, draw_probabilities, draw_templates, save_pictures
-from monolayer.reports.provenance import collect_provenance
 from monolayer.reports.sweep import describe_selection, make_sweep_table
-from monolayer.reports.sweep_pictures import draw_heat_map
+from monolayer.reports.sweep_figures import draw_heat_map
 from monolayer.runs.folder import MARKDOWN, NETWORKS, REPORT, RESULTS, write_json, write_text
+from monolayer.runs.provenance import collect_provenance
 from monolayer.studies.bonus import reported
 from monolayer.studies.bonus.report_checks import (
     draw_calibration,
@@ -62,10 +73,10 @@ def is_comparable_with_report(result: StudyResult) -> bool:
     return result.dataset.name == REPORTED_DATASET and result.experiments[0].recipe.epochs == max(reported.STEP_DECAY)
 
 
-def draw_study(result: StudyResult) -> dict[str, list[Picture]]:
+def draw_study(result: StudyResult) -> dict[str, list[FigureBlock]]:
     """Draw the figures of the study, by key of the experiment or of the section."""
     pictures = {e.key: _draw_experiment(result, e) for e in result.experiments}
-    heat_map = draw_heat_map(result.grid.to_dict()["runs"], "grid", GRID_AXES)
+    heat_map = draw_heat_map(SweepTable(result.grid.to_dict()["runs"], tuple(GRID_AXES)), "grid")
     leaked = draw_leaked(result)
     return {
         **pictures,
@@ -77,7 +88,7 @@ def draw_study(result: StudyResult) -> dict[str, list[Picture]]:
 
 def make_study_document(
     result: StudyResult,
-    pictures: dict[str, list[Picture]],
+    pictures: dict[str, list[FigureBlock]],
     provenance: dict[str, str],
     ladder: dict[str, Any] | None = None,
 ) -> Document:
@@ -165,7 +176,7 @@ def _make_results_section(result: StudyResult) -> Section:
     return Section("Results on held-out images", (table, *blocks), "results")
 
 
-def _draw_experiment(result: StudyResult, experiment: Experiment) -> list[Picture]:
+def _draw_experiment(result: StudyResult, experiment: Experiment) -> list[FigureBlock]:
     run, key = result.runs[experiment.key], experiment.key.replace("_", "-")
     test = result.scored[experiment.key].test
     # The histograms of the two losses are side by side, so they have the same height.
@@ -188,10 +199,9 @@ def compute_common_height(result: StudyResult) -> float:
     return 1.05 * float(max(max(frame[name]) for frame in frames for name in ("n_correct", "n_incorrect")))
 
 
-def _lay_out(pictures: list[Picture]) -> list[Block]:
+def _lay_out(figures: list[FigureBlock]) -> list[Block]:
     """Loss beside cost, then the other figures below each other."""
-    blocks = [picture.render() for picture in pictures]
-    return [FigureRow(tuple(blocks[:2])), *(FigureRow((block,)) for block in blocks[2:])]
+    return [FigureRow(tuple(figures[:2])), *(FigureRow((figure,)) for figure in figures[2:])]
 
 
 def _make_run_table(result: StudyResult, experiment: Experiment) -> Table:
@@ -206,7 +216,7 @@ def _make_run_table(result: StudyResult, experiment: Experiment) -> Table:
 
 
 def _make_experiment_section(
-    result: StudyResult, experiment: Experiment, pictures: dict[str, list[Picture]]
+    result: StudyResult, experiment: Experiment, pictures: dict[str, list[FigureBlock]]
 ) -> Section:
     blocks: list[Block] = [_make_run_table(result, experiment)]
     if experiment.key in reported.ACCURACIES and is_comparable_with_report(result):
@@ -225,14 +235,14 @@ def _make_reported_table(experiment: Experiment) -> Table:
     )
 
 
-def _make_grid_section(result: StudyResult, pictures: list[Picture], is_comparable: bool) -> Section:
+def _make_grid_section(result: StudyResult, pictures: list[FigureBlock], is_comparable: bool) -> Section:
     sweep = result.grid.to_dict()
     reported_blocks: list[Block] = [_make_reported_grid(), Paragraph(_explain_reported_grid())] if is_comparable else []
     blocks: list[Block] = [
         make_sweep_table(sweep["runs"], GRID_AXES, TOP),
         Paragraph(" ".join(describe_selection(sweep, GRID_AXES))),
         *reported_blocks,
-        *(FigureRow((picture.render(),)) for picture in pictures),
+        *(FigureRow((picture,)) for picture in pictures),
     ]
     return Section("Exercise 2.1 c: the grid", tuple(blocks), "grid")
 
@@ -264,7 +274,7 @@ def _explain_reported_grid() -> str:
 
 
 def _make_step_decay_section(
-    result: StudyResult, experiment: Experiment, pictures: dict[str, list[Picture]], is_comparable: bool
+    result: StudyResult, experiment: Experiment, pictures: dict[str, list[FigureBlock]], is_comparable: bool
 ) -> Section:
     section = _make_experiment_section(result, experiment, pictures)
     run = result.runs[experiment.key]
@@ -314,22 +324,22 @@ def _explain_step_decay(run: Run) -> str:
 
 
 def _make_losses_section(
-    result: StudyResult, by_key: dict[str, Experiment], pictures: dict[str, list[Picture]]
+    result: StudyResult, by_key: dict[str, Experiment], pictures: dict[str, list[FigureBlock]]
 ) -> Section:
     """Both losses: tables, curves and templates below each other, the two histograms side by side."""
     blocks: list[Block] = []
-    histograms: list[Picture] = []
+    histograms: list[FigureBlock] = []
     for key in LOSSES_COMPARED:
         apart = [picture for picture in pictures[key] if picture.name.endswith("probability")]
         rest = [picture for picture in pictures[key] if picture not in apart]
         blocks += _make_experiment_section(result, by_key[key], {key: rest}).blocks
         histograms += apart
-    side_by_side = [FigureRow(tuple(picture.render() for picture in histograms))] if histograms else []
+    side_by_side = [FigureRow(tuple(histograms))] if histograms else []
     return Section("Exercise 2.2: two losses", (*blocks, *side_by_side, Paragraph(SCALES_DIFFER)), "losses")
 
 
 def _make_ladder_section(
-    result: StudyResult, ladder: dict[str, Any] | None, pictures: dict[str, list[Picture]]
+    result: StudyResult, ladder: dict[str, Any] | None, pictures: dict[str, list[FigureBlock]]
 ) -> Section:
     """The results of a ladder, if there is one."""
     title, slug = "One layer, better features", "ladder"
@@ -393,7 +403,7 @@ def save_study(result: StudyResult, folder: Path, ladder: Path | None = None) ->
     loaded = load_ladder_of(result.dataset, ladder) if ladder else None
     pictures["ladder"] = draw_ladder(loaded, ladder) if ladder and loaded else []
     document = make_study_document(result, pictures, provenance, loaded)
-    paths = save_pictures(chain.from_iterable(pictures.values()), folder)
+    paths = save_figures(chain.from_iterable(pictures.values()), folder)
     write_text(folder / REPORT, render_html(document))
     write_text(folder / MARKDOWN, render_markdown(document, paths))
     results = {

@@ -8,7 +8,7 @@ from monolayer.checks.certificate import SIGNIFICANT
 from monolayer.checks.diagnose import summarise_findings
 from monolayer.duplicates.leaked import compute_shift
 from monolayer.evaluate.metrics import format_accuracy
-from monolayer.figures.pairs import collect_pairs
+from monolayer.figures import DuplicatePairs
 from monolayer.recipe.losses import get_loss
 from monolayer.reports.calibration import (
     READING_NAMES,
@@ -17,9 +17,8 @@ from monolayer.reports.calibration import (
     make_calibration_table,
     make_temperature_table,
 )
-from monolayer.reports.document import Block, FigureRow, Paragraph, Section, Table
+from monolayer.reports.document import Block, FigureBlock, FigureRow, Paragraph, Section, Table
 from monolayer.reports.findings import make_findings_table
-from monolayer.reports.pictures import Picture
 from monolayer.studies.bonus.study import StudyResult
 
 N_PAIRS_SHOWN = 12
@@ -69,21 +68,21 @@ def _explain_certificates(result: StudyResult) -> str:
     )
 
 
-def draw_leaked(result: StudyResult) -> Picture | None:
+def draw_leaked(result: StudyResult) -> FigureBlock | None:
     """Some pairs of a training image and a test image that show the same photograph, over the whole ranking."""
     pairs, dataset = result.leaked.pairs, result.dataset
     if not pairs or dataset.image_shape is None or dataset.image_shape[0] not in (1, 3):
         return None
     places = np.unique(np.linspace(0, len(pairs) - 1, N_PAIRS_SHOWN).round().astype(int))
-    chart = collect_pairs([pairs[i] for i in places], dataset, dataset.test, splits=("train", "test"))
+    chart = DuplicatePairs.of([pairs[i] for i in places], dataset, dataset.test, splits=("train", "test"))
     caption = (
         f"{len(places)} of the {len(pairs):,} pairs, evenly spaced from the most to the least similar: a training "
         "image, and the test image of the same photograph."
     )
-    return Picture("leaked-pairs", chart, caption, f"A contact sheet of image pairs. {caption}")
+    return FigureBlock("leaked-pairs", chart, caption, f"A contact sheet of image pairs. {caption}")
 
 
-def make_leaked_section(result: StudyResult, picture: Picture | None) -> Section:
+def make_leaked_section(result: StudyResult, picture: FigureBlock | None) -> Section:
     """Test images with a duplicate among the training images, and the accuracies without them."""
     mask = result.leaked.mask
     n, leaked = len(mask), int(mask.sum())
@@ -102,7 +101,7 @@ def make_leaked_section(result: StudyResult, picture: Picture | None) -> Section
         _make_leaked_table(result),
     ]
     if picture:
-        blocks.append(FigureRow((picture.render(),)))
+        blocks.append(FigureRow((picture,)))
     return Section("Leaked test images", tuple(blocks), "leaked")
 
 
@@ -119,7 +118,7 @@ def _make_leaked_table(result: StudyResult) -> Table:
     return Table("Test accuracy in per cent, with and without the leaked images.", columns, tuple(rows))
 
 
-def draw_calibration(result: StudyResult) -> list[Picture]:
+def draw_calibration(result: StudyResult) -> list[FigureBlock]:
     """A reliability diagram for cross-entropy and for each reading of multiple binary cross-entropy."""
     titles = {e.key: e.title for e in result.experiments}
     return [
@@ -129,7 +128,7 @@ def draw_calibration(result: StudyResult) -> list[Picture]:
     ]
 
 
-def make_calibration_section(result: StudyResult, pictures: list[Picture]) -> Section:
+def make_calibration_section(result: StudyResult, pictures: list[FigureBlock]) -> Section:
     """The calibration of the two losses, for every kind of probability."""
     rows = f"the {result.splits.n_test:,} test rows"
     named = {
@@ -152,7 +151,7 @@ def make_calibration_section(result: StudyResult, pictures: list[Picture]) -> Se
         make_brier_table(calibrations),
         *([make_temperature_table(temperatures, rows)] if temperatures else []),
         *(
-            FigureRow(tuple(picture.render() for picture in pair))
+            FigureRow(tuple(picture for picture in pair))
             for pair in (pictures[i : i + 2] for i in range(0, len(pictures), 2))
         ),
     ]

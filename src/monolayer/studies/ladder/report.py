@@ -21,12 +21,12 @@ from monolayer.figures import AccuracyCost, Evidence, Filters
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import get_loss
 from monolayer.reports.calibration import READING_NAMES
-from monolayer.reports.document import Block, Document, FigureRow, Paragraph, Section, Table, slugify
+from monolayer.reports.document import Block, Document, FigureBlock, FigureRow, Paragraph, Section, Table, slugify
+from monolayer.reports.figures import save_figures
 from monolayer.reports.html import render_html
 from monolayer.reports.markdown import render_markdown
-from monolayer.reports.pictures import Picture, save_pictures
-from monolayer.reports.provenance import collect_provenance
 from monolayer.runs.folder import LADDER, MARKDOWN, NETWORKS, REPORT, RESULTS, write_json, write_table, write_text
+from monolayer.runs.provenance import collect_provenance
 from monolayer.studies.ladder import published
 from monolayer.studies.ladder.study import Ladder, Step
 
@@ -106,14 +106,14 @@ def write_ladder_report(folder: Path) -> None:
     facts = load_ladder(folder)
     pictures = draw_ladder(facts, folder)
     document = _make_document(facts, pictures)
-    paths = save_pictures(pictures, folder)
+    paths = save_figures(pictures, folder)
     write_text(folder / REPORT, render_html(document))
     write_text(folder / MARKDOWN, render_markdown(document, paths))
 
 
-def draw_ladder(facts: dict[str, Any], folder: Path) -> list[Picture]:
+def draw_ladder(facts: dict[str, Any], folder: Path) -> list[FigureBlock]:
     """Draw accuracy against cost, and the filters and evidence maps of the best step on patches."""
-    pictures: list[Picture | None] = [_draw_cost(facts)]
+    pictures: list[FigureBlock | None] = [_draw_cost(facts)]
     if facts["pictured"] is not None:
         step = facts["steps"][facts["pictured"]]
         network = OneLayer.load(folder / NETWORKS / step["network"])
@@ -121,7 +121,7 @@ def draw_ladder(facts: dict[str, Any], folder: Path) -> list[Picture]:
     return [picture for picture in pictures if picture is not None]
 
 
-def _draw_cost(facts: dict[str, Any]) -> Picture:
+def _draw_cost(facts: dict[str, Any]) -> FigureBlock:
     steps = facts["steps"]
     accuracy = np.array([step["test"]["accuracy"] for step in steps])
     low, high = np.array([step["test"]["accuracy_interval"] for step in steps]).T
@@ -139,10 +139,10 @@ def _draw_cost(facts: dict[str, Any]) -> Picture:
         "Test accuracy of each step, with its 95 % Wilson interval, against the seconds for computing its features and "
         f"training the recipes of all losses; losses on the same features are drawn side by side.{levels}"
     )
-    return Picture("ladder", chart, caption, f"A line for each loss. {caption}")
+    return FigureBlock("ladder", chart, caption, f"A line for each loss. {caption}")
 
 
-def _draw_filters(network: OneLayer, step: dict[str, Any]) -> Picture | None:
+def _draw_filters(network: OneLayer, step: dict[str, Any]) -> FigureBlock | None:
     transformer = network.transformer
     if not isinstance(transformer, PatchFeatures) or transformer.patch_shape[0] not in (1, 3):
         return None
@@ -154,22 +154,22 @@ def _draw_filters(network: OneLayer, step: dict[str, Any]) -> Picture | None:
     caption = (
         f"{which}. Whitened patches of the image are compared with them; each is scaled to its minimum and maximum."
     )
-    return Picture("filters", chart, caption, f"Rows of small images. {caption}")
+    return FigureBlock("filters", chart, caption, f"Rows of small images. {caption}")
 
 
-def _draw_evidence(facts: dict[str, Any], step: dict[str, Any]) -> Picture:
+def _draw_evidence(facts: dict[str, Any], step: dict[str, Any]) -> FigureBlock:
     chart = Evidence(np.array(facts["evidence"], dtype=np.float64), tuple(facts["dataset"]["class_names"]))
     caption = (
         f"Where {_name(step)} finds each class, on {step['val']['n']:,} validation images: the contribution of each "
         "place to the score of the class in its own images, minus that in the others. A map sums to the difference of "
         "the mean scores; a class without validation images has none."
     )
-    return Picture("evidence", chart, caption, f"A map for each class, red where the class is found. {caption}")
+    return FigureBlock("evidence", chart, caption, f"A map for each class, red where the class is found. {caption}")
 
 
-def make_ladder_blocks(facts: dict[str, Any], pictures: Sequence[Picture]) -> tuple[Block, ...]:
+def make_ladder_blocks(facts: dict[str, Any], pictures: Sequence[FigureBlock]) -> tuple[Block, ...]:
     """The figure of accuracy against cost, the published accuracies, then the filters and evidence maps."""
-    rows = [FigureRow((picture.render(),)) for picture in pictures]
+    rows = [FigureRow((picture,)) for picture in pictures]
     quoted = (_make_published_table(facts),) if facts["published"] else ()
     return (*rows[:1], *quoted, *rows[1:])
 
@@ -284,7 +284,7 @@ def _format_without_leaked(step: dict[str, Any], words: str) -> str:
     return f" ({100 * left['accuracy']:.2f} % {words})" if left else ""
 
 
-def _make_document(facts: dict[str, Any], pictures: Sequence[Picture]) -> Document:
+def _make_document(facts: dict[str, Any], pictures: Sequence[FigureBlock]) -> Document:
     openings = "; ".join(f"{opening['when']}: {opening['why']}" for opening in facts["test_openings"])
     dataset = facts["dataset"]
     origin = {

@@ -1,4 +1,4 @@
-"""What a reader needs to get the same numbers: command, versions, machine."""
+"""The provenance of a run: command, versions and machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "safetenso
 
 
 def collect_provenance(arguments: Sequence[str] | None = None) -> dict[str, str]:
-    """Facts about this run by name, in the order in which to print them; ``arguments`` are sys.argv by default."""
+    """Facts by name, in printing order; ``arguments`` is by default ``sys.argv``."""
     return {
         "command": format_command(sys.argv if arguments is None else arguments),
         "versions": ", ".join(
@@ -37,7 +37,7 @@ def collect_provenance(arguments: Sequence[str] | None = None) -> dict[str, str]
 
 
 def format_command(arguments: Sequence[str]) -> str:
-    """A command line that can be pasted into a shell, the program by its name alone."""
+    """A command line for a shell, without the folder of the program."""
     program, *rest = arguments
     name = "monolayer" if Path(program).name in ("monolayer", "__main__.py") else Path(program).name
     return shlex.join([name, *rest])
@@ -53,7 +53,7 @@ def _describe_blas() -> str:
 
 
 def _name_processor() -> str:
-    """The processor's name; the standard library knows it on some systems only."""
+    """The processor's name, which :mod:`platform` returns on some systems only."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

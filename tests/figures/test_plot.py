@@ -1,4 +1,4 @@
-"""Every figure in axes that a reader made: which axes, what stays valid, what it looks like."""
+"""Every figure in axes that a reader made: into which axes it is drawn, and how it looks."""
 
 import subprocess
 import sys
@@ -57,10 +57,12 @@ def test_several_panels_fill_the_place_of_one_axes(name):
     ax.set_title("mine")
     panels = chart.plot(ax=ax)
     assert panels.shape == (chart.n_panels,)
-    assert set(panels) <= set(ax.child_axes)
+    (subfigure,) = figure.subfigs
+    assert set(panels) <= set(subfigure.axes)
     assert not ax.axison
     draw(figure)
-    boxes, place = list_boxes(panels), ax.get_window_extent().padded(2)
+    boxes, place = list_boxes(panels), subfigure.bbox.padded(2)
+    assert place.y1 < ax.title.get_window_extent().y0 + 4
     assert all(place.x0 <= box.x0 and box.x1 <= place.x1 and place.y0 <= box.y0 and box.y1 <= place.y1 for box in boxes)
     assert not any(overlap(a, b) for i, a in enumerate(boxes) for b in boxes[:i])
 
@@ -73,7 +75,7 @@ def test_several_panels_take_as_many_axes(name):
     assert list(returned) == list(axes[:-1])
     assert all(ax.has_data() or ax.patches or ax.texts for ax in returned)
     draw(axes[0].figure)
-    with pytest.raises(BadInput, match=f"{chart.n_panels} panels; accepted are so many axes, or one"):
+    with pytest.raises(BadInput, match=f"{chart.n_panels} panels and accepts that many axes, or one"):
         chart.plot(axes)
 
 
@@ -156,7 +158,7 @@ def test_the_table_is_a_data_frame(name):
 
 @pytest.mark.parametrize("wrong", ["axes", 3, [1, 2]])
 def test_what_is_no_axes_is_refused(wrong):
-    with pytest.raises(BadInput, match="ax must be matplotlib axes"):
+    with pytest.raises(BadInput, match="ax must be Matplotlib axes"):
         CHARTS["curves"].plot(ax=wrong)
 
 
@@ -174,17 +176,22 @@ def test_class_names_are_no_formulas_in_axes_of_a_reader():
     assert [text.get_parse_math() for text in ax.get_legend().get_texts()] == [False]
 
 
-def test_panels_follow_their_place_when_it_moves():
+def test_panels_follow_the_size_of_the_figure():
     figure = Figure(figsize=(6, 4))
-    ax = figure.subplots()
-    panels = Templates(np.arange(24.0).reshape(2, 12), ("a", "b"), (3, 2, 2)).plot(ax=ax)
+    panels = Templates(np.arange(24.0).reshape(2, 12), ("a", "b"), (3, 2, 2)).plot(ax=figure.subplots(1, 2)[1])
     draw(figure)
     before = [panel.get_window_extent().width for panel in panels]
-    ax.set_position((0.5, 0.1, 0.2, 0.8))
+    figure.set_size_inches(3, 4)
     draw(figure)
     after = [panel.get_window_extent() for panel in panels]
-    assert all(box.width < 0.5 * width for box, width in zip(after, before, strict=True))
-    assert all(box.x0 >= 0.5 * 600 for box in after)
+    assert all(box.width < 0.6 * width for box, width in zip(after, before, strict=True))
+    assert all(box.x0 >= 0.5 * 300 for box in after)
+
+
+def test_axes_without_a_place_in_a_grid_take_no_figure_of_several_panels():
+    ax = Figure().add_axes((0.1, 0.1, 0.8, 0.8))
+    with pytest.raises(BadInput, match="3 panels, and ax has no place in a subplot grid"):
+        CHARTS["templates"].plot(ax=ax)
 
 
 def test_numbers_shrink_with_the_place_of_their_cells():

@@ -6,20 +6,13 @@ import numpy as np
 import pytest
 
 from monolayer.errors import BadData, BadInput
-from monolayer.figures import CandidateCurves, HeatMap, ParallelCoordinates, Response, Scatter
+from monolayer.figures import CandidateCurves, HeatMap, ParallelCoordinates, Response, Scatter, render_svg
+from monolayer.figures.sweep_table import SweepTable, find_varying
 from monolayer.recipe.grid import Range, collect_axes, draw_recipes
 from monolayer.recipe.recipe import Recipe
 from monolayer.reports.run import save_sweep_with_report
 from monolayer.reports.sweep import describe_halving, make_sweep_sections, make_sweep_table, merge_findings
-from monolayer.reports.sweep_pictures import (
-    choose_pair,
-    draw_candidates,
-    draw_heat_map,
-    draw_parallel,
-    draw_response,
-    draw_sweep,
-    find_varying,
-)
+from monolayer.reports.sweep_figures import draw_candidates, draw_heat_map, draw_parallel, draw_response, draw_sweep
 from monolayer.runs.folder import load_histories, save_sweep
 from monolayer.tuning.sweep import sweep, train_recipes
 from tests.made import make_dataset
@@ -34,88 +27,83 @@ def make_sweep(**axes):
     return sweep(splits, BASE, grid=axes)
 
 
-def describe(result):
-    """What the folder holds: the sweep, its axes and its histories."""
-    return result.to_dict(), result.axes, [run.history for run in result.runs]
-
-
 GRID = {"learning_rate": (0.001, 0.01, LOST), "l2": (0.0, 0.01), "batch_size": (20, 40)}
 
 
 def test_a_grid_has_curves_of_all_a_heat_map_and_parallel_coordinates():
     result = make_sweep(**GRID)
-    pictures = {picture.name: picture for picture in draw_sweep(*describe(result))}
-    assert list(pictures) == ["candidates-accuracy", "candidates-loss", "grid", "parallel"]
+    figures = {figure.name: figure for figure in draw_sweep(SweepTable.of(result))}
+    assert list(figures) == ["candidates-accuracy", "candidates-loss", "grid", "parallel"]
     kinds = (CandidateCurves, CandidateCurves, HeatMap, ParallelCoordinates)
-    assert tuple(type(picture.chart) for picture in pictures.values()) == kinds
-    grid = pictures["grid"].chart
+    assert tuple(type(figure.chart) for figure in figures.values()) == kinds
+    grid = figures["grid"].chart
     assert (grid.x, grid.y, grid.panels) == ("learning_rate", "l2", ("batch_size",))
     frame = grid.frame()
     assert [math.isnan(a) for a in frame["val_accuracy"]] == [rate == LOST for rate in frame["learning_rate"]]
     assert frame["val_accuracy"][0] == result.best.evaluation["val"].accuracy
-    assert all(picture.alt and picture.caption[0].isupper() for picture in pictures.values())
+    assert all(figure.alt and figure.caption[0].isupper() for figure in figures.values())
 
 
 def test_candidate_curves_hold_every_history_and_name_the_best_by_what_varies():
     result = make_sweep(**GRID)
-    sweep_, axes, histories = describe(result)
-    frame = draw_candidates(sweep_["runs"], histories, "c", axes).chart.frame()
-    finite = [row.val_accuracy if math.isfinite(row.val_loss) else None for rows in histories for row in rows]
+    table = SweepTable.of(result)
+    frame = draw_candidates(table, "c").chart.frame()
+    finite = [row.val_accuracy if math.isfinite(row.val_loss) else None for rows in table.histories for row in rows]
     assert frame["val"] == finite
     assert None in frame["val"]
-    assert frame["run"] == [number for number, rows in enumerate(histories, 1) for _ in rows]
+    assert frame["run"] == [number for number, rows in enumerate(table.histories, 1) for _ in rows]
     best = result.best.recipe
     name = f"learning_rate {best.learning_rate:g}, l2 {best.l2:g}, batch_size {best.batch_size}"
     assert frame["name"][0] == name
     assert len(set(frame["name"]) - {""}) == 5
-    assert [frame["train"][i] is None for i in range(4)] == [row.train_loss is None for row in histories[0]]
-    picture = draw_candidates(sweep_["runs"], histories, "c", axes, quantity="cost")
-    assert f"The best by accuracy ({name}) ends at" in picture.caption
-    assert "4 diverged" in picture.caption
+    assert [frame["train"][i] is None for i in range(4)] == [row.train_loss is None for row in table.histories[0]]
+    figure = draw_candidates(table, "c", quantity="cost")
+    assert f"Final value of the most accurate ({name}):" in figure.caption
+    assert "4 diverged" in figure.caption
 
 
 def test_losses_of_two_kinds_have_no_picture_together():
     result = make_sweep(loss=("cross_entropy", "multiple_bce"), flip=(0.0, 0.5))
-    pictures = {picture.name: picture.chart for picture in draw_sweep(*describe(result))}
-    assert list(pictures) == ["candidates-accuracy", "grid", "parallel"]
-    assert (pictures["grid"].x, pictures["grid"].y) == ("flip", "loss")
+    figures = {figure.name: figure.chart for figure in draw_sweep(SweepTable.of(result))}
+    assert list(figures) == ["candidates-accuracy", "grid", "parallel"]
+    assert (figures["grid"].x, figures["grid"].y) == ("flip", "loss")
 
 
 def test_one_field_is_a_picture_of_its_own_and_none_is_no_picture():
     result = make_sweep(l2=(0.0, 0.01, 1.0), seed=(3,))
-    pictures = {picture.name: picture.chart for picture in draw_sweep(*describe(result))}
-    assert list(pictures) == ["candidates-accuracy", "candidates-loss", "response"]
-    assert isinstance(pictures["response"], Response)
+    figures = {figure.name: figure.chart for figure in draw_sweep(SweepTable.of(result))}
+    assert list(figures) == ["candidates-accuracy", "candidates-loss", "response"]
+    assert isinstance(figures["response"], Response)
     by_l2 = {run.recipe.l2: run.evaluation for run in result.runs}
-    frame = pictures["response"].frame()
+    frame = figures["response"].frame()
     assert frame["val_accuracy"] == [by_l2[l2]["val"].accuracy for l2 in frame["l2"]]
     assert frame["train_accuracy"] == [by_l2[l2]["train"].accuracy for l2 in frame["l2"]]
     assert list(zip(frame["low"], frame["high"], strict=True)) == [by_l2[l2]["val"].interval for l2 in frame["l2"]]
-    assert draw_sweep(*describe(make_sweep(l2=(0.0,)))) == []
+    assert draw_sweep(SweepTable.of(make_sweep(l2=(0.0,)))) == []
 
 
 def test_where_all_diverged_the_pictures_say_so():
     result = make_sweep(learning_rate=(LOST, 1e32), l2=(0.0, 0.01))
-    sweep_, axes, histories = describe(result)
-    assert all(picture.render().svg for picture in draw_sweep(sweep_, axes, histories))
-    lost = [[replace(row, val_loss=math.nan, train_loss=math.nan) for row in rows] for rows in histories]
-    pictures = {picture.name: picture for picture in draw_sweep(sweep_, axes, lost)}
-    assert list(pictures) == ["grid", "parallel"]
-    assert "All 4 recipes diverged." in pictures["grid"].caption
-    assert "best" not in pictures["parallel"].caption
-    assert not any(pictures["grid"].chart.frame()["marked"])
-    one = make_sweep(learning_rate=(LOST, 1e32)).to_dict()
-    assert "All 2 recipes diverged." in draw_response(one["runs"], "r", ("learning_rate",)).caption
+    table = SweepTable.of(result)
+    assert all(render_svg(figure.chart) for figure in draw_sweep(table))
+    lost = [[replace(row, val_loss=math.nan, train_loss=math.nan) for row in rows] for rows in table.histories]
+    figures = {figure.name: figure for figure in draw_sweep(replace(table, histories=lost))}
+    assert list(figures) == ["grid", "parallel"]
+    assert "All 4 recipes diverged." in figures["grid"].caption
+    assert "best" not in figures["parallel"].caption
+    assert not any(figures["grid"].chart.frame()["marked"])
+    one = SweepTable.of(make_sweep(learning_rate=(LOST, 1e32)))
+    assert "All 2 recipes diverged." in draw_response(one, "r").caption
 
 
 def test_random_draws_lie_on_no_grid():
     splits, axes = make_dataset().split(60), {"learning_rate": Range("log", 1e-3, 1e-1), "l2": Range("log", 1e-5, 1e-1)}
     recipes = draw_recipes(BASE, axes, 12)
     result = train_recipes(splits, recipes, collect_axes(recipes, axes))
-    picture = draw_heat_map(result.to_dict()["runs"], "grid", result.axes)
-    assert isinstance(picture.chart, Scatter)
-    assert sorted(picture.chart.frame()["l2"]) == sorted(recipe.l2 for recipe in recipes)
-    assert picture.alt.startswith("Scatter plot.")
+    figure = draw_heat_map(SweepTable.of(result), "grid")
+    assert isinstance(figure.chart, Scatter)
+    assert sorted(figure.chart.frame()["l2"]) == sorted(recipe.l2 for recipe in recipes)
+    assert figure.alt.startswith("Scatter plot.")
 
 
 def make_runs(**columns):
@@ -136,28 +124,28 @@ def make_full_grid(**axes):
 
 def test_axes_of_a_heat_map_are_rate_and_l2_or_those_with_most_values():
     runs = make_full_grid(l2=[0, 1], seed=[1, 2, 3], batch_size=[10, 20, 30, 40], learning_rate=[1, 2])
-    assert choose_pair(runs, ("l2", "seed", "batch_size", "learning_rate")) == ("learning_rate", "l2")
-    assert choose_pair(runs, ("l2", "seed", "batch_size")) == ("batch_size", "seed")
-    assert choose_pair(runs, ("l2", "seed")) == ("seed", "l2")
-    assert choose_pair(runs, ("seed", "learning_rate")) == ("learning_rate", "seed")
+    assert SweepTable(runs, ("l2", "seed", "batch_size", "learning_rate")).choose_pair() == ("learning_rate", "l2")
+    assert SweepTable(runs, ("l2", "seed", "batch_size")).choose_pair() == ("batch_size", "seed")
+    assert SweepTable(runs, ("l2", "seed")).choose_pair() == ("seed", "l2")
+    assert SweepTable(runs, ("seed", "learning_rate")).choose_pair() == ("learning_rate", "seed")
     words = make_runs(schedule=["constant", "cosine:0", "step:10:0.1"], seed=[1, 2, 1])
-    assert choose_pair(words, ("schedule", "seed")) == ("seed", "schedule")
+    assert SweepTable(words, ("schedule", "seed")).choose_pair() == ("seed", "schedule")
 
 
 def test_up_to_six_panels_and_then_the_best_of_each_cell():
     few = make_full_grid(learning_rate=[1, 2], l2=[0, 1], batch_size=[10, 20, 30], seed=[1, 2])
-    picture = draw_heat_map(few, "grid", ("learning_rate", "l2", "batch_size", "seed"))
-    assert picture.chart.panels == ("batch_size", "seed")
+    figure = draw_heat_map(SweepTable(few, ("learning_rate", "l2", "batch_size", "seed")), "grid")
+    assert figure.chart.panels == ("batch_size", "seed")
     many = make_full_grid(learning_rate=[1, 2], l2=[0, 1], batch_size=[10, 20, 30, 40], seed=[1, 2])
-    picture = draw_heat_map(many, "grid", ("learning_rate", "l2", "batch_size", "seed"))
-    assert picture.chart.panels == ()
-    assert picture.chart.frame()["n_runs"] == [8] * 4
-    assert "A cell shows the best of its recipes, up to 8" in picture.caption
+    figure = draw_heat_map(SweepTable(many, ("learning_rate", "l2", "batch_size", "seed")), "grid")
+    assert figure.chart.panels == ()
+    assert figure.chart.frame()["n_runs"] == [8] * 4
+    assert "Each cell shows the best of up to 8 recipes" in figure.caption
 
 
 def test_a_pair_is_what_the_reader_asks_for():
     runs = make_full_grid(learning_rate=[1, 2], l2=[0, 1], batch_size=[10, 20])
-    chart = draw_heat_map(runs, "grid", ("learning_rate", "l2", "batch_size"), ("l2", "batch_size")).chart
+    chart = draw_heat_map(SweepTable(runs, ("learning_rate", "l2", "batch_size")), "grid", ("l2", "batch_size")).chart
     assert (chart.x, chart.y, chart.panels) == ("l2", "batch_size", ("learning_rate",))
 
 
@@ -167,18 +155,22 @@ def test_a_pair_must_be_two_fields_that_vary(pair):
     with pytest.raises(
         BadInput, match=r"two different fields that vary in this sweep \(learning_rate, l2\), not l2 and"
     ):
-        draw_heat_map(runs, "grid", ("learning_rate", "l2", "seed"), pair)
+        draw_heat_map(SweepTable(runs, ("learning_rate", "l2", "seed")), "grid", pair)
     with pytest.raises(BadInput, match=r"\(none\)"):
-        draw_heat_map(runs[:1], "grid", ("learning_rate", "l2"), pair)
+        draw_heat_map(SweepTable(runs[:1], ("learning_rate", "l2")), "grid", pair)
 
 
 def test_captions_say_what_ended_early_and_in_what_the_best_agree():
     runs = make_full_grid(learning_rate=[1, 2], l2=[0, 1])
     runs[3]["epochs_done"], runs[3]["is_indistinguishable"], runs[2]["is_indistinguishable"] = 10, False, False
     axes = ("learning_rate", "l2")
-    heat_map, parallel = draw_heat_map(runs, "g", axes).caption, draw_parallel(runs, "p", axes).caption
-    assert "1 ended before their last epoch" in heat_map
-    assert "of the other 3, 1 cannot be told from it (outlined; exact paired tests, corrected)" in heat_map
+    table = SweepTable(runs, axes)
+    heat_map, parallel = draw_heat_map(table, "g").caption, draw_parallel(table, "p").caption
+    assert "1 stopped before the last epoch" in heat_map
+    assert (
+        "1 of the other 3 is not significantly different from it (outlined; exact McNemar tests, p-values corrected "
+        "for all pairs)" in heat_map
+    )
     assert "(learning_rate 1, l2 0) has 50.00 [40.38, 59.62] %" in heat_map
     assert "All 2 of these have learning_rate 1." in parallel
     assert find_varying(runs, ("seed", *axes)) == axes
@@ -187,7 +179,7 @@ def test_captions_say_what_ended_early_and_in_what_the_best_agree():
 def test_names_that_three_digits_do_not_tell_apart_have_all_their_digits():
     runs = make_runs(learning_rate=[0.123401, 0.123402])
     histories = [make_sweep(l2=(0.0,)).best.history] * 2
-    frame = draw_candidates(runs, histories, "c", ("learning_rate",)).chart.frame()
+    frame = draw_candidates(SweepTable(runs, ("learning_rate",), histories), "c").chart.frame()
     assert set(frame["name"]) == {"learning_rate 0.123401", "learning_rate 0.123402"}
 
 
@@ -199,28 +191,28 @@ def test_long_names_say_what_differs_and_the_caption_what_does_not():
     axes = ("batch_size", "seed", "epochs", "loss", "flip", "schedule")
     for run in runs[3:]:
         run["is_indistinguishable"] = None
-    picture = draw_candidates(runs, histories, "c", axes)
-    assert set(picture.chart.frame()["name"]) == {"seed 1", "seed 2", "seed 3", ""}
+    figure = draw_candidates(SweepTable(runs, axes, histories), "c")
+    assert set(figure.chart.frame()["name"]) == {"seed 1", "seed 2", "seed 3", ""}
     shared = "batch_size 10, epochs 40, loss cross_entropy, flip 0, schedule constant"
-    assert f"The 3 with a name all have {shared}." in picture.caption
-    assert f"({shared.replace('epochs', 'seed 1, epochs')}) ends at" in picture.caption
+    assert f"The 3 named candidates all have {shared}." in figure.caption
+    assert f"({shared.replace('epochs', 'seed 1, epochs')}):" in figure.caption
 
 
 def test_halving_leaves_curves_that_end_early():
     splits = make_dataset(image_shape=(3, 2, 2)).split(60)
     result = sweep(splits, BASE, grid={"learning_rate": (0.001, 0.01, 0.1), "l2": (0.0, 0.01)}, halving=2)
-    sweep_, axes, histories = describe(result)
-    picture = draw_candidates(sweep_["runs"], histories, "c", axes)
-    n_early = sum(len(rows) < 4 for rows in histories)
-    assert 0 < n_early == sum(candidate.ends_early for candidate in picture.chart.candidates)
-    assert f"{n_early} ended early" in picture.caption
+    table = SweepTable.of(result)
+    figure = draw_candidates(table, "c")
+    n_early = sum(len(rows) < 4 for rows in table.histories)
+    assert 0 < n_early == sum(candidate.ends_early for candidate in figure.chart.candidates)
+    assert f"{n_early} stopped early" in figure.caption
 
 
 def test_the_page_of_a_sweep_shows_all_candidates_then_the_best(tmp_path):
     result = make_sweep(**GRID)
     save_sweep_with_report(result, make_dataset(image_shape=(3, 2, 2)).split(60), tmp_path)
     page = (tmp_path / "report.html").read_text()
-    headings = ["Recipes", "How the candidates learnt", "What the settings did", "The best run", "Findings"]
+    headings = ["Recipes", "Learning curves of all candidates", "Accuracy by setting", "The best run", "Findings"]
     places = [page.index(f">{heading}</a></h2>") for heading in headings]
     assert places == sorted(places)
     assert page.count("The run diverged") == 2  # a notice and a row for all four
@@ -253,7 +245,7 @@ def test_rungs_of_halving_are_told_and_drawn_values_are_short():
     sweep_ = {**make_sweep(l2=(0.0,)).to_dict(), "rungs": [], "n_recipes": 16}
     assert describe_halving(sweep_) == describe_halving({}) == ""
     sweep_["rungs"] = [{"share": 0.0625, "n_kept": 4}, {"share": 0.25, "n_kept": 1}]
-    assert "of 16 recipes, these went on after a share of their epochs: 4 after 6.25 %, 1 after 25 %." in (
+    assert "of 16 recipes, this many continued after a share of their epochs: 4 after 6.25 %, 1 after 25 %." in (
         describe_halving(sweep_)
     )
     runs = make_runs(learning_rate=[0.123456789012, 0.5], seed=[12345678901, 2], loss=["multiple_bce"] * 2)
