@@ -1,4 +1,4 @@
-"""Every code has a page that says the same things in the same order, and every page a code."""
+"""Every code has a page with the same sections, and every page has a code."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_every_page_has_the_same_headings():
         assert f"`--mute {code}`" in text
 
 
-def test_thresholds_are_named_as_they_are_called():
+def test_the_named_thresholds_exist():
     for path in FOLDER.glob("*.md"):
         for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", path.read_text()):
             assert name == "CODE" or hasattr(thresholds, name), f"{path.name} names {name}"
