@@ -53,7 +53,8 @@ def test_every_public_name_is_in_the_reference(inventory):
     packages = [monolayer, *(importlib.import_module(module.name) for module in found if module.ispkg)]
     names = {f"{package.__name__}.{name}" for package in packages for name in getattr(package, "__all__", ())}
     assert {"monolayer.train", "monolayer.figures.Curves"} <= names
-    assert names <= inventory, names - inventory
+    missing = names - {"monolayer.__version__", *(package.__name__ for package in packages)} - inventory
+    assert not missing
 
 
 @pytest.mark.parametrize("name", COMMANDS)
