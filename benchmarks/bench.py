@@ -1,4 +1,4 @@
-"""Side by side in one sitting: the peers, monolayer, the machine's sgemm rate, how the time grows, and the roofline.
+"""Side by side in one session: the peers, monolayer, the machine's sgemm rate, how the time grows, and the roofline.
 
 Writes tables, their numbers and the pictures into benchmarks/results, prints the tables, and exits with 1 when a
 promise is missed or a command failed.
@@ -19,11 +19,11 @@ from benchmarks.machine import describe_machine
 from benchmarks.measuring import Measured, MeasurementFailed, measure_rounds, run_command
 from benchmarks.rendering import PICTURE_LINK, insert, render
 from benchmarks.results_file import read_results, read_roofline, write_results, write_roofline
+from benchmarks.roofline_points import Roofline
 from benchmarks.roofline_tables import MARKERS, render_roofline
 from benchmarks.roofline_tables import PICTURE_LINK as ROOFLINE_LINK
 from benchmarks.scaling import make_jobs
-from benchmarks.standing import Roofline
-from benchmarks.summary import Sitting, Summary, summarise
+from benchmarks.summary import Session, Summary, summarise
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -36,11 +36,11 @@ def main() -> None:
     options = _read_options()
     os.chdir(ROOT)  # the commands find the package benchmarks there
     if options.reuse:
-        (sitting, measured), roofline = read_results(JSON), read_roofline(ROOFLINE_JSON)
+        (session, measured), roofline = read_results(JSON), read_roofline(ROOFLINE_JSON)
     else:
-        sitting, measured, roofline = _measure(options)
-    summary = summarise(sitting, make_cases(sitting.epochs), measured)
-    if not options.only:  # a part would take the place of a whole sitting
+        session, measured, roofline = _measure(options)
+    summary = summarise(session, make_cases(session.epochs), measured)
+    if not options.only:  # a part would take the place of a whole session
         _write(summary, measured, roofline)
     if options.docs:
         _write_docs(summary, roofline)
@@ -56,38 +56,38 @@ def _read_options() -> argparse.Namespace:
         "--only", action="append", default=[], metavar="TEXT", help="what has this in its name; writes no files"
     )
     parser.add_argument("--docs", action="store_true", help="write tables and pictures into docs/ too")
-    parser.add_argument("--reuse", action="store_true", help="measure nothing: take what the last sitting has written")
+    parser.add_argument("--reuse", action="store_true", help="measure nothing: take what the last session has written")
     options = parser.parse_args()
     if min(options.epochs, options.rounds) < 1:
         parser.error("--epochs and --rounds are 1 or more.")
     if options.only and (options.docs or options.reuse):
-        parser.error("--docs and --reuse are for whole sittings; leave --only out.")
+        parser.error("--docs and --reuse are for whole sessions; leave --only out.")
     return options
 
 
-def _measure(options: argparse.Namespace) -> tuple[Sitting, Measured, Roofline | None]:
+def _measure(options: argparse.Namespace) -> tuple[Session, Measured, Roofline | None]:
     cases = make_cases(options.epochs)
     jobs, has_roofline = _collect_jobs(cases, options.only), _is_asked(ROOFLINE, options.only)
     if not jobs and not has_roofline:
         sys.exit(f"Nothing has {' or '.join(map(repr, options.only))} in its name.")
-    sitting = Sitting(options.epochs, options.rounds, describe_machine())
+    session = Session(options.epochs, options.rounds, describe_machine())
     # First, since its failure would be known half an hour earlier.
     found = _measure_roofline(options.rounds) if has_roofline else None
     measured = measure_rounds(jobs, options.rounds, _say, {case.name for case in cases if case.is_once})
     if isinstance(found, MeasurementFailed):
         measured.failures[ROOFLINE] = str(found)
         found = None
-    return sitting, measured, found
+    return session, measured, found
 
 
 def _measure_roofline(rounds: int) -> Roofline | MeasurementFailed:
     _say(f"{ROOFLINE}: the machine's roofs, and the compiled engine's passes below them")
     try:
-        said, _ = run_command((sys.executable, "-m", "benchmarks.roofline", "--rounds", str(rounds)))
+        output, _ = run_command((sys.executable, "-m", "benchmarks.roofline", "--rounds", str(rounds)))
     except MeasurementFailed as failure:
         _say(f"{ROOFLINE}: FAILED: {failure}")
         return failure
-    return Roofline.from_dict(json.loads(said))
+    return Roofline.from_dict(json.loads(output))
 
 
 def _collect_jobs(cases: list[Case], only: list[str]) -> dict[str, tuple[str, ...]]:
@@ -115,7 +115,7 @@ def _write(summary: Summary, measured: Measured, roofline: Roofline | None) -> N
     MARKDOWN.write_text(_render_all(summary, roofline))
     if summary.growths:
         _draw("picture", JSON, PICTURE)
-    ROOFLINE_JSON.unlink(missing_ok=True)  # an older sitting's
+    ROOFLINE_JSON.unlink(missing_ok=True)  # an older session's
     if roofline:
         write_roofline(ROOFLINE_JSON, roofline)
         _draw("roofline_picture", ROOFLINE_JSON, ROOFLINE_PICTURE)

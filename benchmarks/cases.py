@@ -49,7 +49,7 @@ class Case:
         evaluates: its seconds include an evaluation of (training, validation) rows every so many epochs; 0: none.
         promises: what is promised of it.
         is_scaled: whether its seconds stand for a run of all epochs, of which it does a part.
-        task: what is learned or extracted; None: its seconds are a whole process's, and are held against neither limit
+        task: what is learned or extracted; None: its seconds are a whole process's, and are compared with neither limit
             nor peer.
         is_once: whether it runs in the first round only, since it takes as long as a round.
     """

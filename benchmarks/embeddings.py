@@ -11,7 +11,6 @@ import numpy.typing as npt
 from benchmarks.limit import EMBEDDINGS
 from benchmarks.peers.task import read_epochs
 from monolayer.data.dataset import Dataset, Splits
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import evaluate_test, train
 
 Array = npt.NDArray[Any]
@@ -40,8 +39,7 @@ def make_splits() -> Splits:
 def main() -> None:
     epochs = read_epochs()
     splits = make_splits()
-    options = TrainOptions(train_every=0)
-    run = train(splits, options=options, epochs=epochs, batch_size=BATCH_SIZE, learning_rate=LEARNING_RATE)
+    run = train(splits, train_every=0, epochs=epochs, batch_size=BATCH_SIZE, learning_rate=LEARNING_RATE)
     run = evaluate_test(run, splits)
     print(json.dumps({"seconds": run.seconds, "test_accuracy": run.evaluation["test"].accuracy, "epochs": epochs}))
 

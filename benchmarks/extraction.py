@@ -1,4 +1,4 @@
-"""Features of CIFAR-10's images by patches held against filters. Prints one JSON object.
+"""Features of CIFAR-10's images by learned patches. Prints one JSON object.
 
 Filters are patches that were drawn, so that their learning, which happens once, is not in the time.
 """

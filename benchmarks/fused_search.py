@@ -25,7 +25,7 @@ from monolayer.sklearn import FusedSearchCV, OneLayerClassifier
 from monolayer.threads import count_cores
 
 Array = npt.NDArray[Any]
-# Of the time that GridSearchCV takes.
+# The allowed fraction of GridSearchCV's time.
 PROMISE = 0.1
 FOLDS = 5
 # SGDClassifier's alpha weighs sum(W**2) / 2, l2 weighs sum(W**2): the same six penalties. Rates are on each one's own

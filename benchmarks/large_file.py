@@ -1,4 +1,4 @@
-"""Memory that training on a large file takes: made float16 embeddings, one epoch; the file is deleted afterwards.
+"""Memory for training on a large file: random float16 embeddings, one epoch; the file is deleted afterwards.
 
 The training runs in a process of its own, so that making the file does not count. Prints one line of a Markdown table.
 """

@@ -1,11 +1,12 @@
-"""Where a sitting took place: what a reader has to know before comparing its seconds with others."""
+"""The machine and versions of a session, without which its seconds cannot be compared with others."""
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from joblib import cpu_count
 
 LIBRARIES = ("numpy", "torch", "scikit-learn")
 
@@ -13,7 +14,7 @@ LIBRARIES = ("numpy", "torch", "scikit-learn")
 def describe_machine() -> tuple[str, ...]:
     """The processor, its cores, and the versions that matter, in the order in which to print them."""
     libraries = [f"{name} {text}" for name in LIBRARIES if (text := _find_version(name))]
-    return (f"{_find_processor()} with {_count_cores()} cores", f"Python {platform.python_version()}", *libraries)
+    return (f"{_find_processor()} with {cpu_count()} cores", f"Python {platform.python_version()}", *libraries)
 
 
 def _find_processor() -> str:
@@ -23,11 +24,6 @@ def _find_processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _count_cores() -> int:
-    """Those that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _find_version(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Commands run in turns, each a process of its own, so that a machine that slows down for a while slows all of them.
+"""Run commands alternately, each in its own process, so that a machine that slows down slows all of them alike.
 
 Keep this process small. On Linux a new process inherits the peak memory of the one that started it, so no numpy here:
 what needs it runs in a process too.
@@ -19,7 +19,7 @@ MIB = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is bytes there, 
 
 
 class MeasurementFailed(Exception):
-    """A command that ended with an error, or printed nothing that can be read; the text says which."""
+    """A command that ended with an error, or printed no result."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Sample:
     Args:
         seconds: as it counts them itself.
         mib: peak memory of its process.
-        member_epochs: epochs that it says it ran, added up over its networks.
+        member_epochs: epochs that it ran according to its output, summed over its networks.
         test_accuracy: a fraction, where it has opened the test rows.
     """
 
@@ -41,7 +41,7 @@ class Sample:
 
 @dataclass
 class Measured:
-    """Samples by name of the job, one a round; what failed, with the reason, is in ``failures``."""
+    """Samples by name of the job, one per round, and the reasons of those that failed."""
 
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -53,21 +53,21 @@ def measure_rounds(
     say: Callable[[str], None],
     once: Collection[str] = (),
 ) -> Measured:
-    """Every job once a round, those named in ``once`` in the first only; one that failed is not tried again."""
+    """Run every job once per round, those in ``once`` in the first round only; one that failed is not run again."""
     measured, start = Measured({name: [] for name in jobs}), time.monotonic()
     for number in range(1, rounds + 1):
         for place, (name, command) in enumerate(jobs.items(), 1):
             if name in measured.failures or (name in once and number > 1):
                 continue
-            said = _take_turn(measured, name, command)
+            result = _run_once(measured, name, command)
             minutes = (time.monotonic() - start) / 60
             done = (number - 1) * len(jobs) + place
             left = f", about {minutes / done * (rounds * len(jobs) - done):.0f} to go" if number > 1 else ""
-            say(f"round {number} of {rounds}, {place} of {len(jobs)}: {name}: {said} ({minutes:.1f} min{left})")
+            say(f"round {number} of {rounds}, {place} of {len(jobs)}: {name}: {result} ({minutes:.1f} min{left})")
     return measured
 
 
-def _take_turn(measured: Measured, name: str, command: tuple[str, ...]) -> str:
+def _run_once(measured: Measured, name: str, command: tuple[str, ...]) -> str:
     try:
         sample = measure(command)
     except MeasurementFailed as failure:
@@ -79,11 +79,11 @@ def _take_turn(measured: Measured, name: str, command: tuple[str, ...]) -> str:
 
 def measure(command: tuple[str, ...]) -> Sample:
     """Run the command once: its own count of seconds, and the peak memory of its process."""
-    said, mib = run_command(command)
+    output, mib = run_command(command)
     try:
-        return read_sample(json.loads(said), mib)
+        return read_sample(json.loads(output), mib)
     except (ValueError, KeyError) as error:
-        raise MeasurementFailed(f"it printed no JSON object with seconds: {said[:200]!r}") from error
+        raise MeasurementFailed(f"it printed no JSON object with seconds: {output[:200]!r}") from error
 
 
 def run_command(command: tuple[str, ...]) -> tuple[str, float]:
@@ -91,7 +91,7 @@ def run_command(command: tuple[str, ...]) -> tuple[str, float]:
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:
         status, mib = _run(command, out, err)
         if status:
-            raise MeasurementFailed(f"it ended with {status} and said: {_find_last_line(_read(err))}")
+            raise MeasurementFailed(f"it ended with {status} and printed: {_find_last_line(_read(err))}")
         return _read(out), mib
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.limit import CIFAR10, EMBEDDINGS
-from benchmarks.standing import PROFILE_MEMBERS, name_profile
+from benchmarks.roofline_points import PROFILE_MEMBERS, name_profile
 from benchmarks.traffic import Work
 from monolayer.data.dataset import Dataset, Rows
 from monolayer.data.scaler import Scaler
@@ -38,7 +38,7 @@ WORKS = (
         feature_bytes=4,
     ),
 )
-# Rows that are met again and again where memory is to be left out: a batch's worth.
+# Rows of a pass that is to stay in the caches: one batch, again and again.
 FEW_ROWS = 100
 
 
@@ -51,7 +51,7 @@ def make_passes(n_threads: int, share: int) -> dict[str, Callable[[], float]]:
 
 
 def make_profile_passes(n_threads: int, share: int) -> dict[str, Callable[[], float]]:
-    """What :func:`benchmarks.standing.make_profile` asks for: rows from the caches, several members, one thread."""
+    """The passes for :func:`benchmarks.roofline_points.make_profile`: cached rows, several members, one thread."""
     passes: dict[str, Callable[[], float]] = {ONE_THREAD: _Pass(WORKS[0], 1, share)}
     for members in PROFILE_MEMBERS:
         passes[name_profile("train", members)] = _Pass(Work("", members=members), n_threads, share, is_cached=True)
@@ -61,7 +61,7 @@ def make_profile_passes(n_threads: int, share: int) -> dict[str, Callable[[], fl
 
 
 class _Pass:
-    """Called, it makes a pass with warm caches and gives its seconds."""
+    """A function that makes a pass with warm caches and returns its seconds."""
 
     def __init__(self, work: Work, n_threads: int, share: int, *, is_cached: bool = False) -> None:
         self.work, self.n_threads = work, n_threads
@@ -93,7 +93,7 @@ class _Pass:
 
 
 def make_rows(work: Work, n: int) -> Dataset:
-    """So many random rows; there is nothing to learn, and it takes as long as anything else."""
+    """Random rows and labels, which take as long as others."""
     return _make_rows(n, work.dimensions, work.classes, work.feature_bytes)
 
 

@@ -1,4 +1,4 @@
-"""The picture of how the time grows: four small plots, log-log. Reads bench.json; a process of its own.
+"""The figure of how the time grows: four log-log plots of the numbers in bench.json.
 
 python -m benchmarks.picture benchmarks/results/bench.json benchmarks/results/scaling.png
 """

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.measuring import Measured, Sample
-from benchmarks.standing import Roofline
-from benchmarks.summary import Sitting, Summary
+from benchmarks.roofline_points import Roofline
+from benchmarks.summary import Session, Summary
 
 
 def write_results(path: Path, summary: Summary, measured: Measured) -> None:
@@ -22,12 +22,12 @@ def write_roofline(path: Path, roofline: Roofline) -> None:
 
 
 def read_roofline(path: Path) -> Roofline | None:
-    """None where the last sitting could not measure it."""
+    """None where the last session could not measure it."""
     return Roofline.from_dict(json.loads(path.read_text())) if path.exists() else None
 
 
-def read_results(path: Path) -> tuple[Sitting, Measured]:
+def read_results(path: Path) -> tuple[Session, Measured]:
     content = json.loads(path.read_text())
     samples = {name: [Sample(**sample) for sample in found] for name, found in content["samples"].items()}
-    sitting = Sitting(content["epochs"], content["rounds"], tuple(content["machine"]))
-    return sitting, Measured(samples, content["failures"])
+    session = Session(content["epochs"], content["rounds"], tuple(content["machine"]))
+    return session, Measured(samples, content["failures"])

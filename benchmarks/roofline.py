@@ -1,7 +1,7 @@
 """The roofs of this machine, and where the compiled engine's passes stand below them. Prints one JSON object.
 
 All in one process and through the library, on made rows: random bytes take as long as images do. The roofs and the
-passes take turns, so that a machine that slows down for a while slows both.
+passes alternate, so that a machine that slows down slows both alike.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.passes import ONE_THREAD, RUN, WORKS, make_passes, make_profile_passes
+from benchmarks.roofline_points import Roofline, Roofs, compute_point, make_profile
 from benchmarks.roofs import make_roofs
-from benchmarks.standing import Roofline, Roofs, find_standing, make_profile
 from benchmarks.traffic import Caches
 from monolayer.engine.native import choose_instruction_set, find_native
 from monolayer.errors import BadInput
-from monolayer.threads import count_cores, hold_blas
+from monolayer.threads import count_cores, limit_blas_threads
 
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -33,7 +33,7 @@ def main() -> None:
         raise BadInput("The roofline is the compiled engine's, which is not there.")
     instruction_set = choose_instruction_set(native)
     caches = Caches(read_cache(1, "Data") or 32 << 10, 4 if instruction_set in ("avx512", "neon") else 2)
-    with hold_blas():
+    with limit_blas_threads():
         found = measure(options.rounds, options.share)
     roofs = Roofs(**{name: found[name] for name in Roofs.__dataclass_fields__})
     roofline = Roofline(
@@ -41,7 +41,7 @@ def main() -> None:
         n_threads=count_cores(),
         caches=caches,
         roofs=roofs,
-        standings=tuple(find_standing(work, found[work.name], roofs, caches) for work in WORKS),
+        points=tuple(compute_point(work, found[work.name], roofs, caches) for work in WORKS),
         phases=make_profile(found[RUN], found),
         one_thread=found[ONE_THREAD],
     )
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def measure(rounds: int, share: int) -> dict[str, float]:
-    """The median of every measurement; each is taken once a round."""
+    """The median over the rounds of every measurement."""
     n_threads = count_cores()
     roofs = make_roofs(n_threads, read_cache(2, "Unified") or 512 << 10)
     passes = make_passes(n_threads, share) | make_profile_passes(n_threads, share)
@@ -63,7 +63,7 @@ def measure(rounds: int, share: int) -> dict[str, float]:
 
 
 def read_cache(level: int, kind: str) -> int | None:
-    """Bytes of a cache of the first core, where the system tells."""
+    """Bytes of a cache of the first core; None where the system does not report it."""
     for index in sorted(CACHE.glob("index*")):
         if (index / "level").read_text().strip() == str(level) and (index / "type").read_text().strip() == kind:
             return int((index / "size").read_text().strip().removesuffix("K")) << 10

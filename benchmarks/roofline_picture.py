@@ -16,7 +16,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmarks.standing import Roofline, Standing
+from benchmarks.roofline_points import Roofline, RooflinePoint
 from monolayer.figures.style import DPI, INK, RC, SERIES
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class View:
 
 def draw_roofline(roofline: Roofline) -> Figure:
     """Two plots with the same passes and the same height: against bytes from memory, and from the second cache."""
-    roofs, standings = roofline.roofs, roofline.standings
+    roofs, points = roofline.roofs, roofline.points
     views = (
-        View("bytes from memory", (roofs.read, roofs.one_read), tuple(s.per_memory_byte for s in standings)),
-        View("bytes from the second cache", (roofs.cache, roofs.one_cache), tuple(s.per_cache_byte for s in standings)),
+        View("bytes from memory", (roofs.read, roofs.one_read), tuple(s.per_memory_byte for s in points)),
+        View("bytes from the second cache", (roofs.cache, roofs.one_cache), tuple(s.per_cache_byte for s in points)),
     )
     figure = Figure(figsize=(10, 5), layout="constrained", facecolor="white")
     plots = figure.subplots(1, 2, sharey=True)
@@ -67,9 +67,9 @@ def _draw_view(plot: Axes, view: View, roofline: Roofline) -> None:
     plot.set(xscale="log", yscale="log", xlim=(least, most), title=view.title, xlabel="operations a byte")
     for rate, gigabytes, ridge, style in zip(sgemm, view.gigabytes, ridges, ("-", "--"), strict=True):
         plot.plot([least, ridge, most], [least * gigabytes, rate, rate], style, color=INK, linewidth=1.2, zorder=1)
-    heights = [standing.gflops for standing in roofline.standings]
+    heights = [point.gflops for point in roofline.points]
     plot.set_ylim(min(*heights, *sgemm) / 3, max(*heights, *sgemm) * 1.8)
-    _draw_points(plot, view.intensities, roofline.standings)
+    _draw_points(plot, view.intensities, roofline.points)
     plot.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
     for axis in (plot.xaxis, plot.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -77,11 +77,11 @@ def _draw_view(plot: Axes, view: View, roofline: Roofline) -> None:
     plot.grid(visible=True)
 
 
-def _draw_points(plot: Axes, intensities: Sequence[float], standings: Sequence[Standing]) -> None:
-    """A point a pass, hollow, so that one that stands on another shows."""
-    for i, (x, standing) in enumerate(zip(intensities, standings, strict=True)):
-        style = {"marker": MARKERS[i % len(MARKERS)], "color": SERIES[i % len(SERIES)], "label": standing.name}
-        plot.plot([x], [standing.gflops], linestyle="", fillstyle="none", markersize=9, markeredgewidth=2, **style)
+def _draw_points(plot: Axes, intensities: Sequence[float], points: Sequence[RooflinePoint]) -> None:
+    """A point per pass, hollow, so that points on top of each other are visible."""
+    for i, (x, point) in enumerate(zip(intensities, points, strict=True)):
+        style = {"marker": MARKERS[i % len(MARKERS)], "color": SERIES[i % len(SERIES)], "label": point.name}
+        plot.plot([x], [point.gflops], linestyle="", fillstyle="none", markersize=9, markeredgewidth=2, **style)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.rendering import join_cells
-from benchmarks.standing import Phase, Roofline, Standing
+from benchmarks.roofline_points import Phase, Roofline, RooflinePoint
 
 MARKERS = "<!-- roofline: begin, written by make bench -->", "<!-- roofline: end -->"
 PICTURE_LINK = (
@@ -13,8 +13,8 @@ PICTURE_LINK = (
 
 
 def render_roofline(roofline: Roofline) -> str:
-    """The roofs, where each pass stands below them, and what a run's time goes into."""
-    return "\n\n".join((_render_roofs(roofline), _render_standings(roofline), _render_profile(roofline))) + "\n"
+    """Tables of the roofs, of the passes below them, and of the parts of a run's time."""
+    return "\n\n".join((_render_roofs(roofline), _render_points(roofline), _render_profile(roofline))) + "\n"
 
 
 def _render_roofs(roofline: Roofline) -> str:
@@ -37,25 +37,25 @@ def _render_roof(name: str, rate: float, of_one: float) -> str:
     return join_cells([name, f"{rate:.0f}", f"{of_one:.0f}"])
 
 
-def _render_standings(roofline: Roofline) -> str:
+def _render_points(roofline: Roofline) -> str:
     lines = [
         "| one pass over the rows | seconds | operations a byte from memory | a byte from the second cache | "
         "lowest roof, GFLOP/s | reached, GFLOP/s | of that roof | of sgemm |",
         "|---|---:|---:|---:|---|---:|---:|---:|",
     ]
-    return "\n".join(lines + [_render_standing(standing, roofline.roofs.sgemm) for standing in roofline.standings])
+    return "\n".join(lines + [_render_point(point, roofline.roofs.sgemm) for point in roofline.points])
 
 
-def _render_standing(standing: Standing, sgemm: float) -> str:
+def _render_point(point: RooflinePoint, sgemm: float) -> str:
     cells = [
-        standing.name,
-        f"{standing.seconds:.3g}",
-        f"{standing.per_memory_byte:,.0f}",
-        f"{standing.per_cache_byte:.1f}",
-        f"{standing.roof:.0f} ({standing.roof_name})",
-        f"{standing.gflops:.0f}",
-        f"{standing.gflops / standing.roof:.0%}",
-        f"{standing.gflops / sgemm:.0%}",
+        point.name,
+        f"{point.seconds:.3g}",
+        f"{point.per_memory_byte:,.0f}",
+        f"{point.per_cache_byte:.1f}",
+        f"{point.roof:.0f} ({point.roof_name})",
+        f"{point.gflops:.0f}",
+        f"{point.gflops / point.roof:.0%}",
+        f"{point.gflops / sgemm:.0%}",
     ]
     return join_cells(cells)
 

@@ -15,7 +15,7 @@ from benchmarks.limit import SGEMM_SIZE, compute_gflops
 Array = npt.NDArray[Any]
 # Several times any last cache, for each of the arrays.
 MEMORY_BYTES = 256 << 20
-# Read from the second cache by each core: long beside what starting its thread takes.
+# Bytes that each core reads from its second cache: enough to make the start of its thread negligible.
 CACHE_BYTES = 4 << 30
 # Of the triad at once: three such pieces stay in the second cache.
 PIECE = 1 << 15
@@ -64,7 +64,7 @@ def run_triad(arrays: tuple[Array, Array, Array], n_threads: int) -> float:
 def read_cache(n: int, n_threads: int) -> float:
     """GB/s of reading two vectors of n floats again and again, each core its own."""
     repeats = CACHE_BYTES // (8 * n)
-    # The same vector `repeats` times: the loop over them is NumPy's, so that nothing but the product takes time.
+    # The same vector `repeats` times: NumPy loops over them, so that the product takes all of the time.
     pairs = [[np.ones(n, np.float32) for _ in range(2)] for _ in range(n_threads)]
     stacks = [(np.broadcast_to(b, (repeats, 1, n)), c[:, None]) for b, c in pairs]
     seconds = time_threads(lambda i: np.matmul(*stacks[i]), n_threads)

@@ -11,14 +11,13 @@ import numpy as np
 from benchmarks.scaling import Shape
 from monolayer.data.dataset import Dataset, Splits
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import train_bank
 
 REPEATS = 5
 
 
 def make_splits(shape: Shape) -> Splits:
-    """Random bytes with random labels; there is nothing to learn, and it takes as long as anything else."""
+    """Random bytes and labels, which take as long as others."""
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (shape.images + 1, shape.dimensions), np.uint8)
     names = tuple(map(str, range(shape.classes)))
@@ -31,8 +30,8 @@ def measure_epochs(shape: Shape) -> list[float]:
     ends: list[float] = []
     rates = np.geomspace(1e-4, 1e-3, shape.members)
     recipes = [Recipe(learning_rate=float(rate), l2=1e-3, epochs=REPEATS + 2) for rate in rates]
-    options = TrainOptions(train_every=0, on_epoch=lambda _: ends.append(time.perf_counter()))
-    train_bank(make_splits(shape), recipes, options)
+    splits = make_splits(shape)
+    train_bank(splits, recipes, train_every=0, on_epoch=lambda recipes, rows: ends.append(time.perf_counter()))
     return np.diff(ends[:-1]).tolist()
 
 

@@ -1,4 +1,4 @@
-"""From samples to medians, ratios and kept promises: pure, so that a sitting can be summarised again."""
+"""Compute medians, ratios and promises from samples, without measuring, so that a session can be summarised again."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Verdict:
     Args:
         name: of the case.
         promise: what is promised.
-        measured: None where the case, or what it is held against, was not.
-        times_limit: what the promise asks for, in the case's own limits, where it is held against another case: below 1
-            nobody could keep it on this machine.
+        measured: None where the case, or what it is compared with, was not measured.
+        times_limit: the promised seconds, divided by the case's limit, if it is compared with another case: below 1 the
+            promise cannot be kept on this machine.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Summary:
-    """A sitting: what was done where, the rows, the promises, and how the time grows."""
+    """A session: what was done where, the rows, the promises, and how the time grows."""
 
     epochs: int
     rounds: int
@@ -81,8 +81,8 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Sitting:
-    """What was asked for, where."""
+class Session:
+    """The settings and the machine of a session."""
 
     epochs: int
     rounds: int
@@ -91,7 +91,7 @@ class Sitting:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What seconds are held against: the PyTorch loop's seconds and epochs by task, and the machine's rate, if known.
+    """What seconds are compared with: the PyTorch loop's seconds and epochs by task, and the machine's rate, if known.
 
     Args:
         epochs: of a full run; what is scaled is scaled to them.
@@ -104,15 +104,15 @@ class Yardstick:
     gflops: float | None
 
 
-def summarise(sitting: Sitting, cases: Sequence[Case], measured: Measured) -> Summary:
+def summarise(session: Session, cases: Sequence[Case], measured: Measured) -> Summary:
     """The medians of what was measured; cases without a sample are left out, their promises are not."""
     pairs = _pair(cases, measured)
-    yardstick = Yardstick(sitting.epochs, _time_peers(pairs, sitting.epochs), _compute_rate(measured))
+    yardstick = Yardstick(session.epochs, _time_peers(pairs, session.epochs), _compute_rate(measured))
     rows = tuple(_make_row(case, samples, yardstick) for case, samples in pairs)
     return Summary(
-        epochs=sitting.epochs,
-        rounds=sitting.rounds,
-        machine=sitting.machine,
+        epochs=session.epochs,
+        rounds=session.rounds,
+        machine=session.machine,
         gflops=yardstick.gflops,
         rows=rows,
         verdicts=check_promises(cases, rows),
@@ -164,7 +164,7 @@ def _get_quantity(row: Row, quantity: str) -> float:
 
 
 def _pair(cases: Sequence[Case], measured: Measured) -> list[tuple[Case, list[Sample]]]:
-    """Cases that ran in every round; one that failed in a later round has no median worth showing."""
+    """Cases that ran in every round; one that failed in a later round has no median."""
     return [
         (case, samples)
         for case in cases

@@ -89,7 +89,7 @@ def count_cache_bytes(work: Work, caches: Caches) -> float:
 
 
 def _count_conversion(work: Work, size: int) -> float:
-    """Features come in as they lie, and the floats that are made of them are fetched, written, and go out."""
+    """Bytes of reading the features, and of fetching and writing the floats that they are converted to."""
     return size * work.dimensions * (work.feature_bytes + 2.0 * FLOAT)
 
 
@@ -109,7 +109,7 @@ def _count_slab_columns(dimensions: int) -> int:
 
 
 def _count_backward(work: Work, caches: Caches) -> float:
-    """A panel of features comes once if it stays while all weights meet it, else once a tile.
+    """A panel of features is read once if it stays in the cache for all weights, else once per tile.
 
     So do residuals, which every panel meets; weights are read, written and go out once.
     """

@@ -36,7 +36,7 @@ def time_command(command: list[str], until: str | None) -> float:
                 seconds = time.perf_counter() - start
             last = line.strip() or last
     if process.returncode:
-        sys.exit(f"{command[0]} ended with {process.returncode} and said: {last}")
+        sys.exit(f"{command[0]} ended with {process.returncode} and printed: {last}")
     if until is None:
         return time.perf_counter() - start
     if seconds is None:

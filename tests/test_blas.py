@@ -10,9 +10,8 @@ from monolayer.engine.bank import make_bank
 from monolayer.engine.batches import make_batch_order
 from monolayer.engine.numpy import open_numpy_engine
 from monolayer.recipe.recipe import Recipe
-from monolayer.threads import hold_blas
-from monolayer.training.loop import TrainOptions
-from monolayer.tuning.sweep import SweepOptions, sweep
+from monolayer.threads import limit_blas_threads
+from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 
 
@@ -32,23 +31,23 @@ def two_threads():
 
 @pytest.mark.usefixtures("two_threads")
 def test_blas_is_held_to_one_thread_and_given_back():
-    with hold_blas():
+    with limit_blas_threads():
         assert read_limits() == {1}
     assert read_limits() == {2}
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_holds_nest():
-    with hold_blas():
+    with limit_blas_threads():
         for _ in range(3):
-            with hold_blas(), hold_blas():
+            with limit_blas_threads(), limit_blas_threads():
                 assert read_limits() == {1}
             assert read_limits() == {1}
     assert read_limits() == {2}
 
 
 def hold_and_fail(depth):
-    with hold_blas():
+    with limit_blas_threads():
         if depth:
             hold_and_fail(depth - 1)
         raise KeyboardInterrupt
@@ -60,7 +59,7 @@ def test_an_error_gives_the_limit_back_too(depth):
     with pytest.raises(KeyboardInterrupt):
         hold_and_fail(depth)
     assert read_limits() == {2}
-    with hold_blas(), pytest.raises(KeyboardInterrupt):
+    with limit_blas_threads(), pytest.raises(KeyboardInterrupt):
         hold_and_fail(depth)
     assert read_limits() == {2}
 
@@ -75,7 +74,7 @@ class Holder:
         assert self._held.wait(10)
 
     def _work(self):
-        with hold_blas():
+        with limit_blas_threads():
             self._held.set()
             self._leave.wait(10)
 
@@ -86,8 +85,8 @@ class Holder:
 
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_threads_that_hold_blas_too_meanwhile_leave_the_limit_to_the_last(order):
-    with hold_blas():
+def test_threads_that_limit_blas_threads_too_meanwhile_leave_the_limit_to_the_last(order):
+    with limit_blas_threads():
         holders = [Holder() for _ in range(3)]
         for i in order:
             assert read_limits() == {1}
@@ -102,10 +101,10 @@ def test_many_threads_that_come_and_go_leave_the_limit_as_it_was():
 
     def come_and_go():
         for _ in range(50):
-            with hold_blas():
+            with limit_blas_threads():
                 seen.append(read_limits())
 
-    with hold_blas():
+    with limit_blas_threads():
         threads = [threading.Thread(target=come_and_go) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -120,8 +119,8 @@ def test_many_threads_that_come_and_go_leave_the_limit_as_it_was():
 @pytest.mark.usefixtures("two_threads")
 def test_a_sweep_holds_blas_while_it_trains_and_gives_it_back():
     seen = []
-    options = SweepOptions(TrainOptions(on_epoch=lambda rows: seen.append(read_limits())))
-    sweep(make_dataset(60).split(20), Recipe(epochs=2, batch_size=10), options=options, seed=[1, 2, 3])
+    recipe, grid = Recipe(epochs=2, batch_size=10), {"seed": [1, 2, 3]}
+    sweep(make_dataset(60).split(20), recipe, grid=grid, on_epoch=lambda recipes, rows: seen.append(read_limits()))
     assert seen == [{1}] * 6
     assert read_limits() == {2}
 
@@ -181,12 +180,12 @@ def test_holds_of_several_threads_overlap_and_the_last_gives_the_limit_back(orde
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_threads_that_hold_blas_by_themselves_leave_the_limit_as_it_was():
+def test_threads_that_limit_blas_threads_by_themselves_leave_the_limit_as_it_was():
     seen = []
 
     def come_and_go():
         for _ in range(50):
-            with hold_blas():
+            with limit_blas_threads():
                 seen.append(read_limits())
 
     threads = [threading.Thread(target=come_and_go) for _ in range(4)]

@@ -11,12 +11,12 @@ from safetensors.numpy import load
 from monolayer.errors import BadInput
 from monolayer.files import (
     DAY_S,
-    DISK_TROUBLE,
+    DISK_ERRORS,
     DRAFT,
+    delete_old_drafts,
     explain_os_error,
     name_draft,
     pack_tensors,
-    sweep_drafts,
     write_whole,
 )
 
@@ -25,14 +25,14 @@ def make_error(number, kind=OSError):
     return kind(number, os.strerror(number))
 
 
-@pytest.mark.parametrize("is_lasting", [False, True])
+@pytest.mark.parametrize("fsync", [False, True])
 @pytest.mark.parametrize("content", [b"", b"new", bytes(range(256)) * 1000])
-def test_a_file_is_written_and_replaced(tmp_path, content, is_lasting):
+def test_a_file_is_written_and_replaced(tmp_path, content, fsync):
     for before in (None, b"old and longer than what follows" * 10_000):
         path = tmp_path / f"file-{before is None}"
         if before is not None:
             path.write_bytes(before)
-        write_whole(path, content, is_lasting=is_lasting)
+        write_whole(path, content, fsync=fsync)
         assert path.read_bytes() == content
     assert len(os.listdir(tmp_path)) == 2
 
@@ -51,7 +51,7 @@ def test_it_is_whole_and_on_the_disk_before_it_stands_in_its_place(tmp_path, mon
 
     monkeypatch.setattr(os, "fsync", look_at_fsync)
     monkeypatch.setattr(Path, "replace", look_at_replace)
-    write_whole(path, b"x" * 100_000, is_lasting=True)
+    write_whole(path, b"x" * 100_000, fsync=True)
     assert seen == [("fsync", 100_000, b"old"), ("replace", 100_000, b"old")]
     assert path.read_bytes() == b"x" * 100_000
 
@@ -61,7 +61,7 @@ def test_only_what_must_last_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", waited.append)
     write_whole(tmp_path / "a", b"a")
     assert not waited
-    write_whole(tmp_path / "b", b"b", is_lasting=True)
+    write_whole(tmp_path / "b", b"b", fsync=True)
     assert len(waited) == 1
 
 
@@ -86,7 +86,7 @@ def test_what_fails_on_the_way_leaves_no_part_and_the_old_file_as_it_was(tmp_pat
     else:
         monkeypatch.setattr(Path, "open", lambda self, mode: HalfWritten(self, error))
     with pytest.raises(type(error)) as raised:
-        write_whole(path, b"new content", is_lasting=True)
+        write_whole(path, b"new content", fsync=True)
     assert raised.value is error
     monkeypatch.undo()
     assert os.listdir(tmp_path) == ([] if old is None else ["file"])
@@ -135,7 +135,7 @@ def test_files_of_ones_own_beside_it_stay_and_what_a_kill_left_is_in_nobodys_way
     assert (tmp_path / "file.part").read_bytes() == b"mine"
 
 
-@pytest.mark.parametrize("number", sorted(DISK_TROUBLE))
+@pytest.mark.parametrize("number", sorted(DISK_ERRORS))
 def test_the_disks_trouble_is_one_sentence_with_the_place_the_cause_and_what_to_do(tmp_path, number):
     path, error = tmp_path / "out", make_error(number)
     with pytest.raises(BadInput) as raised, explain_os_error(path, "; go on with --resume"):
@@ -222,5 +222,7 @@ def test_only_old_drafts_of_this_folder_are_swept(tmp_path):
     kept = tmp_path / f".{path.name}.notes"
     kept.write_bytes(b"mine")
     os.utime(kept, (now - 9 * DAY_S,) * 2)
-    sweep_drafts(path)
+    delete_old_drafts(tmp_path, path.name)
     assert set(tmp_path.iterdir()) == {young, foreign, other, kept}
+    delete_old_drafts(tmp_path)
+    assert set(tmp_path.iterdir()) == {young, kept}

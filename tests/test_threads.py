@@ -1,18 +1,17 @@
+import os
+
 import pytest
 
-from monolayer import threads
 from monolayer.errors import BadInput
 from monolayer.threads import count_cores
 
 
 @pytest.fixture
-def eight_cores(monkeypatch, tmp_path):
+def eight_cores(monkeypatch):
     """A machine of eight cores without limits."""
-    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    monkeypatch.setattr(threads, "CGROUP", tmp_path)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
     for name in ("OMP_NUM_THREADS", "MONOLAYER_THREADS"):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path
 
 
 def test_there_is_a_core_to_work_on():
@@ -38,18 +37,14 @@ def test_threads_are_no_more_than_was_asked_for(eight_cores, monkeypatch, variab
     assert count_cores() == n_cores
 
 
-@pytest.mark.parametrize(("text", "n_cores"), [("max 100000", 8), ("150000 100000", 2), ("50000 100000", 1), ("x", 8)])
-def test_a_containers_share_of_time_is_kept_to(eight_cores, text, n_cores):
-    (eight_cores / "cpu.max").write_text(text + "\n")
-    assert count_cores() == n_cores
-
-
-@pytest.mark.parametrize(("quota", "n_cores"), [(-1, 8), (300_000, 3), (1, 1)])
-def test_an_older_containers_share_too(eight_cores, quota, n_cores):
-    (eight_cores / "cpu").mkdir()
-    for name, value in (("quota", quota), ("period", 100_000)):
-        (eight_cores / "cpu" / f"cpu.cfs_{name}_us").write_text(f"{value}\n")
-    assert count_cores() == n_cores
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be bound to a core here")
+def test_a_process_uses_only_the_cores_that_it_may_run_on(monkeypatch):
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert count_cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])

@@ -1,4 +1,4 @@
-"""What the peers share: the images, standardised in memory as they want them, the timing and the score.
+"""The code that the peers share: standardised images in memory, timing, and score.
 
 A peer is a function train(X, y, epochs) that returns a function from standardised images to classes.
 """

@@ -1,4 +1,9 @@
-"""Files that appear whole or not at all, and the disk's trouble in one sentence."""
+"""Files and folders that appear whole or not at all, and errors of the disk in one sentence.
+
+Everything that must not be seen half-written is written to a draft, a hidden file or folder beside its place, and
+renamed to its place when it is complete. A process that is killed leaves the draft, which :func:`delete_old_drafts`
+deletes a day later.
+"""
 
 from __future__ import annotations
 
@@ -22,43 +27,107 @@ from monolayer.errors import BadInput
 
 DRAFT = ".partial"
 DAY_S = 86_400
-DISK_TROUBLE = frozenset(
+DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT,
      errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EBUSY}
 )  # fmt: skip
 
 
-def write_whole(path: Path, content: bytes, *, is_lasting: bool = False) -> None:
-    """Write a file beside its place and rename it there; what went wrong on the way leaves nothing behind.
-
-    Args:
-        path: where it is to appear.
-        content: its bytes.
-        is_lasting: whether it must be on the disk itself before it appears, so that a power cut cannot empty it.
-    """
-    with open_whole(path, is_lasting=is_lasting) as file:
+def write_whole(path: Path, content: bytes, *, fsync: bool = False) -> None:
+    """Write a file that appears whole or not at all; see :func:`open_whole`."""
+    with open_whole(path, fsync=fsync) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
-def open_whole(path: Path, *, is_lasting: bool = False) -> Iterator[IO[bytes]]:
-    """A file to write to, which appears at ``path`` when the block ends well, and vanishes when not."""
-    partial = name_draft(path)
+def open_whole(path: Path, *, fsync: bool = False) -> Iterator[IO[bytes]]:
+    """Open a file for writing that appears at ``path`` when the block ends, and not at all if the block raises.
+
+    Args:
+        path: where the file appears; an older file there is replaced in one step.
+        fsync: whether the content is flushed to the disk before the file appears, so that a power cut cannot leave it
+            empty.
+    """
+    draft = name_draft(path)
     try:
-        with partial.open("wb") as file:
+        with draft.open("wb") as file:
             yield file
-            if is_lasting:
+            if fsync:
                 file.flush()
                 os.fsync(file.fileno())
-        partial.replace(path)
+        draft.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            partial.unlink()
+            draft.unlink()
         raise
 
 
+@contextlib.contextmanager
+def open_whole_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
+    """Make a folder to write into that appears at ``path`` when the block ends, and not at all if the block raises.
+
+    Args:
+        path: where the folder appears.
+        replace: whether a folder that is there by then is replaced; else it stays, and the new one is deleted.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    delete_old_drafts(path.parent, path.name)
+    draft = name_draft(path)
+    draft.mkdir()  # not tempfile, whose folders only their owner may enter: others may read results and the cache
+    try:
+        yield draft
+        if replace:
+            _replace_folder(draft, path)
+        else:
+            try:
+                draft.rename(path)
+            except OSError:
+                if not path.is_dir():  # it was not another process that finished first
+                    raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _replace_folder(draft: Path, path: Path) -> None:
+    """Rename an older folder first, put it back if the new one cannot take its place, and delete it at the end."""
+    older = name_draft(path)
+    if path.is_dir():
+        path.rename(older)
+    try:
+        draft.rename(path)
+    except OSError:
+        if older.is_dir():
+            older.rename(path)
+        raise
+    shutil.rmtree(older, ignore_errors=True)
+
+
+def delete_whole_folder(path: Path) -> None:
+    """Delete a folder, which is gone in one step; nothing happens if there is none."""
+    draft = name_draft(path)
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(draft)
+    shutil.rmtree(draft, ignore_errors=True)
+
+
+def name_draft(path: Path) -> Path:
+    """A new hidden name beside ``path``."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
+
+
+def delete_old_drafts(folder: Path, name: str = "") -> None:
+    """Delete the drafts in ``folder`` (of this name only, if given) that killed processes left a day ago or longer."""
+    for draft in folder.glob(f".{glob.escape(name) or '*'}.*{DRAFT}"):
+        with contextlib.suppress(OSError):
+            if time.time() - draft.stat().st_mtime > DAY_S:
+                shutil.rmtree(draft, ignore_errors=True)
+
+
 def pack_tensors(tensors: Mapping[str, npt.NDArray[Any]], texts: Mapping[str, str]) -> bytes:
-    """A safetensors file's bytes, the same for the same content: the library writes the texts in an order of chance."""
+    """The bytes of a safetensors file, which depend on its content only.
+
+    The library writes ``texts`` in an order that changes from process to process; here they are sorted.
+    """
     content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, dict(texts))
     # The file begins with the length of its header, 8 bytes little-endian, and the header, JSON padded with spaces.
     start = 8 + int.from_bytes(content[:8], "little")
@@ -69,25 +138,25 @@ def pack_tensors(tensors: Mapping[str, npt.NDArray[Any]], texts: Mapping[str, st
     return b"".join((len(text).to_bytes(8, "little"), text, memoryview(content)[start:]))
 
 
-def check_new_file(path: Path) -> None:
-    """Raise BadInput where a file cannot be made: there is something already, or no folder to make it in."""
+def validate_new_file(path: Path) -> None:
+    """Raise BadInput if ``path`` exists already or its folder does not."""
     if os.path.lexists(path):
         raise BadInput(f"{path} exists; name a new file with --out.")
     if not path.parent.is_dir():
         raise BadInput(
-            f"{path.parent} is no folder, so {path.name} cannot be made in it; make it, or name another --out."
+            f"{path.parent} is not a folder, so {path.name} cannot be written to it; create it, or name another --out."
         )
 
 
-def check_place(path: Path) -> bool:
+def validate_folder_path(path: Path) -> bool:
     """Whether there is a folder at ``path`` already.
 
     Raises:
-        BadInput: if there is something else, or a file on the way to it.
+        BadInput: if ``path`` or a parent of it is a file.
     """
     for parent in path.parents:
         if parent.is_file():
-            raise BadInput(f"{parent} is a file, so {path} cannot be made below it; name another --out.")
+            raise BadInput(f"{parent} is a file, so {path} cannot be created below it; name another --out.")
     if not os.path.lexists(path):
         return False
     if not path.is_dir():
@@ -97,23 +166,10 @@ def check_place(path: Path) -> bool:
 
 @contextlib.contextmanager
 def explain_os_error(path: Path, advice: str = "") -> Iterator[None]:
-    """Trouble with the disk as one sentence; other system errors, such as a lost connection, are not its business."""
+    """Turn errors of the disk into BadInput with one sentence; others, such as a lost connection, pass unchanged."""
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK_TROUBLE:
+        if error.errno not in DISK_ERRORS:
             raise
         raise BadInput(f"{path}: cannot be written ({error.strerror}){advice}.") from error
-
-
-def name_draft(path: Path) -> Path:
-    """A hidden name beside ``path`` for what is not there yet, or not any more."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
-
-
-def sweep_drafts(path: Path) -> None:
-    """Delete what runs into this folder left behind that were killed a day ago or longer."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*{DRAFT}"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > DAY_S:
-                shutil.rmtree(left, ignore_errors=True)

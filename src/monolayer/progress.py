@@ -1,25 +1,25 @@
-"""How long work tells that it goes on: the two calls that a display answers. No display is imported here."""
+"""The protocol through which long work reports its progress; the displays are elsewhere."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """What long work calls; the command line draws bars behind it, a library user gets silence."""
+    """Shows messages and progress: the command line draws bars, the library by default shows nothing."""
 
-    def say(self, text: str) -> None:
-        """Tell one line, such as which source is being tried."""
+    def info(self, text: str) -> None:
+        """Show one line, such as the source that is being tried."""
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
-        """Tell that ``done`` of ``total`` units of ``task`` are finished (``total`` None: not known).
+        """Show that ``done`` of ``total`` units of ``task`` are done; a total of None is unknown.
 
-        ``detail`` is how things stand, in a few words, such as the best so far.
+        ``detail`` is the state in a few words, such as the best result so far.
         """
 
 
 class Silence:
     """A Progress that shows nothing."""
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Show nothing."""
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:

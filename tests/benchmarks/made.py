@@ -1,13 +1,13 @@
-"""A made sitting: three cases with round numbers, and samples for them."""
+"""A made session: three cases with round numbers, and samples for them."""
 
 from benchmarks.cases import GRID, LIMIT, SGEMM, TORCH, Case, Promise
 from benchmarks.limit import SGEMM_SIZE
 from benchmarks.measuring import Measured, Sample
-from benchmarks.summary import Sitting, summarise
+from benchmarks.summary import Session, summarise
 
 GFLOPS = 100.0
 SGEMM_S = 2 * SGEMM_SIZE**3 / (GFLOPS * 1e9)
-SITTING = Sitting(epochs=40, rounds=3, machine=("a machine with 2 cores", "Python 3.11"))
+SITTING = Session(epochs=40, rounds=3, machine=("a machine with 2 cores", "Python 3.11"))
 
 
 def make_cases(**promises):

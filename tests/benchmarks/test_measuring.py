@@ -30,7 +30,7 @@ def test_a_command_is_run_and_its_memory_noted():
 
 
 def test_a_command_that_ends_with_an_error_is_quoted():
-    with pytest.raises(MeasurementFailed, match="ended with 3 and said: no such option"):
+    with pytest.raises(MeasurementFailed, match="ended with 3 and printed: no such option"):
         measure(python("import sys; print('no such option\\n╰──╯', file=sys.stderr); sys.exit(3)"))
 
 
@@ -40,14 +40,14 @@ def test_a_command_that_prints_no_seconds_has_failed(printed):
         measure(python(f"print({printed!r})"))
 
 
-def test_rounds_take_turns_and_leave_out_what_failed():
+def test_rounds_alternate_and_leave_out_what_failed():
     lines = []
     jobs = {"works": python("print('{\"seconds\": 1}')"), "fails": python("raise SystemExit(1)")}
     measured = measure_rounds(jobs, 2, lines.append)
     assert [len(measured.samples[name]) for name in jobs] == [2, 0]
     assert list(measured.failures) == ["fails"]
     assert lines[0].startswith("round 1 of 2, 1 of 2: works: 1 s, ")
-    assert lines[1].startswith("round 1 of 2, 2 of 2: fails: FAILED: it ended with 1 and said: nothing (")
+    assert lines[1].startswith("round 1 of 2, 2 of 2: fails: FAILED: it ended with 1 and printed: nothing (")
     assert len(lines) == 3
 
 

@@ -27,7 +27,7 @@ def test_without_a_line_the_end_is_waited_for():
 
 
 def test_a_command_that_fails_is_quoted():
-    with pytest.raises(SystemExit, match="ended with 3 and said: no such thing"):
+    with pytest.raises(SystemExit, match="ended with 3 and printed: no such thing"):
         time_command(python("import sys; print('no such thing', file=sys.stderr); sys.exit(3)"), None)
 
 

@@ -43,7 +43,8 @@ def test_each_check_has_one_outcome_and_none_fires_wrongly_on_digits(run, splits
 
 def test_a_sweep_is_checked_as_a_whole(splits):
     result = diagnose_sweep(
-        sweep(splits, Recipe(epochs=5, batch_size=50), learning_rate=[1e-5, 0.01, 0.1], l2=[0.0, 0.001]), splits
+        sweep(splits, Recipe(epochs=5, batch_size=50), grid={"learning_rate": [1e-5, 0.01, 0.1], "l2": [0.0, 0.001]}),
+        splits,
     )
     outcomes = {(f.code, f.outcome) for f in result.findings}
     assert ("ML004", "issue") in outcomes  # the largest rate is far better than the next

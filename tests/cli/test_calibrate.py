@@ -115,7 +115,7 @@ def test_a_folder_that_is_no_finished_runs_is_refused(command, run, tmp_path):
     assert "a folder made by monolayer train holds it" in command("calibrate", tmp_path / "place").err
     os.mkdir(run / "unfinished")
     (run / "unfinished" / "request.json").write_text("{}")
-    assert "holds a run that is not finished; go on with --resume" in command("calibrate", run).err
+    assert "holds a run that is not finished; resume it with --resume" in command("calibrate", run).err
 
 
 def test_a_licence_goes_into_network_and_card(command, tmp_path):

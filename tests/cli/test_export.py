@@ -43,7 +43,7 @@ def test_the_temperature_goes_with_it(command, network, tmp_path):
         (["--to", "keras", "--out", "a.h5"], "'keras' is no format; accepted are onnx, torch, json, safetensors."),
         (["--to", "onnx", "--out", "a.json"], "a.json: is no name for onnx; accepted is one ending in .onnx."),
         (["--to", "json", "--out", "exists.json"], "exists.json exists; name a new file with --out."),
-        (["--to", "json", "--out", "none/a.json"], "is no folder, so a.json cannot be made in it"),
+        (["--to", "json", "--out", "none/a.json"], "is not a folder, so a.json cannot be written to it"),
     ],
 )
 def test_wrong_words_get_one_sentence_and_write_nothing(command, network, monkeypatch, tmp_path, words, message):

@@ -38,7 +38,7 @@ def test_the_ladder_of_digits_is_climbed_shown_and_kept(command, tmp_path, monke
     trained = sorted(os.listdir(tmp_path / "run"))
     result = command(*words[:-1], tmp_path / "run", "--overwrite")
     assert (result.code, result.out) == (2, "")
-    assert "which is no part of a ladder, so it is not replaced" in result.err
+    assert "which is not part of a ladder, so it is not replaced" in result.err
     assert sorted(os.listdir(tmp_path / "run")) == trained
 
 

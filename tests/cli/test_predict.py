@@ -215,7 +215,7 @@ def test_a_csv_with_labels_names_what_is_ignored(command, network, rows, tmp_pat
     ("words", "message"),
     [
         (["rows.npy", "--out", "exists.csv"], "exists.csv exists; name a new file with --out."),
-        (["rows.npy", "--out", "none/a.csv"], "is no folder, so a.csv cannot be made in it"),
+        (["rows.npy", "--out", "none/a.csv"], "is not a folder, so a.csv cannot be written to it"),
         (["rows.npy", "--out", "a.txt"], "is no file for answers; accepted are names ending in .csv, .jsonl, .npy."),
         (["rows.npy", "--out", "a.npy", "--top", "2"], ".npy holds the probability of every class"),
         (["rows.npy", "--top", "11"], "--top is 11; accepted are 1 to 10"),

@@ -26,7 +26,7 @@ FILES = {
 @pytest.fixture(autouse=True)
 def made(monkeypatch, command):
     """made.safetensors with two layers, in the folder where commands run; fewer steps for few rows."""
-    monkeypatch.setattr(few_shot, "FEWEST_STEPS", 40)
+    monkeypatch.setattr(few_shot, "MIN_STEPS", 40)
     dataset, rng = make_dataset(300, 12, 3, dtype="float32"), np.random.default_rng(1)
     noise = rng.standard_normal((450, 12)) * 300
     tensors = {}

@@ -91,5 +91,5 @@ def test_an_older_report_is_replaced_only_when_asked_and_only_if_it_is_ours(comm
     (foreign / "mine.txt").write_text("precious")
     result = command(*words, "--out", foreign, "--overwrite")
     assert result.code == 2
-    assert "holds mine.txt, which is no part of a report, so it is not replaced" in result.err
+    assert "holds mine.txt, which is not part of a report, so it is not replaced" in result.err
     assert (foreign / "mine.txt").read_text() == "precious"

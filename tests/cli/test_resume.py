@@ -79,8 +79,8 @@ def test_a_finished_run_a_strange_folder_and_another_command_are_refused(command
     for words, message in (
         (["train", "--resume", finished], "holds no unfinished run to resume"),
         (["train", "--resume", tmp_path / "nowhere"], "holds no unfinished run to resume"),
-        (["sweep", "--resume", tmp_path / "out"], "holds an unfinished train; go on with monolayer train"),
-        (["train", "digits", "--out", tmp_path / "out"], "holds a run that is not finished; go on with --resume"),
+        (["sweep", "--resume", tmp_path / "out"], "holds an unfinished train; resume it with monolayer train"),
+        (["train", "digits", "--out", tmp_path / "out"], "holds a run that is not finished; resume it with --resume"),
         (["train", "--resume", tmp_path / "out", "--epochs", "3"], "so --epochs is not accepted beside it"),
         (["train", "digits", "--resume", tmp_path / "out"], "so DATASET is not accepted beside it"),
         (["train"], "Name a dataset, such as cifar10 or digits, or a folder to go on with"),

@@ -84,7 +84,7 @@ def test_a_named_journal_is_shared_by_searches_with_other_seeds_and_continued_by
     assert [len(read_ours(journal, seed)) for seed in (42, 7)] == [12, 12]
     again = command(*SEARCH, "--journal", journal, "--json")
     assert again.json["runs"] == first.json["runs"]
-    assert "12 trials by Optuna, 5 at once; 12 were told before." in again.err
+    assert "12 trials by Optuna, 5 at once; 12 were finished before." in again.err
     assert len(read_trials(journal)) == 24
 
 
@@ -151,7 +151,7 @@ def test_a_file_of_another_kind_is_left_as_it_is(command, tmp_path):
     result = command(*SEARCH, "--journal", "notes", "--out", tmp_path / "out")
     assert result.code == 2
     assert result.err.splitlines()[-1].endswith(
-        "place/notes: is no journal of Optuna; name another file, or one that is not there yet."
+        "place/notes: is not a journal of Optuna; name another file, or one that does not exist yet."
     )
     assert (tmp_path / "place" / "notes").read_text() == "mine"
     assert os.listdir(tmp_path) == ["place"]

@@ -101,7 +101,7 @@ def test_a_tracker_that_fails_is_one_warning(command, monkeypatch, tmp_path):
     def fail(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(TensorBoardTracker, "log", fail)
+    monkeypatch.setattr(TensorBoardTracker, "log_metrics", fail)
     result = command(*TRAIN, "--out", "run", "--track", f"tensorboard:{tmp_path / 'tb'}")
     assert result.code == 0
     assert result.err.count("TensorBoard failed") == result.err.count("No space left on device") == 1
@@ -112,7 +112,7 @@ def test_a_tracker_that_fails_is_one_warning(command, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
-        ("aim", "'aim' is no tracker; accepted is mlflow[:PLACE], tensorboard:DIR or wandb[:PROJECT]."),
+        ("aim", "'aim' is not a tracker; accepted is mlflow[:PLACE], tensorboard:DIR or wandb[:PROJECT]."),
         ("tensorboard", "accepted is tensorboard:DIR"),
         ("tensorboard:file/below", "cannot be written"),
         ("mlflow:file/below", "cannot be written"),

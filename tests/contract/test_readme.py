@@ -32,8 +32,8 @@ def test_the_notebook_example_runs_after_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first, notebook = find_block("ml.load"), find_block("ml.figures")
     first = first.replace('"cifar10"', '"digits"').replace("1000", "200").replace("epochs=40", "epochs=2")
-    first = first.replace("grid = ml.sweep(splits, ", "grid = ml.sweep(splits, ml.Recipe(epochs=2), ")
-    first = first.replace("batch_size=[50, 100, 200]", "batch_size=[50]")
+    first = first.replace("splits, grid=", "splits, ml.Recipe(epochs=2), grid=")
+    first = first.replace('"batch_size": [50, 100, 200]', '"batch_size": [50]')
     notebook = notebook.replace('"mlflow", ', "")  # tested elsewhere
     plt.switch_backend("Agg")
     with plt.ioff():

@@ -24,7 +24,7 @@ class Told:
         self.said: list[str] = []
         self.advances: list[tuple[str, float, float | None, str]] = []
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         self.said.append(text)
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "") -> None:

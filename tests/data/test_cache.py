@@ -12,6 +12,7 @@ from monolayer.data import cache, cifar10
 from monolayer.data.dataset import Dataset
 from monolayer.data.sources.content import Content
 from monolayer.errors import BadData
+from monolayer.files import DRAFT
 from tests.data.cifar_files import assert_same
 
 FILES = ["content.json", "test_X.npy", "test_y.npy", "train_X.npy", "train_y.npy"]
@@ -112,12 +113,12 @@ def test_nothing_is_left_when_the_disk_is_full(apart: Path, dataset: Dataset, mo
 
 
 def test_what_killed_processes_left_goes_after_a_day(apart: Path, dataset: Dataset) -> None:
-    old, new = apart / "cifar10.aaaa.unfinished", apart / "cifar10.bbbb.unfinished"
+    old, new = apart / f".cifar10.aaaa{DRAFT}", apart / f".cifar10.bbbb{DRAFT}"
     for left in (old, new):
         left.mkdir(parents=True)
     os.utime(old, (0, 0))
     cache.store(dataset, apart / "cifar10", replace=False)
-    assert sorted(os.listdir(apart)) == ["cifar10", new.name]
+    assert sorted(os.listdir(apart)) == [new.name, "cifar10"]
 
 
 FETCH = """
@@ -156,5 +157,5 @@ def test_two_processes_that_fetch_at_once_do_no_harm(apart: Path, dataset: Datas
     for process in both:
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
-    assert list(apart.rglob("*.unfinished")) == []
+    assert list(apart.rglob(f"*{DRAFT}")) == []
     assert {path.parent.name for path in apart.rglob("*.npy")} == {"cifar10"}

@@ -146,7 +146,7 @@ def test_flips_choose_between_the_features_of_both(tmp_path, monkeypatch, engine
     ours, theirs = ml.train(extracted.splits, recipe), ml.train(splits, recipe)
     np.testing.assert_allclose(ours.network.weights, theirs.network.weights, atol=1e-5)
     plain = extract_features(splits, PixelFeatures(), folder=tmp_path)
-    with pytest.raises(BadInput, match=r"flip is 0\.5, but the rows of data are no images"):
+    with pytest.raises(BadInput, match=r"flip is 0\.5, but the rows of data are not images"):
         ml.train(plain.splits, recipe)
 
 

@@ -158,7 +158,7 @@ def test_digits_are_too_small_to_tell_and_say_so():
     said = []
 
     class Listener:
-        def say(self, text):
+        def info(self, text):
             said.append(text)
 
         def advance(self, *_):
@@ -173,7 +173,7 @@ def test_progress_reaches_every_total(planted):
     heard = {}
 
     class Listener:
-        def say(self, text):
+        def info(self, text):
             pass
 
         def advance(self, task, done, total, unit=""):

@@ -21,9 +21,8 @@ from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import SILENCE
 from monolayer.recipe.grid import make_grid
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
 from monolayer.tuning.dask import open_cluster
-from monolayer.tuning.sweep import Sweep, SweepOptions, train_recipes
+from monolayer.tuning.sweep import Sweep, train_recipes
 from tests.made import make_dataset
 
 GRID = ["--grid", "learning-rate=0.001,0.1", "--grid", "batch-size=20,50", "--grid", "flip=0,0.5"]
@@ -112,15 +111,15 @@ def test_a_worker_that_is_killed_costs_the_attempt_at_its_bank_and_nothing_else(
     here = train_recipes(splits, recipes, axes)
     arrivals = []
 
-    def kill_one(rows):
+    def kill_one(recipes, rows):
         arrivals.append(len(rows))
         if len(arrivals) == 1:
             machines.workers[0].send_signal(signal.SIGKILL)
 
     with open_cluster(machines.address, SILENCE) as cluster:
-        there = train_recipes(splits, recipes, axes, SweepOptions(TrainOptions(on_epoch=kill_one), run_jobs=cluster))
+        there = train_recipes(splits, recipes, axes, on_epoch=kill_one, runner=cluster)
     assert machines.workers[0].wait(10) == -signal.SIGKILL
-    assert arrivals == [4] * 40  # four banks come back ten times, whoever trained them
+    assert arrivals == [4] * 320  # every epoch of four banks, whoever trained them
     assert collect(there) == collect(here)
 
 
@@ -130,7 +129,7 @@ def test_rows_that_are_lost_with_the_only_worker_that_had_them_are_sent_again(ma
     here = train_recipes(splits, recipes, {})
     killed = []
 
-    def kill_their_holder(rows):
+    def kill_their_holder(recipes, rows):
         if not killed:
             with Client(machines.address) as client:
                 client.amm.run_once()  # Dask's own: a copy that no task waits for is dropped, every two seconds
@@ -140,8 +139,7 @@ def test_rows_that_are_lost_with_the_only_worker_that_had_them_are_sent_again(ma
             os.kill(ports[killed[0]], signal.SIGKILL)
 
     with open_cluster(machines.address, SILENCE) as cluster:
-        options = SweepOptions(TrainOptions(on_epoch=kill_their_holder), run_jobs=cluster)
-        there = train_recipes(splits, recipes, {}, options)
+        there = train_recipes(splits, recipes, {}, on_epoch=kill_their_holder, runner=cluster)
     assert len(killed) == 1
     assert collect(there) == collect(here)
 
@@ -149,28 +147,28 @@ def test_rows_that_are_lost_with_the_only_worker_that_had_them_are_sent_again(ma
 def test_a_cluster_whose_workers_are_all_gone_is_one_sentence(machines, monkeypatch):
     monkeypatch.setattr("monolayer.tuning.dask.CONNECT_S", 1)
 
-    def kill_all(rows):
+    def kill_all(recipes, rows):
         for worker in machines.workers:
             worker.send_signal(signal.SIGKILL)
 
     with open_cluster(machines.address, SILENCE) as cluster:
-        options = SweepOptions(TrainOptions(on_epoch=kill_all), run_jobs=cluster)
-        with pytest.raises(MonolayerError, match=r"^No Dask worker took the rows; what has arrived"):
-            train_recipes(make_dataset(600, 20).split(100), [Recipe(epochs=80)], {}, options)
+        options = {"on_epoch": kill_all, "runner": cluster}
+        with pytest.raises(MonolayerError, match=r"^No Dask worker accepted the rows; with --out"):
+            train_recipes(make_dataset(600, 20).split(100), [Recipe(epochs=80)], {}, **options)
 
 
 def test_a_scheduler_that_is_lost_on_the_way_is_one_sentence(machines, monkeypatch):
     monkeypatch.setattr("monolayer.tuning.dask.CONNECT_S", 1)
 
-    def kill_scheduler(rows):
+    def kill_scheduler(recipes, rows):
         with Client(machines.address) as client:
             pid = client.run_on_scheduler(os.getpid)
         os.kill(pid, signal.SIGKILL)
 
     with open_cluster(machines.address, SILENCE) as cluster:
-        options = SweepOptions(TrainOptions(on_epoch=kill_scheduler), run_jobs=cluster)
-        with pytest.raises(MonolayerError, match=r"^The Dask scheduler was lost; what has arrived"):
-            train_recipes(make_dataset(600, 20).split(100), [Recipe(epochs=80)], {}, options)
+        options = {"on_epoch": kill_scheduler, "runner": cluster}
+        with pytest.raises(MonolayerError, match=r"^The Dask scheduler was lost; with --out"):
+            train_recipes(make_dataset(600, 20).split(100), [Recipe(epochs=80)], {}, **options)
 
 
 def test_a_client_that_is_killed_is_taken_up_again_with_the_workers_or_without(command, tmp_path, machines):
@@ -199,9 +197,9 @@ def test_ctrl_c_comes_back_at_once_and_keeps_what_has_arrived(tmp_path, machines
         return bool(asked)
 
     with open_cluster(machines.address, SILENCE) as cluster:
-        training = TrainOptions(on_epoch=asked.append, should_stop=should_stop)
+        options = {"on_epoch": lambda recipes, rows: asked.append(rows), "should_stop": should_stop}
         recipes = make_grid(Recipe(epochs=80), axes)
-        result = train_recipes(splits, recipes, axes, SweepOptions(training, run_jobs=cluster))
+        result = train_recipes(splits, recipes, axes, runner=cluster, **options)
     assert not result.is_complete
     epochs = [len(run.history) for run in result.runs]
     assert 8 <= max(epochs) < 80  # a tenth, and little more

@@ -25,8 +25,7 @@ from monolayer.recipe.grid import make_grid
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import save_sweep
 from monolayer.runs.resume import begin_folder, is_unfinished, resume_folder
-from monolayer.training.loop import TrainOptions
-from monolayer.tuning.sweep import SweepOptions, train_recipes
+from monolayer.tuning.sweep import train_recipes
 
 # 200 in all, with the five on CIFAR-10 below.
 LIBRARY_KILLS, SWEEP_KILLS, TRAIN_KILLS, CIFAR10_KILLS = 150, 25, 20, 5
@@ -109,8 +108,8 @@ def sweep_with_library(folder: Path) -> None:
     with work as unfinished:
         if not unfinished.request:
             unfinished.describe({"rows": "digits"})
-        options = SweepOptions(TrainOptions(checkpointer=unfinished.checkpoints), halving=4)
-        result = train_recipes(splits, make_grid(base, axes), axes, options)
+        options = {"checkpointer": unfinished.checkpoints, "halving": 4}
+        result = train_recipes(splits, make_grid(base, axes), axes, **options)
         unfinished.publish(lambda draft: save_sweep(result, draft), is_finished=True)
 
 

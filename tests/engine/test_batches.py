@@ -9,11 +9,12 @@ from monolayer.data.scaler import compute_moments
 from monolayer.engine.bank import Fold, make_bank
 from monolayer.errors import BadInput
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
 from tests.made import make_dataset
 from tests.reference import plain_loop
 
-QUICK = TrainOptions(train_every=0, val_every=0, measure_last=False)
+QUICK = TrainOptions(train_every=0, val_every=0, evaluate_last=False)
 pytestmark = pytest.mark.usefixtures("each_engine")
 
 

@@ -8,17 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import train, train_bank
 from tests.made import make_dataset
 from tests.reference import plain_loop
 
-QUICK = TrainOptions(train_every=0, val_every=0)
+QUICK = {"train_every": 0, "val_every": 0}
 pytestmark = pytest.mark.usefixtures("each_engine")
 
 
 def assert_is_the_oracles(dataset, splits, recipe, rtol):
-    run = train(splits, recipe, options=QUICK)
+    run = train(splits, recipe, **QUICK)
     rows = splits.train
     X = rows.dataset.X[rows.index]
     W, b, Z = plain_loop.train(X, rows.y, dataset.n_classes, recipe, dataset.image_shape)
@@ -62,7 +61,7 @@ def test_a_feature_whose_mean_dwarfs_its_deviation_errs_in_its_own_weight_only(d
     dataset.X[7, 5] = 254  # a mean of 11,000 deviations
     recipe = Recipe(learning_rate=0.01, epochs=3, batch_size=50)
     W, _, _ = plain_loop.train(dataset.X, dataset.y, 3, recipe)
-    error = np.abs(train(dataset.split(), recipe, options=QUICK).network.weights - W)
+    error = np.abs(train(dataset.split(), recipe, **QUICK).network.weights - W)
     assert error[:, 5].max() < 2e-4
     assert np.delete(error, 5, axis=1).max() < 5e-6
 
@@ -128,7 +127,7 @@ def test_with_a_block_shuffle_a_run_is_the_loop_over_its_parts(buffer, split_see
     dataset = make_dataset(101, 624, 4, image_shape=(3, 13, 16))
     splits = dataset.split(20, seed=split_seed)
     recipe = Recipe("cross_entropy", 0.02, 0.01, 10, 2, flip=0.5, dtype="float64", shuffle=buffer)
-    run, rows = train(splits, recipe, options=QUICK), splits.train
+    run, rows = train(splits, recipe, **QUICK), splits.train
     W, b, _ = plain_loop.train(dataset.X[rows.index], rows.y, 4, recipe, dataset.image_shape)
     np.testing.assert_allclose(run.network.weights, W, atol=1e-12)
     np.testing.assert_allclose(run.network.bias, b, atol=1e-12)
@@ -141,7 +140,7 @@ def test_rows_that_are_normalised_are_trained_on_as_if_they_had_been_divided_bef
     normal = replace(dataset, normalize="l2", test=replace(dataset.test, normalize="l2"))
     splits = normal.split(20, seed=3)
     recipe = Recipe("cross_entropy", 0.02, 0.01, 10, 2, dtype="float64", shuffle=shuffle)
-    run, rows = train(splits, recipe, options=QUICK), splits.train
+    run, rows = train(splits, recipe, **QUICK), splits.train
     X = dataset.X.astype(np.float64)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     W, b, Z = plain_loop.train(X[rows.index], rows.y, 4, recipe)

@@ -101,7 +101,7 @@ def test_passes_are_bounded_and_told():
     told = []
 
     class Display:
-        def say(self, text):
+        def info(self, text):
             pass
 
         def advance(self, task, done, total, unit=""):

@@ -21,7 +21,6 @@ from monolayer.engine.select import ENGINES, choose_engine
 from monolayer.errors import BadInput
 from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import predict_rows, train
 from tests.made import make_dataset
 
@@ -302,7 +301,7 @@ def test_the_engines_end_forty_epochs_on_cifar10_alike(cifar10, monkeypatch):
     splits, predictions = cifar10.split(val=1000), {}
     for engine in ENGINES:
         monkeypatch.setenv("MONOLAYER_ENGINE", engine)
-        run = train(splits, Recipe(learning_rate=0.001, l2=0.001), options=TrainOptions(train_every=0, val_every=0))
+        run = train(splits, Recipe(learning_rate=0.001, l2=0.001), train_every=0, val_every=0)
         predictions[engine] = run.evaluation["val"].accuracy, predict_rows(run.network, splits.val).scores
     (ours, our_scores), (theirs, their_scores) = predictions["native"], predictions["numpy"]
     assert abs(ours - theirs) <= 0.001

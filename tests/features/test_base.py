@@ -130,7 +130,7 @@ def test_blocks_are_told_as_they_come():
     class Listener:
         told = ()
 
-        def say(self, text):
+        def info(self, text):
             raise AssertionError(text)
 
         def advance(self, task, done, total, unit="", detail=""):

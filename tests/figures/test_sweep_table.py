@@ -40,7 +40,9 @@ def make_run(schedule="constant"):
 
 @cache
 def make_sweep():
-    return sweep(make_splits(), Recipe(epochs=4, batch_size=20), learning_rate=[0.001, 0.01], l2=[0.0, 0.1])
+    return sweep(
+        make_splits(), Recipe(epochs=4, batch_size=20), grid={"learning_rate": [0.001, 0.01], "l2": [0.0, 0.1]}
+    )
 
 
 def draw_pages(swept):
@@ -109,7 +111,7 @@ def test_the_fields_of_a_heat_map_can_be_chosen():
 
 
 def test_one_field_has_its_response_and_no_heat_map():
-    swept = sweep(make_splits(), Recipe(epochs=2), learning_rate=[0.001, 0.01])
+    swept = sweep(make_splits(), Recipe(epochs=2), grid={"learning_rate": [0.001, 0.01]})
     assert render_svg(Response.of(swept)) == draw_pages(swept)["response"]
     with pytest.raises(BadInput, match=r"two different fields that vary in this sweep \(learning_rate\)\."):
         HeatMap.of(swept)
@@ -127,7 +129,7 @@ def test_random_draws_are_points():
 
 
 def test_losses_of_two_kinds_are_not_on_one_scale():
-    swept = sweep(make_splits(), Recipe(epochs=1), loss=["cross_entropy", "multiple_bce"])
+    swept = sweep(make_splits(), Recipe(epochs=1), grid={"loss": ["cross_entropy", "multiple_bce"]})
     with pytest.raises(BadInput, match="not on one scale"):
         CandidateCurves.of(swept, "loss")
     assert CandidateCurves.of(swept).quantity == "validation accuracy"

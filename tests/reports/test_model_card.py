@@ -124,7 +124,9 @@ def test_sealed_rows_stay_sealed_and_a_run_without_validation_says_what_is_not_k
 
 def test_the_best_of_a_sweep_says_so(tmp_path):
     splits = make_dataset().split(40)
-    result = sweep(splits, Recipe(epochs=2, batch_size=10), learning_rate=[0.001, 0.01, 100.0], l2=[0.0, 1.0])
+    result = sweep(
+        splits, Recipe(epochs=2, batch_size=10), grid={"learning_rate": [0.001, 0.01, 100.0], "l2": [0.0, 1.0]}
+    )
     save_sweep_with_report(result, splits, tmp_path)
     _, text, facts = read(tmp_path)
     assert "It was chosen among 6 recipes by its accuracy on the validation rows" in text

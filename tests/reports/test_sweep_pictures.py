@@ -21,7 +21,7 @@ from monolayer.reports.sweep_pictures import (
     find_varying,
 )
 from monolayer.runs.folder import load_histories, save_sweep
-from monolayer.tuning.sweep import SweepOptions, sweep, train_recipes
+from monolayer.tuning.sweep import sweep, train_recipes
 from tests.made import make_dataset
 
 LOST = 1e30
@@ -31,7 +31,7 @@ BASE = Recipe(epochs=4, batch_size=20)
 @cache
 def make_sweep(**axes):
     splits = make_dataset(image_shape=(3, 2, 2)).split(60)
-    return sweep(splits, BASE, **axes)
+    return sweep(splits, BASE, grid=axes)
 
 
 def describe(result):
@@ -208,8 +208,7 @@ def test_long_names_say_what_differs_and_the_caption_what_does_not():
 
 def test_halving_leaves_curves_that_end_early():
     splits = make_dataset(image_shape=(3, 2, 2)).split(60)
-    options = SweepOptions(halving=2)
-    result = sweep(splits, BASE, options=options, learning_rate=(0.001, 0.01, 0.1), l2=(0.0, 0.01))
+    result = sweep(splits, BASE, grid={"learning_rate": (0.001, 0.01, 0.1), "l2": (0.0, 0.01)}, halving=2)
     sweep_, axes, histories = describe(result)
     picture = draw_candidates(sweep_["runs"], histories, "c", axes)
     n_early = sum(len(rows) < 4 for rows in histories)
@@ -274,6 +273,8 @@ def test_what_was_found_in_many_recipes_is_said_once_with_the_smallest_rate():
 
 
 def test_the_page_says_how_long_the_whole_sweep_took(tmp_path):
-    result = replace(sweep(make_dataset().split(60), Recipe(epochs=1, batch_size=10), l2=[0.0, 0.1]), seconds=1234.5)
+    result = replace(
+        sweep(make_dataset().split(60), Recipe(epochs=1, batch_size=10), grid={"l2": [0.0, 0.1]}), seconds=1234.5
+    )
     save_sweep_with_report(result, make_dataset().split(60), tmp_path)
     assert "rows in 1234.5 s." in (tmp_path / "report.html").read_text()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+import monolayer as ml
 from monolayer.errors import BadInput
 from monolayer.evaluate.predictions import Predictions
 from monolayer.recipe.recipe import Recipe
@@ -22,7 +23,7 @@ def save(folder, recipe, *, n=40, seed=0, sealed=False):
         run = add_test_metrics(run, predictions["test"])
     with open_new_folder(folder) as draft:
         save_run_with_report(run, splits, draft, predictions)
-    return load_side(folder)
+    return folder
 
 
 BASE = Recipe(epochs=2, batch_size=10, learning_rate=0.01, l2=0.03)
@@ -41,26 +42,27 @@ def test_the_paired_test_counts_what_either_has_right():
 def test_two_runs_are_paired_on_the_test_rows(tmp_path):
     first = save(tmp_path / "a", BASE)
     second = save(tmp_path / "b", BASE.replace(learning_rate=0.0001))
-    told = compare(first, second).to_dict()
-    assert told["paired"]["rows"] == "test"
-    assert told["paired"]["n"] == 120
-    accuracies = [run["test"]["accuracy"] for run in told["runs"]]
-    assert told["paired"]["difference"] == pytest.approx(accuracies[0] - accuracies[1])
-    assert told["runs"][0]["gap"] == pytest.approx(told["runs"][0]["train"]["accuracy"] - accuracies[0])
-    assert set(told["runs"][0]["temperature"]) == {"softmax"}
-    assert len(told["template_cosine"]) == 3
+    found = compare(first, second).to_dict()
+    assert found["paired"]["rows"] == "test"
+    assert found["paired"]["n"] == 120
+    accuracies = [run["test"]["accuracy"] for run in found["runs"]]
+    assert found["paired"]["difference"] == pytest.approx(accuracies[0] - accuracies[1])
+    assert found["runs"][0]["gap"] == pytest.approx(found["runs"][0]["train"]["accuracy"] - accuracies[0])
+    assert set(found["runs"][0]["temperature"]) == {"softmax"}
+    assert len(found["template_cosine"]) == 3
 
 
 def test_sealed_test_rows_leave_the_validation_rows_and_no_temperature(tmp_path):
     first, second = save(tmp_path / "a", BASE, sealed=True), save(tmp_path / "b", BASE)
-    told = compare(first, second).to_dict()
-    assert (told["paired"]["rows"], told["paired"]["n"]) == ("val", 40)
-    assert "does not apply" in told["runs"][1]["temperature"]
-    assert told["paired"]["p_value"] == 1
+    found = compare(first, second).to_dict()
+    assert (found["paired"]["rows"], found["paired"]["n"]) == ("val", 40)
+    assert "does not apply" in found["runs"][1]["temperature"]
+    assert found["paired"]["p_value"] == 1
 
 
 def test_only_the_common_rows_are_paired(tmp_path):
     first, second = save(tmp_path / "a", BASE, n=40, sealed=True), save(tmp_path / "b", BASE, n=60, sealed=True)
+    first, second = load_side(first), load_side(second)
     name, (a, b) = choose_rows(first, second)
     assert (name, len(a)) == ("val", 40)
     assert a.index.tolist() == b.index.tolist()
@@ -70,10 +72,11 @@ def test_only_the_common_rows_are_paired(tmp_path):
 def test_a_sweeps_choice_has_no_temperature(tmp_path):
     splits = make_dataset().split(40)
     with open_new_folder(tmp_path / "grid") as draft:
-        save_sweep_with_report(sweep(splits, BASE, l2=[0.0, 0.1]), splits, draft)
-    side = load_side(tmp_path / "grid")
-    assert side.is_chosen
-    assert "does not apply" in compare(side, save(tmp_path / "a", BASE)).to_dict()["runs"][0]["temperature"]
+        save_sweep_with_report(sweep(splits, BASE, grid={"l2": [0.0, 0.1]}), splits, draft)
+    assert load_side(tmp_path / "grid").is_chosen
+    assert (
+        "does not apply" in compare(tmp_path / "grid", save(tmp_path / "a", BASE)).to_dict()["runs"][0]["temperature"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,20 +90,58 @@ def test_a_sweeps_choice_has_no_temperature(tmp_path):
 def test_two_losses_are_matched_or_it_is_said_in_what_they_are_not(tmp_path, changes, text):
     first = save(tmp_path / "a", BASE)
     second = save(tmp_path / "b", BASE.replace(loss="multiple_bce", **changes))
-    matched = judge_match(first, second)
+    matched = judge_match(load_side(first), load_side(second))
     assert text in matched.text
     assert matched.is_matched == ("not matched" not in text and "corresponds" not in text)
 
 
-def test_other_data_and_folders_without_answers_are_refused(tmp_path):
+def test_other_data_and_folders_without_predictions_are_refused(tmp_path):
     first, other = save(tmp_path / "a", BASE), save(tmp_path / "b", BASE, seed=1)
     with pytest.raises(BadInput, match="different data"):
         compare(first, other)
     (tmp_path / "a" / "answers.safetensors").unlink()
-    with pytest.raises(BadInput, match="holds no answers"):
+    with pytest.raises(BadInput, match="holds no predictions"):
         load_side(tmp_path / "a")
 
 
 def test_the_cosine_is_that_of_each_classes_weights(tmp_path):
-    side = save(tmp_path / "a", BASE)
+    side = load_side(save(tmp_path / "a", BASE))
     np.testing.assert_allclose(compute_cosine(side.network, side.network), 1)
+
+
+def test_runs_in_memory_are_compared_as_their_folders_are(tmp_path):
+    splits, other = make_dataset().split(40), BASE.replace(learning_rate=0.0001)
+    runs = [train(splits, recipe) for recipe in (BASE, other)]
+    folders = [save(tmp_path / name, recipe, sealed=True) for name, recipe in (("a", BASE), ("b", other))]
+    expected, found = compare(*folders).to_dict(), ml.compare(*runs, splits=splits).to_dict()
+    assert {**expected, "runs": 0} == {**found, "runs": 0}
+    assert found["runs"][0]["calibration"] == expected["runs"][0]["calibration"]
+    assert compare(str(folders[0]), runs[1], splits=splits).to_dict()["paired"] == expected["paired"]
+    assert not splits.openings
+
+
+def test_test_rows_of_a_run_in_memory_are_used_if_they_were_opened():
+    splits = make_dataset().split(40)
+    run = ml.evaluate_test(train(splits, BASE), splits)
+    other = ml.evaluate_test(train(splits, BASE, l2=0.1), splits, again=True)
+    found = compare(run, other, splits=splits)
+    assert found.paired.rows == "test"
+    assert found.paired.test.difference == run.evaluation["test"].accuracy - other.evaluation["test"].accuracy
+    assert [opening.reason for opening in splits.openings][2:] == ["comparison", "comparison"]
+    assert compare(train(splits, BASE), other, splits=splits).paired.rows == "val"
+
+
+def test_the_best_run_of_a_sweep_in_memory_has_no_temperature():
+    splits = make_dataset().split(40)
+    found = compare(sweep(splits, BASE, grid={"l2": [0.0, 0.1]}), train(splits, BASE), splits=splits)
+    assert found.sides[0].is_chosen
+    assert not found.sides[1].is_chosen
+
+
+def test_a_run_in_memory_needs_the_splits_that_it_was_trained_on():
+    splits = make_dataset().split(40)
+    run = train(splits, BASE)
+    with pytest.raises(BadInput, match=r"can be compared with its splits only; give splits=\.\.\., or name its folder"):
+        compare(run, run)
+    with pytest.raises(BadInput, match="was trained on other splits"):
+        compare(run, run, splits=make_dataset().split(50))

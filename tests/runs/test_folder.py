@@ -19,7 +19,6 @@ from monolayer.runs.folder import (
     save_run,
     save_sweep,
 )
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
@@ -66,7 +65,7 @@ def test_an_empty_folder_is_taken_and_a_full_one_refused(tmp_path):
 
 
 def test_a_folder_that_was_filled_meanwhile_is_not_overwritten_and_nothing_is_lost(tmp_path):
-    with pytest.raises(BadInput, match="filled by something else meanwhile; what was made here is in"):
+    with pytest.raises(BadInput, match="written by another process in the meantime; the results of this one are in"):
         fill_while_another_does(tmp_path / "out")
     assert (tmp_path / "out" / "evaluation.json").read_text() == "theirs"
     kept = next(path for path in tmp_path.iterdir() if path.name != "out")
@@ -81,11 +80,11 @@ def fill_while_another_does(path):
 
 def test_when_the_new_folder_cannot_be_put_in_place_the_old_one_comes_back(tmp_path, monkeypatch):
     fill(tmp_path / "out", "old")
-    rename = Path.rename
+    rename, errors = Path.rename, [OSError(errno.EIO, "Input/output error")]
 
     def fail(self, target):
-        if self.name.endswith(".partial"):
-            raise OSError(errno.EIO, "Input/output error")
+        if self.name.endswith(".partial") and errors:
+            raise errors.pop()
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail)
@@ -110,16 +109,16 @@ OF_LADDER = {"steps": [], "published": [], "plan": {}}
 @pytest.mark.parametrize(
     ("kind", "names", "content", "said"),
     [
-        (REPORT_FOLDER, [*REPORT, "thesis.txt"], OF_REPORT, "holds thesis.txt, which is no part of a report"),
-        (REPORT_FOLDER, [*REPORT, "figures/me.jpg"], OF_REPORT, "holds figures/me.jpg, which is no part of a report"),
-        (REPORT_FOLDER, [*REPORT, "networks/a.onnx"], OF_REPORT, "holds networks/a.onnx, which is no part"),
-        (REPORT_FOLDER, [*REPORT, "figures/more/a.png"], OF_REPORT, "holds figures/more, which is no part"),
+        (REPORT_FOLDER, [*REPORT, "thesis.txt"], OF_REPORT, "holds thesis.txt, which is not part of a report"),
+        (REPORT_FOLDER, [*REPORT, "figures/me.jpg"], OF_REPORT, "holds figures/me.jpg, which is not part of a report"),
+        (REPORT_FOLDER, [*REPORT, "networks/a.onnx"], OF_REPORT, "holds networks/a.onnx, which is not part"),
+        (REPORT_FOLDER, [*REPORT, "figures/more/a.png"], OF_REPORT, "holds figures/more, which is not part"),
         (REPORT_FOLDER, REPORT, OF_LADDER, "holds no results.json of a report"),
         (REPORT_FOLDER, REPORT, [1], "holds no results.json of a report"),
         (REPORT_FOLDER, REPORT[:-1], {}, "holds no results.json of a report"),
-        (REPORT_FOLDER, [*REPORT, "ladder.csv"], OF_LADDER, "holds ladder.csv, which is no part of a report"),
+        (REPORT_FOLDER, [*REPORT, "ladder.csv"], OF_LADDER, "holds ladder.csv, which is not part of a report"),
         (LADDER_FOLDER, REPORT, OF_REPORT, "holds no results.json of a ladder"),
-        (LADDER_FOLDER, ["recipe.json", "network.safetensors"], {}, "holds network.safetensors, which is no part"),
+        (LADDER_FOLDER, ["recipe.json", "network.safetensors"], {}, "holds network.safetensors, which is not part"),
     ],
 )
 def test_only_an_older_folder_of_the_same_kind_is_replaced(tmp_path, kind, names, content, said):
@@ -180,9 +179,7 @@ def test_replacing_keeps_the_old_one_until_the_new_one_is_whole(tmp_path):
 
 
 def test_a_saved_run_is_read_as_it_was(tmp_path):
-    run = train(
-        make_dataset().split(40), Recipe(epochs=3, batch_size=10), options=TrainOptions(train_every=2, val_every=1)
-    )
+    run = train(make_dataset().split(40), Recipe(epochs=3, batch_size=10), train_every=2, val_every=1)
     save_run(run, tmp_path, dataset={}, splits={}, test_openings=[], provenance={})
     assert (tmp_path / "network.safetensors").stat().st_mode & 0o777 == (
         tmp_path / "recipe.json"
@@ -193,7 +190,9 @@ def test_a_saved_run_is_read_as_it_was(tmp_path):
 
 
 def test_a_diverged_sweep_can_be_saved(tmp_path):
-    result = sweep(make_dataset().split(40), Recipe(epochs=9, batch_size=10), learning_rate=[0.01, 10.0], l2=[1.0])
+    result = sweep(
+        make_dataset().split(40), Recipe(epochs=9, batch_size=10), grid={"learning_rate": [0.01, 10.0], "l2": [1.0]}
+    )
     save_sweep(result, tmp_path, dataset={}, splits={}, test_openings=[], provenance={})
     assert load_evaluation(tmp_path)["sweep"]["runs"][-1]["val"]["loss"] is None
 

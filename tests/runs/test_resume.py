@@ -15,7 +15,7 @@ STATE = BankState(1, np.zeros((3, 4), np.float32), np.zeros(3, np.float32), (0,)
 
 
 def keep_something(work):
-    work.checkpoints.save_if_due([Recipe()], lambda: STATE, is_last=True)
+    work.checkpoints.save_if_due([Recipe()], lambda: STATE, force=True)
 
 
 def write(text):
@@ -99,7 +99,7 @@ def test_a_folder_in_use_is_refused_to_another_process(tmp_path):
         assert entered.wait(60)
         with pytest.raises(BadInput, match="run is in use: another process is training in it"):
             resume_folder(tmp_path / "run", "train").__enter__()
-        with pytest.raises(BadInput, match="not finished; go on with --resume"):
+        with pytest.raises(BadInput, match="not finished; resume it with --resume"):
             begin_folder(tmp_path / "run", "train").__enter__()
     finally:
         end.set()
@@ -163,8 +163,8 @@ def test_only_an_unfinished_run_of_the_same_command_can_be_resumed(tmp_path):
     with pytest.raises(BadInput, match="holds no unfinished run to resume"):
         resume_folder(tmp_path / "nowhere", "train").__enter__()
     leave_unfinished(tmp_path / "run")
-    with pytest.raises(BadInput, match="holds an unfinished train; go on with monolayer train"):
+    with pytest.raises(BadInput, match="holds an unfinished train; resume it with monolayer train"):
         resume_folder(tmp_path / "run", "sweep").__enter__()
     (tmp_path / "run" / "unfinished" / "request.json").write_text("[]")
-    with pytest.raises(BadData, match="is not what monolayer wrote of an unfinished run"):
+    with pytest.raises(BadData, match="is not a request written by monolayer"):
         resume_folder(tmp_path / "run", "train").__enter__()

@@ -188,7 +188,7 @@ def test_a_warm_start_goes_on():
     warm.fit(X, Y)
     assert np.abs(warm.network_.weights - first.weights).max() > 0.01
     assert warm.history_["train_loss"][-1] < OneLayerClassifier(**QUICK).fit(X, Y).history_["train_loss"][-1]
-    with pytest.raises(BadInput, match="to go on, accepted is what was learnt from"):
+    with pytest.raises(BadInput, match="to continue training, accepted are rows with"):
         warm.fit(X, Y + 1)
 
 
@@ -265,7 +265,7 @@ WRONG = {
         {},
         "learning_rate is 'fast'; accepted are a number above 0 and 'auto'",
     ),
-    "flip": ({"flip": 0.5}, (X, Y), {}, "flip is 0.5, but the rows of data are no images"),
+    "flip": ({"flip": 0.5}, (X, Y), {}, "flip is 0.5, but the rows of data are not images"),
     "no image": ({"image_shape": 5}, (X, Y), {}, r"image_shape is 5; accepted are \(channels, height, width\)"),
     "no length": ({"image_shape": (1, 3, "4")}, (X, Y), {}, r"image_shape is \(1, 3, '4'\); accepted are"),
     "train_every": ({"train_every": -1}, (X, Y), {}, "train_every is -1; accepted is a whole number of 0 or above"),

@@ -234,7 +234,7 @@ def test_many_members_take_several_banks(monkeypatch):
     expected = FusedSearchCV(WHOLE, grid, cv=3, scoring="neg_log_loss").fit(X, y).cv_results_["mean_test_score"]
     for most, few in [(2, 0), (2, 10**6), (10**6, 0)]:
         monkeypatch.setattr("monolayer.sklearn.fused.count_max_members", lambda recipe, K, most=most: most)
-        monkeypatch.setattr("monolayer.sklearn.fused.FEW_ROWS", few)
+        monkeypatch.setattr("monolayer.sklearn.fused.MIN_ROWS_OF_WEIGHTS", few)
         found = FusedSearchCV(WHOLE, grid, cv=3, scoring="neg_log_loss").fit(X, y).cv_results_["mean_test_score"]
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 

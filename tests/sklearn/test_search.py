@@ -14,8 +14,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSpli
 
 from monolayer.errors import BadInput
 from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, fused, search
-from monolayer.sklearn.fused import Learnt
-from monolayer.sklearn.problem import enlarge_batch
+from monolayer.sklearn.fused import Trained
+from monolayer.sklearn.problem import scale_batch_size
 from tests.made import make_dataset
 
 DATA = make_dataset(150, 12, 3)
@@ -36,7 +36,7 @@ def train_members(estimator, grid, cv, y=Y, **fit_params):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search.FusedSearchCV, "_train", spy)
         FusedSearchCV(estimator, grid, cv=cv, refit=False).fit(X, y, **fit_params)
-    return {one.member.place: one for one in kept if isinstance(one, Learnt)}
+    return {one.member.place: one for one in kept if isinstance(one, Trained)}
 
 
 SEARCHES = {
@@ -79,7 +79,7 @@ def test_where_a_batch_holds_all_rows_it_finds_what_grid_search_finds(name):
 @pytest.mark.parametrize("few_rows", [1, 10_000])
 def test_each_member_is_the_estimator_fitted_with_the_fold_as_its_weights(batch_size, few_rows, monkeypatch):
     """In a bank of its fold's members alone, and beside those of other folds."""
-    monkeypatch.setattr("monolayer.sklearn.fused.FEW_ROWS", few_rows)
+    monkeypatch.setattr("monolayer.sklearn.fused.MIN_ROWS_OF_WEIGHTS", few_rows)
     estimator = OneLayerClassifier(epochs=2, batch_size=batch_size)
     grid = {"l2": [0.0, 0.05], "learning_rate": [0.01, "auto"], "seed": [1, 2]}
     folds = list(StratifiedKFold(3).split(X, Y))
@@ -125,12 +125,12 @@ def test_folds_of_unlike_sizes_share_a_batch_size_by_their_mean():
 @given(batch_size=st.integers(1, 50), n_folds=st.integers(2, 10))
 def test_a_fold_makes_as_many_steps_as_its_rows_alone(batch_size, n_folds):
     n, share = 5000, 1 - 1 / n_folds
-    size = enlarge_batch(batch_size, share)
+    size = scale_batch_size(batch_size, share)
     has = np.random.default_rng(0).random(n) < share
     steps = sum(has[start : start + size].any() for start in range(0, n, size))
     allowed = (1 / 20 if batch_size >= 10 else 1 / 6) + 0.03  # 0.03: of how rows happen to fall, and the last batch
     assert abs(steps / (n * share / batch_size) - 1) <= allowed
-    assert enlarge_batch(batch_size, 1.0) == batch_size
+    assert scale_batch_size(batch_size, 1.0) == batch_size
 
 
 def test_held_out_rows_have_no_influence_on_a_fold():
@@ -223,7 +223,7 @@ def test_banks_are_of_one_fold_where_that_is_enough_of_them(monkeypatch):
 
 @pytest.mark.parametrize("few_rows", [1, 10_000])
 def test_losses_and_scalers_share_banks(monkeypatch, few_rows):
-    monkeypatch.setattr("monolayer.sklearn.fused.FEW_ROWS", few_rows)
+    monkeypatch.setattr("monolayer.sklearn.fused.MIN_ROWS_OF_WEIGHTS", few_rows)
     grid = {"loss": ["cross_entropy", "multiple_bce"], "l2": [0.0, 0.1], "standardize": [True, False]}
     expected = [(8, 1, 2)] * 4 if few_rows == 1 else [(32, 4, 2)]
     assert list_banks(monkeypatch, grid, learning_rate=0.01) == expected

@@ -10,7 +10,7 @@ from sklearn.exceptions import DataConversionWarning
 
 from monolayer.errors import BadInput
 from monolayer.sklearn import OneLayerClassifier
-from monolayer.sklearn.validation import read_features, read_rows, read_targets, weigh_classes
+from monolayer.sklearn.validation import compute_class_weights, encode_targets, validate_features, validate_rows
 from tests.sklearn.made import make_rows, make_several_labels
 
 
@@ -23,10 +23,10 @@ def test_features_are_read_where_they_lie(dtype, mapped, tmp_path):
         np.save(tmp_path / "X.npy", X)
         X = np.load(tmp_path / "X.npy", mmap_mode="r")
     classifier = OneLayerClassifier()
-    read, labels = read_rows(classifier, X, y, reset=True)
+    read, labels = validate_rows(classifier, X, y, reset=True)
     assert np.shares_memory(read, X)
     assert read.dtype == dtype
-    assert np.shares_memory(read_features(classifier, X), X)
+    assert np.shares_memory(validate_features(classifier, X), X)
     assert np.shares_memory(labels, y)
 
 
@@ -36,7 +36,7 @@ def test_features_are_read_where_they_lie(dtype, mapped, tmp_path):
 )
 def test_other_numbers_become_float32_where_that_is_exact_or_float64(dtype, expected):
     X, y = make_rows(50)
-    read, _ = read_rows(OneLayerClassifier(), (X > 5).astype(dtype), y, reset=True)
+    read, _ = validate_rows(OneLayerClassifier(), (X > 5).astype(dtype), y, reset=True)
     assert read.dtype == expected
     np.testing.assert_array_equal(read, X > 5)
 
@@ -48,7 +48,7 @@ def test_a_value_that_is_not_finite_is_found_wherever_it_is(value, dtype, row):
     X, y = make_rows(5000, 2, dtype=dtype)
     X[row, 1] = value
     with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
-        read_rows(OneLayerClassifier(), X, y, reset=True)
+        validate_rows(OneLayerClassifier(), X, y, reset=True)
 
 
 LABELS = st.one_of(
@@ -63,9 +63,9 @@ def test_labels_are_places_among_their_classes(labels, present, loss):
     present[:2] = True
     if len(np.unique(labels[present])) < 2:
         with pytest.raises(BadInput, match="accepted are labels of 2 classes or more"):
-            read_targets(labels, loss, present=present)
+            encode_targets(labels, loss, present=present)
         return
-    targets = read_targets(labels, loss, present=present)
+    targets = encode_targets(labels, loss, present=present)
     np.testing.assert_array_equal(targets.classes, np.unique(labels[present]))
     np.testing.assert_array_equal(targets.classes[targets.y.ravel()][present], labels[present])
     has_one_score = loss == "multiple_bce" and len(targets.classes) == 2
@@ -80,8 +80,8 @@ def test_labels_are_places_among_their_classes(labels, present, loss):
 )
 def test_balanced_gives_every_class_the_same_weight(weights, labels):
     labels[:2] = 0, 1
-    targets = read_targets(labels, "cross_entropy")
-    weighted = weights * weigh_classes("balanced", targets, weights)[targets.y]
+    targets = encode_targets(labels, "cross_entropy")
+    weighted = weights * compute_class_weights("balanced", targets, weights)[targets.y]
     sums = np.bincount(targets.y, weights=weighted)
     np.testing.assert_allclose(sums, weights.sum() / len(targets.classes), rtol=1e-9)
 
@@ -117,7 +117,7 @@ SIGMOIDS = {"loss": "multiple_bce"}
         ({"X_val": X[:, :2], "y_val": Y}, {}, ValueError, "X has 2 features, but OneLayerClassifier is expecting 6"),
         ({"X_val": X, "y_val": Y.astype(str)}, {}, BadInput, "y_val holds '0', which is not among the classes"),
         ({"y": Y.astype(str), "X_val": X, "y_val": Y}, {}, BadInput, r"y_val holds 0, .* they are \['0', '1', '2'\]"),
-        ({"X_val": X, "y_val": SEVERAL}, SIGMOIDS, BadInput, r"y_val has shape \(60, 3\), which does not go with y"),
+        ({"X_val": X, "y_val": SEVERAL}, SIGMOIDS, BadInput, r"y_val has shape \(60, 3\), which does not fit y"),
         ({"y": SEVERAL, "X_val": X, "y_val": SEVERAL[:, :2]}, SIGMOIDS, BadInput, r"y_val has shape \(60, 2\)"),
         ({}, {"class_weight": [1, 2, 3]}, BadInput, r"class_weight is \[1, 2, 3\]; accepted are"),
         ({}, {"class_weight": {0: -1}}, BadInput, r"class_weight is \{0: -1\}; accepted are .* numbers of 0 or above"),

@@ -9,10 +9,9 @@ from mlflow import MlflowClient
 
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
-from monolayer.trackers import Job, MLflowTracker, log_run, log_sweep, open_logbook
-from monolayer.training.loop import TrainOptions
+from monolayer.trackers import MLflowTracker, RunLogger, log_run, log_sweep, open_logger
 from monolayer.training.run import train
-from tests.trackers.trained import list_values, make_run, make_splits, make_sweep
+from tests.trackers.trained import list_values, log_epochs, make_run, make_splits, make_sweep
 
 pytestmark = [
     pytest.mark.filterwarnings(
@@ -97,17 +96,20 @@ def test_a_loss_that_is_no_number_is_left_out(place):
     assert diverged.data.metrics["final/epochs_done"] == 1
 
 
-def test_a_run_that_goes_on_takes_up_its_own(place):
-    """As after a kill: half the epochs were told, then another process tells all of them."""
-    job, made = Job("again", token="t"), make_run()
-    with contextlib.suppress(KeyboardInterrupt), open_logbook(MLflowTracker(place, "again"), job) as book:
-        book.note(made.recipe, made.history[:2])
+def test_a_run_that_goes_on_resumes_its_own(place):
+    """As after a kill: two epochs were logged, then another process logs all of them."""
+    made = make_run()
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        open_logger(MLflowTracker(place, "again"), name="again", token="t") as logger,
+    ):
+        log_epochs(logger, made, 2)
         raise KeyboardInterrupt
     _, before = read(place, "again")
     assert before["again"].info.status == "KILLED"
-    with open_logbook(MLflowTracker(place, "again"), job) as book:
-        book.note(made.recipe, made.history)
-        book.finish(made)
+    with open_logger(MLflowTracker(place, "again"), name="again", token="t") as logger:
+        log_epochs(logger, made)
+        logger.log_result(made)
     client, runs = read(place, "again")
     assert [run.info.run_id for run in runs.values()] == [before["again"].info.run_id]
     assert runs["again"].info.status == "FINISHED"
@@ -118,15 +120,17 @@ def test_a_run_is_logged_while_it_trains(place):
     splits, seen = make_splits(), []
     tracker = MLflowTracker(place, "live")
 
-    def look(rows):
-        seen.append(rows[0].epoch)
+    with open_logger(tracker, name="live") as logger:
 
-    with open_logbook(tracker, Job("live")) as book:
-        run = train(splits, make_run().recipe, options=book.follow(TrainOptions(on_epoch=look)))
+        def on_epoch(recipes, rows):
+            logger.on_epoch(recipes, rows)
+            seen.append(rows[0].epoch)
+
+        run = train(splits, make_run().recipe, on_epoch=on_epoch)
     client, runs = read(place, "live")
     assert seen == [1, 2, 3]
     assert read_metric(client, runs["live"], "val_loss") == list_values(run, "val_loss")
-    assert runs["live"].info.status == "KILLED", "nobody said what came of it"
+    assert runs["live"].info.status == "KILLED", "its result was not logged"
 
 
 def test_a_database_is_there_whole_or_not_at_all(place, tmp_path, monkeypatch):
@@ -135,11 +139,11 @@ def test_a_database_is_there_whole_or_not_at_all(place, tmp_path, monkeypatch):
     def fail(engine):
         raise KeyboardInterrupt
 
-    tracker, entry = MLflowTracker(tmp_path), Job("x").make_entry(make_run().recipe)
+    tracker, run = MLflowTracker(tmp_path), RunLogger(name="x").make_run(make_run().recipe)
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.store.db.utils._initialize_tables", fail)
         with pytest.raises(KeyboardInterrupt):
-            tracker.open(entry)
+            tracker.start_run(run)
     assert list(tmp_path.iterdir()) == []
     assert sorted(path.name for path in place.iterdir()) == ["artifacts", "mlflow.db"]
 

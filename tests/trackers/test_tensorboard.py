@@ -7,8 +7,8 @@ from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.util.tensor_util import make_ndarray
 
 from monolayer.errors import BadInput
-from monolayer.trackers import Job, TensorBoardTracker, log_run, log_sweep, open_logbook
-from tests.trackers.trained import list_values, make_run, make_splits, make_sweep
+from monolayer.trackers import RunLogger, TensorBoardTracker, log_run, log_sweep, open_logger
+from tests.trackers.trained import list_values, log_epochs, make_run, make_splits, make_sweep
 
 
 def read(folder):
@@ -74,11 +74,11 @@ def test_a_sweep_is_a_folder_of_folders(place):
         assert read_scalar(events, "val_accuracy") == rounded(list_values(run, "val_accuracy"))
 
 
-def test_what_an_earlier_process_told_counts_once(tmp_path):
-    job, made = Job("again", token="t"), make_run()
+def test_what_an_earlier_process_logged_counts_once(tmp_path):
+    made = make_run()
     for n in (3, 2, 3):
-        with open_logbook(f"tensorboard:{tmp_path}", job) as book:
-            book.note(made.recipe, made.history[:n])
+        with open_logger(f"tensorboard:{tmp_path}", name="again", token="t") as logger:
+            log_epochs(logger, made, n)
     assert read_scalar(read(find(tmp_path, "again-")), "val_loss") == rounded(list_values(made, "val_loss"))
 
 
@@ -92,7 +92,7 @@ def test_a_folder_must_be_named(tmp_path):
 
 def test_a_long_name_is_cut_and_stays_unique(tmp_path):
     tracker = TensorBoardTracker(tmp_path)
-    entries = [Job("n" * 400, token=token).make_entry(make_run().recipe) for token in "ab"]
-    for entry in entries:
-        tracker.open(entry)
-    assert len({tracker.find_folder(entry) for entry in entries}) == 2
+    runs = [RunLogger(name="n" * 400, token=token).make_run(make_run().recipe) for token in "ab"]
+    for run in runs:
+        tracker.start_run(run)
+    assert len({tracker.find_folder(run) for run in runs}) == 2

@@ -8,8 +8,8 @@ import pytest
 import wandb
 from wandb.proto.wandb_internal_pb2 import Record
 
-from monolayer.trackers import Job, WandbTracker, log_run, log_sweep, open_logbook
-from tests.trackers.trained import list_values, make_run, make_splits, make_sweep
+from monolayer.trackers import RunLogger, WandbTracker, log_run, log_sweep, open_logger
+from tests.trackers.trained import list_values, log_epochs, make_run, make_splits, make_sweep
 
 BLOCK, HEADER = 32768, 7
 
@@ -136,12 +136,12 @@ def test_the_users_own_run_stays_their_own(tmp_path):
 
 
 def test_a_run_that_goes_on_is_whole_under_its_id(tmp_path):
-    job, made, tracker = Job("again", token="t"), make_run(), WandbTracker("p", tmp_path)
+    made, tracker = make_run(), WandbTracker("p", tmp_path)
     for n in (2, 3):
-        with open_logbook(tracker, job) as book:
-            book.note(made.recipe, made.history[:n])
+        with open_logger(tracker, name="again", token="t") as logger:
+            log_epochs(logger, made, n)
     [(run, records, _)] = read(tmp_path)["again"]
-    assert run.run_id == job.make_entry(made.recipe).key
+    assert run.run_id == RunLogger(name="again", token="t").make_run(made.recipe).id
     assert [row["_step"] for row in read_history(records)] == [1, 2, 3]
 
 

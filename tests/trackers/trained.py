@@ -24,10 +24,16 @@ def make_run():
 @cache
 def make_sweep():
     splits = make_splits()
-    return diagnose_sweep(sweep(splits, Recipe(epochs=3, batch_size=20), learning_rate=[0.01, 1e38]), splits)
+    return diagnose_sweep(sweep(splits, Recipe(epochs=3, batch_size=20), grid={"learning_rate": [0.01, 1e38]}), splits)
 
 
 def list_values(run, name):
     """The history's finite values of a column, with their epochs."""
     rows = [row.to_dict() for row in run.history]
     return [(row["epoch"], row[name]) for row in rows if row[name] is not None]
+
+
+def log_epochs(logger, run, n_epochs=None):
+    """Pass the first epochs of a run to a logger, as training does."""
+    for row in run.history[:n_epochs]:
+        logger.on_epoch([run.recipe], [row])

@@ -4,7 +4,8 @@ import pytest
 from monolayer.data.scaler import fit_scaler
 from monolayer.engine.bank import make_bank
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
 from monolayer.training.run import make_runs, train, train_bank
 from tests.made import make_dataset
 
@@ -26,7 +27,7 @@ class Memory:
     def load(self, recipes):
         return self.states[-1] if self.states else None
 
-    def save_if_due(self, recipes, make_state, *, is_last):
+    def save_if_due(self, recipes, make_state, *, force):
         state = make_state()
         self.states.append(type(state)(**{**vars(state), "weights": state.weights.copy(), "bias": state.bias.copy()}))
 
@@ -56,7 +57,7 @@ def test_when_all_are_lost_the_training_ends(splits):
         def advance(self, task, done, total, unit=""):
             told.append((done, total))
 
-    runs = train_bank(splits, [LOST, LOST.replace(l2=2.0)], TrainOptions(progress=Display()))
+    runs = train_bank(splits, [LOST, LOST.replace(l2=2.0)], progress=Display())
     assert all(run.has_left and not np.isfinite(run.evaluation["val"].loss) for run in runs)
     assert told[-1] == (6, 6)
 
@@ -66,10 +67,10 @@ def test_when_all_are_lost_the_training_ends(splits):
 def test_taken_up_from_any_epoch_it_ends_with_the_same_bytes(splits, dtype, every):
     recipes = [r.replace(dtype=dtype) for r in (BASE, LOST, BASE.replace(loss="multiple_bce", learning_rate=0.01))]
     memory = Memory()
-    whole = train_bank(splits, recipes, TrainOptions(train_every=every, checkpointer=memory))
+    whole = train_bank(splits, recipes, train_every=every, checkpointer=memory)
     assert [state.epoch for state in memory.states] == [1, 2, 3, 4, 5, 6]
     for state in memory.states:
-        again = train_bank(splits, recipes, TrainOptions(train_every=every, checkpointer=Memory([state])))
+        again = train_bank(splits, recipes, train_every=every, checkpointer=Memory([state]))
         for first, second in zip(whole, again, strict=True):
             assert first.network.weights.tobytes() == second.network.weights.tobytes()
             assert first.network.bias.tobytes() == second.network.bias.tobytes()
@@ -82,17 +83,17 @@ def test_taken_up_from_any_epoch_it_ends_with_the_same_bytes(splits, dtype, ever
 def test_a_stop_leaves_no_trace_in_what_is_kept(splits):
     """A run that is stopped evaluates all rows where it stands; one that is never stopped would not have."""
     memory, asked = Memory(), iter([False, True])
-    options = TrainOptions(train_every=0, val_every=0, should_stop=lambda: next(asked), checkpointer=memory)
-    stopped = train_bank(splits, [BASE], options)[0]
+    options = {"train_every": 0, "val_every": 0}
+    stopped = train_bank(splits, [BASE], should_stop=lambda: next(asked), checkpointer=memory, **options)[0]
     assert stopped.history[-1].train_loss is not None
     assert memory.states[-1].histories[0][-1].train_loss is None
-    resumed = train_bank(splits, [BASE], TrainOptions(0, 0, checkpointer=Memory(memory.states)))[0]
-    whole = train_bank(splits, [BASE], TrainOptions(0, 0))[0]
+    resumed = train_bank(splits, [BASE], checkpointer=Memory(memory.states), **options)[0]
+    whole = train_bank(splits, [BASE], **options)[0]
     assert resumed.network.weights.tobytes() == whole.network.weights.tobytes()
     assert resumed.history == whole.history
 
 
-def test_members_can_be_let_go_between_two_stretches(splits):
+def test_members_can_be_let_go_between_two_segments(splits):
     recipes = [BASE, BASE.replace(learning_rate=0.002), BASE.replace(learning_rate=0.003)]
     training = make_training(splits, recipes)
     training.run(2)
@@ -103,7 +104,7 @@ def test_members_can_be_let_go_between_two_stretches(splits):
     alone = train(splits, recipes[2])
     np.testing.assert_allclose(runs[2].network.weights, alone.network.weights, atol=1e-6)
     asked = iter([False, True])
-    early = train(splits, recipes[0], options=TrainOptions(should_stop=lambda: next(asked)))
+    early = train(splits, recipes[0], should_stop=lambda: next(asked))
     np.testing.assert_allclose(runs[0].network.weights, early.network.weights, atol=1e-6)
 
 

@@ -1,10 +1,11 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
 from monolayer.data.dataset import Dataset
 from monolayer.errors import BadData, BadInput
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import evaluate_test, train, train_bank
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
@@ -21,7 +22,7 @@ def test_history_has_a_row_an_epoch_with_both_sets_of_rows():
     assert run.is_complete
 
 
-@pytest.mark.parametrize("work", [train, sweep])
+@pytest.mark.parametrize("work", [train, partial(sweep, grid={"l2": [0, 1]})])
 def test_a_dataset_that_was_not_split_is_told(work):
     with pytest.raises(BadInput, match=r"^A Dataset is not divided into .*; accepted is dataset\.split\(val=1000\)\."):
         work(make_dataset())
@@ -29,7 +30,7 @@ def test_a_dataset_that_was_not_split_is_told(work):
 
 def test_evaluating_less_often_changes_no_weight_and_leaves_gaps():
     splits, recipe = make_dataset().split(40), Recipe(epochs=5, batch_size=10)
-    often, seldom = train(splits, recipe), train(splits, recipe, options=TrainOptions(train_every=0, val_every=2))
+    often, seldom = train(splits, recipe), train(splits, recipe, train_every=0, val_every=2)
     assert often.network.weights.tobytes() == seldom.network.weights.tobytes()
     assert [row.train_loss is None for row in seldom.history] == [True, True, True, True, False]
     assert [row.val_loss is None for row in seldom.history] == [True, False, True, False, False]
@@ -68,7 +69,9 @@ def test_stopping_keeps_what_is_done_and_evaluates_it():
     run = train(
         make_dataset().split(40),
         Recipe(epochs=9, batch_size=10),
-        options=TrainOptions(train_every=0, val_every=0, should_stop=lambda: next(asked)),
+        train_every=0,
+        val_every=0,
+        should_stop=lambda: next(asked),
     )
     assert len(run.history) == 2
     assert not run.is_complete
@@ -79,13 +82,13 @@ def test_progress_is_told_every_epoch():
     told = []
 
     class Display:
-        def say(self, text):
-            raise AssertionError("training says nothing")
+        def info(self, text):
+            raise AssertionError("training shows no messages")
 
         def advance(self, task, done, total, unit=""):
             told.append((done, total, unit))
 
-    train(make_dataset().split(), Recipe(epochs=2, batch_size=10), options=TrainOptions(progress=Display()))
+    train(make_dataset().split(), Recipe(epochs=2, batch_size=10), progress=Display())
     assert told == [(0, 2, "epochs"), (1, 2, "epochs"), (2, 2, "epochs")]
 
 
@@ -93,7 +96,7 @@ def test_a_recipe_that_does_not_fit_the_data_is_refused():
     splits = make_dataset().split(40)
     with pytest.raises(BadInput, match="batch_size is 201; accepted are 1 to 200, the training rows"):
         train(splits, batch_size=201)
-    with pytest.raises(BadInput, match="no images; accepted is 0"):
+    with pytest.raises(BadInput, match="not images; accepted is 0"):
         train(splits, flip=0.5, batch_size=10)
 
 
@@ -118,7 +121,7 @@ def test_a_value_that_is_not_finite_is_named():
 def test_the_published_anchor_of_the_assignment(cifar10, dtype, cost_within, accuracy_within):
     """Training on data_batch_1 alone, seed 42: cost 1.972 after epoch 1 and test accuracy 39.13 % after 40."""
     splits = cifar10.split(val=1000, train=10_000)
-    run = evaluate_test(train(splits, Recipe(dtype=dtype), options=TrainOptions(train_every=1, val_every=0)), splits)
+    run = evaluate_test(train(splits, Recipe(dtype=dtype), train_every=1, val_every=0), splits)
     assert run.history[0].train_cost == pytest.approx(1.972, abs=cost_within)
     assert run.evaluation["test"].accuracy == pytest.approx(0.3913, abs=accuracy_within)
 
@@ -165,17 +168,17 @@ def test_starts_must_fit_their_recipes():
 def test_the_default_batch_size_is_lowered_to_the_rows_and_one_that_was_chosen_is_refused():
     splits = make_dataset().split(60, train=40)
     assert train(splits, epochs=1).recipe.batch_size == 40
-    assert sweep(splits, Recipe(epochs=1), l2=[0, 1]).best.recipe.batch_size == 40
+    assert sweep(splits, Recipe(epochs=1), grid={"l2": [0, 1]}).best.recipe.batch_size == 40
     for chosen in (100, 41):
         with pytest.raises(BadInput, match=f"batch_size is {chosen}; accepted are 1 to 40"):
             train(splits, batch_size=chosen)
         with pytest.raises(BadInput, match=f"batch_size is {chosen}; accepted are 1 to 40"):
-            sweep(splits, batch_size=[20, chosen])
+            sweep(splits, grid={"batch_size": [20, chosen]})
 
 
 def test_a_run_and_a_sweep_are_shown_in_a_line_without_their_arrays():
     splits = make_dataset().split(60)
-    result = sweep(splits, Recipe(epochs=2, batch_size=10), l2=[0, 1])
+    result = sweep(splits, Recipe(epochs=2, batch_size=10), grid={"l2": [0, 1]})
     accuracy = result.best.evaluation["val"].accuracy
     run = f"<Run cross_entropy, learning_rate 0.001, 2 of 2 epochs, val accuracy {100 * accuracy:.2f} %>"
     assert repr(result.best) == run

@@ -8,8 +8,9 @@ from monolayer.data.scaler import fit_scaler
 from monolayer.engine.bank import make_bank
 from monolayer.recipe.recipe import Recipe
 from monolayer.training import loop, scheduler
-from monolayer.training.loop import BankTraining, TrainOptions
-from monolayer.training.scheduler import Job, measure_all, run_jobs
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
+from monolayer.training.scheduler import Job, evaluate_all, run_jobs
 from tests.made import make_dataset
 
 BASE = Recipe(epochs=5, batch_size=10, l2=0.01)
@@ -60,15 +61,15 @@ def alone(splits):
     trainings = [make_training(splits, recipes) for recipes in BANKS]
     for training in trainings:
         training.run()
-    return [(tell(training), tell_measured(training.measure())) for training in trainings]
+    return [(tell(training), tell_measured(training.evaluate())) for training in trainings]
 
 
 def set_turns(monkeypatch, n_cores, time_slice=scheduler.TIME_SLICE_S):
     monkeypatch.setattr(scheduler, "count_cores", lambda: n_cores)
-    monkeypatch.setattr(scheduler, "TURN_S", time_slice)
+    monkeypatch.setattr(scheduler, "TIME_SLICE_S", time_slice)
 
 
-@pytest.mark.parametrize("turn_s", [0, 0.002, 0.25])  # an epoch a turn; a few; all of them
+@pytest.mark.parametrize("time_slice", [0, 0.002, 0.25])  # an epoch a turn; a few; all of them
 @pytest.mark.parametrize("n_cores", [1, 2, 3, 8])
 def test_banks_that_take_turns_end_with_the_bytes_of_banks_alone(splits, alone, monkeypatch, n_cores, time_slice):
     set_turns(monkeypatch, n_cores, time_slice)
@@ -76,8 +77,8 @@ def test_banks_that_take_turns_end_with_the_bytes_of_banks_alone(splits, alone, 
     run_jobs(jobs)
     assert all(job.is_done for job in jobs)
     assert [tell(job.training) for job in jobs] == [told for told, _ in alone]
-    measure_all([job.training for job in jobs])
-    assert [tell_measured(job.training.measure()) for job in jobs] == [measured for _, measured in alone]
+    evaluate_all([job.training for job in jobs])
+    assert [tell_measured(job.training.evaluate()) for job in jobs] == [measured for _, measured in alone]
 
 
 @pytest.mark.parametrize("n_cores", [1, 2, 3, 8])
@@ -125,7 +126,9 @@ def note_epochs(banks, splits, seen):
     """Jobs that note the name of their bank, a letter each, after every epoch."""
     jobs = []
     for name, recipes in banks.items():
-        training = make_training(splits, recipes, TrainOptions(on_epoch=lambda rows, name=name: seen.append(name)))
+        training = make_training(
+            splits, recipes, TrainOptions(on_epoch=lambda recipes, rows, name=name: seen.append(name))
+        )
         jobs.append(Job(training, training.epochs))
     return jobs
 
@@ -154,7 +157,7 @@ def test_work_is_counted_for_members_that_still_train(splits, monkeypatch):
 
 def test_with_one_worker_it_works_in_the_calling_thread_and_with_more_in_their_own(splits, monkeypatch):
     names = []
-    options = TrainOptions(on_epoch=lambda rows: names.append(threading.current_thread().name))
+    options = TrainOptions(on_epoch=lambda recipes, rows: names.append(threading.current_thread().name))
     for n_cores, n_banks in ((1, 3), (3, 1)):
         set_turns(monkeypatch, n_cores)
         run_jobs(make_jobs(splits, BANKS[:n_banks], options))
@@ -169,7 +172,7 @@ def test_as_many_banks_train_at_once_as_there_are_cores(splits, monkeypatch):
     """Each of three banks waits in its first epoch for the two others: on fewer threads it would wait for ever."""
     set_turns(monkeypatch, 3, 0)
     meeting = threading.Barrier(3)
-    options = TrainOptions(on_epoch=lambda rows: meeting.wait(30) if rows[0].epoch == 1 else None)
+    options = TrainOptions(on_epoch=lambda recipes, rows: meeting.wait(30) if rows[0].epoch == 1 else None)
     jobs = make_jobs(splits, BANKS[:3], options)
     run_jobs(jobs)
     assert all(job.training.epoch == job.until for job in jobs)
@@ -200,12 +203,12 @@ def make_long_banks(n):
     return [[BASE.replace(epochs=LONG, batch_size=50, seed=seed)] for seed in range(n)]
 
 
-@pytest.mark.parametrize("turn_s", [0, 0.25])
+@pytest.mark.parametrize("time_slice", [0, 0.25])
 @pytest.mark.parametrize("n_cores", [1, 2, 3, 8])
 def test_an_error_in_one_bank_comes_out_and_the_others_stop(splits, monkeypatch, n_cores, time_slice):
     set_turns(monkeypatch, n_cores, time_slice)
 
-    def fail(rows):
+    def fail(recipes, rows):
         if rows[0].epoch == 2:
             raise ZeroDivisionError("in bank 1")
 
@@ -219,7 +222,7 @@ def test_an_error_in_one_bank_comes_out_and_the_others_stop(splits, monkeypatch,
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("monolayer")]
 
 
-@pytest.mark.parametrize("turn_s", [0, 0.25])
+@pytest.mark.parametrize("time_slice", [0, 0.25])
 @pytest.mark.parametrize("n_cores", [1, 2, 3, 8])
 def test_the_wish_to_stop_stops_each_bank_within_an_epoch(splits, monkeypatch, n_cores, time_slice):
     set_turns(monkeypatch, n_cores, time_slice)
@@ -233,7 +236,9 @@ def test_the_wish_to_stop_stops_each_bank_within_an_epoch(splits, monkeypatch, n
 
     jobs = []
     for (recipe,) in make_long_banks(4):
-        options = TrainOptions(on_epoch=lambda rows, seed=recipe.seed: watch(seed, rows), should_stop=wish.is_set)
+        options = TrainOptions(
+            on_epoch=lambda recipes, rows, seed=recipe.seed: watch(seed, rows), should_stop=wish.is_set
+        )
         jobs.append(Job(make_training(splits, [recipe], options), LONG))
     run_jobs(jobs)
     assert jobs[0].training.epoch == 3
@@ -285,7 +290,7 @@ def test_jobs_that_are_done_are_not_touched(splits, monkeypatch, n_cores):
 
 def test_nothing_to_do_is_done_at_once(splits):
     run_jobs([])
-    measure_all([])
+    evaluate_all([])
 
 
 @pytest.mark.parametrize("n_cores", [1, 2, 8])
@@ -299,13 +304,16 @@ def test_measuring_all_is_measuring_each_wherever_it_stands(splits, monkeypatch,
         training.run(2)
     for training in (together[3], apart[3]):
         training.retain([1])
-    measure_all(together)
+    evaluate_all(together)
     monkeypatch.setattr(loop, "open_engine", None)  # from here on nothing can be evaluated
-    told = [tell_measured(training.measure()) for training in together]
+    told = [tell_measured(training.evaluate()) for training in together]
     monkeypatch.undo()
-    assert told == [tell_measured(training.measure()) for training in apart]
-    assert {name for training in together for found in training.measure() for name in found.metrics} == {"train", "val"}
-    assert any(not np.isfinite(found.metrics["val"].loss) for found in together[1].measure())
+    assert told == [tell_measured(training.evaluate()) for training in apart]
+    assert {name for training in together for found in training.evaluate() for name in found.metrics} == {
+        "train",
+        "val",
+    }
+    assert any(not np.isfinite(found.metrics["val"].loss) for found in together[1].evaluate())
 
 
 def test_an_error_in_measuring_comes_out(splits):
@@ -313,6 +321,6 @@ def test_an_error_in_measuring_comes_out(splits):
         raise ZeroDivisionError
 
     trainings = [job.training for job in make_jobs(splits)]
-    trainings[2].measure = fail
+    trainings[2].evaluate = fail
     with pytest.raises(ZeroDivisionError):
-        measure_all(trainings)
+        evaluate_all(trainings)

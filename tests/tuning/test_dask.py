@@ -15,9 +15,10 @@ from monolayer.engine.bank import make_bank
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import SILENCE
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
 from monolayer.training.scheduler import Job
-from monolayer.tuning.dask import TIMES_AGAIN, Cluster, _check_workers, _collect, _leave_test_out, describe_machine
+from monolayer.tuning.dask import MAX_RETRIES, Cluster, _check_workers, _get_result, _remove_test_rows, describe_machine
 from tests.made import make_dataset
 
 
@@ -26,7 +27,7 @@ def test_a_worker_has_the_validation_rows_and_no_test_rows(has_own):
     """Where the source has validation rows of its own they are those, and not as many of the training rows."""
     dataset = make_dataset()
     splits = replace(dataset, val=make_dataset(seed=1)).split() if has_own else dataset.split(40)
-    given = _leave_test_out(splits)
+    given = _remove_test_rows(splits)
     for ours, theirs in ((given.train, splits.train), (given.val, splits.val)):
         np.testing.assert_array_equal(ours.y, theirs.y)
         for block, other in zip(ours.iterate_blocks(50), theirs.iterate_blocks(50), strict=True):
@@ -75,9 +76,9 @@ def make_training():
 
 
 def test_a_task_that_was_dropped_is_told_from_one_without_a_scheduler():
-    assert _collect(Dropped("running"), 2) is None
+    assert _get_result(Dropped("running"), 2) is None
     with pytest.raises(MonolayerError, match="The Dask scheduler was lost;"):
-        _collect(Dropped("connecting"), 2)
+        _get_result(Dropped("connecting"), 2)
 
 
 class Failed:
@@ -92,9 +93,9 @@ class Failed:
 
 def test_an_error_of_the_task_itself_is_not_taken_for_a_lost_scheduler():
     with pytest.raises(FileNotFoundError, match=r"rows\.npy"):
-        _collect(Failed("error"), 2)
+        _get_result(Failed("error"), 2)
     with pytest.raises(MonolayerError, match="The Dask scheduler was lost;"):
-        _collect(Failed("finished"), 2)
+        _get_result(Failed("finished"), 2)
 
 
 class Taking:
@@ -121,8 +122,8 @@ def test_rows_are_sent_past_workers_that_have_just_died(error):
 @pytest.mark.parametrize(
     ("client", "message"),
     [
-        (Taking(99), "No Dask worker took the rows;"),
-        (Taking(99, error=TimeoutError), "No Dask worker took the rows;"),
+        (Taking(99), "No Dask worker accepted the rows;"),
+        (Taking(99, error=TimeoutError), "No Dask worker accepted the rows;"),
         (Taking(99, "connecting"), "The Dask scheduler was lost;"),
     ],
 )
@@ -155,7 +156,7 @@ class Losing:
 def test_rows_that_are_lost_again_and_again_are_sent_once_for_all_banks_and_given_up():
     client, jobs = Losing(), [Job(make_training(), 1)]
     jobs.append(Job(jobs[0].training, 1))
-    with pytest.raises(MonolayerError, match=f"lost with their workers {1 + TIMES_AGAIN} times in a row; what"):
+    with pytest.raises(MonolayerError, match=f"lost with their workers {1 + MAX_RETRIES} times in a row; what"):
         Cluster(client, 3, SILENCE)(jobs)
-    assert client.n_sent == 1 + TIMES_AGAIN
-    assert client.n_tasks >= 2 * TIMES_AGAIN
+    assert client.n_sent == 1 + MAX_RETRIES
+    assert client.n_tasks >= 2 * MAX_RETRIES

@@ -12,10 +12,11 @@ from monolayer.recipe.grid import make_grid
 from monolayer.recipe.recipe import Recipe
 from monolayer.training import scheduler
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
 from monolayer.training.run import train
 from monolayer.tuning.halving import Rung, keep_best, plan_rungs
-from monolayer.tuning.sweep import SweepOptions, plan_sweep, sweep, train_recipes
+from monolayer.tuning.sweep import plan_sweep, sweep, train_recipes
 from tests.made import make_dataset
 
 BASE = Recipe(epochs=16, batch_size=10)
@@ -78,7 +79,7 @@ def test_a_factor_below_two_is_refused(splits, factor):
     with pytest.raises(BadInput, match=message):
         plan_rungs(36, 40, factor)
     with pytest.raises(BadInput, match=message):
-        sweep(splits, BASE, options=SweepOptions(halving=factor), l2=[0, 1])
+        sweep(splits, BASE, halving=factor, grid={"l2": [0, 1]})
 
 
 def make_training(splits, n_members, checkpointer=None):
@@ -136,8 +137,8 @@ def test_who_is_kept_is_written_down_at_once(splits):
         def load(self, recipes):
             return None
 
-        def save_if_due(self, recipes, make_state, *, is_last):
-            self.kept.append((make_state().alive, is_last))
+        def save_if_due(self, recipes, make_state, *, force):
+            self.kept.append((make_state().alive, force))
 
     keepers = [Checkpointer(), Checkpointer()]
     trainings = [make_training(splits, 2, checkpointer) for checkpointer in keepers]
@@ -161,8 +162,8 @@ def read_rung_ends(result, plan):
 @pytest.mark.parametrize("factor", [2, 3, 4])
 def test_at_each_rung_the_best_by_what_was_measured_then_go_on(splits, factor):
     recipes = make_grid(BASE, AXES)
-    options = SweepOptions(halving=factor)
-    plan, result = plan_sweep(splits, recipes, options), train_recipes(splits, recipes, {}, options)
+    plan = plan_sweep(splits, recipes, halving=factor)
+    result = train_recipes(splits, recipes, {}, halving=factor)
     ends = read_rung_ends(result, plan)
     assert len(ends) == {2: 4, 3: 2, 4: 2}[factor]
     for (alive, went_on, done), rung in zip(ends, plan.rungs, strict=True):
@@ -172,12 +173,12 @@ def test_at_each_rung_the_best_by_what_was_measured_then_go_on(splits, factor):
 
 
 def test_survivors_are_the_run_alone_and_the_others_are_its_beginning(splits):
-    result = sweep(splits, BASE, options=SweepOptions(halving=4), **AXES)
+    result = sweep(splits, BASE, halving=4, grid=AXES)
     lengths = [len(run.history) for run in result.runs]
     assert sorted(lengths) == [1] * 24 + [4] * 6 + [16] * 2
     for run in result.runs:
         stop = iter([False] * (len(run.history) - 1) + [True] * 16)
-        alone = train(splits, run.recipe, options=TrainOptions(should_stop=lambda stop=stop: next(stop)))
+        alone = train(splits, run.recipe, should_stop=lambda stop=stop: next(stop))
         assert len(alone.history) == len(run.history)
         np.testing.assert_allclose(run.network.weights, alone.network.weights, rtol=0, atol=1e-6)
         np.testing.assert_allclose(run.network.bias, alone.network.bias, rtol=0, atol=1e-6)
@@ -189,7 +190,7 @@ def test_survivors_rank_first_and_those_let_go_behind_the_later_ones_first():
     """Labels of chance: to train on makes nobody better, so that many who were let go look better than survivors."""
     splits = make_dataset(120).split(60)
     splits.dataset.y[:] = np.random.default_rng(10).permutation(splits.dataset.y)
-    result = sweep(splits, BASE, options=SweepOptions(halving=4), **AXES)
+    result = sweep(splits, BASE, halving=4, grid=AXES)
     assert not any(run.has_diverged for run in result.runs)
     assert [len(run.history) for run in result.runs] == [16] * 2 + [4] * 6 + [1] * 24
     assert [run.has_left for run in result.runs] == [False] * 2 + [True] * 30
@@ -204,7 +205,7 @@ def test_survivors_rank_first_and_those_let_go_behind_the_later_ones_first():
 def test_who_has_diverged_is_let_go_and_ranks_behind_all_others(splits):
     # The losses are finite still at the first rung, but no accuracy is worth going on with.
     rates = (*RATES, 1e5, 1e6)
-    result = sweep(splits, BASE, options=SweepOptions(halving=4), learning_rate=rates, l2=(0.0, 0.5))
+    result = sweep(splits, BASE, halving=4, grid={"learning_rate": rates, "l2": (0.0, 0.5)})
     diverged = [run.has_diverged or not np.isfinite(run.evaluation["val"].loss) for run in result.runs]
     assert any(diverged)
     assert diverged == sorted(diverged)
@@ -218,16 +219,16 @@ def test_halving_gives_the_same_bytes_on_any_number_of_cores_and_in_any_order(sp
     def tell_all(result):
         return [(run.recipe, run.network.weights.tobytes(), repr(run.history)) for run in result.runs]
 
-    expected = tell_all(train_recipes(splits, recipes, {}, SweepOptions(halving=4)))
+    expected = tell_all(train_recipes(splits, recipes, {}, halving=4))
     monkeypatch.setattr(scheduler, "count_cores", lambda: n_cores)
-    monkeypatch.setattr(scheduler, "TURN_S", 0)
-    assert tell_all(train_recipes(splits, recipes[::-1], {}, SweepOptions(halving=4))) == expected
+    monkeypatch.setattr(scheduler, "TIME_SLICE_S", 0)
+    assert tell_all(train_recipes(splits, recipes[::-1], {}, halving=4)) == expected
 
 
 def test_recipes_of_different_lengths_meet_at_the_same_share_of_their_epochs(splits):
     recipes = make_grid(BASE, {"epochs": (4, 10, 16), "learning_rate": RATES[:4]})
-    options = SweepOptions(halving=2)
-    plan, result = plan_sweep(splits, recipes, options), train_recipes(splits, recipes, {}, options)
+    plan = plan_sweep(splits, recipes, halving=2)
+    result = train_recipes(splits, recipes, {}, halving=2)
     assert [(rung.share, rung.n_kept) for rung in plan.rungs] == [(0.25, 6), (0.5, 3)]
     allowed = {4: {1, 2, 4}, 10: {3, 5, 10}, 16: {4, 8, 16}}
     assert all(len(run.history) in allowed[run.recipe.epochs] for run in result.runs)
@@ -239,15 +240,14 @@ def test_recipes_of_different_lengths_meet_at_the_same_share_of_their_epochs(spl
 
 
 def test_too_few_recipes_to_halve_all_train_to_their_end(splits):
-    result = sweep(splits, BASE, options=SweepOptions(halving=4), l2=[0, 0.1, 1])
+    result = sweep(splits, BASE, halving=4, grid={"l2": [0, 0.1, 1]})
     assert [len(run.history) for run in result.runs] == [16] * 3
 
 
 @pytest.mark.parametrize("val_every", [0, 3])
 def test_halving_without_validation_in_every_epoch_is_refused_in_one_sentence(splits, val_every):
-    options = SweepOptions(TrainOptions(val_every=val_every), halving=4)
     with pytest.raises(BadInput, match=r"^Successive halving [^.]*val_every must be 1\.$"):
-        sweep(splits, BASE, options=options, learning_rate=RATES)
+        sweep(splits, BASE, halving=4, val_every=val_every, grid={"learning_rate": RATES})
 
 
 @given(n_asked=st.integers(0, 40))
@@ -255,9 +255,8 @@ def test_halving_without_validation_in_every_epoch_is_refused_in_one_sentence(sp
 def test_a_halving_that_is_stopped_anywhere_lets_nobody_go_for_that(splits, n_asked):
     """Whoever has left then was let go at a rung; the rest stand where the wish met them."""
     asked = iter([False] * n_asked)
-    options = SweepOptions(TrainOptions(should_stop=lambda: next(asked, True)), halving=4)
     recipes = make_grid(BASE, AXES)
-    result = train_recipes(splits, recipes, {}, options)
+    result = train_recipes(splits, recipes, {}, should_stop=lambda: next(asked, True), halving=4)
     assume(not result.is_complete)
     assert not all(run.has_left for run in result.runs)
     assert all(len(run.history) in (1, 4) for run in result.runs if run.has_left)
@@ -267,12 +266,15 @@ def test_a_halving_that_is_stopped_anywhere_lets_nobody_go_for_that(splits, n_as
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (SweepOptions(halving=2.5), "factor of successive halving is 2.5; accepted is a whole number of 2 or above"),
-        (SweepOptions(TrainOptions(val_every=2), halving=4), "val_every must be 1"),
+        ({"halving": 2.5}, "factor of successive halving is 2.5; accepted is a whole number of 2 or above"),
+        ({"val_every": 2, "halving": 4}, "val_every must be 1"),
     ],
 )
 def test_what_cannot_be_halved_is_refused_before_anything_is_trained(options, message):
     with pytest.raises(BadInput, match=message):
         sweep(
-            make_dataset().split(60), Recipe(epochs=32, batch_size=10), options=options, l2=[i / 100 for i in range(16)]
+            make_dataset().split(60),
+            Recipe(epochs=32, batch_size=10),
+            **options,
+            grid={"l2": [i / 100 for i in range(16)]},
         )

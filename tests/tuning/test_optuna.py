@@ -17,11 +17,10 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import JOURNAL, save_sweep
 from monolayer.runs.resume import UNFINISHED, begin_folder, is_unfinished, resume_folder
 from monolayer.training.checkpoints import Checkpoints
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import train
 from monolayer.tuning import optuna as optuna_module
-from monolayer.tuning.optuna import BATCH, NUMBER, SEED, SearchOptions, Space, hush_optuna, open_journal, search
-from monolayer.tuning.sweep import SweepOptions, rank_run, sweep, train_recipes
+from monolayer.tuning.optuna import BATCH, NUMBER, SEED, SearchSpace, open_journal, search, silence_optuna
+from monolayer.tuning.sweep import rank_run, sweep, train_recipes
 from tests.end_to_end.test_kills import CONTEXT, kill_often
 from tests.made import make_dataset
 
@@ -36,13 +35,13 @@ def make_splits():
     return make_dataset().split(60)
 
 
-def make_options(journal=None, *, n=N, at_once=N_AT_ONCE, halving=None, **training):
-    return SearchOptions(n, at_once, journal, SweepOptions(TrainOptions(**training), halving))
+def run_search(recipe=BASE, grid=AXES, *, journal=None, n=N, at_once=N_AT_ONCE, **options):
+    return search(make_splits(), recipe, grid=grid, n_trials=n, n_at_once=at_once, journal=journal, **options)
 
 
 def read_trials(journal):
     """All trials in a journal, of all its studies."""
-    with hush_optuna():
+    with silence_optuna():
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
         return [t for study in storage.get_all_studies() for t in storage.get_all_trials(study._study_id)]
 
@@ -66,9 +65,9 @@ def batches(monkeypatch):
     """The recipes of each call of train_recipes that a search makes."""
     calls = []
 
-    def record(splits, recipes, axes, options):
+    def record(splits, recipes, axes, **options):
         calls.append(list(recipes))
-        return train_recipes(splits, recipes, axes, options)
+        return train_recipes(splits, recipes, axes, **options)
 
     monkeypatch.setattr(optuna_module, "train_recipes", record)
     return calls
@@ -79,7 +78,7 @@ def test_what_is_proposed_lies_on_its_axes_and_all_other_fields_are_the_base():
         "learning_rate": Range("log", 1e-4, 1), "l2": Range("linear", 0.25, 0.75), "batch_size": Range("log", 4.5, 90),
         "loss": ("cross_entropy", "multiple_bce"), "schedule": ("step:2:.5", "constant"),
     }  # fmt: skip
-    result = search(make_splits(), BASE.replace(init_std=0.5), axes, make_options(n=40, at_once=16))
+    result = run_search(BASE.replace(init_std=0.5), axes, n=40, at_once=16)
     recipes = [run.recipe for run in result.runs]
     assert len(set(recipes)) == 40
     assert all(1e-4 <= r.learning_rate <= 1 and 0.25 <= r.l2 <= 0.75 and 5 <= r.batch_size <= 90 for r in recipes)
@@ -94,7 +93,7 @@ def test_what_is_proposed_lies_on_its_axes_and_all_other_fields_are_the_base():
 
 def test_axes_are_optunas_distributions():
     axes = {"learning_rate": Range("log", 1e-4, 1), "epochs": Range("linear", 1.5, 9), "l2": (0, 0.0, 1)}
-    made = Space(BASE, axes).distributions
+    made = SearchSpace(BASE, axes).distributions
     assert made == {
         "learning_rate": optuna.distributions.FloatDistribution(1e-4, 1.0, log=True),
         "epochs": optuna.distributions.IntDistribution(2, 9),
@@ -103,7 +102,7 @@ def test_axes_are_optunas_distributions():
 
 
 def test_a_batch_of_trials_is_trained_in_one_call(batches):
-    result = search(make_splits(), BASE, AXES, make_options())
+    result = run_search()
     assert [len(recipes) for recipes in batches] == [8, 8, 4]
     assert {run.recipe for run in result.runs} == set(itertools.chain(*batches))
     assert result.is_complete
@@ -114,7 +113,7 @@ def test_a_batch_of_trials_is_trained_in_one_call(batches):
 
 def test_every_value_told_is_the_validation_accuracy_of_the_run_alone(tmp_path):
     splits = make_splits()
-    search(splits, BASE, AXES, make_options(tmp_path / "j"))
+    run_search(journal=tmp_path / "j")
     trials = read_ours(tmp_path / "j")
     assert [attributes[NUMBER] for attributes, *_ in trials] == list(range(N))
     assert [attributes[BATCH] for attributes, *_ in trials] == [0] * 8 + [1] * 8 + [2] * 4
@@ -126,8 +125,8 @@ def test_every_value_told_is_the_validation_accuracy_of_the_run_alone(tmp_path):
 def test_the_best_of_a_search_is_no_worse_than_the_corners_of_its_space():
     splits = make_splits()
     axes = {"learning_rate": Range("log", 1e-6, 1e-1), "l2": Range("log", 1e-6, 10)}
-    found = search(splits, BASE, axes, make_options(n=24))
-    corners = sweep(splits, BASE, learning_rate=[1e-6, 1e-1], l2=[1e-6, 10])
+    found = search(splits, BASE, grid=axes, n_trials=24, n_at_once=N_AT_ONCE)
+    corners = sweep(splits, BASE, grid={"learning_rate": [1e-6, 1e-1], "l2": [1e-6, 10]})
     assert found.best.evaluation["val"].accuracy >= corners.runs[-1].evaluation["val"].accuracy
 
 
@@ -135,7 +134,7 @@ def test_later_batches_are_nearer_to_the_best_than_the_first():
     """The first batch is drawn evenly over nine decades; what follows is not."""
     axes = {"learning_rate": Range("log", 1e-8, 10)}
     calls = []
-    search(make_splits(), BASE, axes, make_options(n=48, at_once=12, on_epoch=calls.append))
+    run_search(BASE, axes, n=48, at_once=12, on_epoch=lambda recipes, rows: calls.append(rows))
     firsts = [rows for rows in calls if rows[0].epoch == 1]
     spreads = [sum(abs(math.log10(row.learning_rate) + 1.5) for row in rows) / len(rows) for rows in firsts]
     assert spreads[-1] < spreads[0]
@@ -143,7 +142,7 @@ def test_later_batches_are_nearer_to_the_best_than_the_first():
 
 def test_what_is_proposed_again_is_trained_once_and_told_the_same(tmp_path, batches):
     axes = {"l2": (0.0, 0.5), "learning_rate": (0.001, 0.01)}
-    result = search(make_splits(), BASE, axes, make_options(tmp_path / "j", n=30, at_once=7))
+    result = run_search(BASE, axes, journal=tmp_path / "j", n=30, at_once=7)
     trained = list(itertools.chain(*batches))
     assert len(trained) == len(set(trained)) == len(result.runs) == 4
     assert set(trained) == set(make_grid(BASE, axes))
@@ -155,15 +154,15 @@ def test_what_is_proposed_again_is_trained_once_and_told_the_same(tmp_path, batc
 
 
 def test_the_same_search_gives_the_same_bytes_with_a_journal_or_none_and_other_seeds_give_others(tmp_path):
-    first = search(make_splits(), BASE, AXES, make_options())
-    assert describe(search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))) == describe(first)
-    other = search(make_splits(), BASE.replace(seed=1), AXES, make_options())
+    first = run_search()
+    assert describe(run_search(journal=tmp_path / "j")) == describe(first)
+    other = run_search(BASE.replace(seed=1))
     assert not {run.recipe.learning_rate for run in other.runs} & {run.recipe.learning_rate for run in first.runs}
 
 
 def test_runs_that_diverge_are_told_as_pruned_without_a_value(tmp_path):
     axes = {"learning_rate": (0.01, 1e30), "l2": Range("log", 1e-3, 1)}
-    result = search(make_splits(), BASE.replace(epochs=9), axes, make_options(tmp_path / "j"))
+    result = run_search(BASE.replace(epochs=9), axes, journal=tmp_path / "j")
     diverged = {run.recipe for run in result.runs if run.has_diverged}
     assert 0 < len(diverged) < N
     for _, params, state, value, _ in read_ours(tmp_path / "j"):
@@ -173,7 +172,7 @@ def test_runs_that_diverge_are_told_as_pruned_without_a_value(tmp_path):
 def test_those_that_halving_lets_go_are_pruned_where_they_were(tmp_path):
     base = BASE.replace(epochs=16)
     axes = {"learning_rate": Range("log", 1e-5, 1e-2), "batch_size": (10, 20)}
-    result = search(make_splits(), base, axes, make_options(tmp_path / "j", n=32, at_once=16, halving=4))
+    result = run_search(base, axes, journal=tmp_path / "j", n=32, at_once=16, halving=4)
     by_recipe = {run.recipe: run for run in result.runs}
     states = []
     for _, params, state, value, steps in read_ours(tmp_path / "j"):
@@ -191,13 +190,12 @@ def cut_off(journal, keep, after):
     """A search that is asked to stop after so many epochs of its banks."""
     asked = itertools.count(1)
     checkpointer = Checkpoints(keep, lambda: None)
-    options = make_options(journal, checkpointer=checkpointer, should_stop=lambda: next(asked) >= after)
-    return search(make_splits(), BASE, AXES, options)
+    return run_search(journal=journal, checkpointer=checkpointer, should_stop=lambda: next(asked) >= after)
 
 
 @pytest.mark.parametrize("after", [1, 2, 4, 5, 6, 7, 9, 11])
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, batches, after):
-    whole = search(make_splits(), BASE, AXES, make_options(tmp_path / "whole"))
+    whole = run_search(journal=tmp_path / "whole")
     keep = tmp_path / "keep"
     keep.mkdir()
     cut = cut_off(tmp_path / "j", keep, after)
@@ -205,9 +203,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, batch
     assert cut.n_recipes == N
     assert 1 <= len(cut.runs) <= N
     assert len(read_ours(tmp_path / "j")) in (8, 16, N)
-    result = search(
-        make_splits(), BASE, AXES, make_options(tmp_path / "j", checkpointer=Checkpoints(keep, lambda: None))
-    )
+    result = run_search(journal=tmp_path / "j", checkpointer=Checkpoints(keep, lambda: None))
     assert describe(result) == describe(whole)
     assert read_ours(tmp_path / "j") == read_ours(tmp_path / "whole")
     assert len(read_trials(tmp_path / "j")) == N
@@ -217,16 +213,16 @@ def test_banks_that_were_finished_are_not_trained_again(tmp_path):
     cut_off(tmp_path / "j", tmp_path, 6)
     epochs = []
     checkpointer = Checkpoints(tmp_path, lambda: None)
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "j", checkpointer=checkpointer, on_epoch=epochs.append))
+    run_search(journal=tmp_path / "j", checkpointer=checkpointer, on_epoch=lambda recipes, rows: epochs.append(rows))
     whole = []
-    search(make_splits(), BASE, AXES, make_options(on_epoch=whole.append))
+    run_search(on_epoch=lambda recipes, rows: whole.append(rows))
     assert len(epochs) <= len(whole) - 6
 
 
 @pytest.mark.parametrize("place", ["add_trial", "tell"])
 @pytest.mark.parametrize("after", [0, 3, 8, 13])
 def test_a_search_that_dies_while_it_asks_or_tells_goes_on_as_if_it_had_not(tmp_path, monkeypatch, place, after):
-    whole = search(make_splits(), BASE, AXES, make_options(tmp_path / "whole"))
+    whole = run_search(journal=tmp_path / "whole")
     original, calls = getattr(optuna.study.Study, place), itertools.count()
 
     def die(self, *args, **kwargs):
@@ -238,30 +234,30 @@ def test_a_search_that_dies_while_it_asks_or_tells_goes_on_as_if_it_had_not(tmp_
     with monkeypatch.context() as patch:
         patch.setattr(optuna.study.Study, place, die)
         with pytest.raises(RuntimeError, match="killed"):
-            search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))
-    result = search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))
+            run_search(journal=tmp_path / "j")
+    result = run_search(journal=tmp_path / "j")
     assert describe(result) == describe(whole)
     assert read_ours(tmp_path / "j") == read_ours(tmp_path / "whole")
 
 
 def test_a_finished_search_can_be_asked_for_more_trials(tmp_path):
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "j", n=8))
+    run_search(journal=tmp_path / "j", n=8)
     before = read_ours(tmp_path / "j")
     content = (tmp_path / "j").read_bytes()
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "j", n=8))
+    run_search(journal=tmp_path / "j", n=8)
     assert (tmp_path / "j").read_bytes() == content
-    assert search(make_splits(), BASE, AXES, make_options(tmp_path / "j")).n_recipes == N
+    assert run_search(journal=tmp_path / "j").n_recipes == N
     assert read_ours(tmp_path / "j")[:8] == before
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "whole"))
+    run_search(journal=tmp_path / "whole")
     assert read_ours(tmp_path / "j") == read_ours(tmp_path / "whole")
 
 
 def test_searches_with_other_seeds_learn_from_each_other_and_leave_each_other_alone(tmp_path):
     other = BASE.replace(seed=7)
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))
+    run_search(journal=tmp_path / "j")
     first = read_ours(tmp_path / "j")
-    alone = search(make_splits(), other, AXES, make_options())
-    beside = search(make_splits(), other, AXES, make_options(tmp_path / "j"))
+    alone = run_search(other)
+    beside = run_search(other, journal=tmp_path / "j")
     assert read_ours(tmp_path / "j") == first
     assert len(read_ours(tmp_path / "j", 7)) == N
     assert {run.recipe.seed for run in beside.runs} == {7}
@@ -276,24 +272,24 @@ def test_trials_that_others_have_not_told_yet_stay_as_they_are(tmp_path):
     cut_off(tmp_path / "j", keep, 1)
     running = read_ours(tmp_path / "j")
     assert {state for *_, state, _, _ in running} == {"RUNNING"}
-    search(make_splits(), BASE.replace(seed=7), AXES, make_options(tmp_path / "j"))
+    run_search(BASE.replace(seed=7), journal=tmp_path / "j")
     assert read_ours(tmp_path / "j") == running
 
 
 def test_searches_of_something_else_are_other_studies_in_the_same_file(tmp_path):
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "j", n=8))
+    run_search(journal=tmp_path / "j", n=8)
     for base, axes, halving in (
         (BASE.replace(epochs=4), AXES, None),
         (BASE, {**AXES, "l2": Range("linear", 0, 2)}, None),
         (BASE, AXES, 2),
     ):
-        alone = search(make_splits(), base, axes, make_options(n=8, halving=halving))
-        beside = search(make_splits(), base, axes, make_options(tmp_path / "j", n=8, halving=halving))
+        alone = run_search(base, axes, n=8, halving=halving)
+        beside = run_search(base, axes, journal=tmp_path / "j", n=8, halving=halving)
         assert describe(beside) == describe(alone)
 
 
 def search_shared(journal, seed):
-    search(make_splits(), BASE.replace(seed=seed), AXES, make_options(journal))
+    run_search(BASE.replace(seed=seed), journal=journal)
 
 
 def test_processes_can_share_a_journal_at_the_same_time(tmp_path):
@@ -317,12 +313,12 @@ def test_two_processes_cannot_be_at_the_same_search(tmp_path):
     def start_again():
         if not asked.is_set():
             asked.set()
-            with pytest.raises(BadInput, match="Another process is at this very search"):
-                search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))
+            with pytest.raises(BadInput, match="Another process is running this very search"):
+                run_search(journal=tmp_path / "j")
             errors.append(1)
         return False
 
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "j", should_stop=start_again))
+    run_search(journal=tmp_path / "j", should_stop=start_again)
     assert errors
     assert os.listdir(tmp_path) == ["j"]
 
@@ -335,9 +331,9 @@ def search_in_folder(folder: Path) -> None:
             unfinished.describe({"rows": "digits"})
         journal = folder / UNFINISHED / JOURNAL
         axes = {"learning_rate": Range("log", 1e-4, 1e6), "batch_size": (20, 50), "flip": (0.0, 0.5)}
-        training = TrainOptions(checkpointer=unfinished.checkpoints)
-        options = SearchOptions(KILLED_TRIALS, 8, journal, SweepOptions(training))
-        result = search(load("digits").split(200), Recipe(epochs=12), axes, options)
+        options = {"journal": journal, "checkpointer": unfinished.checkpoints}
+        splits = load("digits").split(200)
+        result = search(splits, Recipe(epochs=12), grid=axes, n_trials=KILLED_TRIALS, n_at_once=8, **options)
 
         def save(draft: Path) -> None:
             save_sweep(result, draft)
@@ -358,20 +354,20 @@ def test_a_search_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_pa
 
 @pytest.mark.parametrize("torn", [b'{"op', b'{"op_code":5,"worker', b"\xff"])
 def test_a_journal_whose_last_line_is_torn_is_mended(tmp_path, torn):
-    whole = search(make_splits(), BASE, AXES, make_options())
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "j", n=8))
+    whole = run_search()
+    run_search(journal=tmp_path / "j", n=8)
     with (tmp_path / "j").open("ab") as file:
         file.write(torn)
-    assert describe(search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))) == describe(whole)
+    assert describe(run_search(journal=tmp_path / "j")) == describe(whole)
     (tmp_path / "new").write_bytes(b'{"op')
-    assert describe(search(make_splits(), BASE, AXES, make_options(tmp_path / "new"))) == describe(whole)
+    assert describe(run_search(journal=tmp_path / "new")) == describe(whole)
 
 
 @pytest.mark.parametrize("content", [b"my notes\n", b"my notes", b'{"op_cold":1}\n', b"\x00\x01", b"{}\n{}\n"])
 def test_a_file_of_another_kind_is_no_journal_and_stays_as_it_is(tmp_path, content):
     (tmp_path / "j").write_bytes(content)
-    with pytest.raises(BadData, match="is no journal of Optuna"):
-        search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))
+    with pytest.raises(BadData, match="is not a journal of Optuna"):
+        run_search(journal=tmp_path / "j")
     assert (tmp_path / "j").read_bytes() == content
     assert os.listdir(tmp_path) == ["j"]
 
@@ -380,19 +376,19 @@ def test_a_file_of_another_kind_is_no_journal_and_stays_as_it_is(tmp_path, conte
 def test_a_journal_that_makes_no_sense_is_told_in_a_sentence(tmp_path, content):
     (tmp_path / "j").write_bytes(content)
     with pytest.raises(BadData, match="is a journal of Optuna that cannot be read"):
-        search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))
+        run_search(journal=tmp_path / "j")
 
 
 def test_a_journal_that_cannot_be_written_is_told_in_a_sentence(tmp_path):
     with pytest.raises(BadInput, match="is a folder; a journal is a file"):
-        search(make_splits(), BASE, AXES, make_options(tmp_path))
+        run_search(journal=tmp_path)
     with pytest.raises(BadInput, match=r"missing/j: cannot be written \(No such file"):
-        search(make_splits(), BASE, AXES, make_options(tmp_path / "missing" / "j"))
+        run_search(journal=tmp_path / "missing" / "j")
     assert os.listdir(tmp_path) == []
 
 
 def test_a_disk_that_is_full_is_told_in_a_sentence_and_the_search_can_go_on(tmp_path, monkeypatch):
-    whole = search(make_splits(), BASE, AXES, make_options())
+    whole = run_search()
     original, calls = optuna.storages.journal.JournalFileBackend.append_logs, itertools.count()
 
     def fail(self, logs):
@@ -407,8 +403,8 @@ def test_a_disk_that_is_full_is_told_in_a_sentence_and_the_search_can_go_on(tmp_
         with pytest.raises(
             BadInput, match=r"j: cannot be written \(No space left on device\); what was written before is kept"
         ):
-            search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))
-    assert describe(search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))) == describe(whole)
+            run_search(journal=tmp_path / "j")
+    assert describe(run_search(journal=tmp_path / "j")) == describe(whole)
 
 
 @pytest.mark.parametrize(
@@ -421,42 +417,42 @@ def test_a_disk_that_is_full_is_told_in_a_sentence_and_the_search_can_go_on(tmp_
         ({"learning_rate": Range("linear", 0, 1)}, "learning_rate is 0.0; accepted is a number above 0"),
         ({"schedule": Range("linear", 0, 1)}, "takes words"),
         ({"batch_size": Range("linear", 10, 1000)}, "batch_size is 1000"),
-        ({"batch_size": Range("linear", 10.2, 10.8)}, "holds no whole number, which batch_size must be"),
-        ({"flip": (0.0, 0.5)}, "no images; accepted is 0"),
+        ({"batch_size": Range("linear", 10.2, 10.8)}, "contains no whole number, which batch_size must be"),
+        ({"flip": (0.0, 0.5)}, "not images; accepted is 0"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_anything_is_written(tmp_path, axes, message):
     with pytest.raises(BadInput, match=message):
-        search(make_splits(), BASE, axes, make_options(tmp_path / "j"))
+        run_search(BASE, axes, journal=tmp_path / "j")
     assert os.listdir(tmp_path) == []
 
 
 def test_a_base_that_an_axis_mends_is_accepted():
-    result = search(make_splits(), Recipe(epochs=1, batch_size=5000), {"batch_size": (10, 20)}, make_options(n=2))
+    result = run_search(Recipe(epochs=1, batch_size=5000), {"batch_size": (10, 20)}, n=2)
     assert {run.recipe.batch_size for run in result.runs} <= {10, 20}
 
 
 @pytest.mark.parametrize("numbers", [(0, 4), (4, 0)])
 def test_numbers_below_one_are_refused(numbers):
     with pytest.raises(BadInput, match="is 0; accepted is a whole number of 1 or above"):
-        SearchOptions(*numbers)
+        run_search(n=numbers[0], at_once=numbers[1])
 
 
 def test_without_validation_rows_there_is_nothing_to_search_by():
     with pytest.raises(BadInput, match="no rows are held out"):
-        search(make_dataset().split(), BASE, AXES, make_options())
+        search(make_dataset().split(), BASE, grid=AXES, n_trials=N)
 
 
 def test_without_optuna_it_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(BadInput, match=r"not installed; get it with: pip install monolayer\[optuna\]"):
-        search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))
+        run_search(journal=tmp_path / "j")
     assert os.listdir(tmp_path) == []
 
 
 def test_optuna_says_nothing_and_is_left_as_it_was(tmp_path, capfd):
     optuna.logging.set_verbosity(optuna.logging.INFO)
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))
+    run_search(journal=tmp_path / "j")
     assert capfd.readouterr() == ("", "")
     assert optuna.logging.get_verbosity() == logging.INFO
 
@@ -465,7 +461,7 @@ class Heard:
     def __init__(self):
         self.steps, self.said = [], []
 
-    def say(self, text):
+    def info(self, text):
         self.said.append(text)
 
     def advance(self, task, done, total, unit="", detail=""):
@@ -474,9 +470,9 @@ class Heard:
 
 def test_progress_goes_on_from_batch_to_batch_and_ends_once():
     heard = Heard()
-    search(make_splits(), BASE, AXES, make_options(progress=heard, task="search"))
+    run_search(progress=heard)
     tasks, done, totals, units, details = zip(*heard.steps, strict=True)
-    assert (set(tasks), set(units)) == ({"search"}, {"epochs of members"})
+    assert (set(tasks), set(units)) == ({"sweep"}, {"epochs of members"})
     assert list(done) == sorted(done)
     assert done[-1] == totals[-1] == 3 * N
     assert all(d < t for d, t, text in zip(done, totals, details, strict=True) if "batch 3" not in text and text)
@@ -488,12 +484,12 @@ def test_progress_goes_on_from_batch_to_batch_and_ends_once():
 
 def test_the_lock_of_a_process_that_died_is_nobodys(tmp_path):
     (tmp_path / ".j.name.lock").touch()
-    with hush_optuna(), open_journal(tmp_path / "j", "name"), open_journal(tmp_path / "j", "other"):
-        assert sorted(os.listdir(tmp_path)) == [".j.name.lock", ".j.other.lock", "j"]
+    with silence_optuna(), open_journal(tmp_path / "j", "name"), open_journal(tmp_path / "j", "other"):
+        assert sorted(os.listdir(tmp_path)) == [".j.lock", ".j.name.lock", ".j.other.lock", "j"]
     assert os.listdir(tmp_path) == ["j"]
 
 
 def test_a_trial_is_one_line_so_that_none_is_there_by_half(tmp_path):
-    search(make_splits(), BASE, AXES, make_options(tmp_path / "j"))
+    run_search(journal=tmp_path / "j")
     lines = [json.loads(line) for line in (tmp_path / "j").read_text().splitlines()]
     assert len(lines) == 1 + 2 * N

@@ -19,7 +19,7 @@ from monolayer.training import scheduler
 from monolayer.tuning import plan as plan_module
 from monolayer.tuning.halving import plan_rungs
 from monolayer.tuning.plan import MAX_ROWS, TIMED_BATCHES, Plan, choose_train_every, group_recipes
-from monolayer.tuning.sweep import SweepOptions, TrainOptions, plan_sweep, train_recipes
+from monolayer.tuning.sweep import plan_sweep, train_recipes
 from tests.made import make_dataset
 
 BASE = Recipe(epochs=4, batch_size=10)
@@ -127,12 +127,11 @@ def test_operations_are_those_of_the_matrix_products_that_a_grid_really_makes(mo
     splits = make_dataset(98, 520).split(26)
     recipes = make_grid(BASE, {"l2": (0, 0.1), "loss": ("cross_entropy", "multiple_bce"), "batch_size": (10, 71)})
     recipes += make_grid(BASE, {"seed": (1, 2, 3), "epochs": (4, 8)})
-    options = SweepOptions(TrainOptions(train_every))
     monkeypatch.setattr(scheduler, "count_cores", lambda: 1)  # the counter belongs to one thread
     monkeypatch.setattr(Slab, "forward", count_forward)
     monkeypatch.setattr(Slab, "backward", count_backward)
-    train_recipes(splits, recipes, {}, options)
-    assert plan_sweep(splits, recipes, options).operations == done[0]
+    train_recipes(splits, recipes, {}, train_every=train_every)
+    assert plan_sweep(splits, recipes, train_every=train_every).operations == done[0]
 
 
 def test_the_assignments_operations_are_those_of_its_loop():
@@ -154,21 +153,21 @@ def test_the_assignments_operations_are_those_of_its_loop():
 def test_with_rungs_there_is_less_to_do_and_member_epochs_are_what_is_trained(n, factor):
     splits = make_dataset(60).split(20)
     recipes = [BASE.replace(epochs=16, learning_rate=0.001 * i, batch_size=10 + i % 2) for i in range(1, n + 1)]
-    plan = plan_sweep(splits, recipes, SweepOptions(halving=factor))
+    plan = plan_sweep(splits, recipes, halving=factor)
     full = plan_sweep(splits, recipes)
     assert plan.banks == full.banks
     assert plan.operations < full.operations
-    result = train_recipes(splits, recipes, {}, SweepOptions(halving=factor))
+    result = train_recipes(splits, recipes, {}, halving=factor)
     assert plan.member_epochs == sum(len(run.history) for run in result.runs)
 
 
-def test_stretches_cover_every_epoch_of_every_bank():
+def test_segments_cover_every_epoch_of_every_bank():
     splits = make_dataset(60).split(20)
     recipes = make_grid(BASE, {"l2": tuple(np.linspace(0, 1, 20)), "epochs": (16, 40), "seed": (1, 2, 3)})
-    plan = plan_sweep(splits, recipes, SweepOptions(halving=4))
+    plan = plan_sweep(splits, recipes, halving=4)
     assert len(plan.banks) == 6
     for bank in plan.banks:
-        mine = [s for s in plan.stretches if read_shared(s.recipe) == read_shared(bank[0])]
+        mine = [s for s in plan.segments if read_shared(s.recipe) == read_shared(bank[0])]
         assert sum(stretch.epochs for stretch in mine) == bank[0].epochs
         members = [stretch.members for stretch in mine]
         assert members[0] == len(bank)
@@ -189,7 +188,7 @@ def test_stretches_cover_every_epoch_of_every_bank():
 def test_the_plans_memory_is_a_bound_on_what_training_takes_and_no_wild_one(monkeypatch, n_cores, n_features, fields):
     for module in (plan_module, scheduler):
         monkeypatch.setattr(module, "count_cores", lambda: n_cores)
-    monkeypatch.setattr(scheduler, "TURN_S", 1e9)
+    monkeypatch.setattr(scheduler, "TIME_SLICE_S", 1e9)
     splits = make_dataset(400, n_features, 10).split(60)
     rates = tuple(np.linspace(1e-5, 1e-3, 64 // len(fields.get("loss", "1"))))
     recipes = make_grid(BASE.replace(epochs=2, batch_size=50), {"learning_rate": rates, **fields})
@@ -254,7 +253,7 @@ def test_the_estimate_times_a_few_batches_of_each_kind_however_many_epochs_there
 def test_the_estimate_trains_nothing_and_leaves_everything_as_it_was(monkeypatch):
     splits = make_dataset(60, image_shape=(1, 3, 4)).split(20)
     recipes = make_grid(BASE, {"l2": (0, 1), "flip": (0, 0.5), "dtype": ("float32", "float64"), "batch_size": (10, 40)})
-    plan = plan_sweep(splits, recipes, SweepOptions(halving=2))
+    plan = plan_sweep(splits, recipes, halving=2)
     data, state = (splits.dataset.X.copy(), splits.dataset.y.copy()), np.random.get_state()
     expected = [run.network.weights.tobytes() for run in train_recipes(splits, recipes, {}).runs]
     assert plan.estimate_seconds() > 0
@@ -267,7 +266,7 @@ def test_the_estimate_trains_nothing_and_leaves_everything_as_it_was(monkeypatch
 
 def test_a_plan_in_json_says_what_will_be_trained():
     splits = make_dataset(60).split(20)
-    content = plan_sweep(splits, make_grid(BASE, {"l2": (0, 1, 2), "seed": (1, 2)}), SweepOptions(halving=4)).to_dict()
+    content = plan_sweep(splits, make_grid(BASE, {"l2": (0, 1, 2), "seed": (1, 2)}), halving=4).to_dict()
     assert json.loads(json.dumps(content)) == content
     assert content["n_recipes"] == 6
     assert [(bank["members"], bank["seed"]) for bank in content["banks"]] == [(3, 1), (3, 2)]
@@ -289,7 +288,7 @@ def test_no_recipes_or_nothing_held_out_is_no_plan():
     with pytest.raises(BadInput, match="no rows are held out"):
         plan_sweep(make_dataset(60).split(), [BASE])
     with pytest.raises(BadInput, match="factor of successive halving is 1;"):
-        plan_sweep(make_dataset(60).split(20), [BASE], SweepOptions(halving=1))
+        plan_sweep(make_dataset(60).split(20), [BASE], halving=1)
 
 
 @pytest.mark.parametrize(

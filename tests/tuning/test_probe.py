@@ -14,20 +14,20 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.training.run import train
 from monolayer.training.stable_rate import compute_stable_rate
 from monolayer.tuning import few_shot
-from monolayer.tuning.few_shot import FEWEST_STEPS, adapt, draw_rows
-from monolayer.tuning.probe import ProbeOptions, probe
+from monolayer.tuning.few_shot import MIN_STEPS, adapt, draw_rows
+from monolayer.tuning.probe import probe
 from monolayer.tuning.probe_grid import BASE, RATES, make_probe_grid
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 
 QUICK = BASE.replace(epochs=3, batch_size=20)
-FEW = ProbeOptions(rates=(1.0, 3.0))
+FEW = (1.0, 3.0)
 N_VAL = 60
 
 
 @pytest.fixture(autouse=True)
 def fewer_steps(monkeypatch):
-    monkeypatch.setattr(few_shot, "FEWEST_STEPS", 40)
+    monkeypatch.setattr(few_shot, "MIN_STEPS", 40)
 
 
 def make_data(seed=0, **options):
@@ -51,8 +51,9 @@ def make_sets(dataset=None, **others):
     return {name: one.split(N_VAL, seed=3) for name, one in sets.items()}
 
 
-def run(splits=None, **options):
-    return probe(make_sets() if splits is None else splits, QUICK, options=FEW, l2=[0, 0.1], **options)
+def run(splits=None, grid=None, **options):
+    grid = {"l2": [0, 0.1], **(grid or {})}
+    return probe(make_sets() if splits is None else splits, QUICK, grid=grid, rates=FEW, **options)
 
 
 def test_the_best_feature_set_wins_with_the_recipe_that_its_own_sweep_finds():
@@ -60,7 +61,7 @@ def test_the_best_feature_set_wins_with_the_recipe_that_its_own_sweep_finds():
     found = run(splits)
     assert [one.name for one in found.sets] == ["sharp", "noisy"]
     for one in found.sets:
-        alone = sweep(splits[one.name], QUICK, **one.grid)
+        alone = sweep(splits[one.name], QUICK, grid=one.grid)
         assert len(one.runs) == len(alone.runs) == 4
         assert one.best.recipe == alone.best.recipe
         np.testing.assert_array_equal(one.best.network.weights, alone.best.network.weights)
@@ -146,31 +147,31 @@ def test_a_feature_set_on_which_every_recipe_diverges_stands_last():
     y = np.random.default_rng(2).permutation(dataset.y)  # which no network can learn
     sound, rates = replace(dataset, y=y), {"learning_rate": [0.3, 0.4], "l2": 0}
     splits = {name: one.split(N_VAL) for name, one in (("wild", widen(sound, 400)), ("sound", sound))}
-    found = probe(splits, QUICK, **rates)
+    found = probe(splits, QUICK, grid=rates)
     assert [(one.name, one.is_indistinguishable, one.p_value) for one in found.sets] == [
         ("sound", True, 1.0),
         ("wild", None, None),
     ]
     assert found.to_dict()["features"][1]["has_diverged"]
     with pytest.raises(BadInput, match="All 2 recipes of every feature set diverged; give lower learning rates"):
-        probe({"wild": widen(sound, 400).split(N_VAL)}, QUICK, **rates)
+        probe({"wild": widen(sound, 400).split(N_VAL)}, QUICK, grid=rates)
 
 
 def test_a_recipe_that_diverges_on_one_draw_is_not_chosen():
     splits = {"wild": widen(make_data(), 40).split(N_VAL, seed=3)}
-    found = probe(splits, QUICK, shots=[3], repeats=2, learning_rate=[0.001, 1e6], l2=0)
+    found = probe(splits, QUICK, grid={"learning_rate": [0.001, 1e6], "l2": 0}, shots=[3], repeats=2)
     assert found.few_shot[0].recipe.learning_rate == 0.001
 
 
 def test_rates_are_multiples_of_what_each_feature_set_bears():
     splits = make_sets()
-    found = probe(splits, QUICK, options=ProbeOptions(rates=(0.5, 2)), l2=[0, 0.1])
+    found = probe(splits, QUICK, grid={"l2": [0, 0.1]}, rates=(0.5, 2))
     for one in found.sets:
         rows = splits[one.name].train
         hardest = QUICK.replace(l2=0.1)
         stable = compute_stable_rate(rows, np.ones(len(rows)), fit_scaler(rows), hardest, 3)
         assert one.grid["learning_rate"] == pytest.approx([0.5 * stable, 2 * stable], rel=0.01)
-    grid = probe(make_sets(), QUICK, learning_rate=[0.01, 0.02], l2=0).sets[0].grid
+    grid = probe(make_sets(), QUICK, grid={"learning_rate": [0.01, 0.02], "l2": 0}).sets[0].grid
     assert grid == {"learning_rate": (0.01, 0.02), "l2": (0.0,)}
 
 
@@ -179,9 +180,9 @@ def test_rates_are_borne_by_rows_as_they_are_used():
     dataset = make_data()
     scaled, normalised = (replace(dataset, X=dataset.X * factor, test=None, normalize="l2") for factor in (1, 8))
     grid = make_probe_grid(None, {"l2": (0.0,)})
-    made = [grid.give_rates(grid.list_recipes(), [one.split(N_VAL).train]) for one in (scaled, normalised)]
+    made = [grid.set_rates(grid.list_recipes(), [one.split(N_VAL).train]) for one in (scaled, normalised)]
     assert made[0] == made[1]
-    plain = grid.give_rates(grid.list_recipes(), [replace(dataset, test=None).split(N_VAL).train])
+    plain = grid.set_rates(grid.list_recipes(), [replace(dataset, test=None).split(N_VAL).train])
     assert made[0] != plain
 
 
@@ -270,7 +271,7 @@ def test_repeats_that_do_not_fit_beside_each_other_are_trained_one_after_the_oth
 
 
 def test_few_rows_get_smaller_batches_and_more_epochs(monkeypatch):
-    monkeypatch.setattr(few_shot, "FEWEST_STEPS", FEWEST_STEPS)
+    monkeypatch.setattr(few_shot, "MIN_STEPS", MIN_STEPS)
     recipe = Recipe(batch_size=100, epochs=40, shuffle="block:4:6", schedule="cosine")
     for n_rows, batch_size, epochs in ((10, 10, 1000), (250, 100, 334), (100_000, 100, 40)):
         adapted = adapt(recipe, n_rows)
@@ -285,7 +286,7 @@ def test_features_on_the_disk_give_what_features_in_memory_give(tmp_path):
     mapped = replace(dataset, X=np.load(tmp_path / "X.npy", mmap_mode="r"))
     base = QUICK.replace(shuffle="block:8:4")
     a, b = (
-        probe({"x": one.split(N_VAL, seed=3)}, base, options=FEW, shots=[2], repeats=2, l2=0)
+        probe({"x": one.split(N_VAL, seed=3)}, base, grid={"l2": 0}, rates=FEW, shots=[2], repeats=2)
         for one in (dataset, mapped)
     )
     assert a.to_dict() == b.to_dict()
@@ -298,8 +299,8 @@ def test_several_labels_a_row_can_be_probed_without_shots():
     y = np.eye(3, dtype=np.int64)[dataset.y]
     several = replace(dataset, y=y, test=None)
     base = QUICK.replace(loss="multiple_bce")
-    assert probe({"x": several.split(N_VAL)}, base, options=FEW, l2=0).winner.evaluation["test"].n == 60
-    with pytest.raises(BadInput, match="Shots are rows a class, and these rows have several labels each"):
+    assert probe({"x": several.split(N_VAL)}, base, grid={"l2": 0}, rates=FEW).winner.evaluation["test"].n == 60
+    with pytest.raises(BadInput, match="Shots are rows per class, but these rows have several labels each"):
         probe({"x": several.split(N_VAL)}, base, shots=[1])
 
 
@@ -314,20 +315,20 @@ def spoil(**changes):
     return make
 
 
-SAME = "feature sets of a probe hold the same rows in the same order"
+SAME = "feature sets of a probe have the same rows in the same order"
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (dict, "A probe needs a feature set or more; there is none"),
+        (dict, "A probe needs at least one feature set"),
         (spoil(X=lambda d: d.X[:290], y=lambda d: d.y[:290]), f"b and a have 290 and 300 rows; {SAME}"),
         (spoil(test=lambda _: None), f"b and a have 0 and 150 test rows; {SAME}"),
         (spoil(y=lambda d: d.y[::-1]), f"b and a have different labels; {SAME}"),
         (spoil(test=lambda d: replace(d.test, y=d.test.y[::-1])), f"b and a have different labels; {SAME}"),
         (lambda: {"a": make_data().split()}, "no rows are held out; give a val_size above 0"),
-        (lambda: {"a": make_data().split(N_VAL), "b": make_data().split(N_VAL, seed=1)}, "are divided differently"),
-        (lambda: {"a": make_data().split(N_VAL), "b": make_data().split(70)}, "are divided differently"),
+        (lambda: {"a": make_data().split(N_VAL), "b": make_data().split(N_VAL, seed=1)}, "are split differently"),
+        (lambda: {"a": make_data().split(N_VAL), "b": make_data().split(70)}, "are split differently"),
     ],
 )
 def test_feature_sets_that_do_not_belong_together_are_refused(make, message):
@@ -353,10 +354,13 @@ def test_other_classes_are_refused():
         ({"shots": [0]}, "shots is 0; accepted is a whole number of 1 or above"),
         ({"shots": [1.5]}, "shots is 1.5; accepted is a whole number"),
         ({"shots": [1], "repeats": 0}, "repeats is 0; accepted is a whole number of 1 or above"),
-        ({"momentum": [0.9]}, "has no field 'momentum'"),
-        ({"batch_size": [5000]}, "batch_size is 5000; accepted are 1 to 240, the training rows"),
-        ({"learning_rate": Range("log", 0.1, 1)}, "learning_rate is a range without a number of values; give one"),
-        ({"shots": [1], "schedule": ["exponential:0.9"]}, "The schedule exponential:0.9 counts epochs"),
+        ({"grid": {"momentum": [0.9]}}, "has no field 'momentum'"),
+        ({"grid": {"batch_size": [5000]}}, "batch_size is 5000; accepted are 1 to 240, the training rows"),
+        (
+            {"grid": {"learning_rate": Range("log", 0.1, 1)}},
+            "learning_rate is a range without a number of values; give one",
+        ),
+        ({"shots": [1], "grid": {"schedule": ["exponential:0.9"]}}, "The schedule exponential:0.9 counts epochs"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_before_anything_is_trained(monkeypatch, options, message):
@@ -367,8 +371,8 @@ def test_what_cannot_be_asked_for_is_refused_before_anything_is_trained(monkeypa
 
 @pytest.mark.parametrize("rates", [(), (0.0,), (1.0, float("nan"))])
 def test_rates_are_above_0(rates):
-    with pytest.raises(BadInput, match="Rates of a probe are multiples above 0 of the stable rate"):
-        probe(make_sets(), options=ProbeOptions(rates=rates))
+    with pytest.raises(BadInput, match="accepted are multiples above 0 of the stable rate"):
+        probe(make_sets(), rates=rates)
 
 
 def test_a_class_without_training_rows_has_no_shots():

@@ -10,10 +10,11 @@ from monolayer.evaluate.metrics import format_accuracy
 from monolayer.recipe.recipe import Recipe
 from monolayer.training import scheduler
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
 from monolayer.tuning import progress_line
-from monolayer.tuning.progress_line import TELL_EVERY_S, ProgressLine
-from monolayer.tuning.sweep import SweepOptions, plan_sweep, sweep
+from monolayer.tuning.progress_line import UPDATE_EVERY_S, ProgressLine
+from monolayer.tuning.sweep import plan_sweep, sweep
 from tests.made import make_dataset
 
 BASE = Recipe(epochs=4, batch_size=10)
@@ -25,7 +26,7 @@ class Display:
     def __init__(self):
         self.told = []
 
-    def say(self, text):
+    def info(self, text):
         raise AssertionError(text)
 
     def advance(self, task, done, total, unit="", detail=""):
@@ -49,13 +50,13 @@ def clock(monkeypatch):
     return clock
 
 
-def begin_watch(splits, recipes, axes=None, options=None):
+def begin_watch(splits, recipes, axes=None, halving=None):
     """(watch, display, trainings) of these recipes, a bank each of those that can share one."""
-    plan, display = plan_sweep(splits, recipes, options), Display()
+    plan, display = plan_sweep(splits, recipes, halving=halving), Display()
     progress_line = ProgressLine(plan, axes or {}, display, "sweep")
     scaler = fit_scaler(splits.train)
     trainings = [BankTraining(make_bank(bank, scaler, 3), splits, TrainOptions()) for bank in plan.banks]
-    progress_line.begin(trainings)
+    progress_line.start(trainings)
     return progress_line, display, trainings
 
 
@@ -79,7 +80,7 @@ def test_it_tells_who_is_best_now_and_by_the_axes_that_vary(splits, clock):
     progress_line, display, (training,) = begin_watch(splits, recipes, axes)
     for member, accuracy in enumerate((0.4, 0.75, 0.6, 0.5)):
         add_row(training, member, 1, accuracy)
-    progress_line.note([])
+    progress_line.update([], [])
     best = training.bank.recipes[1]
     named = f"learning_rate {best.learning_rate}, l2 {best.l2}"
     assert display.last.detail == f"4 of 4 train; best {format_accuracy(0.75, 20)} % at epoch 1: {named}"
@@ -89,14 +90,14 @@ def test_it_tells_who_is_best_now_and_by_the_axes_that_vary(splits, clock):
     # What it was before does not count: the best falls back, and another is best now.
     for member, accuracy in enumerate((0.45, 0.5, 0.65, 0.5)):
         add_row(training, member, 2, accuracy)
-    progress_line.end()
+    progress_line.finish()
     assert f"best {format_accuracy(0.65, 20)} % at epoch 2: learning_rate 0.01, l2 0.0" in display.last.detail
 
 
 def test_with_no_axis_that_varies_no_recipe_is_named(splits, clock):
     progress_line, display, (training,) = begin_watch(splits, [BASE], {"l2": (0.0,), "seed": (42,)})
     add_row(training, 0, 1, 0.5)
-    progress_line.note([])
+    progress_line.update([], [])
     assert display.last.detail == f"1 of 1 train; best {format_accuracy(0.5, 20)} % at epoch 1"
 
 
@@ -104,11 +105,11 @@ def test_the_best_of_several_banks_is_told_and_epochs_without_validation_are_pas
     recipes = [BASE.replace(seed=seed) for seed in (1, 2, 3)]
     progress_line, display, trainings = begin_watch(splits, recipes, {"seed": (1, 2, 3)})
     add_row(trainings[0], 0, 1)
-    progress_line.note([])
+    progress_line.update([], [])
     assert display.last.detail == "3 of 3 train"
     add_row(trainings[1], 0, 1, 0.25)
     add_row(trainings[2], 0, 1, 0.2)
-    progress_line.end()
+    progress_line.finish()
     assert display.last.detail.endswith("at epoch 1: seed 2")
 
 
@@ -117,22 +118,22 @@ def test_who_has_left_is_not_counted_among_those_that_train_nor_in_what_is_to_co
     for member in range(3):
         add_row(training, member, 1, 0.5)
     training.retain([0, 2])
-    progress_line.note([])
+    progress_line.update([], [])
     assert display.last.detail.startswith("2 of 3 train; best")
     assert (display.last.done, display.last.total) == (3, 3 + 2 * 3)
 
 
 def test_with_halving_the_total_is_the_plans_until_it_is_over(splits, clock):
     recipes = [BASE.replace(l2=0.1 * i) for i in range(8)]
-    progress_line, display, (training,) = begin_watch(splits, recipes, options=SweepOptions(halving=4))
+    progress_line, display, (training,) = begin_watch(splits, recipes, halving=4)
     assert display.last.total == 8 * 1 + 2 * 3
     for member in range(8):
         add_row(training, member, 1, 0.5)
     training.retain([])  # all are lost, and there is less than was planned
     clock.now += 1
-    progress_line.note([])
+    progress_line.update([], [])
     assert (display.last.done, display.last.total) == (8, 14)
-    progress_line.end()
+    progress_line.finish()
     assert (display.last.done, display.last.total) == (8, 8)
 
 
@@ -141,9 +142,9 @@ def test_it_never_tells_that_all_is_done_before_the_end(splits, clock):
     for epoch in range(1, 5):
         add_row(training, 0, epoch, 0.5)
         clock.now += 1
-        progress_line.note([])
+        progress_line.update([], [])
         assert display.last.done == epoch < display.last.total
-    progress_line.end()
+    progress_line.finish()
     assert (display.last.done, display.last.total) == (4, 4)
 
 
@@ -152,24 +153,24 @@ def test_it_tells_no_more_often_than_an_eye_can_follow(splits, clock):
     times = []
     for _ in range(100):
         n = len(display.told)
-        progress_line.note([])
+        progress_line.update([], [])
         if len(display.told) > n:
             times.append(clock.now)
-        clock.now += TELL_EVERY_S / 8
+        clock.now += UPDATE_EVERY_S / 8
     assert times[0] == 1000.0
-    assert {round((b - a) / TELL_EVERY_S, 6) for a, b in itertools.pairwise(times)} == {1.0}
+    assert {round((b - a) / UPDATE_EVERY_S, 6) for a, b in itertools.pairwise(times)} == {1.0}
     n = len(display.told)
-    progress_line.end()  # at once, whenever the last was
+    progress_line.finish()  # at once, whenever the last was
     assert len(display.told) == n + 1
 
 
 def test_a_watch_of_nothing_tells_nothing_to_divide_by(splits, clock):
     plan, display = plan_sweep(splits, [BASE]), Display()
     progress_line = ProgressLine(plan, {}, display, "sweep")
-    progress_line.begin([])
+    progress_line.start([])
     assert (display.last.done, display.last.detail) == (0, "0 of 1 train")
     assert display.last.total > 0
-    progress_line.end()
+    progress_line.finish()
     assert display.last.done == display.last.total == 0
 
 
@@ -177,17 +178,17 @@ def test_a_watch_of_nothing_tells_nothing_to_divide_by(splits, clock):
 @pytest.mark.parametrize("n_cores", [1, 2])
 def test_a_sweep_is_told_from_its_begin_to_its_end(splits, monkeypatch, n_cores, halving):
     monkeypatch.setattr(scheduler, "count_cores", lambda: n_cores)
-    monkeypatch.setattr(progress_line, "TELL_EVERY_S", 0)
+    monkeypatch.setattr(progress_line, "UPDATE_EVERY_S", 0)
     display = Display()
-    options = SweepOptions(TrainOptions(progress=display, task="the grid"), halving)
-    result = sweep(splits, BASE, options=options, batch_size=[10, 20], learning_rate=[0.001, 0.01, 0.1])
+    grid = {"batch_size": [10, 20], "learning_rate": [0.001, 0.01, 0.1]}
+    result = sweep(splits, BASE, grid=grid, halving=halving, progress=display)
     done = [told.done for told in display.told]
     assert done[0] == 0
     assert done == sorted(done)
     assert done[-1] == sum(len(run.history) for run in result.runs)
     assert all(told.done < told.total for told in display.told[:-1])
     assert display.last.done == display.last.total
-    assert {told.task for told in display.told} == {"the grid"}
+    assert {told.task for told in display.told} == {"sweep"}
     assert display.told[0].total == done[-1]  # no one is lost here: it was known from the beginning
     best = max(run.evaluation["val"].accuracy for run in result.runs)
     assert f"best {format_accuracy(best, 20)} % at epoch" in display.last.detail
@@ -196,10 +197,9 @@ def test_a_sweep_is_told_from_its_begin_to_its_end(splits, monkeypatch, n_cores,
 
 
 def test_members_that_are_lost_are_told_of(splits, monkeypatch):
-    monkeypatch.setattr(progress_line, "TELL_EVERY_S", 0)
+    monkeypatch.setattr(progress_line, "UPDATE_EVERY_S", 0)
     display = Display()
-    options = SweepOptions(TrainOptions(progress=display))
-    result = sweep(splits, BASE.replace(epochs=9, l2=1.0), options=options, learning_rate=[0.001, 1e6])
+    result = sweep(splits, BASE.replace(epochs=9, l2=1.0), grid={"learning_rate": [0.001, 1e6]}, progress=display)
     assert [run.has_left for run in result.runs] == [False, True]
     assert display.told[0].total == 18
     assert display.last.total == sum(len(run.history) for run in result.runs) < 18
@@ -208,8 +208,8 @@ def test_members_that_are_lost_are_told_of(splits, monkeypatch):
 
 def test_a_caller_hears_of_each_epoch_too_whatever_is_told(splits):
     heard = []
-    options = SweepOptions(TrainOptions(on_epoch=lambda rows: heard.append([row.epoch for row in rows])))
-    sweep(splits, BASE, options=options, learning_rate=[0.001, 0.01], seed=[1, 2])
+    grid = {"learning_rate": [0.001, 0.01], "seed": [1, 2]}
+    sweep(splits, BASE, grid=grid, on_epoch=lambda recipes, rows: heard.append([row.epoch for row in rows]))
     assert sorted(heard) == sorted([[epoch] * 2 for epoch in range(1, 5)] * 2)
 
 
@@ -219,7 +219,7 @@ def test_a_member_that_has_diverged_is_not_the_best_whatever_its_accuracy(splits
     progress_line, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)], {"l2": (0, 1)})
     add_row(training, 0, 1, 0.9, loss)
     add_row(training, 1, 1, 0.4)
-    progress_line.end()
+    progress_line.finish()
     assert display.last.detail.endswith("at epoch 1: l2 1.0")
 
 
@@ -227,12 +227,12 @@ def test_in_the_middle_of_an_epoch_the_total_is_what_it_was(splits, clock):
     progress_line, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)])
     total = display.last.total
     training.epoch += 1  # as another thread does, before there is a row of it
-    progress_line.note([])
+    progress_line.update([], [])
     assert display.last.total == total
 
 
 def test_a_sweep_that_is_stopped_does_not_look_finished(splits, clock):
     progress_line, display, (training,) = begin_watch(splits, [BASE.replace(l2=l2) for l2 in (0, 1)])
     training.is_stopped = True
-    progress_line.end()
+    progress_line.finish()
     assert display.last.done < display.last.total

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from monolayer.evaluate.metrics import Metrics
-from monolayer.findings import Finding
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.run import Run
 from monolayer.tuning.selection import analyse_selection
@@ -13,8 +12,8 @@ from tests.made import make_dataset
 def make_run(correct, recipe=None, diverged=False):
     correct = np.asarray(correct, bool)
     metrics = Metrics(1.0, 1.0, float(correct.mean()), len(correct))
-    findings = (Finding("ML001", "issue", "", "", ""),) if diverged else ()
-    return Run(recipe or Recipe(), None, (), {"val": metrics, "train": metrics}, 1.0, findings, correct)
+    measured = {"val": metrics, "train": metrics}
+    return Run(recipe or Recipe(), None, (), measured, 1.0, val_correct=correct, has_diverged=diverged)
 
 
 def draw(p, n, seed):
@@ -67,7 +66,9 @@ def test_the_corrected_accuracy_is_nearer_to_the_truth_than_the_best_of_many():
 
 def test_a_sweep_tells_it_of_its_runs():
     result = sweep(
-        make_dataset().split(60), Recipe(epochs=2, batch_size=10), learning_rate=[1e-6, 1e-2], l2=[0.0, 0.01]
+        make_dataset().split(60),
+        Recipe(epochs=2, batch_size=10),
+        grid={"learning_rate": [1e-6, 1e-2], "l2": [0.0, 0.01]},
     )
     told = result.to_dict()
     assert told["runs"][0]["is_indistinguishable"] is True

@@ -28,14 +28,13 @@ def compare(
     Example: monolayer compare runs/a runs/b --out runs/a-b
     """
     from monolayer.reports.comparison import save_comparison
-    from monolayer.runs.compare import compare as compare_sides
-    from monolayer.runs.compare import load_side
+    from monolayer.runs.compare import compare as compare_runs
     from monolayer.runs.folder import open_new_folder
 
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
         folder = stack.enter_context(open_new_folder(out)) if out else None
-        comparison = compare_sides(load_side(first), load_side(second), progress=console)
+        comparison = compare_runs(first, second, progress=console)
         if folder:
             save_comparison(comparison, folder)
     if as_json:

@@ -96,7 +96,7 @@ class Console:
         self._told: dict[str, float] = {}
         self._ended: set[str] = set()
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """One line on stderr, above the bars."""
         self._err.print(Text(text))
 

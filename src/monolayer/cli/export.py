@@ -26,11 +26,11 @@ def export(
     Example: monolayer export runs/a --to onnx --out a.onnx
     """
     from monolayer.exporters.formats import export_network
-    from monolayer.files import check_new_file
+    from monolayer.files import validate_new_file
     from monolayer.runs.folder import load_network
 
     loaded = load_network(network)
-    check_new_file(out)
+    validate_new_file(out)
     exported = export_network(loaded, out, to)
     if as_json:
         print_json(exported.to_dict())

@@ -76,7 +76,7 @@ def ladder(
         plan = _read_plan(context)
         climbed = climb(_load(context, console), plan, progress=console)
         console.close()
-        console.say("Measuring the calibration of every step, and drawing")
+        console.info("Measuring the calibration of every step, and drawing")
         facts = save_ladder(climbed, folder) if folder else collect_facts(climbed)
     if as_json:
         print_json(facts)

@@ -205,11 +205,11 @@ def _predict_lines(
 
 @contextmanager
 def _open_lines(out: Path) -> Iterator[Callable[[Any], None]]:
-    from monolayer.files import check_new_file, explain_os_error, open_whole
+    from monolayer.files import explain_os_error, open_whole, validate_new_file
     from monolayer.predict.outputs import write_json_line
 
     if out.suffix.lower() != STREAM:
         raise BadInput(f"{out}: the answers to a stream are JSON lines; accepted is a name ending in {STREAM}.")
-    check_new_file(out)
+    validate_new_file(out)
     with explain_os_error(out), open_whole(out) as file:
         yield partial(write_json_line, file)

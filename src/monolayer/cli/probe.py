@@ -154,7 +154,7 @@ def _name_sets(paths: list[str], features: str | None) -> dict[str, tuple[str, s
 
 
 def _probe(context: typer.Context, splits: dict[str, Splits], console: Console) -> Probe:
-    from monolayer.tuning.probe import ProbeOptions, probe
+    from monolayer.tuning.probe import probe
 
     given = context.params
     axes = parse_axes(given["grid"] or [])
@@ -164,10 +164,18 @@ def _probe(context: typer.Context, splits: dict[str, Splits], console: Console) 
     rates = tuple(_read_numbers("rates", given["rates"], float))
     if not all(math.isfinite(rate) and rate > 0 for rate in rates):
         raise BadInput(f"--rates is {given['rates']!r}; accepted are multiples above 0 of the stable rate.")
-    options = ProbeOptions(rates, given["draw_seed"], console)
     shots = [] if given["shots"] is None else _read_numbers("shots", given["shots"], int)
     base = fit_batch_sizes(context, [opt.read_recipe(context)], next(iter(splits.values())), console, axes)[0]
-    found = probe(splits, base, shots=shots, repeats=given["repeats"], options=options, **axes)
+    found = probe(
+        splits,
+        base,
+        grid=axes,
+        rates=rates,
+        shots=shots,
+        repeats=given["repeats"],
+        draw_seed=given["draw_seed"],
+        progress=console,
+    )
     console.close()
     return found
 

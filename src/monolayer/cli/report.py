@@ -76,7 +76,7 @@ def _open_test(folder: Path, reason: str, again: bool, data: Path | None) -> Non
         dataset = _load_again(load_evaluation(folder)["dataset"], data, console)
         evaluation = open_test(folder, dataset, reason, again=again)
         n = len(evaluation["test_openings"])
-        console.say(f"Test rows opened {'once' if n == 1 else f'{n} times'}; recorded in {folder / 'evaluation.json'}")
+        console.info(f"Test rows opened {'once' if n == 1 else f'{n} times'}; recorded in {folder / 'evaluation.json'}")
 
 
 def _load_again(described: dict[str, Any], data: Path | None, console: Console) -> Dataset:

@@ -59,7 +59,7 @@ def reproduce(
             load_ladder_of(loaded, ladder)  # what is wrong with it is known before anything is trained
         result = run_study(loaded, Plan(epochs, seed, seeds), progress=console, fallback=fallback)
         console.close()
-        console.say("Drawing the report")
+        console.info("Drawing the report")
         results = save_study(result, folder, ladder)
     _show(result, results, out, as_json)
 

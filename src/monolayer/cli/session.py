@@ -47,7 +47,9 @@ class DataRequest:
         from monolayer.features.registry import parse_features
 
         made = extract_features(splits, parse_features(self.transformer), flips=flips, progress=console)
-        console.say(f"{made.transformer.n_features_out:,} features an image by {made.transformer.say()}: {made.folder}")
+        console.info(
+            f"{made.transformer.n_features_out:,} features an image by {made.transformer.say()}: {made.folder}"
+        )
         return made.splits
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,7 +175,7 @@ def fit_batch_sizes(
     is_asked = "batch_size" in axes or (source is not None and source.name == "COMMANDLINE")
     fitted = [fit_batch_size(recipe, splits, is_asked=is_asked) for recipe in recipes]
     if fitted != list(recipes):
-        console.say(
+        console.info(
             f"Batches have all {len(splits.train)} training rows, which are fewer than {recipes[0].batch_size}."
         )
     return fitted

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from monolayer.recipe.grid import Axis
     from monolayer.recipe.recipe import Recipe
     from monolayer.runs.resume import Unfinished
-    from monolayer.trackers import Logbook
-    from monolayer.training.scheduler import Runner
+    from monolayer.trackers import RunLogger
     from monolayer.tuning.dask import Cluster
-    from monolayer.tuning.sweep import Sweep, SweepOptions
+    from monolayer.tuning.plan import Plan
+    from monolayer.tuning.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,19 @@ class SearchRequest:
         }
         return cls(**{**content, "base": Recipe.from_dict(content["base"]), "axes": axes})
 
-    def run(self, splits: Splits, options: SweepOptions, work: Unfinished | None) -> Sweep:
+    def run(self, splits: Splits, work: Unfinished | None, **options: Any) -> Sweep:
         """Search; where no file was named for the trials, they are kept beside the checkpoints."""
-        from monolayer.tuning.optuna import SearchOptions, search
+        from monolayer.tuning.optuna import search
 
-        journal = Path(self.journal) if self.journal else self._place(work)
-        return search(splits, self.base, self.axes, SearchOptions(self.n_trials, self.n_at_once, journal, options))
+        return search(
+            splits,
+            self.base,
+            grid=self.axes,
+            n_trials=self.n_trials,
+            n_at_once=self.n_at_once,
+            journal=self.journal or self._place(work),
+            **options,
+        )
 
     def save_journal(self, work: Unfinished, folder: Path) -> None:
         """Put the trials that were kept beside the checkpoints, which go, among the results."""
@@ -197,9 +204,10 @@ def sweep(
         if work is not None:
             settle(work, request.to_dict(), splits, console)
         runner = stack.enter_context(_open_cluster(dask, console)) if dask else None
-        book = stack.enter_context(request.track.open(console, request.rows, request.list_axes()))
-        result = _sweep(request, splits, work, console, request.make_options(work, runner, book))
-        book.finish(result, splits=splits, folder=work.path if work else None)
+        logger = stack.enter_context(request.track.open(console, request.rows, request.list_axes()))
+        options = request.make_options(work, logger) | {"runner": runner}
+        result = _sweep(request, splits, work, console, options)
+        logger.log_result(result, splits=splits, folder=work.path if work else None)
     if as_json:
         print_json(result.to_dict(top))
     else:
@@ -266,18 +274,24 @@ class _Request:
         """The fields that vary."""
         return tuple(self.search.axes if self.search else self.axes)
 
-    def make_options(
-        self, work: Unfinished | None = None, runner: Runner | None = None, book: Logbook | None = None
-    ) -> SweepOptions:
-        """How to sweep, before anything is known of the console."""
-        from monolayer.training.loop import TrainOptions
-        from monolayer.tuning.halving import FACTOR
-        from monolayer.tuning.sweep import SweepOptions
+    def plan(self, splits: Splits) -> Plan:
+        """What the sweep of these rows will do."""
+        from monolayer.tuning.sweep import plan_sweep
 
-        training = TrainOptions(self.train_every, task="sweep", checkpointer=work.checkpoints if work else None)
-        training = book.follow(training) if book else training
-        options = SweepOptions(training, FACTOR if self.halving else None)
-        return replace(options, run_jobs=runner) if runner else options
+        return plan_sweep(splits, self.recipes, halving=self.factor, train_every=self.train_every)
+
+    @property
+    def factor(self) -> int | None:
+        """The factor of successive halving, if it was asked for."""
+        from monolayer.tuning.halving import FACTOR
+
+        return FACTOR if self.halving else None
+
+    def make_options(self, work: Unfinished | None, logger: RunLogger) -> dict[str, Any]:
+        """The keywords of sweep and search, before anything is known of the console."""
+        checkpointer = logger.restore_from(work.checkpoints) if work else None
+        every = {"train_every": self.train_every, "on_epoch": logger.on_epoch}
+        return {**every, "halving": self.factor, "checkpointer": checkpointer}
 
 
 def _read_request(context: typer.Context) -> _Request:
@@ -302,15 +316,15 @@ def _open_cluster(address: str, console: Console) -> AbstractContextManager[Clus
 
 
 def _sweep(
-    request: _Request, splits: Splits, work: Unfinished | None, console: Console, options: SweepOptions
+    request: _Request, splits: Splits, work: Unfinished | None, console: Console, options: dict[str, Any]
 ) -> Sweep:
     """Train and diagnose; everything goes into the folder, if there is one."""
     from monolayer.checks.diagnose import diagnose_sweep
     from monolayer.reports.run import save_sweep_with_report
 
     with catch_interruption(console) as interruption:
-        training = replace(options.training, should_stop=interruption.should_stop, progress=console)
-        result = _train(request, splits, replace(options, training=training), work)
+        options = {**options, "should_stop": interruption.should_stop, "progress": console}
+        result = _train(request, splits, options, work)
     console.close()
     if not result.best.history:  # a cluster was left before anything came back
         raise KeyboardInterrupt
@@ -329,23 +343,21 @@ def _sweep(
     return result
 
 
-def _train(request: _Request, splits: Splits, options: SweepOptions, work: Unfinished | None) -> Sweep:
-    from monolayer.tuning.sweep import plan_sweep, train_recipes
+def _train(request: _Request, splits: Splits, options: dict[str, Any], work: Unfinished | None) -> Sweep:
+    from monolayer.tuning.sweep import train_recipes
 
     if request.search:
-        return request.search.run(splits, options, work)
-    plan = plan_sweep(splits, request.recipes, options)
-    options.training.progress.say(describe_plan(plan.to_dict()))
+        return request.search.run(splits, work, **options)
+    plan, progress = request.plan(splits), options["progress"]
+    progress.info(describe_plan(plan.to_dict()))
     if request.halving and not plan.rungs:
-        n = options.halving
-        options.training.progress.say(f"Halving needs {n} recipes and {n} epochs or more, so all go to their end.")
-    return train_recipes(splits, request.recipes, request.axes, options)
+        n = request.factor
+        progress.info(f"Halving needs {n} recipes and {n} epochs or more, so all go to their end.")
+    return train_recipes(splits, request.recipes, request.axes, **options)
 
 
 def _show_plan(context: typer.Context, data: Path | None, *, as_json: bool) -> None:
     """Say what the sweep would do here; nothing is written."""
-    from monolayer.tuning.sweep import plan_sweep
-
     for name in ("resume", "dask"):
         if context.params[name] is not None:
             raise BadInput(f"--dry-run says what a new sweep would take on this machine, so --{name} is not accepted.")
@@ -353,7 +365,7 @@ def _show_plan(context: typer.Context, data: Path | None, *, as_json: bool) -> N
     with open_console() as console:
         splits = request.rows.load(data, console, flips=request.has_flips)
         request = request.fit(context, splits, console)
-        plan = plan_sweep(splits, request.recipes, request.make_options())
+        plan = request.plan(splits)
         content = {**plan.to_dict(), "seconds": plan.estimate_seconds()}
     if as_json:
         print_json(content)

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monolayer.errors import BadInput
@@ -16,9 +15,7 @@ if TYPE_CHECKING:
 
     from monolayer.cli.console import Console
     from monolayer.cli.session import DataRequest
-    from monolayer.trackers import Logbook
-
-PLACED = ("mlflow", "tensorboard")  # whose names a place follows, which must be the same when a run is resumed
+    from monolayer.trackers import RunLogger
 
 
 @dataclass(frozen=True)
@@ -45,15 +42,15 @@ class TrackRequest:
         return cls(**(content or {}))
 
     @contextmanager
-    def open(self, console: Console, rows: DataRequest, axes: Iterable[str] | None = None) -> Iterator[Logbook]:
-        """The logbook of a run, or of a sweep along these axes; says at the end how to look at what was logged."""
-        from monolayer.trackers import Job, open_logbook
+    def open(self, console: Console, rows: DataRequest, axes: Iterable[str] | None = None) -> Iterator[RunLogger]:
+        """The logger of a run, or of a sweep along these axes; prints at the end how to view what was logged."""
+        from monolayer.trackers import open_logger
 
-        job = Job(self.name, rows.dataset, None if axes is None else tuple(axes), self.token)
-        with open_logbook(self.trackers, job, console.warn) as book:
-            yield book
-        for line in book.describe():
-            console.say(line)
+        settings = {"name": self.name, "dataset": rows.dataset, "token": self.token, "warn": console.warn}
+        with open_logger(self.trackers, axes=None if axes is None else tuple(axes), **settings) as logger:
+            yield logger
+        for line in logger.describe():
+            console.info(line)
 
 
 def read_tracking(context: typer.Context) -> TrackRequest:
@@ -63,20 +60,14 @@ def read_tracking(context: typer.Context) -> TrackRequest:
         BadInput: if one is none or given twice, its package is not installed, or its place cannot be used.
     """
     given = context.params
-    trackers = [_place(spec) for spec in given["track"] or ()]
-    if not trackers or given.get("dry_run"):  # which writes nothing
+    if not given["track"] or given.get("dry_run"):  # which writes nothing
         return TrackRequest()
-    from monolayer.trackers import open_tracker
+    from monolayer.trackers import open_tracker, resolve_spec
 
+    trackers = [resolve_spec(spec) for spec in given["track"]]  # the same when the run is resumed from another folder
     for spec in trackers:
         if trackers.count(spec) > 1:
             raise BadInput(f"--track {spec} is given twice; name each tracker once.")
         open_tracker(spec)
     name = given["out"].resolve().name if given["out"] else f"{given['dataset']}-{context.info_name}"
     return TrackRequest(trackers, name, secrets.token_hex(8))
-
-
-def _place(spec: str) -> str:
-    name, _, place = spec.partition(":")
-    is_path = name in PLACED and place and "://" not in place
-    return f"{name}:{Path(place).resolve()}" if is_path else spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from monolayer.data.dataset import Splits
     from monolayer.recipe.recipe import Recipe
     from monolayer.runs.resume import Unfinished
-    from monolayer.trackers import Logbook
+    from monolayer.trackers import RunLogger
     from monolayer.training.history import EpochRow
     from monolayer.training.run import Run
 
@@ -95,9 +96,9 @@ def train(
         request = request.fit(context, splits, console)
         if work is not None:
             settle(work, request.to_dict(), splits, console)
-        book = stack.enter_context(request.track.open(console, request.rows))
-        run, certificate = _train(request, splits, work, console, book)
-        book.finish(run, splits=splits, folder=work.path if work else None)
+        logger = stack.enter_context(request.track.open(console, request.rows))
+        run, certificate = _train(request, splits, work, console, logger)
+        logger.log_result(run, splits=splits, folder=work.path if work else None)
     _print_run(run, certificate, as_json)
     if not as_json:
         show_where(context, is_complete=run.is_complete)
@@ -156,10 +157,10 @@ def _read_request(context: typer.Context) -> _Request:
 
 
 def _train(
-    request: _Request, splits: Splits, work: Unfinished | None, console: Console, book: Logbook
+    request: _Request, splits: Splits, work: Unfinished | None, console: Console, logger: RunLogger
 ) -> tuple[Run, Certificate | None]:
     """Train, score and diagnose; everything goes into the folder, if there is one."""
-    run = _run(splits, request, work, console, book)
+    run = _run(splits, request, work, console, logger)
     # After the training, which need not wait for the libraries that search and draw.
     from monolayer.checks.diagnose import diagnose_run
     from monolayer.training.run import add_test_metrics, predict_rows
@@ -186,21 +187,28 @@ def _train(
     return run, certificate
 
 
-def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Console, book: Logbook) -> Run:
+def _run(splits: Splits, request: _Request, work: Unfinished | None, console: Console, logger: RunLogger) -> Run:
     from monolayer.training.history import format_epoch
-    from monolayer.training.loop import TrainOptions
     from monolayer.training.run import train
 
     recipe, every = request.recipe, request.evaluate_every
 
-    def tell(rows: list[EpochRow]) -> None:
+    def on_epoch(recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
+        logger.on_epoch(recipes, rows)
         if rows[0].train_loss is not None:
-            console.say(format_epoch(rows[0], recipe.epochs))
+            console.info(format_epoch(rows[0], recipe.epochs))
 
     with catch_interruption(console) as interruption:
-        options = TrainOptions(every, every, tell, interruption.should_stop, console)
-        options = book.follow(replace(options, checkpointer=work.checkpoints if work else None))
-        run = train(splits, recipe, options=options)
+        run = train(
+            splits,
+            recipe,
+            train_every=every,
+            val_every=every,
+            on_epoch=on_epoch,
+            should_stop=interruption.should_stop,
+            progress=console,
+            checkpointer=logger.restore_from(work.checkpoints) if work else None,
+        )
     console.close()
     return run
 

@@ -1,18 +1,13 @@
 """The cache: decoded datasets as memory-mappable ``.npy`` files, a folder each, written whole or not at all.
 
-A folder is made beside its final place and renamed into it, which is one step for the file system. Of two processes
-that fetch at once the first to rename wins, and the other takes the winner's: no lock, so none to go stale.
+Of two processes that fetch at once the first to finish keeps its folder, and the other uses that: there is no lock that
+could be left behind.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +19,10 @@ from monolayer.data.dataset import Array, Dataset
 from monolayer.data.sources.content import Batch, Content
 from monolayer.data.sources.formats.npz import DAMAGES
 from monolayer.errors import BadData
+from monolayer.files import delete_old_drafts, delete_whole_folder, open_whole_folder
 
 MANIFEST = "content.json"
 FORMAT = 1
-UNFINISHED = ".unfinished"
-DAY_S = 86_400
 
 
 def find_cache_folder() -> Path:
@@ -62,22 +56,11 @@ def store(dataset: Dataset, folder: Path, *, replace: bool) -> None:
     Raises:
         OSError: if the place cannot be written to, or the disk is full; nothing is left behind.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    sweep_unfinished(folder)
-    with make_unfinished(folder) as unfinished:
-        _write(dataset, unfinished)
+    delete_old_drafts(folder.parent)
+    with open_whole_folder(folder, replace=False) as draft:
+        _write(dataset, draft)
         if replace:
-            _move_away(folder)
-        move_into_place(unfinished, folder)
-
-
-def move_into_place(unfinished: Path, folder: Path) -> None:
-    """Rename; of two processes that made the same, the first one's stays."""
-    try:
-        os.rename(unfinished, folder)
-    except OSError:
-        if not folder.is_dir():
-            raise  # it was not another process that came first
+            delete_whole_folder(folder)
 
 
 def _read_manifest(path: Path) -> str:
@@ -122,31 +105,3 @@ def _write_array(path: Path, array: Array) -> None:
         np.save(file, array, allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())  # else a power cut may leave the folder in place and its files empty
-
-
-@contextmanager
-def make_unfinished(folder: Path) -> Iterator[Path]:
-    """A new folder beside ``folder``, to be renamed into its place when all is in it; else it goes."""
-    # mkdir and not tempfile, whose folders only their owner may enter: a class may share the cache.
-    unfinished = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}{UNFINISHED}")
-    unfinished.mkdir()
-    try:
-        yield unfinished
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _move_away(folder: Path) -> None:
-    """Make room: a rename first, since deleting is not one step and two processes may be at it."""
-    aside = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}{UNFINISHED}")
-    with suppress(FileNotFoundError):
-        os.rename(folder, aside)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def sweep_unfinished(folder: Path) -> None:
-    """Delete what processes that were killed left behind beside ``folder``, a day ago or longer."""
-    for left in folder.parent.glob(f"*{UNFINISHED}"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > DAY_S:
-                shutil.rmtree(left, ignore_errors=True)

@@ -96,7 +96,7 @@ def _open_cached(folder: Path, progress: Progress) -> tuple[Dataset | None, bool
         # All of it is hashed at each opening: 0.2 s, for which no flipped bit and no half-copied file goes unseen.
         return (None if content is None else _make_dataset(content, str(folder))), False
     except BadData as error:
-        progress.say(f"The cache is damaged and will be made anew: {error}")
+        progress.info(f"The cache is damaged and will be made anew: {error}")
         return None, True
 
 
@@ -105,7 +105,9 @@ def _keep(dataset: Dataset, folder: Path, progress: Progress, *, replace_damaged
     try:
         cache.store(dataset, folder, replace=replace_damaged)
     except OSError as error:
-        progress.say(f"{folder} cannot be written ({error.strerror or error}); CIFAR-10 stays in memory for this time.")
+        progress.info(
+            f"{folder} cannot be written ({error.strerror or error}); CIFAR-10 stays in memory for this time."
+        )
         return dataset
     cached, _ = _open_cached(folder, progress)
     return cached if cached is not None else dataset
@@ -156,12 +158,12 @@ def _fetch(progress: Progress) -> Dataset:
 
 def _try_copies(progress: Progress, reasons: dict[str, str]) -> Iterator[Dataset]:
     for copy in local.find_copies():
-        progress.say(f"CIFAR-10: reading the copy in {copy}")
+        progress.info(f"CIFAR-10: reading the copy in {copy}")
         try:
             yield _make_dataset(local.read(copy), str(copy))
         except FAILURES as error:
             reasons[f"the copy in {copy}"] = str(error)
-            progress.say(f"CIFAR-10: that copy is of no use: {error}")
+            progress.info(f"CIFAR-10: that copy is of no use: {error}")
 
 
 def _try_network(progress: Progress, reasons: dict[str, str]) -> Iterator[Dataset]:
@@ -175,21 +177,21 @@ def _try_network(progress: Progress, reasons: dict[str, str]) -> Iterator[Datase
         except TooSlow as error:
             slow.append(source)
             reasons[source.name] = str(error)
-            progress.say(f"CIFAR-10: {source.name} is slow ({error}); set aside while others are tried")
+            progress.info(f"CIFAR-10: {source.name} is slow ({error}); set aside while others are tried")
     for source in slow:
         yield from _try_source(source, replace(PATIENCE, total_s=None), progress, reasons)
 
 
 def _try_source(source: Source, patience: Patience, progress: Progress, reasons: dict[str, str]) -> Iterator[Dataset]:
     """The dataset, or nothing and the reason."""
-    progress.say(f"CIFAR-10: trying {source.name}")
+    progress.info(f"CIFAR-10: trying {source.name}")
     try:
         yield _make_dataset(source.fetch(progress, patience), source.name)
     except TooSlow:
         raise
     except FAILURES as error:
         reasons[source.name] = str(error)
-        progress.say(f"CIFAR-10: {source.name} failed: {error}")
+        progress.info(f"CIFAR-10: {source.name} failed: {error}")
 
 
 def _describe_failure(reasons: dict[str, str]) -> str:

@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monolayer.data.cache import find_cache_folder, make_unfinished, move_into_place, sweep_unfinished
+from monolayer.data.cache import find_cache_folder
 from monolayer.data.dataset import Dataset, Rows, Splits
 from monolayer.data.memmap import count_rows, give_back
 from monolayer.data.sources.formats.npz import DAMAGES
 from monolayer.errors import BadData, BadInput
 from monolayer.features.base import ImageTransformer
 from monolayer.features.registry import TRANSFORMER, describe_transformer, load_transformer, save_transformer
-from monolayer.files import explain_os_error, write_whole
+from monolayer.files import delete_old_drafts, explain_os_error, open_whole_folder, write_whole
 from monolayer.progress import SILENCE, Progress
 
 Array = npt.NDArray[Any]
@@ -176,22 +176,21 @@ def _check_images(splits: Splits) -> None:
 def _make(request: _Request, place: Path, progress: Progress) -> None:
     start = time.perf_counter()
     place.parent.mkdir(parents=True, exist_ok=True)
-    sweep_unfinished(place)
+    delete_old_drafts(place.parent)
     _check_room(_count_bytes(request), place.parent)
     train = request.splits.train
     request.transformer.learn(train.dataset.X, train.index, progress)
     give_back(train.dataset.X)
-    with make_unfinished(place) as unfinished:
+    with open_whole_folder(place, replace=False) as draft:
         for name, part in request.parts.items():
             shape = (request.count_rows(name), request.transformer.n_features_out)
-            _write(unfinished / f"{name}.npy", shape, _iterate(request, part, shape[0], progress))
-        save_transformer(request.transformer, unfinished / TRANSFORMER)
+            _write(draft / f"{name}.npy", shape, _iterate(request, part, shape[0], progress))
+        save_transformer(request.transformer, draft / TRANSFORMER)
         seconds = time.perf_counter() - start
         words = {**request.describe(), "sha256": request.transformer.sha256, "seconds": seconds}
-        write_whole(unfinished / MANIFEST, json.dumps(words, indent=2).encode(), is_lasting=True)
-        move_into_place(unfinished, place)
+        write_whole(draft / MANIFEST, json.dumps(words, indent=2).encode(), fsync=True)
     if (kept := _count_bytes(request)) >= MUCH:
-        progress.say(f"{kept / 1e9:.1f} GB of features are kept for the next time in {place.parent}")
+        progress.info(f"{kept / 1e9:.1f} GB of features are kept for the next time in {place.parent}")
 
 
 def _count_bytes(request: _Request) -> int:

@@ -79,7 +79,7 @@ def find_duplicates(
     found = [_find_equal(first, second)]
     obstacle = name_obstacle(first)
     if obstacle:
-        progress.say(obstacle)
+        progress.info(obstacle)
     else:
         found.append(_Search(first, progress).find(second, threshold, block))
     return _merge(found, first, first if second is None else second)

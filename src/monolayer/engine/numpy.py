@@ -47,7 +47,7 @@ from monolayer.engine.bank import Bank
 from monolayer.engine.batches import EpochPlan, cut_batches, plan_epoch
 from monolayer.evaluate.metrics import find_correct
 from monolayer.recipe.shuffle import parse_shuffle
-from monolayer.threads import hold_blas
+from monolayer.threads import limit_blas_threads
 
 
 def _do_nothing() -> None:
@@ -400,7 +400,7 @@ def open_numpy_engine(
     width = image_shape[2] if image_shape else None
     slabs = [_make_slab(bank, columns, width) for columns in _cut_dimensions(len(bank.scaler.mean), width)]
     with ExitStack() as stack:
-        stack.enter_context(hold_blas())
+        stack.enter_context(limit_blas_threads())
         partner = stack.enter_context(Partner()) if min(n_threads, len(slabs)) > 1 else None
         yield NumpyEngine(bank, slabs, partner)
 

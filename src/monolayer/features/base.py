@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
-from monolayer.threads import count_cores, hold_blas
+from monolayer.threads import count_cores, limit_blas_threads
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, int, int]
@@ -76,7 +76,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def learn(self, X: Array, index: Array, progress: Progress = SILENCE) -> Self:
         """Learn from these rows, (n,), of images that :meth:`prepare` has seen; ``progress`` is told how far it is."""
-        with hold_blas():  # the last digits of a product depend on how many threads share it
+        with limit_blas_threads():  # the last digits of a product depend on how many threads share it
             self._learn(X, index, progress)
         return self
 
@@ -107,7 +107,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._check_images(X)
         n_threads, starts = count_cores(), iter(range(0, len(X), BLOCK))
         waiting: deque[Future[Array]] = deque()
-        with hold_blas(), ThreadPoolExecutor(n_threads) as threads:
+        with limit_blas_threads(), ThreadPoolExecutor(n_threads) as threads:
             try:
                 for done in range(0, len(X), BLOCK):
                     while len(waiting) <= n_threads and (start := next(starts, None)) is not None:

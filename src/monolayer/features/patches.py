@@ -16,7 +16,7 @@ from monolayer.errors import BadInput
 from monolayer.features.activations import Responses, parse_activation
 from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
 from monolayer.progress import SILENCE, Progress
-from monolayer.threads import hold_blas
+from monolayer.threads import limit_blas_threads
 
 FILTERS = ("kmeans", "random")
 # Added to a patch's variance, of pixels from 0 to 255: a patch of one colour must not become noise at full volume.
@@ -225,7 +225,9 @@ class PatchFeatures(ImageTransformer):
             for j, region in enumerate(regions)
         ]
         found = np.empty((len(X), len(weights), len(places)), np.float32)
-        with hold_blas():  # as when features are made: the last digits depend on how many threads share a product
+        with (
+            limit_blas_threads()
+        ):  # as when features are made: the last digits depend on how many threads share a product
             for i, first, responses in self._iterate_responses(images):
                 for share, region in zip(shared, regions, strict=True):
                     start, stop = max(region.first, first), min(region.last, first + len(responses))

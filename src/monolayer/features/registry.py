@@ -27,7 +27,7 @@ KINDS: dict[str, type[ImageTransformer]] = {
 def save_transformer(transformer: ImageTransformer, path: Path) -> None:
     """Write a transformer that has learnt."""
     words = {"format": FORMAT, "transformer": describe_transformer(transformer)}
-    write_whole(path, pack_tensors(transformer.get_tensors(), words), is_lasting=True)
+    write_whole(path, pack_tensors(transformer.get_tensors(), words), fsync=True)
 
 
 def load_transformer(path: Path) -> ImageTransformer:

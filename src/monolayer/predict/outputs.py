@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer.errors import BadInput
-from monolayer.files import check_new_file, explain_os_error, open_whole
+from monolayer.files import explain_os_error, open_whole, validate_new_file
 from monolayer.network import OneLayer
 from monolayer.predict.predictions import describe_predictions, rank_classes
 
@@ -127,7 +127,7 @@ def open_predictions(path: Path, network: OneLayer, top: int | None = None) -> I
     make = WRITERS.get(path.suffix.lower())
     if make is None:
         raise BadInput(f"{path}: is no file for answers; accepted are names ending in {', '.join(WRITERS)}.")
-    check_new_file(path)
+    validate_new_file(path)
     with explain_os_error(path), open_whole(path) as file:
         writer = make(file, network, top)
         yield writer

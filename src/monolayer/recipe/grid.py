@@ -73,7 +73,10 @@ def make_grid(base: Recipe, axes: Mapping[str, Axis]) -> list[Recipe]:
     values = []
     for name, axis in axes.items():
         if isinstance(axis, Range):
-            raise BadInput(f"The axis {name} is a range without a number of values; give one ({axis}:20), or --random.")
+            raise BadInput(
+                f"The axis {name} is a range without a number of values; give one ({axis}:20), or draw recipes at "
+                "random (--random N, n_random)."
+            )
         values.append(axis)
     recipes = [base.replace(**dict(zip(axes, point, strict=True))) for point in itertools.product(*values)]
     return list(dict.fromkeys(recipes))

@@ -54,7 +54,7 @@ def calibrate_folder(folder: Path) -> Calibrated:
             finite temperature.
     """
     if is_unfinished(folder):
-        raise BadInput(f"{folder} holds a run that is not finished; go on with --resume {folder}.")
+        raise BadInput(f"{folder} holds a run that is not finished; resume it with --resume {folder}.")
     evaluation, network, predictions = load_evaluation(folder), load_network(folder), load_predictions(folder)
     if "val" not in predictions:
         raise BadInput(f"{folder} has no answers to validation rows, which a temperature is fitted on (--val-size).")

@@ -1,4 +1,4 @@
-"""Comparing: two runs side by side on the same rows, from what their folders hold."""
+"""Compare two runs on the same rows: paired test, calibration, recipes and weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer.data.dataset import Splits
 from monolayer.errors import BadInput
 from monolayer.evaluate.calibration_summary import Calibration, Rescaled, measure_readings, rescale
 from monolayer.evaluate.predictions import Predictions
@@ -19,6 +20,8 @@ from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import load_evaluation, load_history, load_network, load_predictions, load_recipe
 from monolayer.training.history import EpochRow
+from monolayer.training.run import Run, predict_rows
+from monolayer.tuning.sweep import Sweep
 
 Array = npt.NDArray[Any]
 SAME = 1e-9  # relative: rates and l2 that were meant to be equal
@@ -26,7 +29,16 @@ SAME = 1e-9  # relative: rates and l2 that were meant to be equal
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One of the two runs, as its folder holds it."""
+    """One of the two runs.
+
+    Args:
+        name: of its folder, or a description.
+        recipe: the recipe.
+        network: the network.
+        history: a row per epoch.
+        evaluation: metrics by name of the rows, dataset and splits, as in evaluation.json.
+        predictions: the network's scores by name of the rows, ``val`` and ``test``.
+    """
 
     name: str
     recipe: Recipe
@@ -42,21 +54,21 @@ class Side:
 
     @property
     def gap(self) -> float | None:
-        """Training less test accuracy (validation where the test rows are sealed), in fractions."""
+        """Training accuracy minus test accuracy (validation accuracy if the test rows are sealed), in fractions."""
         held_out = self.evaluation.get("test") or self.evaluation.get("val")
         return self.evaluation["train"]["accuracy"] - held_out["accuracy"] if held_out else None
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Two runs on the same rows.
+    """The accuracies of two runs on the same rows.
 
     Args:
-        rows: ``test``, or ``val`` where either run's test rows are sealed.
-        both: rows that both have right.
-        neither: rows that neither has right.
-        test: exact McNemar test, with the rows that only one has right.
-        interval: of the first's accuracy less the second's, paired bootstrap.
+        rows: ``test``, or ``val`` if either run's test rows are sealed.
+        both: number of rows that both classify correctly.
+        neither: number of rows that neither classifies correctly.
+        test: exact McNemar test, with the numbers of rows that only one classifies correctly.
+        interval: paired bootstrap interval of the first accuracy minus the second.
     """
 
     rows: str
@@ -66,7 +78,7 @@ class Paired:
     interval: Interval
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as JSON holds it."""
+        """The comparison, as in JSON."""
         return {
             "rows": self.rows,
             "n": self.test.n,
@@ -82,7 +94,7 @@ class Paired:
 
 @dataclass(frozen=True)
 class Matched:
-    """Whether two runs differ in what is compared alone: the data, and the scale of the losses."""
+    """Whether two runs have the same training rows and the same scale of the losses, and a sentence that says so."""
 
     is_matched: bool
     text: str
@@ -90,16 +102,16 @@ class Matched:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Everything that is said of two runs.
+    """The comparison of two runs.
 
     Args:
         sides: the two runs.
-        paired: their answers to the same rows.
-        matched: whether they differ in data, or in the scale of their losses.
-        differing: recipe fields that differ, with both values.
-        calibration: a dictionary a run, by reading, on the rows of ``paired``.
-        rescaled: a temperature a run by reading, or why there is none.
-        cosine: of the two runs' weights of each class, (K,); None where their shapes differ.
+        paired: their accuracies on the same rows.
+        matched: whether they have the same training rows and the same scale of their losses.
+        differing: the fields of the recipe that differ, with both values.
+        calibration: for each run a dictionary by reading, on the rows of ``paired``.
+        rescaled: for each run the effect of a temperature by reading, or why there is none.
+        cosine: cosine of the two runs' weights of each class, (K,) float64; None if their shapes differ.
     """
 
     sides: tuple[Side, Side]
@@ -111,7 +123,7 @@ class Comparison:
     cosine: Array | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as ``monolayer compare --json`` prints it."""
+        """The comparison, as ``monolayer compare --json`` prints it."""
         runs = [
             {
                 "folder": side.name,
@@ -133,50 +145,78 @@ class Comparison:
         }
 
 
-def load_side(folder: Path) -> Side:
-    """One run's folder.
+def compare(
+    first: Run | Sweep | Path | str,
+    second: Run | Sweep | Path | str,
+    *,
+    splits: Splits | None = None,
+    progress: Progress = SILENCE,
+) -> Comparison:
+    """Compare two runs on the rows that both have scored: test rows if possible, else validation rows.
+
+    Args:
+        first: a run, a sweep (its best run), or the folder of either.
+        second: the other one.
+        splits: the rows that they were trained on; needed for a :class:`monolayer.Run` and a :class:`monolayer.Sweep`.
+            Their test rows are used only if :func:`monolayer.evaluate_test` has opened them; this opening is recorded
+            too.
+        progress: shows how far the resampling is.
 
     Raises:
-        BadData: if it is no run's folder.
-        BadInput: if it holds no answers.
+        BadData: if a folder is not that of a run.
+        BadInput: if the runs have no scored rows of the same data in common, or a run was not trained on ``splits``.
     """
-    evaluation, predictions = load_evaluation(folder), load_predictions(folder)
-    if not predictions:
-        raise BadInput(f"{folder} holds no answers to validation or test rows, so there is nothing to compare by.")
-    return Side(str(folder), load_recipe(folder), load_network(folder), load_history(folder), evaluation, predictions)
-
-
-def compare(first: Side, second: Side, *, progress: Progress = SILENCE) -> Comparison:
-    """Two runs side by side on the rows that both have answered; ``progress`` is told of the resampling.
-
-    Raises:
-        BadInput: if they have no rows of the same data in common, or their classes differ.
-    """
-    name, predictions = choose_rows(first, second)
-    sides = (first, second)
+    sides = load_side(first, splits), load_side(second, splits)
+    name, predictions = choose_rows(*sides)
     measured = []
-    for done, (side, said) in enumerate(zip(sides, predictions, strict=True)):
+    for done, (side, scored) in enumerate(zip(sides, predictions, strict=True)):
         progress.advance("calibration", done, len(sides), "runs")
-        measured.append((measure_readings(said), _rescale(side, name, said)))
+        measured.append((measure_readings(scored), _rescale(side, name, scored)))
     progress.advance("calibration", len(sides), len(sides), "runs")
-    same_shape = first.network.weights.shape == second.network.weights.shape
+    networks, recipes = [side.network for side in sides], [side.recipe.to_dict() for side in sides]
+    same_shape = networks[0].weights.shape == networks[1].weights.shape
     return Comparison(
         sides,
         compare_predictions(name, *predictions),
-        judge_match(first, second),
-        {
-            field: (value, second.recipe.to_dict()[field])
-            for field, value in first.recipe.to_dict().items()
-            if value != second.recipe.to_dict()[field]
-        },
+        judge_match(*sides),
+        {field: (a, b) for (field, a), b in zip(recipes[0].items(), recipes[1].values(), strict=True) if a != b},
         (measured[0][0], measured[1][0]),
         (measured[0][1], measured[1][1]),
-        compute_cosine(first.network, second.network) if same_shape else None,
+        compute_cosine(*networks) if same_shape else None,
     )
 
 
+def load_side(run: Run | Sweep | Path | str, splits: Splits | None = None) -> Side:
+    """A run as one side of a comparison; see :func:`compare`."""
+    if isinstance(run, Run | Sweep):
+        return _score_run(run, splits)
+    folder = Path(run)
+    evaluation, predictions = load_evaluation(folder), load_predictions(folder)
+    if not predictions:
+        raise BadInput(f"{folder} holds no predictions of validation or test rows, so it cannot be compared.")
+    return Side(str(folder), load_recipe(folder), load_network(folder), load_history(folder), evaluation, predictions)
+
+
+def _score_run(run: Run | Sweep, splits: Splits | None) -> Side:
+    if splits is None:
+        raise BadInput(f"{run!r} can be compared with its splits only; give splits=..., or name its folder.")
+    chosen = {"sweep": run.to_dict()} if isinstance(run, Sweep) else {}
+    run = run.best if isinstance(run, Sweep) else run
+    if run.network.metadata.get("splits") != splits.fingerprint:
+        raise BadInput(f"{run!r} was trained on other splits; accepted are the splits that it was trained on.")
+    origin = {"dataset": {"sha256": splits.dataset.sha256}, "splits": {"fingerprint": splits.fingerprint}}
+    predictions = {"val": predict_rows(run.network, splits.val)} if splits.val else {}
+    if "test" in run.evaluation:
+        predictions["test"] = predict_rows(run.network, splits.open_test("comparison", again=True))
+    return Side(repr(run), run.recipe, run.network, run.history, {**run.to_dict(), **origin, **chosen}, predictions)
+
+
 def choose_rows(first: Side, second: Side) -> tuple[str, tuple[Predictions, Predictions]]:
-    """Test rows where both runs have answered some in common, else validation rows: (name, both runs' answers)."""
+    """The name of the rows that both runs have scored, test rows if possible, and both runs' predictions of them.
+
+    Raises:
+        BadInput: if there are none.
+    """
     if first.evaluation["dataset"]["sha256"] != second.evaluation["dataset"]["sha256"]:
         raise BadInput(f"{first.name} and {second.name} were trained on different data; rows cannot be paired.")
     for name in ("test", "val"):
@@ -185,17 +225,17 @@ def choose_rows(first: Side, second: Side) -> tuple[str, tuple[Predictions, Pred
             if len(common):
                 a, b = (_take(side.predictions[name], common) for side in (first, second))
                 return name, (a, b)
-    raise BadInput(f"{first.name} and {second.name} have answered no rows in common; train both on the same splits.")
+    raise BadInput(f"{first.name} and {second.name} have scored no rows in common; train both on the same splits.")
 
 
 def _take(predictions: Predictions, rows: Array) -> Predictions:
-    """The answers to these rows of the dataset, in this order."""
+    """The predictions of these rows of the dataset, in this order."""
     order = np.argsort(predictions.index)
     return predictions.take(order[np.searchsorted(predictions.index[order], rows)])
 
 
 def compare_predictions(name: str, first: Predictions, second: Predictions) -> Paired:
-    """The paired test of two runs' answers to the same rows in the same order."""
+    """The paired test of two runs' predictions of the same rows in the same order."""
     a, b = first.correct, second.correct
     return Paired(
         name, int((a & b).sum()), int((~a & ~b).sum()), compute_mcnemar(a, b), compute_difference_interval(a, b)
@@ -203,7 +243,7 @@ def compare_predictions(name: str, first: Predictions, second: Predictions) -> P
 
 
 def judge_match(first: Side, second: Side) -> Matched:
-    """Whether the runs saw the same training rows, and, of different losses, took steps of the same scale.
+    """Whether the runs have the same training rows and, if their losses differ, steps of the same scale.
 
     The 1/K of multiple BCE makes its loss and gradient K times smaller: it takes cross-entropy's steps at K times the
     rate, and cross-entropy's regularisation at a K-th of the l2.
@@ -233,7 +273,7 @@ def judge_match(first: Side, second: Side) -> Matched:
 
 
 def compute_cosine(first: OneLayer, second: OneLayer) -> Array:
-    """Cosine of the angle between two networks' weights of each class, (K,) float64; NaN where either has none."""
+    """Cosine of two networks' weights of each class, (K,) float64; NaN where the weights of one are 0."""
     a, b = first.weights.astype(np.float64), second.weights.astype(np.float64)
     with np.errstate(invalid="ignore"):
         return np.asarray((a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)))

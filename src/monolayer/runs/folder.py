@@ -1,4 +1,4 @@
-"""The folder of a run: its layout, written whole or not at all."""
+"""The files in the folder of a run or sweep: names, writing and reading."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import csv
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
 from monolayer.checks.certificate import Certificate
 from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.predictions import Predictions
-from monolayer.files import check_place, explain_os_error, name_draft, pack_tensors, sweep_drafts, write_whole
+from monolayer.files import explain_os_error, open_whole_folder, pack_tensors, validate_folder_path, write_whole
 from monolayer.network import FILE, OneLayer
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.resume import is_unfinished
@@ -53,35 +52,21 @@ LADDER = "ladder.csv"
 MARKDOWN = "report.md"
 
 
-@dataclass(frozen=True)
-class FolderKind:
-    """A folder that a command may replace: an older one of its own kind, and nothing else.
+class FolderKind(NamedTuple):
+    """A kind of folder that a command may replace: an older one of the same kind, and nothing else.
 
     Args:
-        name: what it is called.
-        names: all that may stand in it.
-        keys: some that its results.json has, and that of no other kind.
+        name: what messages call it.
+        names: the files and folders that it may hold.
+        keys: keys of its results.json that no other kind has.
     """
 
     name: str
     names: frozenset[str]
     keys: frozenset[str]
 
-    def find_foreign(self, folder: Path) -> str:
-        """What speaks against its being such a folder, in a few words; else empty."""
-        inside = (path.relative_to(folder) for path in sorted(folder.rglob("*")))
-        foreign = next((path for path in inside if not self._may_hold(path)), None)
-        if foreign is not None:
-            return f"holds {foreign}, which is no part of a {self.name}"
-        return "" if self.keys <= _read_keys(folder / RESULTS) else f"holds no {RESULTS} of a {self.name}"
 
-    def _may_hold(self, path: Path) -> bool:
-        first, *rest = path.parts
-        return first in self.names and (not rest or (len(rest) == 1 and path.suffix in SUFFIXES.get(first, ())))
-
-
-# Of the files in these folders.
-SUFFIXES = {FIGURES: (".png", ".csv"), NETWORKS: (".safetensors",)}
+SUFFIXES = {FIGURES: (".png", ".csv"), NETWORKS: (".safetensors",)}  # of the files in these folders
 REPORT_FOLDER = FolderKind(
     "report", frozenset({RESULTS, REPORT, MARKDOWN, FIGURES, NETWORKS}), frozenset({"experiments", "printed"})
 )
@@ -93,32 +78,30 @@ EVALUATION_KEYS = frozenset(
 
 @contextlib.contextmanager
 def open_new_folder(path: Path, *, kind: FolderKind | None = None, overwrite: bool = False) -> Iterator[Path]:
-    """A folder beside ``path`` to write into; it becomes ``path`` when the block ends well, and vanishes when not.
+    """Make a folder to write results into that appears at ``path`` when the block ends, and not at all if it raises.
 
-    Made before the work starts, so that a place that cannot be written is known at once and not after an hour.
+    It is made before the work starts, so that a path that cannot be written is reported at once and not after an hour.
 
     Args:
-        path: where the folder is to appear.
-        kind: what the folder will be, where an older one of that kind may be replaced.
-        overwrite: whether it is to be.
+        path: where the folder appears.
+        kind: what the folder will be, if an older one of that kind may be replaced.
+        overwrite: whether it is replaced.
 
     Raises:
-        BadInput: if ``path`` exists and is not empty (or nothing to be replaced), or cannot be written.
+        BadInput: if ``path`` cannot be written, or exists, is not empty and may not be replaced.
     """
     path = path.resolve()
-    _check_free(path, kind, overwrite)
-    with explain_os_error(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep_drafts(path)
-        # mkdir and not tempfile, whose folders only their owner may enter: a result is meant to be read.
-        draft = name_draft(path)
-        draft.mkdir()
-    try:
-        with explain_os_error(path):
-            yield draft
-            _put_in_place(draft, path, kind, overwrite)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    _validate_free(path, kind, overwrite)
+    with explain_os_error(path), open_whole_folder(path) as draft:
+        yield draft
+        try:
+            _validate_free(path, kind, overwrite)
+        except BadInput:
+            kept = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
+            draft.rename(kept)
+            raise BadInput(
+                f"{path} was written by another process in the meantime; the results of this one are in {kept}."
+            ) from None
 
 
 def save_run(run: Run, folder: Path, **extra: Any) -> None:
@@ -147,24 +130,26 @@ def save_sweep(sweep: Sweep, folder: Path, **extra: Any) -> None:
 
 
 def save_certificate(certificate: Certificate, folder: Path) -> None:
-    """Write certificate.json: how far a run stopped from its optimum."""
+    """Write certificate.json: how far a run is from its optimum."""
     write_json(folder / CERTIFICATE, certificate.to_dict())
 
 
 def save_predictions(predictions: dict[str, Predictions], folder: Path) -> None:
-    """Write what the network says of its validation and test rows, by name of the rows, as answers.safetensors."""
+    """Write the scores of a network on its validation and test rows, by name of the rows, as answers.safetensors."""
     tensors = {
-        f"{name}.{part}": getattr(said, part) for name, said in predictions.items() for part in ("scores", "y", "index")
+        f"{name}.{part}": getattr(scored, part)
+        for name, scored in predictions.items()
+        for part in ("scores", "y", "index")
     }
-    header = {"format": "monolayer-answers-1", **{name: said.loss for name, said in predictions.items()}}
+    header = {"format": "monolayer-answers-1", **{name: scored.loss for name, scored in predictions.items()}}
     write_whole(folder / SCORES, pack_tensors(tensors, header))
 
 
 def load_predictions(folder: Path) -> dict[str, Predictions]:
-    """What :func:`save_predictions` wrote, by name of the rows; empty where the folder holds no answers.
+    """The predictions that :func:`save_predictions` wrote, by name of the rows; empty if there is no such file.
 
     Raises:
-        BadData: if the file is not one of ours.
+        BadData: if monolayer did not write the file.
     """
     path = folder / SCORES
     if not path.is_file():
@@ -178,16 +163,16 @@ def load_predictions(folder: Path) -> dict[str, Predictions]:
                 if name != "format"
             }
     except (OSError, SafetensorError, KeyError) as error:
-        raise BadData(f"{path}: holds no answers written by monolayer ({error}).") from None
+        raise BadData(f"{path}: holds no predictions written by monolayer ({error}).") from None
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write one JSON object; numbers that are none (diverged) must have become None before."""
+    """Write one JSON object; numbers that are not finite (after a divergence) must be None."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as UTF-8, whatever the locale; the file appears whole or not at all."""
+    """Write a text as UTF-8; the file appears whole or not at all."""
     write_whole(path, text.encode())
 
 
@@ -203,43 +188,36 @@ def load_evaluation(folder: Path) -> dict[str, Any]:
     """evaluation.json of a run's folder.
 
     Raises:
-        BadData: if the folder is no run's folder.
+        BadData: if the folder is not a run's folder.
     """
-    path = folder / EVALUATION
-    try:
-        content = json.loads(_read(path))
-    except json.JSONDecodeError:
-        content = None
-    if not isinstance(content, dict) or not set(content) >= EVALUATION_KEYS:
-        raise BadData(f"{path}: is not an evaluation written by monolayer.")
+    content = _parse_object(_read(folder / EVALUATION))
+    if not set(content) >= EVALUATION_KEYS:
+        raise BadData(f"{folder / EVALUATION}: is not an evaluation written by monolayer.")
     return content
 
 
 def load_certificate(folder: Path) -> dict[str, Any] | None:
-    """certificate.json of a run's folder, or None where the run was not certified.
+    """certificate.json of a run's folder, or None if there is none.
 
     Raises:
-        BadData: if the file is not one of ours.
+        BadData: if monolayer did not write the file.
     """
     path = folder / CERTIFICATE
     if not path.is_file():
         return None
-    try:
-        content = json.loads(_read(path))
-    except json.JSONDecodeError:
-        content = None
-    if not isinstance(content, dict) or not {"optimal_cost", "description"} <= set(content):
+    content = _parse_object(_read(path))
+    if not {"optimal_cost", "description"} <= set(content):
         raise BadData(f"{path}: is not a certificate written by monolayer.")
     return content
 
 
 def load_recipe(folder: Path) -> Recipe:
-    """The recipe of a run's folder; BadData if it is none."""
+    """The recipe of a run's folder; raises BadData if there is none."""
     return Recipe.from_json(_read(folder / RECIPE))
 
 
 def load_history(folder: Path) -> tuple[EpochRow, ...]:
-    """The history of a run's folder; BadData if it is none."""
+    """The history of a run's folder; raises BadData if there is none."""
     rows = list(csv.DictReader(_read(folder / HISTORY).splitlines()))
     if not rows:
         raise BadData(f"{folder / HISTORY}: holds no epoch.")
@@ -250,12 +228,12 @@ def load_history(folder: Path) -> tuple[EpochRow, ...]:
 
 
 def load_histories(folder: Path) -> list[tuple[EpochRow, ...]]:
-    """The histories of a sweep's runs, best run first; empty where a run has no epoch behind it.
+    """The histories of a sweep's runs, best run first; a run without an epoch has an empty one.
 
-    Runs at the end that have no epoch are not in the file, and so not in the list.
+    Such runs at the end are not in the file, and so not in the list.
 
     Raises:
-        BadData: if the folder holds no histories, or none of ours.
+        BadData: if the folder holds no histories written by monolayer.
     """
     rows = csv.DictReader(_read(folder / HISTORIES).splitlines())
     by_run: dict[int, list[EpochRow]] = {}
@@ -273,9 +251,9 @@ def _parse_epoch(row: dict[str, str]) -> EpochRow:
 
 
 def load_network(path: Path) -> OneLayer:
-    """The network of a run's folder, or of a .safetensors file; BadData if there is none, BadInput if not yet."""
+    """The network in a run's folder or a .safetensors file; raises BadData, or BadInput for an unfinished run."""
     if path.is_dir() and not (path / NETWORK).exists():
-        _check_holds_run(path)
+        _explain_no_run(path)
     return OneLayer.load(path / NETWORK if path.is_dir() else path)
 
 
@@ -285,15 +263,24 @@ def _read(path: Path) -> str:
     except OSError as error:
         reason = error.strerror
     except UnicodeDecodeError:
-        reason = "it is no text"
-    _check_holds_run(path.parent)
+        reason = "it is not a text file"
+    _explain_no_run(path.parent)
     raise BadData(f"{path}: cannot be read ({reason}); a folder made by monolayer train holds it.") from None
 
 
-def _check_holds_run(folder: Path) -> None:
-    """Raise BadInput for what people take for a run's folder."""
+def _parse_object(text: str) -> dict[str, Any]:
+    """A JSON object; empty if the text is none."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    return content if isinstance(content, dict) else {}
+
+
+def _explain_no_run(folder: Path) -> None:
+    """Raise BadInput if ``folder`` is something that is easily mistaken for a run's folder."""
     if is_unfinished(folder):
-        raise BadInput(f"{folder} holds a run that is not finished; go on with --resume {folder}.")
+        raise BadInput(f"{folder} holds a run that is not finished; resume it with --resume {folder}.")
     if folder.is_file():
         raise BadInput(f"{folder} is a file; accepted is the folder of a run, as train and sweep make it.")
     if (folder / NETWORKS).is_dir() and (folder / RESULTS).is_file():
@@ -303,47 +290,31 @@ def _check_holds_run(folder: Path) -> None:
         )
 
 
-def _read_keys(path: Path) -> frozenset[str]:
-    """The keys of an object in a JSON file; none where there is no such thing."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return frozenset()
-    return frozenset(content) if isinstance(content, dict) else frozenset()
-
-
-def _check_free(path: Path, kind: FolderKind | None, overwrite: bool) -> None:
-    if not check_place(path):
+def _validate_free(path: Path, kind: FolderKind | None, overwrite: bool) -> None:
+    """Raise BadInput unless a new folder may take this place."""
+    if not validate_folder_path(path):
         return
     if path == Path.cwd() or path.is_mount():
         raise BadInput(f"{path} is in use as a working folder or a mount; name a new folder with --out.")
     with explain_os_error(path):
-        names = sorted(os.listdir(path))
-    if not names:
+        is_empty = not os.listdir(path)
+    if is_empty:
         return
-    foreign = kind.find_foreign(path) if kind else "is not empty"
+    objection = _find_objection(path, kind) if kind else "is not empty"
     if not overwrite:
-        or_replace = "" if foreign else ", or replace it with --overwrite"
+        or_replace = "" if objection else ", or replace it with --overwrite"
         raise BadInput(f"{path} exists and is not empty; name a new or empty folder with --out{or_replace}.")
-    if foreign:
-        raise BadInput(f"{path} {foreign}, so it is not replaced; name another --out.")
+    if objection:
+        raise BadInput(f"{path} {objection}, so it is not replaced; name another --out.")
 
 
-def _put_in_place(draft: Path, path: Path, kind: FolderKind | None, overwrite: bool) -> None:
-    """Two renames: for an instant an older folder stands aside, and at no time is half of either in place."""
-    try:
-        _check_free(path, kind, overwrite)
-    except BadInput:
-        kept = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
-        draft.rename(kept)
-        raise BadInput(f"{path} was filled by something else meanwhile; what was made here is in {kept}.") from None
-    aside = draft.with_suffix(".old")
-    if path.is_dir():
-        path.rename(aside)
-    try:
-        draft.rename(path)
-    except OSError:
-        if aside.is_dir():
-            aside.rename(path)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+def _find_objection(folder: Path, kind: FolderKind) -> str:
+    """Why a folder is not one of this kind, in a few words; empty if it is."""
+    for path in sorted(folder.rglob("*")):
+        first, *rest = (inside := path.relative_to(folder)).parts
+        is_known = not rest or (len(rest) == 1 and path.suffix in SUFFIXES.get(first, ()))
+        if first not in kind.names or not is_known:
+            return f"holds {inside}, which is not part of a {kind.name}"
+    results = folder / RESULTS
+    keys = set(_parse_object(results.read_text(encoding="utf-8", errors="replace"))) if results.is_file() else set()
+    return "" if kind.keys <= keys else f"holds no {RESULTS} of a {kind.name}"

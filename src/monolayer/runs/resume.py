@@ -1,23 +1,24 @@
-"""A folder whose run is not finished: what was asked for, and where each bank stands, so that it can be gone on with.
+"""Run folders that can be resumed: the request, one checkpoint per bank, and a lock, in ``unfinished/``.
 
-While a run goes on, its folder holds ``unfinished/``: the request, a checkpoint a bank, and a lock that the system
-takes away from a process that dies. Results are written in there too, and renamed to their places when they are whole;
-``unfinished/`` goes last, in one step. So a process that is killed anywhere leaves a folder that can be taken up again.
+While a run trains, its folder holds ``unfinished/`` with these. The operating system releases the lock of a process
+that dies. Results are written there too and renamed to their places when they are complete; ``unfinished/`` is deleted
+last, in one step. So a process that is killed at any moment leaves a folder that can be resumed, or none.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+import filelock
 
 from monolayer.errors import BadData, BadInput
-from monolayer.files import DRAFT, check_place, explain_os_error, write_whole
+from monolayer.files import delete_whole_folder, explain_os_error, validate_folder_path, write_whole
 from monolayer.training.checkpoints import PATTERN, Checkpoints
 
 UNFINISHED = "unfinished"
@@ -28,147 +29,154 @@ FORMAT = "monolayer-unfinished-1"
 
 
 class Unfinished:
-    """The folder of a run that goes on; made by :func:`begin_folder` and :func:`resume_folder`.
+    """The folder of a run in training; made by :func:`begin_folder` and :func:`resume_folder`.
 
     Attributes:
         path: the folder.
-        command: what runs in it, ``train`` or ``sweep``.
-        request: what was asked for, as JSON holds it; None before :meth:`describe`.
-        checkpoints: keeps the banks, as :class:`monolayer.TrainOptions` takes it.
+        command: ``train`` or ``sweep``.
+        request: the options of the command, as stored in JSON; None before :meth:`describe`.
+        checkpoints: stores the banks; the ``checkpointer`` of training.
     """
 
     def __init__(
-        self, path: Path, command: str, lock: IO[str], request: dict[str, Any] | None = None, made: Sequence[Path] = ()
+        self, path: Path, command: str, request: dict[str, Any] | None = None, created: Sequence[Path] | None = None
     ) -> None:
         self.path, self.command, self.request = path, command, request
-        self._lock, self._made = lock, made
-        self.checkpoints = Checkpoints(path / UNFINISHED, self._check_ours)
+        self._lock, self._created = _acquire_lock(path), created
+        self._lock_status = (path / UNFINISHED / LOCK).stat()
+        self.checkpoints = Checkpoints(path / UNFINISHED, self._validate_still_there)
 
     def describe(self, request: dict[str, Any]) -> None:
-        """Write down what was asked for, all that going on needs; from here on a run that dies can be resumed."""
+        """Store the options that resuming needs; from here on the run can be resumed."""
         self.request = request
         text = json.dumps({"format": FORMAT, "command": self.command, **request}, indent=2) + "\n"
-        self._check_ours()
+        self._validate_still_there()
         with self._explain_os_error():
-            write_whole(self.path / UNFINISHED / REQUEST, text.encode(), is_lasting=True)
+            write_whole(self.path / UNFINISHED / REQUEST, text.encode(), fsync=True)
 
     def publish(self, write: Callable[[Path], None], *, is_finished: bool) -> None:
-        """Write results into the folder, each file whole; a finished run's checkpoints go.
+        """Write results into the folder, each file whole, and delete the checkpoints of a finished run.
 
         Args:
             write: writes the results into an empty folder.
-            is_finished: whether there is nothing left to go on with.
+            is_finished: whether nothing is left to resume.
         """
         draft = self.path / UNFINISHED / RESULTS
-        self._check_ours()
+        self._validate_still_there()
         with self._explain_os_error():
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
             write(draft)
             for name in sorted(os.listdir(draft)):
-                _put(draft / name, self.path / name)
+                if (self.path / name).is_dir():  # unlike a file, a folder cannot be replaced in one step
+                    shutil.rmtree(self.path / name)
+                (draft / name).replace(self.path / name)
             draft.rmdir()
             if is_finished:
-                done = self.path / f".{UNFINISHED}{DRAFT}"
-                (self.path / UNFINISHED).rename(done)  # in one step: from here on the folder is finished
-                shutil.rmtree(done, ignore_errors=True)
+                if os.name == "nt":  # a folder with an open file cannot be renamed there
+                    self._lock.release()
+                delete_whole_folder(self.path / UNFINISHED)
 
     @property
     def can_be_resumed(self) -> bool:
-        """Whether anything has been kept to go on with."""
-        return self._is_ours() and any((self.path / UNFINISHED).glob(PATTERN))
+        """Whether a checkpoint has been stored."""
+        return self._is_still_there() and any((self.path / UNFINISHED).glob(PATTERN))
 
-    def leave(self) -> None:
-        """Let go of the folder; one that holds nothing to go on with, and no results, vanishes."""
-        if self._is_ours() and not self.can_be_resumed:
+    def close(self) -> None:
+        """Release the lock; a new folder without checkpoints and results is deleted."""
+        if self._created is not None and self._is_still_there() and not self.can_be_resumed:
+            if os.name == "nt":  # an open file cannot be deleted there
+                self._lock.release()
             with contextlib.suppress(OSError):
                 shutil.rmtree(self.path / UNFINISHED)
-                for folder in self._made:
+                for folder in self._created:
                     folder.rmdir()
-        self._lock.close()
+        self._lock.release()
 
-    def _is_ours(self) -> bool:
+    def _is_still_there(self) -> bool:
         try:
-            return os.path.samestat(os.fstat(self._lock.fileno()), os.stat(self.path / UNFINISHED / LOCK))
+            return os.path.samestat(self._lock_status, (self.path / UNFINISHED / LOCK).stat())
         except OSError:
             return False
 
-    def _check_ours(self) -> None:
-        """Raise BadInput if the folder was deleted under the run, or another has taken its place."""
-        if not self._is_ours():
+    def _validate_still_there(self) -> None:
+        """Raise BadInput if the folder was deleted or replaced."""
+        if not self._is_still_there():
             raise BadInput(f"{self.path} was deleted or moved while the run was writing to it; start it again.")
 
     def _explain_os_error(self) -> contextlib.AbstractContextManager[None]:
-        return explain_os_error(self.path, f"; what was kept is still there: go on with --resume {self.path}")
+        return explain_os_error(
+            self.path, f"; the last checkpoint is still there: resume the run with --resume {self.path}"
+        )
 
 
 @contextlib.contextmanager
 def begin_folder(path: Path, command: str) -> Iterator[Unfinished]:
-    """A new folder for a run, this process's alone; if the run never gets to keep anything, it vanishes again.
+    """A new folder for a run, locked for this process; it is deleted if the run stores no checkpoint.
 
     Raises:
-        BadInput: if ``path`` is in use, holds something, or cannot be written.
+        BadInput: if ``path`` is in use, is not empty, or cannot be written.
     """
     path = path.resolve()
-    _check_new(path)
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    _validate_new(path)
+    created = [folder for folder in (path, *path.parents) if not folder.exists()]
     with explain_os_error(path):
         (path / UNFINISHED).mkdir(parents=True, exist_ok=True)
-        lock = _lock(path)
-    unfinished = Unfinished(path, command, lock, made=made)
+        unfinished = Unfinished(path, command, created=created)
     try:
-        _check_new(path)  # once more: another process may have finished there meanwhile
+        _validate_new(path)  # again: another process may have finished here before the lock was acquired
         yield unfinished
     finally:
-        unfinished.leave()
+        unfinished.close()
 
 
 @contextlib.contextmanager
 def resume_folder(path: Path, command: str) -> Iterator[Unfinished]:
-    """The folder of a run of this command that was stopped or killed, this process's alone.
+    """The folder of a run of this command that was stopped or killed, locked for this process.
 
     Raises:
-        BadInput: if it is in use, or holds nothing to go on with.
+        BadInput: if it is in use, or holds no unfinished run of this command.
     """
     path = path.resolve()
-    if not (path / UNFINISHED / REQUEST).is_file():
+    if not is_unfinished(path):
         raise BadInput(f"{path} holds no unfinished run to resume; accepted is the --out of one that was stopped.")
+    request = _read_request(path, command)
     with explain_os_error(path):
-        lock = _lock(path)
+        unfinished = Unfinished(path, command, request)
     try:
-        unfinished = Unfinished(path, command, lock, _read_request(path, command))
         yield unfinished
     finally:
-        lock.close()
+        unfinished.close()
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether this folder is one that a run goes on in, or that can be resumed."""
+    """Whether a run is training in this folder, or can be resumed."""
     return (path / UNFINISHED / REQUEST).is_file()
 
 
-def _check_new(path: Path) -> None:
-    if not check_place(path):
+def _validate_new(path: Path) -> None:
+    if not validate_folder_path(path):
         return
     with explain_os_error(path):
         names = os.listdir(path)
     if is_unfinished(path):
-        raise BadInput(f"{path} holds a run that is not finished; go on with --resume {path}, or name another --out.")
-    # A run that was killed before it had written down what was asked for has left an empty shell.
+        raise BadInput(
+            f"{path} holds a run that is not finished; resume it with --resume {path}, or name another --out."
+        )
+    # A run that was killed before it stored its request leaves only this.
     if [name for name in names if name != UNFINISHED]:
         raise BadInput(f"{path} exists and is not empty; name a new or empty folder with --out.")
 
 
-def _lock(path: Path) -> IO[str]:
-    lock = (path / UNFINISHED / LOCK).open("a", encoding="utf-8")
+def _acquire_lock(path: Path) -> filelock.BaseFileLock:
+    """The lock of the operating system, which a process that dies does not leave behind."""
+    lock = filelock.FileLock(path / UNFINISHED / LOCK, thread_local=False)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
         raise BadInput(f"{path} is in use: another process is training in it.") from None
-    except OSError as error:
-        lock.close()
-        raise BadInput(f"{path} cannot be locked ({error.strerror}); name an --out on another file system.") from None
+    except (OSError, NotImplementedError) as error:
+        raise BadInput(f"{path} cannot be locked ({error}); name an --out on another file system.") from None
     return lock
 
 
@@ -179,17 +187,8 @@ def _read_request(path: Path, command: str) -> dict[str, Any]:
     except (OSError, ValueError):
         request = None
     if not isinstance(request, dict) or request.get("format") != FORMAT:
-        raise BadData(f"{file}: is not what monolayer wrote of an unfinished run.")
+        raise BadData(f"{file}: is not a request written by monolayer.")
     if request["command"] != command:
         other = request["command"]
-        raise BadInput(f"{path} holds an unfinished {other}; go on with monolayer {other} --resume {path}.")
+        raise BadInput(f"{path} holds an unfinished {other}; resume it with monolayer {other} --resume {path}.")
     return request
-
-
-def _put(source: Path, target: Path) -> None:
-    """A file replaces an older one in one step; of a folder, the older one must go first."""
-    if source.is_dir():
-        shutil.rmtree(target, ignore_errors=True)
-        source.rename(target)
-    else:
-        source.replace(target)

@@ -11,7 +11,7 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands where scikit-learn has none: nothing to call back."""
+        """An empty base class for versions of scikit-learn without callbacks."""
 
     _manage = None
 
@@ -22,42 +22,41 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def with_callbacks(method: Method) -> Method:
-    """The method, after which callbacks are torn down whichever way it ends."""
+    """A fit method that ends its callbacks also when it raises."""
     return method if _manage is None else _manage(method)
 
 
 class FitTasks:
-    """The tasks of one fit as callbacks see them: the fit, and in it one after another.
+    """The tasks of one fit as callbacks see them: the fit, and its subtasks one after another.
 
     Args:
-        estimator: whose fit it is; its ``fit`` is decorated ``with_callbacks``.
-        n_tasks: how many tasks there will be.
-        X: features, as they were given to it.
-        y: labels, likewise.
-        sample_weight: likewise, or None.
+        estimator: the estimator; its ``fit`` is decorated with ``with_callbacks``.
+        n_tasks: the number of subtasks.
+        X: features, as passed to ``fit``.
+        y: labels, as passed to ``fit``.
+        sample_weight: as passed to ``fit``.
 
     Attributes:
-        is_watched: whether there are any callbacks.
+        has_callbacks: whether the estimator has callbacks.
     """
 
     def __init__(self, estimator: Any, n_tasks: int, X: Any, y: Any, sample_weight: Any) -> None:
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._estimator, self._data, self._context = estimator, {"X": X, "y": y, "metadata": metadata}, None
-        self.is_watched = bool(getattr(estimator, "_skl_callbacks", None))
-        if hasattr(estimator, "_init_callback_context"):  # also where nobody watches: it may be a part of another's fit
+        self.has_callbacks = bool(getattr(estimator, "_skl_callbacks", None))
+        if hasattr(estimator, "_init_callback_context"):  # also without callbacks: it may be a part of another's fit
             self._context = estimator._init_callback_context(max_subtasks=n_tasks)
             self._context.call_on_fit_task_begin(estimator=estimator, **self._data)
 
     def run(self, name: str, task: Callable[[], None], describe: Callable[[], dict[str, Any]] | None = None) -> bool:
-        """Do one task; True if a callback asks to stop.
+        """Run one subtask; True if a callback requests a stop.
 
         Args:
-            name: what the task is.
-            task: does it.
-            describe: gives the fitted attributes that predicting needs, where the task has come to; None where nothing
-                predicts yet.
+            name: of the task.
+            task: the work.
+            describe: returns the fitted attributes that predicting needs; None if the estimator cannot predict yet.
         """
-        if not self.is_watched or self._context is None:
+        if not self.has_callbacks or self._context is None:
             task()
             return False
         part = self._context.subcontext(task_name=name)
@@ -67,6 +66,6 @@ class FitTasks:
         return bool(part.call_on_fit_task_end(estimator=self._estimator, **ending))
 
     def end(self) -> None:
-        """The fit is done."""
+        """End the task of the whole fit."""
         if self._context is not None:
             self._context.call_on_fit_task_end(estimator=self._estimator, **self._data)

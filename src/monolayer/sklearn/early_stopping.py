@@ -1,36 +1,37 @@
-"""Early stopping: the epoch whose validation loss is lowest, and how long ago it was."""
+"""Early stopping: the epoch with the lowest validation loss."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 
-from monolayer.sklearn.validation import check_count
-from monolayer.training.loop import BankState, BankTraining
+from monolayer.sklearn.validation import validate_count
+from monolayer.training.checkpoints import BankState
+from monolayer.training.loop import BankTraining
 
 
-class Best:
-    """The best epoch of a bank of one so far.
+class BestEpoch:
+    """The best epoch so far of a bank with one member.
 
     Args:
-        patience: epochs without a lower loss after which training is over.
+        patience: epochs without a lower loss after which training stops.
 
     Raises:
-        BadInput: if that is no whole number of 1 or above.
+        BadInput: if ``patience`` is not a whole number of 1 or above.
     """
 
     def __init__(self, patience: int) -> None:
-        self._patience = check_count("patience", patience, 1)
+        self._patience = validate_count("patience", patience, 1)
         self._loss = math.inf
         self._state: BankState | None = None
 
     @property
     def epoch(self) -> int:
-        """The best epoch, 1 being the first; 0 where no loss was a number."""
+        """The best epoch, counted from 1; 0 if no loss was finite."""
         return self._state.epoch if self._state else 0
 
-    def is_over(self, training: BankTraining) -> bool:
-        """Take in the epoch that was just trained; whether it is time to stop."""
+    def update(self, training: BankTraining) -> bool:
+        """Compare the last epoch with the best; True if training should stop."""
         loss = training.histories[0][-1].val_loss
         if loss is not None and loss < self._loss:
             state = training.make_state()
@@ -38,6 +39,6 @@ class Best:
         return training.epoch - self.epoch >= self._patience
 
     def restore(self, training: BankTraining) -> None:
-        """Go back to the weights of the best epoch."""
+        """Set the weights to those of the best epoch."""
         if self._state:
             training.bank.weights[:], training.bank.bias[:] = self._state.weights, self._state.bias

@@ -1,4 +1,4 @@
-"""Rows, weights and an estimator's parameters, as the recipe, the fold and the splits that monolayer trains on."""
+"""The recipe, fold and splits for an estimator's parameters and the rows passed to ``fit``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from monolayer.findings import Finding
 from monolayer.recipe.recipe import FIELDS, Recipe
 from monolayer.sklearn import validation
 from monolayer.sklearn.validation import Targets
-from monolayer.threads import hold_blas
+from monolayer.threads import limit_blas_threads
 from monolayer.training.run import check_recipe
 from monolayer.training.stable_rate import compute_curvature
 
@@ -31,14 +31,14 @@ SEEDS = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """All that training takes, read and checked.
+    """Validated rows, labels and weights.
 
     Args:
-        splits: training rows, and validation rows where there are any.
-        targets: of the training rows.
-        moments: of the features, weighted by the sample weights.
-        weights: (n,), the sample weights with the classes' weights multiplied in.
-        findings: what was noticed about the weights.
+        splits: training rows, and validation rows if there are any.
+        targets: the encoded labels of the training rows.
+        moments: mean and variance of the features, weighted by the sample weights.
+        weights: (n,) float64, sample weights times class weights.
+        findings: on the weights.
     """
 
     splits: Splits
@@ -49,28 +49,28 @@ class Problem:
 
     @property
     def n_scores(self) -> int:
-        """How many scores a row has."""
+        """The number of scores per row."""
         return self.targets.n_scores
 
 
-def read_problem(
+def make_problem(
     estimator: Any, X: Array, targets: Targets, sample_weight: Array, val: Dataset | None = None
 ) -> Problem:
-    """The problem of these rows, as this estimator's parameters pose it."""
+    """The problem of these rows and the estimator's parameters."""
     splits = validation.make_splits(validation.make_dataset(X, targets, estimator.image_shape), val)
-    with hold_blas():
+    with limit_blas_threads():
         moments = compute_moments(splits.train, sample_weight[None])[0]
-    return weigh(estimator.class_weight, Problem(splits, targets, moments, sample_weight))
+    return apply_class_weights(estimator.class_weight, Problem(splits, targets, moments, sample_weight))
 
 
-def weigh(class_weight: Any, problem: Problem) -> Problem:
-    """A problem that has sample weights alone, with the classes' weights, and what was noticed about them.
+def apply_class_weights(class_weight: Any, problem: Problem) -> Problem:
+    """The problem with its sample weights multiplied by class weights, and the finding on them.
 
     Raises:
-        BadInput: if ``class_weight`` is none, or leaves no row.
+        BadInput: if ``class_weight`` is not valid, or all weights become 0.
     """
     targets, sample_weight = problem.targets, problem.weights
-    by_class = validation.weigh_classes(class_weight, targets, sample_weight)
+    by_class = validation.compute_class_weights(class_weight, targets, sample_weight)
     if targets.is_multi_label:
         return problem
     y = targets.y.ravel()
@@ -82,21 +82,22 @@ def weigh(class_weight: Any, problem: Problem) -> Problem:
 
 
 def make_fold(estimator: Any, problem: Problem) -> Fold:
-    """The weights and the scaler that the parameters ask for."""
+    """The weights, and the scaler: the identity without ``standardize``."""
     moments = problem.moments
     unscaled = Scaler(np.zeros_like(moments.mean), np.ones_like(moments.mean))
     return Fold(problem.weights, moments.make_scaler() if estimator.standardize else unscaled)
 
 
 def find_curvature(problem: Problem, fold: Fold, recipe: Recipe) -> float:
-    """What these rows give to the largest curvature of the recipe's cost."""
+    """The largest curvature of the recipe's loss on these rows."""
     return compute_curvature(problem.splits.train, problem.weights, fold.scaler, recipe, problem.n_scores)
 
 
-def enlarge_batch(batch_size: int, share: float) -> int:
-    """How large to cut the batches of all rows for a fold of a share of them to make as many steps an epoch as alone.
+def scale_batch_size(batch_size: int, share: float) -> int:
+    """The size of batches of all rows that gives a fold as many steps per epoch as ``batch_size`` gives it alone.
 
-    About batch_size / share: the whole number that comes nearest, batches without a row of the fold being no steps.
+    A fold has this share of the rows. The result is the whole number near batch_size / share that comes closest;
+    batches without a row of the fold make no step.
     """
     largest = math.ceil(batch_size / share)
 
@@ -113,19 +114,19 @@ def make_recipe(
     find: Callable[[Recipe], float] | None = None,
     share: float = 1.0,
 ) -> Recipe:
-    """The recipe that the parameters ask for on these rows.
+    """The recipe for an estimator's parameters on these rows.
 
     Args:
-        estimator: whose parameters they are.
+        estimator: the estimator.
         problem: its rows.
-        rate: what ``auto`` was found to be before.
-        find: gives the curvature, where it may be known already; else :func:`find_curvature`.
-        share: the part of the rows that a fold has, see :func:`enlarge_batch`.
+        rate: the learning rate for ``auto`` if it is known.
+        find: computes the curvature; by default :func:`find_curvature`.
+        share: the fraction of the rows that a fold has, see :func:`scale_batch_size`.
 
     Raises:
-        BadInput: if a parameter is not as it should be, or does not go with the rows.
+        BadInput: if a parameter is not valid, or does not fit the rows.
     """
-    validation.check_count("train_every", estimator.train_every, 0)
+    validation.validate_count("train_every", estimator.train_every, 0)
     fields = {name: getattr(estimator, name) for name in FIELDS}
     rows = problem.splits.train
     if fields["dtype"] == "auto":
@@ -136,7 +137,7 @@ def make_recipe(
     if is_auto and estimator.learning_rate != "auto":
         raise BadInput(f"learning_rate is {estimator.learning_rate!r}; accepted are a number above 0 and 'auto'.")
     recipe = Recipe.from_dict({**fields, "learning_rate": 1.0} if is_auto else fields)
-    recipe = recipe.replace(batch_size=min(enlarge_batch(recipe.batch_size, share), len(rows)))
+    recipe = recipe.replace(batch_size=min(scale_batch_size(recipe.batch_size, share), len(rows)))
     if is_auto:
         find = find or partial(find_curvature, problem, make_fold(estimator, problem))
         recipe = recipe.replace(learning_rate=rate or 1 / (find(recipe) + 2 * recipe.l2))

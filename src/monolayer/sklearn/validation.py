@@ -1,4 +1,4 @@
-"""What scikit-learn's users hand over, as the rows, labels and weights that monolayer trains on."""
+"""Validation of features, labels and weights passed to an estimator."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from monolayer.data.dataset import Dataset, Rows, Splits
 from monolayer.errors import BadInput
 
 Array = npt.NDArray[Any]
-# Kept as they are; anything else becomes float32 where that is exact, and float64.
+# Kept as they are; other dtypes become float32 if that is exact, else float64.
 DTYPES = [np.float64, np.float32, np.float16, np.uint8]
 BLOCK = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Labels as the engine takes them, and what they stand for.
+    """Encoded labels.
 
     Args:
-        y: (n,) int64 places among the classes; (n, K) 0 or 1 where a row may have several labels, and (n, 1) for two
-            classes read by one sigmoid.
-        classes: (K,) the labels; of several labels a row, 0 to K - 1.
+        y: (n,) int64, indices into ``classes``; (n, K) uint8 with 0 and 1 for several labels per row; (n, 1) int64 for
+            two classes with one sigmoid.
+        classes: (K,), the labels; for several labels per row 0 to K - 1.
         is_multi_label: whether a row may have several labels.
     """
 
@@ -39,43 +39,43 @@ class Targets:
 
     @property
     def n_scores(self) -> int:
-        """How many scores a row has."""
+        """The number of scores per row."""
         return self.y.shape[1] if self.y.ndim == 2 else len(self.classes)
 
 
-def read_features(estimator: Any, X: Any) -> Array:
-    """X (n, D), C-contiguous, in a dtype of DTYPES, to answer; what is in one already is not copied.
+def validate_features(estimator: Any, X: Any) -> Array:
+    """X (n, D), C-contiguous, in a dtype of DTYPES, for predicting; an array that is already so is not copied.
 
     Raises:
-        ValueError: as scikit-learn words it, of shapes, types, and values that are not finite.
+        ValueError: scikit-learn's, for shapes, dtypes and values that are not finite.
     """
-    return _check_finite(estimator, validate_data(estimator, X, reset=False, **_choose_reading(X)))
+    return _check_finite(estimator, validate_data(estimator, X, reset=False, **_choose_dtypes(X)))
 
 
-def read_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
-    """X as :func:`read_features` gives it, and y as an array, to learn from.
+def validate_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
+    """X as from :func:`validate_features`, and y as an array, for fitting.
 
     Args:
-        estimator: whose they are.
+        estimator: the estimator.
         X: features.
         y: labels.
-        reset: whether the estimator learns the number and names of the features here.
+        reset: whether the estimator stores the number and names of these features.
 
     Raises:
-        ValueError: as scikit-learn words it.
+        ValueError: scikit-learn's.
     """
-    X, y = validate_data(estimator, X, y, reset=reset, multi_output=True, **_choose_reading(X))
+    X, y = validate_data(estimator, X, y, reset=reset, multi_output=True, **_choose_dtypes(X))
     return _check_finite(estimator, X), y
 
 
-def _choose_reading(X: Any) -> dict[str, Any]:
+def _choose_dtypes(X: Any) -> dict[str, Any]:
     dtype = getattr(X, "dtype", None)
     is_small = isinstance(dtype, np.dtype) and np.can_cast(dtype, np.float32)
     return {"dtype": DTYPES[1:] if is_small else DTYPES, "order": "C", "ensure_all_finite": False}
 
 
 def _check_finite(estimator: Any, X: Array) -> Array:
-    """A block at a time: scikit-learn's own search may make a copy of a float16 array."""
+    """X, checked block by block: scikit-learn's own check may copy a float16 array."""
     if X.dtype.kind == "f":
         for start in range(0, len(X), BLOCK):
             block = X[start : start + BLOCK]
@@ -84,25 +84,25 @@ def _check_finite(estimator: Any, X: Array) -> Array:
     return np.asarray(X)
 
 
-def read_targets(
+def encode_targets(
     y: Any, loss: str, classes: Array | None = None, present: Array | None = None, name: str = "y"
 ) -> Targets:
-    """Labels, encoded.
+    """Encode labels.
 
     Args:
-        y: labels (n,), or for multiple BCE an indicator matrix (n, K) of 0 and 1, which may be sparse.
-        loss: the recipe's.
-        classes: which there are, where that is known.
-        present: (n,) bool, rows that count; a class of other rows only is none.
-        name: what the caller calls these labels.
+        y: labels (n,), or an indicator matrix (n, K) of 0 and 1, which may be sparse.
+        loss: the loss of the recipe.
+        classes: the classes, if they are known; by default those of ``y``.
+        present: (n,) bool, the rows whose labels are used; by default all.
+        name: of the parameter, for messages.
 
     Raises:
-        ValueError: if they are no labels.
+        ValueError: if ``y`` does not hold labels.
         BadInput: if there are fewer than two classes, or one that is not among ``classes``.
     """
     check_classification_targets(y)
     if type_of_target(y) == "multilabel-indicator":
-        return _read_multi_labels(y.toarray() if hasattr(y, "toarray") else np.asarray(y), loss, name)
+        return _encode_multi_labels(y.toarray() if hasattr(y, "toarray") else np.asarray(y), loss, name)
     labels = column_or_1d(y, warn=True)
     counted = np.ones(len(labels), bool) if present is None else present
     if classes is None:
@@ -119,16 +119,16 @@ def read_targets(
             f"{name} holds {_name(labels[unknown])}, which is not among the classes; they are {classes.tolist()!r}."
         )
     if loss == "multiple_bce" and len(classes) == 2:
-        places = places[:, None]  # one sigmoid says both
+        places = places[:, None]  # one sigmoid for both
     return Targets(places, classes, is_multi_label=False)
 
 
 def _name(labels: Array) -> str:
-    """The first label as the caller would write it."""
+    """The first label as Python writes it."""
     return repr(labels.tolist()[0])
 
 
-def _read_multi_labels(y: Array, loss: str, name: str) -> Targets:
+def _encode_multi_labels(y: Array, loss: str, name: str) -> Targets:
     if loss != "multiple_bce":
         raise BadInput(
             f"{name} has several labels a row, which loss={loss!r} cannot learn; accepted is 'multiple_bce'."
@@ -138,11 +138,11 @@ def _read_multi_labels(y: Array, loss: str, name: str) -> Targets:
     return Targets(y.astype(np.uint8), np.arange(y.shape[1]), is_multi_label=True)
 
 
-def read_weights(sample_weight: Any, X: Array) -> Array:
-    """Sample weights (n,) float64; ones where there are none.
+def validate_weights(sample_weight: Any, X: Array) -> Array:
+    """Sample weights (n,) float64; ones for None.
 
     Raises:
-        ValueError: if they are not one a row, not finite, or below 0.
+        ValueError: if there is not one per row, or one is not finite or below 0.
         BadInput: if all are 0.
     """
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -151,10 +151,10 @@ def read_weights(sample_weight: Any, X: Array) -> Array:
     return np.asarray(weights)
 
 
-def weigh_classes(class_weight: Any, targets: Targets, sample_weight: Array) -> Array:
-    """The weight of each class, (K,): 1 where nothing is said of it.
+def compute_class_weights(class_weight: Any, targets: Targets, sample_weight: Array) -> Array:
+    """The weight of each class, (K,) float64; by default 1.
 
-    ``balanced``: the sum of all sample weights / (K * the class's), so that every class weighs the same.
+    ``balanced``: sum of all sample weights / (K * sum of the class's), so that all classes have the same total weight.
 
     Raises:
         BadInput: if ``class_weight`` is neither None, ``balanced`` nor a dictionary of the classes.
@@ -163,7 +163,7 @@ def weigh_classes(class_weight: Any, targets: Targets, sample_weight: Array) -> 
     if class_weight is None:
         return np.ones(K)
     if targets.is_multi_label:
-        raise BadInput("class_weight is not accepted where rows have several labels; weigh the rows (sample_weight).")
+        raise BadInput("class_weight is not accepted if rows have several labels; use sample_weight instead.")
     if isinstance(class_weight, str) and class_weight == "balanced":
         sums = np.bincount(targets.y.ravel(), weights=sample_weight, minlength=K)
         return np.asarray(sample_weight.sum() / (K * np.where(sums > 0, sums, np.inf)))
@@ -182,11 +182,11 @@ def _is_weight(value: Any) -> bool:
     return isinstance(value, Real) and 0 <= float(value) < math.inf
 
 
-def check_count(name: str, value: Any, least: int) -> int:
+def validate_count(name: str, value: Any, least: int) -> int:
     """The value as an int.
 
     Raises:
-        BadInput: if it is no whole number of at least so many.
+        BadInput: if it is not a whole number of at least ``least``.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise BadInput(f"{name} is {value!r}; accepted is a whole number of {least} or above.")
@@ -194,16 +194,16 @@ def check_count(name: str, value: Any, least: int) -> int:
 
 
 def make_dataset(X: Array, targets: Targets, image_shape: tuple[int, int, int] | None) -> Dataset:
-    """The rows as a dataset; nothing is copied, and nothing hashed unless it is asked for.
+    """The rows as a dataset, without a copy.
 
     Raises:
-        BadInput: if ``image_shape`` is no shape of images, or not that of these rows.
+        BadInput: if ``image_shape`` is not valid, or does not fit these rows.
     """
     names = targets.classes[-1:] if targets.n_scores == 1 else targets.classes
-    return Dataset(X, targets.y, tuple(map(str, names)), image_shape=_check_image_shape(image_shape))
+    return Dataset(X, targets.y, tuple(map(str, names)), image_shape=_validate_image_shape(image_shape))
 
 
-def _check_image_shape(image_shape: Any) -> tuple[int, int, int] | None:
+def _validate_image_shape(image_shape: Any) -> tuple[int, int, int] | None:
     if image_shape is None:
         return None
     sizes = tuple(image_shape) if isinstance(image_shape, Sequence | np.ndarray) else ()
@@ -215,7 +215,7 @@ def _check_image_shape(image_shape: Any) -> tuple[int, int, int] | None:
 
 
 def make_splits(train: Dataset, val: Dataset | None = None) -> Splits:
-    """All rows for training, those of ``val`` for validation, and no test rows: they are the caller's."""
+    """All rows of ``train`` for training, those of ``val`` for validation, and no test rows."""
     return Splits(Rows(train, _count(train)), Rows(val, _count(val)) if val else None, Rows(train, _count(train)[:0]))
 
 

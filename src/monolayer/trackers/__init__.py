@@ -1,40 +1,39 @@
-"""Trackers: runs and sweeps logged to MLflow, TensorBoard and Weights & Biases, one file a tracker.
+"""Trackers: runs and sweeps logged to MLflow, TensorBoard and Weights & Biases, one file per tracker.
 
-A tracker is named by a text, ``mlflow[:PLACE]``, ``tensorboard:DIR`` or ``wandb[:PROJECT]``, or made as an object of
-its class. Nothing leaves this machine unless it is asked for: MLflow writes to a folder, TensorBoard too, and Weights &
-Biases works offline unless ``WANDB_MODE`` says otherwise::
+A tracker is a text, ``mlflow[:PLACE]``, ``tensorboard:DIR`` or ``wandb[:PROJECT]``, or an object of its class. By
+default nothing is sent over the network: MLflow and TensorBoard write to a folder, and Weights & Biases works offline
+unless ``WANDB_MODE`` is set::
 
-    ml.trackers.log_run(run, "mlflow", splits=splits)          # what has been trained
-    ml.trackers.log_sweep(swept, ["mlflow", "wandb:digits"])
+    ml.trackers.log_run(run, "mlflow", splits=splits)          # after training
+    ml.trackers.log_sweep(sweep, ["mlflow", "wandb:digits"])
 
-    job = ml.trackers.Job("digits", axes=("l2",))
-    with ml.trackers.open_logbook("tensorboard:tb", job) as book:   # what is being trained, epoch by epoch
-        swept = ml.sweep(splits, l2=[0, 0.1], options=ml.SweepOptions(book.follow()))
-        book.finish(swept, splits=splits)
+    with ml.trackers.open_logger("tensorboard:tb", name="digits", axes=["l2"]) as logger:   # during training
+        sweep = ml.sweep(splits, grid={"l2": [0, 0.1]}, on_epoch=logger.on_epoch)
+        logger.log_result(sweep, splits=splits)
 
-A tracker that fails costs its own log and no training: there is one warning, and everything else goes on.
+A tracker that fails ends its own log and no training: there is one warning, and everything else continues.
 """
 
-from monolayer.trackers.base import Entry, Outcome, Row, Tracker
-from monolayer.trackers.known import TRACKERS, open_tracker
-from monolayer.trackers.logbook import Job, Logbook, log_run, log_sweep, open_logbook
+from monolayer.trackers.base import EpochMetrics, Summary, TrackedRun, Tracker
+from monolayer.trackers.logger import RunLogger, log_run, log_sweep, open_logger
 from monolayer.trackers.mlflow import MLflowTracker
+from monolayer.trackers.registry import TRACKERS, open_tracker, resolve_spec
 from monolayer.trackers.tensorboard import TensorBoardTracker
 from monolayer.trackers.wandb import WandbTracker
 
 __all__ = [
     "TRACKERS",
-    "Entry",
-    "Job",
-    "Logbook",
+    "EpochMetrics",
     "MLflowTracker",
-    "Outcome",
-    "Row",
+    "RunLogger",
+    "Summary",
     "TensorBoardTracker",
+    "TrackedRun",
     "Tracker",
     "WandbTracker",
     "log_run",
     "log_sweep",
-    "open_logbook",
+    "open_logger",
     "open_tracker",
+    "resolve_spec",
 ]

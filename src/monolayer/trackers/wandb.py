@@ -1,4 +1,4 @@
-"""Weights & Biases: a run a recipe, those of a sweep in one group; offline unless the user has chosen otherwise."""
+"""Weights & Biases: a run per recipe, those of a sweep in one group; offline unless WANDB_MODE is set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monolayer.files import explain_os_error
-from monolayer.trackers.base import Entry, Outcome, Row, need
+from monolayer.trackers.base import EpochMetrics, Summary, TrackedRun, Tracker, is_figure
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -17,22 +17,22 @@ PROJECT = "monolayer"
 OFFLINE = "offline"
 
 
-class WandbTracker:
-    """Logs to Weights & Biases: into files that ``wandb sync`` sends, unless ``WANDB_MODE`` is set to something else.
+class WandbTracker(Tracker):
+    """Logs to Weights & Biases: to files that ``wandb sync`` uploads, unless ``WANDB_MODE`` is set to something else.
 
     Args:
-        project: what the runs are filed under, by default ``monolayer``.
-        folder: where the folder ``wandb`` is made; by default ``WANDB_DIR``, or the working folder.
+        project: the project of the runs, by default ``monolayer``.
+        folder: where the folder ``wandb`` is created; by default ``WANDB_DIR``, or the working folder.
 
     Raises:
-        BadInput: if wandb is not installed, or the folder cannot be made.
+        BadInput: if wandb is not installed, or the folder cannot be created.
     """
 
-    name = "Weights & Biases"
+    name, key, usage = "Weights & Biases", "wandb", "wandb[:PROJECT]"
 
     def __init__(self, project: str = "", folder: str | Path = "") -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        need(self.name, "wandb", "wandb")
+        self.require("wandb")
         self._project = project or PROJECT
         self.folder = Path(folder or os.environ.get("WANDB_DIR") or ".").resolve()
         with explain_os_error(self.folder):
@@ -41,55 +41,60 @@ class WandbTracker:
 
     @property
     def where(self) -> str:
-        """How to look at what was logged."""
+        """How to view what was logged."""
         if _choose_mode() == OFFLINE:
-            return f"Weights & Biases, offline: wandb sync {self.folder / 'wandb'}/offline-run-* sends it."
+            return f"Weights & Biases, offline: wandb sync {self.folder / 'wandb'}/offline-run-* uploads it."
         return f"Weights & Biases: project {self._project}"
 
-    def open(self, entry: Entry) -> None:
-        """Begin a run whose configuration is the settings. Offline, one that goes on takes the place of its start."""
+    def start_run(self, run: TrackedRun) -> None:
+        """Start a run with the params as its configuration; offline, the files of an earlier process are deleted."""
         import wandb
 
         if _choose_mode() == OFFLINE:
-            for earlier in (self.folder / "wandb").glob(f"offline-run-*-{entry.key}"):
-                shutil.rmtree(earlier, ignore_errors=True)  # its rows are told again, and would be sent twice
-        kind = "sweep" if entry.is_sweep else "recipe" if entry.group else "run"
-        self._runs[entry.key] = wandb.init(
+            for earlier in (self.folder / "wandb").glob(f"offline-run-*-{run.id}"):
+                shutil.rmtree(earlier, ignore_errors=True)  # its epochs are logged again, and would be uploaded twice
+        sweep = run if run.is_sweep else run.parent
+        self._runs[run.id] = wandb.init(
             project=self._project,
-            group=f"{entry.group.name}-{entry.group.key[:6]}" if entry.group else _name_group(entry),
-            job_type=kind,
-            name=entry.name,
-            id=entry.key,
-            config=dict(entry.settings),
+            group=f"{sweep.name}-{sweep.id[:6]}" if sweep else None,
+            job_type="sweep" if run.is_sweep else "recipe" if run.parent else "run",
+            name=run.name,
+            id=run.id,
+            config=dict(run.params),
             dir=str(self.folder),
             reinit="create_new",  # beside the user's own run, if there is one, and the other recipes of a sweep
             resume=None if _choose_mode() == OFFLINE else "allow",
             settings=_make_settings(),
         )
 
-    def log(self, entry: Entry, rows: list[Row]) -> None:
-        """Each epoch is a step."""
+    def log_metrics(self, run: TrackedRun, rows: list[EpochMetrics]) -> None:
+        """Log each epoch as a step."""
         for epoch, values in rows:
-            self._runs[entry.key].log({"epoch": epoch, **values}, step=epoch)
+            self._runs[run.id].log({"epoch": epoch, **values}, step=epoch)
 
-    def finish(self, entry: Entry, outcome: Outcome) -> None:
-        """Final measures and findings in the summary, the findings' codes as tags, figures as images, and the files."""
+    def log_summary(self, run: TrackedRun, summary: Summary) -> None:
+        """Set final metrics and findings in the run's summary, and the findings' codes as tags."""
+        opened = self._runs[run.id]
+        opened.summary.update({**summary.metrics, "findings": summary.describe_findings()})
+        opened.tags = (*(opened.tags or ()), *sorted({finding.code for finding in summary.news}))
+
+    def log_artifact(self, run: TrackedRun, path: Path, step: int) -> None:
+        """Log a figure as an image, and save any other file."""
         import wandb
 
-        run = self._runs.pop(entry.key)
-        images = {f"figures/{name}": wandb.Image(str(path)) for name, path in outcome.figures.items()}
-        if images:
-            run.log(images, step=outcome.epochs_done)
-        run.summary.update({**outcome.metrics, "findings": outcome.describe_findings()})
-        run.tags = (*(run.tags or ()), *outcome.news)
-        for path in () if run.disabled else outcome.files:
-            # A copy of its own: wandb only links to a file elsewhere, which may be gone when it is sent.
-            copy = shutil.copy(path, run.dir)
-            run.save(copy, base_path=run.dir, policy="now")
-        run.finish(exit_code=0 if outcome.is_complete else 1)
+        opened = self._runs[run.id]
+        if is_figure(path):
+            opened.log({f"figures/{path.stem}": wandb.Image(str(path))}, step=step)
+        elif not opened.disabled:
+            # A copy: wandb only links to a file elsewhere, which may be deleted before it is uploaded.
+            opened.save(shutil.copy(path, opened.dir), base_path=opened.dir, policy="now")
+
+    def finish(self, run: TrackedRun, *, is_complete: bool) -> None:
+        """End a run with exit code 0 if it is complete, else 1."""
+        self._runs.pop(run.id).finish(exit_code=0 if is_complete else 1)
 
     def close(self) -> None:
-        """End the runs that are still open as broken off."""
+        """End the runs that were not finished with exit code 1."""
         while self._runs:
             self._runs.popitem()[1].finish(exit_code=1)
 
@@ -98,12 +103,8 @@ def _choose_mode() -> str:
     return os.environ.get("WANDB_MODE") or OFFLINE
 
 
-def _name_group(entry: Entry) -> str | None:
-    return f"{entry.name}-{entry.key[:6]}" if entry.is_sweep else None
-
-
 def _make_settings() -> Any:
-    """No copy of what is printed, no measurements of the machine, no code, no packages: only what is logged here."""
+    """Nothing is stored but what is logged here: no output, no measurements of the machine, no code, no packages."""
     import wandb
 
     mode: Any = _choose_mode()

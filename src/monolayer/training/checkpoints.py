@@ -1,4 +1,4 @@
-"""Checkpoints: where each bank of a run stands, a file a bank, so that a run that is killed can be taken up again."""
+"""Checkpoints: the state of each bank in a file, from which a killed or stopped run is resumed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,67 +18,109 @@ from monolayer.errors import BadData
 from monolayer.files import explain_os_error, pack_tensors, write_whole
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import HISTORY_COLUMNS, EpochRow
-from monolayer.training.loop import BankState
 
 FORMAT = "monolayer-checkpoint-1"
-# A checkpoint may cost one part in so many of the time since the last: 2 %.
+# A save may take one part in so many of the time since the last: 2 %.
 COST_SHARE = 50
 PATTERN = "bank-*.safetensors"
 
 Array = npt.NDArray[Any]
 
 
-class Checkpoints:
-    """Where each bank stands, a file a bank; a Keeper.
+@dataclass(frozen=True, eq=False)
+class BankState:
+    """The state of a bank between two epochs: with the recipes and the rows, all that is needed to continue.
 
-    A state is kept if the last took at most a fiftieth of the time since: between the first and the last of a stretch,
-    which are always kept, keeping costs 2 % at most. A run that is killed does again what came after the last.
+    Args:
+        epoch: epochs done.
+        weights: (K * M, D), as :class:`Bank` has them, of all members, those that have left included.
+        bias: (K * M,).
+        alive: indices of the members that still train.
+        histories: a tuple of rows for each member; members that have left have fewer.
+        seconds: training time so far.
+    """
+
+    epoch: int
+    weights: Array
+    bias: Array
+    alive: tuple[int, ...]
+    histories: tuple[tuple[EpochRow, ...], ...]
+    seconds: float
+
+
+class Checkpointer(Protocol):
+    """Saves and loads the states of banks. Banks that train at the same time call it from their own threads."""
+
+    @property
+    def seconds_before(self) -> float:
+        """Training time, by the clock, of earlier processes, as far as it was saved."""
+
+    def load(self, recipes: Sequence[Recipe]) -> BankState | None:
+        """The last state saved of the bank of these recipes, or None."""
+
+    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, force: bool) -> None:
+        """Save the state; without ``force`` the checkpointer may skip a save that would take too long now."""
+
+
+class Checkpoints:
+    """A :class:`Checkpointer` that writes one file per bank.
+
+    Without ``force`` a state is saved only if the last save took at most a fiftieth of the time since, so saving takes
+    2 % of the time at most. A run that is killed repeats the epochs after the last save.
+
+    Args:
+        folder: where the files are written.
+        check: called before each save; raises if the folder may no longer be written to.
 
     Attributes:
-        seconds_before: training time by the clock, of earlier processes, as far as it was kept.
+        seconds_before: training time, by the clock, of earlier processes, as far as it was saved.
+        on_load: called with the recipes and histories of each bank whose state is loaded; None for no call.
     """
 
     def __init__(self, folder: Path, check: Callable[[], None]) -> None:
         self.seconds_before = 0.0
+        self.on_load: Callable[[Sequence[Recipe], Sequence[Sequence[EpochRow]]], None] | None = None
         self._folder, self._check = folder, check
-        self._begun: float | None = None  # with the first bank, so that loading the data is no training time
-        self._due: dict[Path, float] = {}
+        self._start: float | None = None  # of the first bank: loading the data is not training time
+        self._next_save: dict[Path, float] = {}
 
     def load(self, recipes: Sequence[Recipe]) -> BankState | None:
-        """The last state kept of the bank of these recipes, or None."""
-        self._begin()
-        path = self._name(recipes)
+        """The last state saved of the bank of these recipes, or None."""
+        self._start_clock()
+        path = self._name_file(recipes)
         if not path.is_file():
             return None
         state, seconds = _read_state(path, recipes)
         self.seconds_before = max(self.seconds_before, seconds)
+        if self.on_load:
+            self.on_load(recipes, state.histories)
         return state
 
-    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
-        """Keep the state, or let it pass if keeping would cost too much now; the last of a stretch is always kept."""
-        begun, path, start = self._begin(), self._name(recipes), time.monotonic()
-        if start < self._due.get(path, 0.0) and not is_last:
+    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, force: bool) -> None:
+        """Save the state; without ``force`` only if the last save took at most a fiftieth of the time since."""
+        start, path, now = self._start_clock(), self._name_file(recipes), time.monotonic()
+        if now < self._next_save.get(path, 0.0) and not force:
             return
         self._check()
-        content = _pack_state(make_state(), self.seconds_before + start - begun)
-        advice = f"; what was kept before is still there: go on with --resume {self._folder.parent}"
+        content = _pack_state(make_state(), self.seconds_before + now - start)
+        advice = f"; what was saved before is still there: continue with --resume {self._folder.parent}"
         with explain_os_error(self._folder.parent, advice):
-            write_whole(path, content, is_lasting=True)
+            write_whole(path, content, fsync=True)
         end = time.monotonic()
-        self._due[path] = end + COST_SHARE * (end - start)
+        self._next_save[path] = end + COST_SHARE * (end - now)
 
-    def _begin(self) -> float:
-        if self._begun is None:
-            self._begun = time.monotonic()
-        return self._begun
+    def _start_clock(self) -> float:
+        if self._start is None:
+            self._start = time.monotonic()
+        return self._start
 
-    def _name(self, recipes: Sequence[Recipe]) -> Path:
+    def _name_file(self, recipes: Sequence[Recipe]) -> Path:
         text = json.dumps([recipe.to_dict() for recipe in recipes])
         return self._folder / f"bank-{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"
 
 
 def _pack_state(state: BankState, seconds: float) -> bytes:
-    """A checkpoint's bytes; histories as one table of floats, and which of its cells were never measured."""
+    """The bytes of a checkpoint: histories are one table of floats, beside a mask of the values that are missing."""
     cells = [getattr(row, name) for rows in state.histories for row in rows for name in HISTORY_COLUMNS]
     shape = (-1, len(HISTORY_COLUMNS))
     tensors = {
@@ -96,7 +139,7 @@ def _read_state(path: Path, recipes: Sequence[Recipe]) -> tuple[BankState, float
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
         if header.get("format") != FORMAT or len(tensors["lengths"]) != len(recipes):
             raise KeyError("format")
         state = BankState(
@@ -109,7 +152,7 @@ def _read_state(path: Path, recipes: Sequence[Recipe]) -> tuple[BankState, float
         )
         return state, float(header["all_seconds"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise BadData(f"{path}: is not a checkpoint written by monolayer ({error}).") from None
+        raise BadData(f"{path}: is not a checkpoint of monolayer ({error}).") from None
 
 
 def _unpack_histories(table: Array, missing: Array, lengths: Array) -> tuple[tuple[EpochRow, ...], ...]:

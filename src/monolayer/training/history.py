@@ -1,4 +1,4 @@
-"""History: what each epoch of a run measured."""
+"""The history of a run: the metrics of each epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monolayer.evaluate.metrics import LARGE, Metrics, format_loss, make_finite
 
 @dataclass(frozen=True)
 class EpochRow:
-    """One epoch of a run's history; None where that epoch was not evaluated, or there are no validation rows."""
+    """One epoch of a run's history; None where the epoch was not evaluated or there are no validation rows."""
 
     epoch: int
     learning_rate: float
@@ -22,18 +22,18 @@ class EpochRow:
     val_accuracy: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as JSON holds it: a diverged loss becomes None."""
+        """The row for JSON; a loss that is not finite becomes None."""
         return {name: make_finite(value) for name, value in asdict(self).items()}
 
 
 HISTORY_COLUMNS = tuple(column.name for column in fields(EpochRow))
 
 
-def make_row(epoch: int, rate: float, measures: dict[str, Metrics]) -> EpochRow:
-    """A row from measures by name of the rows: ``train`` and ``val``, as far as they were evaluated."""
+def make_row(epoch: int, rate: float, evaluation: dict[str, Metrics]) -> EpochRow:
+    """The row of an epoch from its metrics by name of the rows: ``train`` and ``val``, as far as evaluated."""
     columns = {
         f"{name}_{column}": value
-        for name, metrics in measures.items()
+        for name, metrics in evaluation.items()
         for column, value in asdict(metrics).items()
         if column != "n"
     }
@@ -41,8 +41,8 @@ def make_row(epoch: int, rate: float, measures: dict[str, Metrics]) -> EpochRow:
 
 
 def format_epoch(row: EpochRow, epochs: int) -> str:
-    """``Epoch 1/40 - LR: 0.00100 - Loss: 1.8440, Accuracy: 36.23%``, and validation beside training."""
-    # Five decimals as in the original's log, unless they would hide the rate.
+    """A line such as ``Epoch 1/40 - LR: 0.00100 - Loss: 1.8440, Accuracy: 36.23%``, with validation metrics if any."""
+    # Five decimals as in the assignment's log, unless the rate is too small or too large for them.
     rate = f"{row.learning_rate:.5f}" if 1e-5 <= row.learning_rate < LARGE else f"{row.learning_rate:.3g}"
     line = f"Epoch {row.epoch}/{epochs} - LR: {rate}"
     if row.train_loss is not None and row.train_accuracy is not None:

@@ -1,13 +1,12 @@
-"""A bank in training: the epoch loop, which can be left and taken up again between any two epochs."""
+"""The epoch loop of a bank, which can be stopped, and continued from a saved state, between any two epochs."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,219 +16,164 @@ from monolayer.engine.bank import Bank
 from monolayer.engine.batches import make_batch_order
 from monolayer.engine.select import Engine, open_engine
 from monolayer.evaluate.metrics import Metrics, Tally
-from monolayer.progress import SILENCE, Progress
-from monolayer.recipe.recipe import Recipe
 from monolayer.threads import count_cores
+from monolayer.training.checkpoints import BankState
 from monolayer.training.history import EpochRow, make_row
+from monolayer.training.options import TrainOptions
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class BankState:
-    """Where a bank stands between two epochs: all that going on needs besides the recipes and the rows.
-
-    Args:
-        epoch: epochs done.
-        weights: as :class:`Bank` has them, (K * M, D), of every member, those that have left included.
-        bias: (K * M,).
-        alive: places of the members that still train.
-        histories: a list of rows a member; those that have left have fewer.
-        seconds: training time so far.
-    """
-
-    epoch: int
-    weights: Array
-    bias: Array
-    alive: tuple[int, ...]
-    histories: tuple[tuple[EpochRow, ...], ...]
-    seconds: float
-
-
-class Checkpointer(Protocol):
-    """Where the state of a bank is kept, so that a run that is killed can be taken up again.
-
-    Banks that train at once call it from their own threads.
-    """
-
-    @property
-    def seconds_before(self) -> float:
-        """How long what was loaded had been in training, by the clock, when it was kept."""
-
-    def load(self, recipes: Sequence[Recipe]) -> BankState | None:
-        """The last state kept of the bank of these recipes, or None."""
-
-    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, is_last: bool) -> None:
-        """Keep the state, or let it pass if keeping would cost too much now; the last of a stretch is always kept."""
-
-
-def _never() -> bool:
-    return False
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How to train, as opposed to what: nothing here changes a weight.
-
-    Args:
-        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch
-            of a single run, four times in a sweep.
-        val_every: the same for the validation rows, with whole numbers only.
-        on_epoch: called after each epoch of a bank, in the bank's thread, with the newest row of the history of every
-            member that trained; on a cluster, when some epochs of a bank have come back.
-        should_stop: asked after each epoch; True ends the training there, with everything so far kept.
-        progress: told how far it is.
-        task: what the progress display calls this.
-        checkpointer: keeps the state after each epoch, and gives it back to a run that was killed.
-        measure_last: whether all rows are evaluated after the last epoch; False for callers who do so themselves.
-    """
-
-    train_every: int | None = None
-    val_every: int = 1
-    on_epoch: Callable[[list[EpochRow]], None] | None = None
-    should_stop: Callable[[], bool] = _never
-    progress: Progress = field(default=SILENCE, repr=False)
-    task: str = "training"
-    checkpointer: Checkpointer | None = field(default=None, repr=False)
-    measure_last: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """A member's last evaluation: measures by name of the rows, and which validation rows it has right, (n,) bool."""
+class Evaluation:
+    """A member's metrics by name of the rows, and whether it predicts each validation row correctly, (n,) bool."""
 
     metrics: dict[str, Metrics]
     val_correct: Array | None
 
+    @property
+    def has_diverged(self) -> bool:
+        """Whether the validation loss is not finite, which no later step can repair."""
+        return "val" in self.metrics and not math.isfinite(self.metrics["val"].loss)
+
 
 class BankTraining:
-    """A bank with the epochs it has behind it.
+    """A bank in training.
 
-    A member whose validation loss is no finite number has left for good: no later step can mend it. The others train on
-    without it.
+    A member whose validation loss is not finite leaves the training for good; the others continue without it.
+
+    Attributes:
+        bank: the networks; their weights are updated in place.
+        splits: the rows.
+        options: how to train.
+        order: the order of the batches.
+        epoch: epochs done.
+        alive: indices of the members that still train.
+        histories: one list of rows per member; members that have left have fewer rows.
+        is_stopped: whether ``should_stop`` has returned True.
+        seconds: training time so far, evaluation included.
     """
 
     def __init__(self, bank: Bank, splits: Splits, options: TrainOptions) -> None:
         self.bank = bank
+        self.splits = splits
+        self.options = options
+        self.order = make_batch_order(bank.recipes[0], bank.n_classes, bank.weights.shape[1])
         self.epoch = 0
         self.alive: list[int] = list(range(bank.n_members))
         self.histories: list[list[EpochRow]] = [[] for _ in bank.recipes]
         self.is_stopped = False
         self.seconds = 0.0
-        self.splits = splits
-        self.options = options
-        self.order = make_batch_order(bank.recipes[0], bank.n_classes, bank.weights.shape[1])
-        self._measured: dict[int, Measured] = {}
+        self._evaluations: dict[int, Evaluation] = {}
         if options.checkpointer and (state := options.checkpointer.load(bank.recipes)):
             self.restore_state(state)
 
     @property
     def epochs(self) -> int:
-        """Epochs that the recipes ask for."""
+        """The recipes' number of epochs."""
         return self.bank.recipes[0].epochs
 
     def run(self, until: int | None = None, *, n_threads: int | None = None, time_slice: float = math.inf) -> None:
-        """Train up to this epoch (the recipes' last), or until the wish to stop comes or nobody is left.
+        """Train up to this epoch (the recipes' last), or until ``should_stop`` or until no member is left.
 
         Args:
-            until: epochs done when it ends.
-            n_threads: how many to use; by default as many as there are cores. The bytes are the same.
-            time_slice: end after this many seconds too, at the end of an epoch.
+            until: the number of epochs done at the end.
+            n_threads: threads to use; by default as many as there are cores. The results do not depend on it.
+            time_slice: return after so many seconds, at the end of an epoch.
         """
         until = self.epochs if until is None else until
         end = time.perf_counter() + time_slice
-        self.options.progress.advance(self.options.task, self.epoch, until, "epochs")
+        self._show_progress(self.epoch, until)
         while self.can_continue(until):
-            self._run_stretch(until, n_threads or count_cores(), end)
+            self._run_segment(until, n_threads or count_cores(), end)
             if time.perf_counter() >= end:
                 return
-        if self.epoch < until and not self.is_stopped:  # nobody is left
-            self.options.progress.advance(self.options.task, until, until, "epochs")
+        if self.epoch < until and not self.is_stopped:  # no member is left
+            self._show_progress(until, until)
 
     def can_continue(self, until: int) -> bool:
-        """Whether there is something to train before this epoch is done."""
+        """Whether there is anything to train before this epoch is done."""
         return self.epoch < until and bool(self.alive) and not self.is_stopped
 
     def poll_stop(self) -> bool:
-        """Ask whether to stop; once that is so, nothing is trained any more."""
+        """Call ``should_stop``; once it returns True, no more epochs are trained."""
         self.is_stopped = self.epoch < self.epochs and self.options.should_stop()
         return self.is_stopped
 
     def retain(self, members: Sequence[int]) -> None:
-        """Let every member leave but these."""
+        """Stop training all members except these, and save a checkpoint."""
         leaving = set(self.alive) - set(members)
         if leaving:
-            self._drop(leaving)
-            self.keep()
+            self._remove(leaving)
+            self.save_checkpoint()
 
-    def keep(self) -> None:
-        """Have the keeper keep where it stands, whatever that costs."""
-        self._save_if_due(is_last=True)
+    def save_checkpoint(self, *, force: bool = True) -> None:
+        """Save the state through the checkpointer, if there is one; without ``force`` only when a save is due."""
+        if self.options.checkpointer:
+            self.options.checkpointer.save_if_due(self.bank.recipes, self.make_state, force=force)
 
-    def measure(self, n_threads: int | None = None) -> list[Measured]:
-        """Training and validation rows as every member answers them where it stands."""
+    def evaluate(self, n_threads: int | None = None) -> list[Evaluation]:
+        """Evaluate every member on the training and validation rows, as far as that has not been done."""
         # Those that train and those that have left, apart: sums beside other members differ in the last digit, and a
-        # training that was taken up again must measure as one that was never left.
+        # resumed training must give the same metrics as one that was never interrupted.
         for members in (self.alive, [m for m in range(self.bank.n_members) if m not in self.alive]):
-            if not self._measured.keys() >= set(members):
+            if not self._evaluations.keys() >= set(members):
                 start = time.perf_counter()
-                with self._open_engine(self._pick(members), n_threads or count_cores()) as engine:
-                    self._note(members, _evaluate(engine, self._choose_rows(is_last=True)))
+                bank = self._select(members)
+                with open_engine(bank, self.splits.dataset, n_threads or count_cores()) as engine:
+                    self._evaluations |= zip(members, _evaluate(engine, self._select_rows(is_last=True)), strict=True)
                 self.seconds += time.perf_counter() - start
-        return [self._measured[m] for m in range(self.bank.n_members)]
+        return [self._evaluations[m] for m in range(self.bank.n_members)]
 
     def make_state(self) -> BankState:
-        """Where it stands; the arrays are the bank's own and go on changing."""
+        """The current state; its arrays are the bank's own, which training changes."""
         histories = tuple(map(tuple, self.histories))
         return BankState(self.epoch, self.bank.weights, self.bank.bias, tuple(self.alive), histories, self.seconds)
 
     def restore_state(self, state: BankState) -> None:
-        """Go on from a state that this bank was in, at this epoch or a later one."""
+        """Continue from a state of the same bank, at this epoch or a later one."""
         self.bank.weights[:], self.bank.bias[:] = state.weights, state.bias
-        # The generators' states need no keeping: the draws of the epochs behind it are drawn again, in milliseconds.
+        # States of random generators are not saved: the draws of earlier epochs are repeated here, in milliseconds.
         for _ in range(state.epoch - self.epoch):
             self.order.draw_epoch(len(self.splits.train))
         self.epoch, self.seconds = state.epoch, state.seconds
         self.alive, self.histories = list(state.alive), [list(rows) for rows in state.histories]
-        self._measured.clear()
+        self._evaluations.clear()
 
-    def receive_state(self, state: BankState, measured: Sequence[Measured] | None = None) -> None:
-        """Take up where the same bank has come to elsewhere, with what was measured there; tell it, and keep it."""
-        members = list(self.alive)
+    def receive_state(self, state: BankState, evaluations: Sequence[Evaluation] | None = None) -> None:
+        """Continue from a state that another process has reached: report its epochs and save a checkpoint."""
+        members, epochs_before = list(self.alive), self.epoch
         self.restore_state(state)
-        self._measured = dict(enumerate(measured or ()))
-        if self.options.on_epoch:
-            self.options.on_epoch([self.histories[m][-1] for m in members])
-        self.keep()
+        self._evaluations = dict(enumerate(evaluations or ()))
+        for epoch in range(epochs_before + 1, self.epoch + 1):
+            self._report_epoch([m for m in members if len(self.histories[m]) >= epoch], epoch)
+        self.save_checkpoint()
 
-    def collect_histories(self) -> list[tuple[EpochRow, ...]]:
-        """A history a member; the last row has all that is measured of where it stands."""
-        measured = self.measure()
+    def complete_histories(self) -> list[tuple[EpochRow, ...]]:
+        """The history of each member, with all metrics of the current evaluation in its last row."""
         return [
-            (*rows[:-1], make_row(rows[-1].epoch, rows[-1].learning_rate, found.metrics)) if rows else ()
-            for rows, found in zip(self.histories, measured, strict=True)
+            (*rows[:-1], make_row(rows[-1].epoch, rows[-1].learning_rate, evaluation.metrics)) if rows else ()
+            for rows, evaluation in zip(self.histories, self.evaluate(), strict=True)
         ]
 
-    def _pick(self, members: list[int]) -> Bank:
+    def _select(self, members: list[int]) -> Bank:
         return self.bank if len(members) == self.bank.n_members else self.bank.take(members)
 
-    def _open_engine(self, bank: Bank, n_threads: int) -> AbstractContextManager[Engine]:
-        return open_engine(bank, self.splits.dataset, n_threads)
-
-    def _run_stretch(self, until: int, n_threads: int, end: float) -> None:
-        """Epochs with the same members, until some leave or there is another reason to end."""
+    def _run_segment(self, until: int, n_threads: int, end: float) -> None:
+        """Train epochs with the same members, until some of them leave or training ends for another reason."""
         members = list(self.alive)
-        active = self._pick(members)
-        with self._open_engine(active, n_threads) as engine:
+        bank = self._select(members)
+        with open_engine(bank, self.splits.dataset, n_threads) as engine:
             while self.alive == members and self.can_continue(until):
                 start = time.perf_counter()
                 self._run_epoch(engine, members)
-                if active is not self.bank:
-                    self.bank.put(members, active)
+                if bank is not self.bank:
+                    self.bank.put(members, bank)
                 self.seconds += time.perf_counter() - start
-                self._tell(members, until)
+                self._report_epoch(members, self.epoch)
+                self._show_progress(self.epoch, until)
                 self.poll_stop()
-                self._save_if_due(is_last=not self.can_continue(until))
+                self.save_checkpoint(force=not self.can_continue(until))
                 if time.perf_counter() >= end:
                     return
 
@@ -238,29 +182,22 @@ class BankTraining:
         rates = np.array([recipe.compute_rate(self.epoch) for recipe in engine.bank.recipes])
         rows = self.splits.train
         engine.run_epoch(rows, *self.order.draw_epoch(len(rows)), rates)
-        for m in members:
-            self._measured.pop(m, None)
-        is_last = self.epoch == self.epochs and self.options.measure_last
-        evaluation = _evaluate(engine, self._choose_rows(is_last=is_last))
-        self._note(members, evaluation)
-        for m, rate, metrics in zip(members, rates, evaluation.metrics, strict=True):
-            self.histories[m].append(make_row(self.epoch, float(rate), metrics))
-        lost = {m for m, metrics in zip(members, evaluation.metrics, strict=True) if _is_lost(metrics)}
-        self._drop(lost)
+        chosen = self._select_rows(is_last=self.epoch == self.epochs and self.options.evaluate_last)
+        evaluations = _evaluate(engine, chosen)
+        is_complete = chosen.keys() == self._select_rows(is_last=True).keys()
+        for m, rate, evaluation in zip(members, rates, evaluations, strict=True):
+            self.histories[m].append(make_row(self.epoch, float(rate), evaluation.metrics))
+            self._evaluations.pop(m, None)
+            if is_complete:
+                self._evaluations[m] = evaluation
+        self._remove({m for m, evaluation in zip(members, evaluations, strict=True) if evaluation.has_diverged})
 
-    def _drop(self, leaving: set[int]) -> None:
+    def _remove(self, leaving: set[int]) -> None:
         self.alive = [m for m in self.alive if m not in leaving]
-        if leaving:  # what was measured beside them is measured again without: see measure()
-            self._measured.clear()
+        if leaving:  # those that stay are evaluated again without them: see evaluate()
+            self._evaluations.clear()
 
-    def _note(self, members: list[int], evaluation: _Evaluation) -> None:
-        """Remember an evaluation of all the rows that there are; a partial one is for the history only."""
-        if set(evaluation.tallies) == set(self._choose_rows(is_last=True)):
-            for place, m in enumerate(members):
-                val = evaluation.tallies.get("val")
-                self._measured[m] = Measured(evaluation.metrics[place], val.correct[place] if val else None)
-
-    def _choose_rows(self, *, is_last: bool) -> dict[str, Rows]:
+    def _select_rows(self, *, is_last: bool) -> dict[str, Rows]:
         def is_due(every: int) -> bool:
             return is_last or (every > 0 and self.epoch % every == 0)
 
@@ -270,46 +207,35 @@ class BankTraining:
             chosen["val"] = self.splits.val
         return chosen
 
-    def _tell(self, members: list[int], until: int) -> None:
+    def _report_epoch(self, members: list[int], epoch: int) -> None:
         if self.options.on_epoch:
-            self.options.on_epoch([self.histories[m][-1] for m in members])
-        self.options.progress.advance(self.options.task, self.epoch, until, "epochs")
+            recipes = [self.bank.recipes[m] for m in members]
+            self.options.on_epoch(recipes, [self.histories[m][epoch - 1] for m in members])
 
-    def _save_if_due(self, *, is_last: bool) -> None:
-        if self.options.checkpointer:
-            self.options.checkpointer.save_if_due(self.bank.recipes, self.make_state, is_last=is_last)
-
-
-@dataclass(frozen=True, eq=False)
-class _Evaluation:
-    """Measures by name of the rows, one dictionary a member, and the counts behind them by name of the rows."""
-
-    metrics: list[dict[str, Metrics]]
-    tallies: dict[str, Tally]
+    def _show_progress(self, epoch: int, until: int) -> None:
+        self.options.progress.advance(self.options.task, epoch, until, "epochs")
 
 
-def _is_lost(metrics: dict[str, Metrics]) -> bool:
-    return "val" in metrics and not math.isfinite(metrics["val"].loss)
-
-
-def _evaluate(engine: Engine, chosen: dict[str, Rows]) -> _Evaluation:
+def _evaluate(engine: Engine, chosen: dict[str, Rows]) -> list[Evaluation]:
+    """The evaluation of each member on these rows, by their names."""
     bank = engine.bank
     if not chosen:
-        return _Evaluation([{} for _ in bank.recipes], {})
+        return [Evaluation({}, None) for _ in bank.recipes]
     l2, squared_norms = np.array([recipe.l2 for recipe in bank.recipes]), bank.compute_squared_norms()
-    tallies = {name: _tally(engine, rows, _stack_weights(bank, name)) for name, rows in chosen.items()}
-    measured = {name: tally.compute_metrics(l2, squared_norms) for name, tally in tallies.items()}
-    metrics = [{name: column[m] for name, column in measured.items()} for m in range(bank.n_members)]
-    return _Evaluation(metrics, tallies)
+    tallies = {name: _tally(engine, name, rows) for name, rows in chosen.items()}
+    metrics = {name: tally.compute_metrics(l2, squared_norms) for name, tally in tallies.items()}
+    val_correct = tallies["val"].correct if "val" in tallies else None
+    return [
+        Evaluation(
+            {name: column[m] for name, column in metrics.items()}, None if val_correct is None else val_correct[m]
+        )
+        for m in range(bank.n_members)
+    ]
 
 
-def _stack_weights(bank: Bank, name: str) -> Array | None:
-    """Sample weights of the training rows, (M, n); None for other rows, and where members have no folds."""
-    return np.stack([fold.sample_weight for fold in bank.folds]) if bank.folds and name == "train" else None
-
-
-def _tally(engine: Engine, rows: Rows, sample_weight: Array | None) -> Tally:
-    tally = Tally(engine.bank.n_members, sample_weight)
+def _tally(engine: Engine, name: str, rows: Rows) -> Tally:
+    folds = engine.bank.folds if name == "train" else None
+    tally = Tally(engine.bank.n_members, np.stack([fold.sample_weight for fold in folds]) if folds else None)
     for losses, correct in engine.iterate_losses(rows):
         tally.add(losses, correct)
     return tally

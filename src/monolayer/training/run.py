@@ -1,12 +1,12 @@
-"""Recipes and splits in, runs out."""
+"""Train recipes on splits and return runs: the trained networks with their histories and metrics."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,30 +19,34 @@ from monolayer.evaluate.metrics import Metrics
 from monolayer.evaluate.predictions import Predictions
 from monolayer.findings import Finding
 from monolayer.network import BLOCK, OneLayer
+from monolayer.progress import Progress
 from monolayer.recipe.losses import compute_chance_loss
 from monolayer.recipe.recipe import Recipe
+from monolayer.training.checkpoints import Checkpointer
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankTraining, Measured, TrainOptions
+from monolayer.training.loop import BankTraining, Evaluation
+from monolayer.training.options import OnEpoch, TrainKeywords, TrainOptions
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What training gives back.
+    """The result of training.
 
     Args:
-        recipe: what was asked for.
+        recipe: the recipe.
         network: the trained network.
-        history: a row an epoch, epoch 1 first.
-        evaluation: measures by name of the rows: ``train``, ``val`` where there are validation rows, and ``test`` once
+        history: one row per epoch, epoch 1 first.
+        evaluation: metrics by name of the rows: ``train``, ``val`` where there are validation rows, and ``test`` once
             :func:`evaluate_test` has opened them.
-        seconds: training alone, evaluation each epoch included; for a bank, of the whole bank.
-        findings: what was noticed.
-        val_correct: whether each validation row was right after the last epoch, (n,) bool; None without such rows.
-        has_diverged: whether a loss stopped being a number, or training left the loss far above where it started.
-        has_left: whether it left its bank before the last epoch: it diverged beyond return, or was let go by
-            successive halving.
+        seconds: training time with the evaluation of each epoch; for a bank, that of the whole bank.
+        findings: the findings of :func:`monolayer.diagnose_run`; empty before.
+        val_correct: whether each validation row is predicted correctly after the last epoch, (n,) bool; None without
+            validation rows.
+        has_diverged: whether a loss was not finite, or training ended with a loss far above that of the start.
+        has_left: whether training ended before the last epoch because the validation loss was not finite or
+            successive halving dropped the recipe.
     """
 
     recipe: Recipe
@@ -63,7 +67,7 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every epoch of the recipe was run, as far as there was any use in it."""
+        """Whether training was not stopped: all epochs were trained, or training ended early for good."""
         return self.has_left or len(self.history) == self.recipe.epochs
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,62 +81,91 @@ class Run:
         }
 
 
-def train(splits: Splits, recipe: Recipe | None = None, *, options: TrainOptions | None = None, **changes: Any) -> Run:
-    """Train one network; ``changes`` replace fields of the recipe.
+def train(
+    splits: Splits,
+    recipe: Recipe | None = None,
+    *,
+    train_every: int | None = None,
+    val_every: int = 1,
+    on_epoch: OnEpoch | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    checkpointer: Checkpointer | None = None,
+    **fields: Any,
+) -> Run:
+    """Train one network.
 
-    A batch size that nobody chose, the default, is lowered to the number of training rows where they are fewer.
+    The default batch size is lowered to the number of training rows where they are fewer.
+
+    Args:
+        splits: the rows, from :meth:`monolayer.Dataset.split`.
+        recipe: what to train; by default ``Recipe()``.
+        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch.
+        val_every: the same for the validation rows, with whole numbers only.
+        on_epoch: called after each epoch with the recipes that train (here one) and their newest rows.
+        should_stop: called after each epoch; True ends the training there and keeps everything so far.
+        progress: shows how far the training is.
+        checkpointer: saves the state after each epoch, and returns it to a run that was killed.
+        fields: fields of the recipe to replace, such as ``learning_rate=0.01``.
 
     Raises:
         BadInput: if the dataset was not split, or the recipe does not fit the data: a batch larger than the training
             rows, flips without images.
     """
     check_splits(splits)
-    recipe = fit_batch_size((recipe or Recipe()).replace(**changes), splits, is_asked="batch_size" in changes)
-    return train_bank(splits, [recipe], options)[0]
+    recipe = fit_batch_size((recipe or Recipe()).replace(**fields), splits, is_asked="batch_size" in fields)
+    options: TrainKeywords = {
+        "train_every": train_every,
+        "val_every": val_every,
+        "on_epoch": on_epoch,
+        "should_stop": should_stop,
+        "progress": progress,
+        "checkpointer": checkpointer,
+    }
+    return train_bank(splits, [recipe], **options)[0]
 
 
 def train_bank(
     splits: Splits,
     recipes: Sequence[Recipe],
-    options: TrainOptions | None = None,
+    *,
     scaler: Scaler | None = None,
     starts: Sequence[OneLayer] | None = None,
+    **options: Unpack[TrainKeywords],
 ) -> list[Run]:
-    """Train the networks of a bank side by side: the runs, in the order of the recipes.
+    """Train one bank of networks side by side; the runs are in the order of the recipes.
 
     Args:
-        splits: what to train on.
-        recipes: one a network; they share what a bank's must.
-        options: how to train.
-        scaler: of these training rows, where it has been fitted already, as for the banks of a sweep.
-        starts: networks to go on from, one a recipe and all of one scaler, which is kept; else the seed's weights.
+        splits: the rows.
+        recipes: one per network, with the same values in the fields that a bank shares.
+        scaler: fitted on these training rows; by default it is fitted here.
+        starts: networks to continue from, one per recipe and all with one scaler, which is kept; by default weights
+            are drawn from the seed.
+        options: as for :func:`monolayer.train`.
 
     Raises:
-        BadInput: if the recipes do not fit the data, or do not share what a bank's must.
+        BadInput: if the recipes do not fit the data or cannot share a bank.
     """
-    options = options or TrainOptions()
     for recipe in recipes:
         check_recipe(recipe, splits)
     if starts is not None:
         bank = resume_bank(recipes, starts)
     else:
         bank = make_bank(recipes, scaler or fit_checked_scaler(splits), splits.dataset.n_classes)
-    training = BankTraining(bank, splits, options)
+    training = BankTraining(bank, splits, TrainOptions.from_keywords(options))
     training.run()
     return make_runs(training, splits)
 
 
 def check_splits(splits: object) -> None:
-    """Raise BadInput for a dataset that was not split."""
+    """Raise BadInput unless these are splits."""
     if not isinstance(splits, Splits):
         kind = type(splits).__name__
-        raise BadInput(
-            f"A {kind} is not divided into rows to train on and others; accepted is dataset.split(val=1000)."
-        )
+        raise BadInput(f"A {kind} is not divided into training and other rows; accepted is dataset.split(val=1000).")
 
 
 def fit_batch_size(recipe: Recipe, splits: Splits, *, is_asked: bool = False) -> Recipe:
-    """The recipe with batches that these training rows fill, if its batch size is the default and was not asked for."""
+    """The recipe, with the default batch size lowered to the number of training rows where they are fewer."""
     n_rows = len(splits.train)
     is_default = recipe.batch_size == Recipe().batch_size and not is_asked
     return recipe.replace(batch_size=n_rows) if is_default and n_rows < recipe.batch_size else recipe
@@ -143,34 +176,40 @@ def check_recipe(recipe: Recipe, splits: Splits) -> None:
     if recipe.batch_size > len(splits.train):
         raise BadInput(f"batch_size is {recipe.batch_size}; accepted are 1 to {len(splits.train)}, the training rows.")
     if splits.dataset.is_multi_label and recipe.loss != "multiple_bce":
-        raise BadInput(f"loss is {recipe.loss}, but rows have several labels; accepted is multiple_bce.")
+        raise BadInput(f"loss is {recipe.loss}, but rows have several labels each; accepted is multiple_bce.")
     if recipe.flip and not splits.dataset.has_flips:
-        raise BadInput(f"flip is {recipe.flip:g}, but the rows of {splits.dataset.name} are no images; accepted is 0.")
+        raise BadInput(f"flip is {recipe.flip:g}, but the rows of {splits.dataset.name} are not images; accepted is 0.")
 
 
 def evaluate_test(run: Run, splits: Splits, reason: str = "final evaluation", *, again: bool = False) -> Run:
-    """The run with its measures on the test rows, which are opened for it: do this once, with the run you chose.
+    """The run with its metrics on the test rows, which are opened for it: do this once, with the run you chose.
+
+    Args:
+        run: the run.
+        splits: the splits that it was trained on.
+        reason: kept with the opening.
+        again: whether the test rows may have been opened before.
 
     Raises:
-        BadInput: if the run was trained on other splits, whose training rows may be test rows here; or if the test
-            rows have been opened before and this is not said to be one time more.
+        BadInput: if the run was trained on other splits, whose training rows may be test rows here, or if the test
+            rows were opened before and ``again`` is False.
     """
     if run.network.metadata.get("splits") != splits.fingerprint:
-        raise BadInput("The run was trained on other splits; accepted are the splits that it was trained on.")
+        raise BadInput("The run was trained on other splits; accepted are those that it was trained on.")
     return add_test_metrics(run, predict_rows(run.network, splits.open_test(reason, again=again)))
 
 
 def predict_rows(network: OneLayer, rows: Rows) -> Predictions:
-    """What the network says of these rows, a block at a time."""
+    """The network's scores of these rows, computed a block at a time."""
     if rows.dataset.transformer is not None:  # the rows are features already, even where these are as many as pixels
         network = replace(network, transformer=None)
-    with np.errstate(all="ignore"):  # a diverged network answers too
+    with np.errstate(all="ignore"):  # a diverged network has scores too
         scores = np.concatenate([network.compute_scores(block) for block in rows.iterate_blocks(BLOCK)])
     return Predictions(network.loss, scores, rows.y, rows.index)
 
 
 def predict_all_rows(networks: Sequence[OneLayer], rows: Rows) -> list[Predictions]:
-    """What :func:`predict_rows` gives for each network, with one pass over the rows for all that share a scaler."""
+    """The result of :func:`predict_rows` for each network, with one pass over the rows per scaler."""
     groups: dict[bytes, list[int]] = {}
     for i, network in enumerate(networks):
         groups.setdefault(network.mean.tobytes() + network.std.tobytes(), []).append(i)
@@ -184,41 +223,38 @@ def predict_all_rows(networks: Sequence[OneLayer], rows: Rows) -> list[Predictio
         )
         scores = predict_rows(stacked, rows).scores.reshape(len(rows), len(members), -1)
         for place, i in enumerate(members):
-            said = np.ascontiguousarray(scores[:, place])
-            predictions[i] = Predictions(networks[i].loss, said, rows.y, rows.index)
+            own_scores = np.ascontiguousarray(scores[:, place])
+            predictions[i] = Predictions(networks[i].loss, own_scores, rows.y, rows.index)
     return [predictions[i] for i in range(len(networks))]
 
 
 def add_test_metrics(run: Run, predictions: Predictions) -> Run:
-    """The run with its measures on test rows that have been opened already, such as for several declared runs."""
+    """The run with its metrics on test rows that have been opened already, as for several declared runs."""
     test = predictions.compute_metrics(run.network, run.recipe.l2)
     return replace(run, evaluation={**run.evaluation, "test": test})
 
 
 def is_divergent(losses: Sequence[float], start: float) -> bool:
-    """Whether the last of these mean training losses is not finite or far above ``start``, or one was beyond measure.
+    """Whether training diverged: the last loss is not finite or far above ``start``, or one was enormous.
 
     Args:
-        losses: after each evaluated epoch.
+        losses: mean training losses of the epochs that were evaluated.
         start: the loss at scores of 0: log K, or log 2 for sigmoids.
     """
     if not losses:
         return False
-    is_lost = not math.isfinite(losses[-1]) or losses[-1] > DIVERGED_RATIO * start
-    return is_lost or max(losses) > WILD_RATIO * start
+    is_high = not math.isfinite(losses[-1]) or losses[-1] > DIVERGED_RATIO * start
+    return is_high or max(losses) > ENORMOUS_RATIO * start
 
 
 def make_runs(training: BankTraining, splits: Splits) -> list[Run]:
-    """A run a member of a bank, where its training stands now."""
-    measured, histories = training.measure(), training.collect_histories()
-    return [
-        _make_run(training, member, histories[member], measured[member], splits)
-        for member in range(training.bank.n_members)
-    ]
+    """The runs of a bank's members after the epochs trained so far."""
+    found = zip(training.complete_histories(), training.evaluate(), strict=True)
+    return [_make_run(training, member, *one, splits) for member, one in enumerate(found)]
 
 
 def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, str]) -> OneLayer:
-    """A member of a bank as a network of its own, where it stands."""
+    """A member of a bank as a network of its own, with copies of its current weights."""
     scaler = bank.get_scaler(member)
     return OneLayer(
         weights=bank.compute_weights(member),
@@ -235,14 +271,14 @@ def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, 
 
 
 def _describe_reading(dataset: Dataset) -> dict[str, str]:
-    """How data of one's own was read, so that predictions can be read alike; where it lies is nobody's business."""
+    """How a file of the user's was read, so that predictions read theirs alike; its path is private and left out."""
     options = {name: value for name, value in dataset.reading.items() if name != "path"}
     found = {"reading": options, "columns": dataset.columns}
     return {name: json.dumps(value) for name, value in found.items() if value}
 
 
 def _make_run(
-    training: BankTraining, member: int, history: tuple[EpochRow, ...], measured: Measured, splits: Splits
+    training: BankTraining, member: int, history: tuple[EpochRow, ...], evaluation: Evaluation, splits: Splits
 ) -> Run:
     dataset, recipe = splits.dataset, training.bank.recipes[member]
     metadata = {
@@ -255,21 +291,21 @@ def _make_run(
         **_describe_reading(dataset),
     }
     losses = [row.train_loss for row in history if row.train_loss is not None]
-    ignorant, val = compute_chance_loss(recipe.loss, dataset.n_classes), measured.metrics.get("val")
+    chance_loss = compute_chance_loss(recipe.loss, dataset.n_classes)
     return Run(
         recipe=recipe,
         network=make_network(training.bank, member, dataset, metadata),
         history=history,
-        evaluation=measured.metrics,
+        evaluation=evaluation.metrics,
         seconds=training.seconds,
-        val_correct=measured.val_correct,
-        has_diverged=is_divergent(losses, ignorant) or not (val is None or math.isfinite(val.loss)),
+        val_correct=evaluation.val_correct,
+        has_diverged=evaluation.has_diverged or is_divergent(losses, chance_loss),
         has_left=member not in training.alive,
     )
 
 
-# A loss above that of knowing nothing can pass during the first noisy epochs; twice it does not come by accident.
+# A loss above the chance loss is possible in the first noisy epochs; twice the chance loss is not.
 DIVERGED_RATIO = 2.0
-# An epoch that leaves a loss a thousand times that of knowing nothing threw the weights away, even if few training
-# rows, which can all be told apart, come out right in the end: scores in the thousands do that, and nothing else.
-WILD_RATIO = 1000.0
+# A loss of a thousand times the chance loss needs scores in the thousands: the steps were far too large, even if the
+# last loss is low, as it is where few training rows are all separable.
+ENORMOUS_RATIO = 1000.0

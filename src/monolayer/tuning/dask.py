@@ -1,4 +1,4 @@
-"""Banks on the workers of a Dask cluster: the rows are sent to the workers first, some epochs of a bank are a task."""
+"""Train banks on a Dask cluster: the rows are sent to the workers once, and a task trains some epochs of a bank."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from monolayer.engine.select import choose_engine, describe_engine
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.progress import Progress
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import BankState, BankTraining, Measured, TrainOptions
+from monolayer.training.checkpoints import BankState
+from monolayer.training.loop import BankTraining, Evaluation
+from monolayer.training.options import TrainOptions
 from monolayer.training.scheduler import Job
 
 if TYPE_CHECKING:
@@ -28,18 +30,18 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10
 POLL_S = 0.05
-# A task is a tenth of a bank's epochs: what a worker that dies, or a client, can lose of the bank.
-TASKS_A_BANK = 10
-# How often in a row the rows are sent again because the workers that had them died, and nothing came back meanwhile:
-# as often as Dask gives a task again whose worker died.
-TIMES_AGAIN = 3
-KEPT = "what has arrived is kept where there is an --out."
+# A task is a tenth of a bank's epochs: if a worker or the client dies, at most that many epochs are lost.
+TASKS_PER_BANK = 10
+# How often in a row the rows are sent again, without a result in between, because all workers that had them died: as
+# often as Dask retries a task whose worker died.
+MAX_RETRIES = 3
+KEPT = "with --out, the results received before are saved."
 LOST = f"The Dask scheduler was lost; {KEPT}"
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """What is sent to the workers first: the rows without those for the test, and their scaler."""
+    """The rows, without test rows, and their scaler; sent to the workers before any task."""
 
     splits: Splits
     scaler: Scaler
@@ -47,7 +49,7 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Task:
-    """A part of a bank's way: up to which epoch."""
+    """Some epochs of a bank: the recipes, and the epoch up to which they are trained."""
 
     recipes: tuple[Recipe, ...]
     until: int
@@ -56,23 +58,23 @@ class _Task:
 
 
 @dataclass(frozen=True, eq=False)
-class _Arrival:
-    """Where a task ended; measured only at the bank's last epoch."""
+class _Result:
+    """The state of a bank after a task; evaluated only after the bank's last epoch."""
 
     state: BankState
-    measured: list[Measured] | None
+    evaluations: list[Evaluation] | None
 
 
 @dataclass(frozen=True, eq=False)
-class _Sent:
-    """A task that was given to Dask: its bank, and the rows that it is to use there."""
+class _Submitted:
+    """A task that was submitted to Dask: its job, and the rows that it uses."""
 
     job: Job
     rows: Future
 
 
 class Cluster:
-    """Trains jobs on a Dask cluster, as ``SweepOptions.run_jobs`` does; made by :func:`open_cluster`."""
+    """Trains jobs on a Dask cluster: a ``runner`` of :func:`monolayer.sweep`; see :func:`open_cluster`."""
 
     def __init__(self, client: Client, n_workers: int, progress: Progress) -> None:
         self._client, self._n_workers, self._progress = client, n_workers, progress
@@ -80,95 +82,92 @@ class Cluster:
         self._n_lost = 0
 
     def __call__(self, jobs: Sequence[Job]) -> None:
-        """Train these banks, a task for some epochs of each; what comes back is kept as it comes.
+        """Train these banks in tasks of some epochs each; each result is saved when it is received.
 
-        A task whose worker dies is given to another by Dask itself, some times before it is given up. The rows are
-        sent again when the last worker that had them has died with them: Dask keeps a copy only where it is waited for.
-        A worker that dies while they are being sent may keep Dask itself waiting (dask/distributed issue 6578).
+        Dask itself retries a task whose worker died, up to a limit. The rows are sent again when the last worker that
+        had them has died: Dask keeps copies only for tasks that wait for them. A worker that dies while rows are sent
+        may make Dask itself wait (dask/distributed issue 6578).
 
         Raises:
-            MonolayerError: if workers died too often, none is left, or the scheduler was lost.
+            MonolayerError: if workers died too often, no worker is left, or the connection to the scheduler was lost.
         """
         unfinished = [job for job in jobs if not job.is_done]
         if 0 < len(unfinished) < self._n_workers:
-            self._progress.say(f"A bank trains on one worker: {len(unfinished)} of {self._n_workers} workers are busy.")
-        waiting: dict[Future, _Sent] = {}
+            self._progress.info(
+                f"A bank trains on one worker: {len(unfinished)} of {self._n_workers} workers are busy."
+            )
+        waiting: dict[Future, _Submitted] = {}
         try:
             for job in unfinished:
                 self._submit(waiting, job)
-            while waiting and not any(sent.job.training.poll_stop() for sent in waiting.values()):
-                arrived = [future for future in waiting if future.done()]
-                for future in arrived:
+            while waiting and not any(submitted.job.training.poll_stop() for submitted in waiting.values()):
+                done = [future for future in waiting if future.done()]
+                for future in done:
                     self._receive(waiting, future)
-                if not arrived:
+                if not done:
                     time.sleep(POLL_S)
         finally:
-            if self._client.status == "running":  # a scheduler that is lost has nothing to cancel
+            if self._client.status == "running":  # without a scheduler there is nothing to cancel
                 with suppress(OSError):
                     self._client.cancel(list(waiting))
 
-    def _receive(self, waiting: dict[Future, _Sent], future: Future) -> None:
-        """Keep what this task brought and give Dask the bank's next one, or the same again if its rows were lost."""
-        sent = waiting.pop(future)
-        arrival = _collect(future, len(sent.job.training.bank.recipes))
-        if arrival is None:
-            self._forget(sent.rows)
-        else:
+    def _receive(self, waiting: dict[Future, _Submitted], future: Future) -> None:
+        """Save the result of a task and submit the bank's next task, or the same task again if its rows were lost."""
+        submitted = waiting.pop(future)
+        job = submitted.job
+        result = _get_result(future, len(job.training.bank.recipes))
+        if result is not None:
             self._n_lost = 0
-            sent.job.training.receive_state(arrival.state, arrival.measured)
-        if not sent.job.is_done:
-            self._submit(waiting, sent.job)
+            job.training.receive_state(result.state, result.evaluations)
+        elif self._rows is not None and self._rows[1] is submitted.rows:  # else they were sent again for another task
+            self._rows = None
+            self._n_lost += 1
+            if self._n_lost > MAX_RETRIES:
+                raise MonolayerError(f"The rows were lost with their workers {self._n_lost} times in a row; {KEPT}")
+        if not job.is_done:
+            self._submit(waiting, job)
 
-    def _forget(self, rows: Future) -> None:
-        """These rows were lost: they are to be sent again, unless another task has had that done."""
-        if self._rows is None or self._rows[1] is not rows:
-            return
-        self._rows = None
-        self._n_lost += 1
-        if self._n_lost > TIMES_AGAIN:
-            raise MonolayerError(f"The rows were lost with their workers {self._n_lost} times in a row; {KEPT}")
-
-    def _submit(self, waiting: dict[Future, _Sent], job: Job) -> None:
-        if self._client.status == "closed":  # it gave up looking for its scheduler while the last arrival was kept
+    def _submit(self, waiting: dict[Future, _Submitted], job: Job) -> None:
+        if self._client.status == "closed":  # the client gave up reconnecting while the last result was saved
             raise MonolayerError(LOST)
         training = job.training
-        until = min(job.until, training.epoch + math.ceil(training.epochs / TASKS_A_BANK))
+        until = min(job.until, training.epoch + math.ceil(training.epochs / TASKS_PER_BANK))
         task = _Task(training.bank.recipes, until, training.options.train_every, training.options.val_every)
         state = training.make_state() if training.epoch else None
         rows = self._scatter(training)
-        # Not "pure": Dask would take a bank that comes a second time, from a later epoch, for the first.
-        waiting[self._client.submit(_train, rows, task, state, pure=False)] = _Sent(job, rows)
+        # Not pure: Dask would return the first result for a task that is submitted again.
+        waiting[self._client.submit(_train, rows, task, state, pure=False)] = _Submitted(job, rows)
 
     def _scatter(self, training: BankTraining) -> Future:
         if self._rows is None or self._rows[0] is not training.splits:
-            rows = _Rows(_leave_test_out(training.splits), training.bank.scaler)
+            rows = _Rows(_remove_test_rows(training.splits), training.bank.scaler)
             self._rows = training.splits, self._send(rows)
         return self._rows[1]
 
     def _send(self, rows: _Rows) -> Future:
-        for _ in range(1 + TIMES_AGAIN):
+        for _ in range(1 + MAX_RETRIES):
             try:
                 return self._client.scatter(rows, broadcast=True, hash=False)
             except TimeoutError:
                 break
-            # What a worker raises here that died a moment ago: the scheduler does not know it any more, or still does.
+            # Raised when a worker has just died, whether the scheduler has noticed or not.
             except (OSError, KeyError, ValueError):
                 if self._client.status != "running":
                     raise MonolayerError(LOST) from None
                 time.sleep(POLL_S)
-        raise MonolayerError(f"No Dask worker took the rows; {KEPT}")
+        raise MonolayerError(f"No Dask worker accepted the rows; {KEPT}")
 
 
 @contextmanager
 def open_cluster(address: str, progress: Progress) -> Iterator[Cluster]:
-    """The cluster whose scheduler answers at this address.
+    """Connect to the cluster whose scheduler has this address.
 
     Args:
         address: such as ``tcp://10.0.0.1:8786``.
-        progress: told what was found there.
+        progress: shows the number of workers.
 
     Raises:
-        BadInput: if Dask is not installed, nobody answers, no worker is there, or one has other versions.
+        BadInput: if Dask is not installed, no scheduler answers, there are no workers, or one has other versions.
     """
     try:
         from distributed import Client
@@ -183,7 +182,7 @@ def open_cluster(address: str, progress: Progress) -> Iterator[Cluster]:
 
 
 def _check_workers(client: Client, address: str, progress: Progress) -> int:
-    """How many workers there are; BadInput if they could not give the bytes that this machine would."""
+    """The number of workers; raises BadInput if a worker would not compute the same bytes as this process."""
     try:
         found: dict[str, dict[str, str]] = client.run(describe_machine)
     except ImportError as error:
@@ -196,13 +195,13 @@ def _check_workers(client: Client, address: str, progress: Progress) -> int:
             if there[name] != here[name]:
                 raise BadInput(f"{worker} has {name} {there[name]}, this process {here[name]}; accepted is the same.")
     if any(there["kernels"] != here["kernels"] for there in found.values()):
-        progress.say("The workers' processors differ from this one: the last digits may differ from a run here.")
-    progress.say(f"{len(found)} Dask workers at {address}")
+        progress.info("The workers have other processors: the last digits may differ from those of a run here.")
+    progress.info(f"{len(found)} Dask workers at {address}")
     return len(found)
 
 
 def describe_machine() -> dict[str, str]:
-    """What decides the bytes that a process computes: versions, the engine, and the kernels that BLAS chose."""
+    """Everything that the bytes of results depend on: versions, the engine, and the kernels of the BLAS library."""
     kernels = sorted({str(pool.get("architecture")) for pool in threadpool_info() if pool["user_api"] == "blas"})
     return {
         "monolayer": version("monolayer"),
@@ -212,38 +211,39 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Arrival:
-    """On a worker: take the bank up where it stands, and train it."""
+def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Result:
+    """Run a task on a worker: restore the bank's state and train it."""
     bank = make_bank(task.recipes, rows.scaler, rows.splits.dataset.n_classes)
     training = BankTraining(bank, rows.splits, TrainOptions(task.train_every, task.val_every))
     if state is not None:
         training.restore_state(state)
-    training.run(task.until, n_threads=1)  # a worker's other threads have tasks of their own
+    training.run(task.until, n_threads=1)  # the worker's other threads run other tasks
     is_last = task.until == training.epochs
-    return _Arrival(training.make_state(), training.measure(1) if is_last else None)
+    return _Result(training.make_state(), training.evaluate(1) if is_last else None)
 
 
-def _collect(future: Future, n_recipes: int) -> _Arrival | None:
-    """What the task brought; None if Dask dropped it because the rows that it needs were lost with their worker."""
+def _get_result(future: Future, n_recipes: int) -> _Result | None:
+    """The result of a task; None if Dask cancelled it because its rows were lost with their worker."""
     from distributed import CancelledError, KilledWorker
 
     try:
-        arrival: _Arrival = future.result()
+        result: _Result = future.result()
     except KilledWorker:
-        lost = f"A bank of {n_recipes} recipes lost every worker that tried it, so Dask gave it up; {KEPT}"
-        raise MonolayerError(lost) from None
+        raise MonolayerError(
+            f"Every worker that trained a bank of {n_recipes} recipes died, so Dask stopped trying; {KEPT}"
+        ) from None
     except CancelledError:
         if future.client.status != "running":
             raise MonolayerError(LOST) from None
         return None
     except OSError:
-        if future.status == "error":  # it is the task's own
+        if future.status == "error":  # raised by the task itself
             raise
         raise MonolayerError(LOST) from None
-    return arrival
+    return result
 
 
-def _leave_test_out(splits: Splits) -> Splits:
+def _remove_test_rows(splits: Splits) -> Splits:
     dataset = replace(splits.dataset, test=None, val=None)
     train, val = Rows(dataset, splits.train.index), splits.val
     if val is not None and val.dataset is splits.dataset:

@@ -1,8 +1,8 @@
-"""Few-shot: how well a probe does with a few training rows a class, over several draws of them.
+"""Few-shot probes: the accuracy with a few training rows per class, over several random draws of them.
 
-Which rows are drawn follows from a seed alone, so that somebody else gets the same ones. Each draw is training rows of
-its own: features are standardised by them, and nothing else of the training file is looked at. All repeats of a number
-of shots are given the same recipes, of which the one with the highest mean validation accuracy is kept.
+The drawn rows depend on a seed only, so that others can draw the same ones. The rows of a draw are all the training
+rows that it uses, also to standardise features. All repeats of a number of shots train the same recipes, of which the
+one with the highest mean validation accuracy is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from monolayer.data.dataset import MAX_SEED, Rows, Splits
 from monolayer.data.memmap import read_rows
 from monolayer.data.scaler import fit_scaler
 from monolayer.engine.bank import make_bank
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, MonolayerError
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics
 from monolayer.network import OneLayer
 from monolayer.progress import Progress
@@ -31,18 +31,19 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.recipe.schedules import parse_schedule
 from monolayer.recipe.shuffle import FULL
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainOptions
 from monolayer.training.run import Run, make_runs, predict_all_rows
-from monolayer.training.scheduler import Job, measure_all, run_jobs
+from monolayer.training.scheduler import Job, evaluate_all, run_jobs
 from monolayer.tuning.plan import group_recipes
 from monolayer.tuning.probe_grid import ALONE, ProbeGrid
 
 Array = npt.NDArray[Any]
-# Steps of gradient descent that few rows get at the least: 40 epochs of one batch of 10 rows would be 40 steps.
-FEWEST_STEPS = 1000
-# Schedules that mean the same in more epochs: by share of the training, not by epochs.
+# The least number of gradient steps on few rows: 40 epochs of one batch of 10 rows would be 40 steps.
+MIN_STEPS = 1000
+# Schedules that depend on the share of the epochs that are done, and so can be used with more epochs.
 SCALABLE = ("constant", "cosine")
-STREAM = 3  # of random numbers: 1 are a recipe's flips, 2 a sweep's draws
+STREAM = 3  # of random numbers: 1 is a recipe's flips, 2 a sweep's random recipes
 RULE = (
     "For repeat r = 0, 1, ...: numpy.random.default_rng([seed, 3, r]).permutation(n) puts the n training rows, which "
     "are numbered as the split lists them, into an order; the first rows of each class in it, as many as there are "
@@ -53,23 +54,24 @@ STEPS_RULE = (
     "A batch has no more rows than were drawn, and epochs are raised until there are {steps:,} steps; drawn rows are "
     "in memory, so the shuffle is full."
 )
-TELL_EVERY_S = 0.1
-# Weights of the repeats that train at once: pixels of 10 classes are 1.2 MB a recipe, a large network's features of
-# 1,000 classes 16 MB.
+STOPPED = "The probe was stopped before all recipes were trained; its test rows are still sealed."
+UPDATE_EVERY_S = 0.1
+# Bytes of the weights that train at the same time: with 10 classes a recipe on pixels needs 1.2 MB, with 1,000 classes
+# one on a large network's features 16 MB.
 AT_ONCE_BYTES = 2**28
 
 
 @dataclass(frozen=True)
 class Shots:
-    """What is asked for.
+    """The few-shot probes to run.
 
     Args:
-        shots: rows a class, each number once.
-        repeats: draws of each.
+        shots: numbers of rows per class.
+        repeats: draws of each number of rows.
         seed: of the draws.
 
     Raises:
-        BadInput: if a number is no whole number of 1 or above.
+        BadInput: if a value is not a whole number, or below 1 (the seed: below 0).
     """
 
     shots: tuple[int, ...] = ()
@@ -84,26 +86,27 @@ class Shots:
         object.__setattr__(self, "shots", tuple(sorted({int(n) for n in self.shots})))
 
     def check(self, rows: Rows) -> None:
-        """Raise BadInput if a class has fewer of these training rows than are to be drawn."""
+        """Raise BadInput if a class has fewer training rows than are to be drawn."""
         if not self.shots:
             return
         if rows.dataset.is_multi_label:
-            raise BadInput("Shots are rows a class, and these rows have several labels each; leave the shots out.")
+            raise BadInput("Shots are rows per class, but these rows have several labels each; leave the shots out.")
         names = rows.dataset.class_names
         counts = np.bincount(rows.y, minlength=len(names))
-        least, most = int(counts.argmin()), self.shots[-1]
-        if counts[least] < most:
+        smallest, most = int(counts.argmin()), self.shots[-1]
+        n = int(counts[smallest])
+        if n == 0:
+            raise BadInput(f"Class {names[smallest]!r} has no training row to draw; leave the shots out.")
+        if n < most:
             raise BadInput(
-                f"{most} shots are more than the {counts[least]:,} training rows of class {names[least]!r}; accepted "
-                f"are 1 to {counts[least]:,}."
-                if counts[least]
-                else f"Class {names[least]!r} has no training row to draw, so there are no shots; leave them out."
+                f"{most} shots are more than the {n:,} training rows of class {names[smallest]!r}; accepted are 1 to "
+                f"{n:,}."
             )
 
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """The rows of one repeat: ``index`` (n,) int64 are their places in the dataset, rising."""
+    """The rows of one repeat: ``index`` is their sorted positions in the dataset, (n,) int64."""
 
     shots: int
     repeat: int
@@ -111,13 +114,13 @@ class Draw:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the places, as the rule says."""
+        """SHA-256 of the positions: see RULE."""
         return hashlib.sha256(self.index.astype("<i8").tobytes()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class Repeat:
-    """One draw, and what the chosen recipe made of it: measures on validation and, once they are open, test rows."""
+    """One draw, and the chosen recipe's network and metrics on it; ``test`` once the test rows are open."""
 
     draw: Draw
     train: Metrics
@@ -126,7 +129,7 @@ class Repeat:
     test: Metrics | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it, the rows as their hash."""
+        """The repeat for JSON, with the hash of its rows."""
         measured = {rows: getattr(self, rows) for rows in ROW_NAMES}
         return {
             "repeat": self.draw.repeat,
@@ -137,14 +140,14 @@ class Repeat:
 
 @dataclass(frozen=True, eq=False)
 class FewShot:
-    """What a number of shots gives.
+    """The result of a few-shot probe.
 
     Args:
-        shots: rows a class.
-        recipe: chosen by the mean validation accuracy over the repeats.
-        repeats: one a draw.
-        grid: what was tried, values by field.
-        n_recipes: how many recipes were tried.
+        shots: rows per class.
+        recipe: the recipe with the highest mean validation accuracy over the repeats.
+        repeats: one per draw.
+        grid: the values that were tried, by field.
+        n_recipes: the number of recipes that were tried.
     """
 
     shots: int
@@ -160,11 +163,11 @@ class FewShot:
 
     @property
     def at_edge(self) -> tuple[str, ...]:
-        """The fields whose chosen value is the lowest or highest tried, so that a better one may lie beyond."""
+        """The fields whose chosen value is the lowest or highest that was tried: a better value may be beyond it."""
         return tuple(name for name, tried in self.grid.items() if is_edge(name, getattr(self.recipe, name), tried))
 
     def summarise(self, rows: str) -> Spread | None:
-        """Mean and spread of the accuracy on the rows ``train``, ``val`` or ``test``; None while these are sealed."""
+        """Mean and spread of the accuracy on the ``train``, ``val`` or ``test`` rows; None while these are sealed."""
         measured = [getattr(repeat, rows) for repeat in self.repeats]
         if any(metrics is None for metrics in measured):
             return None
@@ -173,7 +176,7 @@ class FewShot:
         return Spread(float(np.mean(accuracies)), sd, len(accuracies))
 
     def open_test(self, rows: Rows) -> FewShot:
-        """The same with its measures on test rows that have been opened."""
+        """The same with metrics on test rows that have been opened."""
         networks = [repeat.network for repeat in self.repeats]
         found = [
             replace(repeat, test=predictions.compute_metrics(repeat.network, self.recipe.l2))
@@ -182,7 +185,7 @@ class FewShot:
         return replace(self, repeats=tuple(found))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it, the draws with their hashes."""
+        """The result for JSON, with the hash of each draw's rows."""
         return {
             "shots": self.shots,
             "n_rows": self.n_rows,
@@ -197,7 +200,7 @@ class FewShot:
 
 @dataclass(frozen=True)
 class Spread:
-    """Accuracies of n repeats: their mean and their standard deviation (ddof 1), None of a single one."""
+    """Mean and standard deviation (ddof 1; None for n = 1) of the accuracies of n repeats."""
 
     mean: float
     sd: float | None
@@ -208,12 +211,12 @@ class Spread:
         return f"{100 * self.mean:.2f}{spread}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The spread for JSON."""
         return vars(self)
 
 
 def draw_rows(rows: Rows, shots: int, repeat: int, seed: int) -> Draw:
-    """The first so many rows of each class in a random order of all: see RULE."""
+    """Draw the first ``shots`` rows of each class in a random order of all rows: see RULE."""
     order = np.random.default_rng([seed, STREAM, repeat]).permutation(len(rows))
     # By class, and within a class in the order drawn.
     by_class = order[np.argsort(rows.y[order], kind="stable")]
@@ -223,9 +226,9 @@ def draw_rows(rows: Rows, shots: int, repeat: int, seed: int) -> Draw:
 
 
 def divide(splits: Splits, draw: Draw) -> Splits:
-    """The same splits with the drawn rows for training, a copy in memory."""
+    """The same splits with the drawn rows, copied to memory, as training rows."""
     dataset = splits.dataset
-    # A file on the disk would be gone through for a few rows in each of a thousand epochs.
+    # Otherwise a file on the disk would be read for a few rows in each of a thousand epochs.
     X, both = read_rows(dataset.X, draw.index), dataset.both_ways
     if both is not None:
         both = read_rows(both, np.concatenate([draw.index, len(dataset.X) + draw.index]))
@@ -234,38 +237,40 @@ def divide(splits: Splits, draw: Draw) -> Splits:
 
 
 def adapt(recipe: Recipe, n_rows: int) -> Recipe:
-    """The recipe for so few rows: see STEPS_RULE.
+    """The recipe for so few training rows: see STEPS_RULE.
 
     Raises:
         BadInput: if its schedule counts epochs.
     """
     if parse_schedule(recipe.schedule).name not in SCALABLE:
         raise BadInput(
-            f"The schedule {recipe.schedule} counts epochs, of which few rows get more; with shots, accepted are "
-            f"{' and '.join(SCALABLE)}."
+            f"The schedule {recipe.schedule} counts epochs, but few rows are trained for more epochs; with shots, "
+            f"accepted are {' and '.join(SCALABLE)}."
         )
     batch_size = min(recipe.batch_size, n_rows)
-    epochs = max(recipe.epochs, math.ceil(FEWEST_STEPS / math.ceil(n_rows / batch_size)))
+    epochs = max(recipe.epochs, math.ceil(MIN_STEPS / math.ceil(n_rows / batch_size)))
     return recipe.replace(batch_size=batch_size, epochs=epochs, shuffle=FULL)
 
 
-def train_shots(splits: Splits, grid: ProbeGrid, shots: int, asked: Shots, progress: Progress) -> FewShot:
-    """Train every recipe on every draw of so many shots, banks of several repeats at once, and keep the best recipe.
+def train_shots(splits: Splits, grid: ProbeGrid, shots: int, plan: Shots, options: TrainOptions) -> FewShot:
+    """Train every recipe on every draw of so many shots, and choose the best recipe.
 
-    What it is judged by is trained once more by itself: so it is, to the byte, what :func:`monolayer.train` makes of
-    the same rows, and the networks of all other recipes need not be kept until the last repeat has been trained.
+    The chosen recipe is then trained alone on each draw: so its networks have the same bytes as those that
+    :func:`monolayer.train` returns for these rows, and the networks of the other recipes need not be kept in memory.
 
     Raises:
         BadInput: if every recipe diverged on some draw.
+        MonolayerError: if ``should_stop`` ended the training.
     """
-    draws = [draw_rows(splits.train, shots, repeat, asked.seed) for repeat in range(asked.repeats)]
+    draws = [draw_rows(splits.train, shots, repeat, plan.seed) for repeat in range(plan.repeats)]
     divided = [divide(splits, draw) for draw in draws]
     n_rows = len(draws[0].index)
     adapted = list(dict.fromkeys(adapt(recipe, n_rows) for recipe in grid.list_recipes()))
-    recipes = grid.give_rates(adapted, [one.train for one in divided])
-    tracker = _Watch(f"{shots} shot{'s'[: shots != 1]}", recipes, asked.repeats, progress)
-    best = _choose(divided, recipes, tracker)
-    chosen = [runs[0] for runs in _train(divided, [best], tracker)]
+    recipes = grid.set_rates(adapted, [one.train for one in divided])
+    counter = _EpochCounter(f"{shots} shot{'s'[: shots != 1]}", recipes, plan.repeats, options.progress)
+    options = TrainOptions(train_every=0, val_every=0, on_epoch=counter.update, should_stop=options.should_stop)
+    best = _choose(divided, recipes, options)
+    chosen = [runs[0] for runs in _train(divided, [best], options)]
     repeats = tuple(
         Repeat(draw, run.evaluation["train"], run.evaluation["val"], run.network)
         for draw, run in zip(draws, chosen, strict=True)
@@ -274,64 +279,62 @@ def train_shots(splits: Splits, grid: ProbeGrid, shots: int, asked: Shots, progr
     return FewShot(shots, best, repeats, tried, len(recipes))
 
 
-def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], tracker: _Watch) -> Recipe:
-    """The recipe with the highest mean validation accuracy over the draws; of equals the one with the lower loss."""
+def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> Recipe:
+    """The recipe with the highest mean validation accuracy over the draws; of equals that with the lower loss."""
     dataset, first = divided[0].dataset, recipes[0]
     n_bytes = len(recipes) * dataset.n_classes * int(dataset.X.shape[1]) * np.dtype(first.dtype).itemsize
     at_once = max(1, AT_ONCE_BYTES // n_bytes)
-    measured: dict[Recipe, list[tuple[bool, Metrics]]] = {recipe: [] for recipe in recipes}
+    metrics: dict[Recipe, list[Metrics]] = {recipe: [] for recipe in recipes}
+    diverged: set[Recipe] = set()
     for start in range(0, len(divided), at_once):
-        for runs in _train(divided[start : start + at_once], recipes, tracker):
+        for runs in _train(divided[start : start + at_once], recipes, options):
             for run in runs:
-                measured[run.recipe].append((run.has_diverged, run.evaluation["val"]))
-    best = min(recipes, key=lambda recipe: _rank(measured[recipe]))
-    if any(is_lost for is_lost, _ in measured[best]):
+                metrics[run.recipe].append(run.evaluation["val"])
+                diverged |= {run.recipe} if run.has_diverged else set()
+    candidates = [recipe for recipe in recipes if recipe not in diverged]
+    if not candidates:
         raise BadInput(f"Each of {len(recipes)} recipes diverged on some few rows; give lower learning rates.")
-    return best
+
+    def rank(recipe: Recipe) -> tuple[float, float]:
+        accuracy, loss = np.mean([(one.accuracy, one.loss) for one in metrics[recipe]], axis=0)
+        return -float(accuracy), float(loss)
+
+    return min(candidates, key=rank)
 
 
-def _rank(measured: Sequence[tuple[bool, Metrics]]) -> tuple[bool, float, float]:
-    """Of one recipe on all draws: a mean with a diverged run in it says nothing, then accuracy, then loss."""
-    if any(is_lost for is_lost, _ in measured):
-        return True, 0.0, 0.0
-    accuracy, loss = np.mean([(metrics.accuracy, metrics.loss) for _, metrics in measured], axis=0)
-    return False, -float(accuracy), float(loss)
-
-
-def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], tracker: _Watch) -> list[list[Run]]:
-    """The runs of each draw; only the last epoch is evaluated."""
-    options = TrainOptions(train_every=0, val_every=0, on_epoch=tracker.note)
-    by_draw = [_open_banks(splits, recipes, options) for splits in divided]
-    trainings = [training for lot in by_draw for training in lot]
+def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> list[list[Run]]:
+    """The runs of each draw."""
+    by_draw = []
+    for splits in divided:
+        scaler, n_classes = fit_scaler(splits.train), splits.dataset.n_classes
+        banks = [make_bank(bank, scaler, n_classes) for bank in group_recipes(recipes, n_classes)]
+        by_draw.append([BankTraining(bank, splits, options) for bank in banks])
+    trainings = [training for one in by_draw for training in one]
     run_jobs([Job(training, training.epochs) for training in trainings])
-    measure_all(trainings)
+    if any(training.is_stopped for training in trainings):
+        raise MonolayerError(STOPPED)
+    evaluate_all(trainings)
     return [
-        [run for training in lot for run in make_runs(training, splits)]
-        for lot, splits in zip(by_draw, divided, strict=True)
+        [run for training in one for run in make_runs(training, splits)]
+        for one, splits in zip(by_draw, divided, strict=True)
     ]
 
 
-def _open_banks(splits: Splits, recipes: Sequence[Recipe], options: TrainOptions) -> list[BankTraining]:
-    scaler, n_classes = fit_scaler(splits.train), splits.dataset.n_classes
-    banks = group_recipes(recipes, n_classes)
-    return [BankTraining(make_bank(bank, scaler, n_classes), splits, options) for bank in banks]
-
-
-class _Watch:
-    """Counts the epochs of all members; banks call it from their own threads."""
+class _EpochCounter:
+    """Counts the epochs of all members and shows the progress; banks call it from their own threads."""
 
     def __init__(self, task: str, recipes: Sequence[Recipe], repeats: int, progress: Progress) -> None:
         self._task, self._progress = task, progress
-        # The chosen one, which is trained once more, is counted as if it had the fewest epochs.
+        # The chosen recipe, which is trained again, is counted with the fewest epochs.
         self._total = repeats * (sum(recipe.epochs for recipe in recipes) + min(recipe.epochs for recipe in recipes))
-        self._done, self._told, self._lock = 0, 0.0, threading.Lock()
+        self._done, self._last_update, self._lock = 0, 0.0, threading.Lock()
 
-    def note(self, rows: list[EpochRow]) -> None:
-        """Count these, and tell if it is time to."""
+    def update(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
+        """Count these epochs, and show the progress unless the last update was a moment ago; an ``on_epoch``."""
         with self._lock:
             self._done += len(rows)
-            if self._done >= self._total or time.monotonic() - self._told >= TELL_EVERY_S:
-                self._told = time.monotonic()
+            if self._done >= self._total or time.monotonic() - self._last_update >= UPDATE_EVERY_S:
+                self._last_update = time.monotonic()
                 self._progress.advance(self._task, self._done, self._total, "epochs of members")
 
 

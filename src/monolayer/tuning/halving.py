@@ -1,8 +1,9 @@
-"""Successive halving: all recipes train a little, the better ones go on.
+"""Successive halving: all recipes train for a few epochs, and only the best of them continue.
 
-Jamieson and Talwalkar, *Non-stochastic best arm identification and hyperparameter optimization* (AISTATS 2016): after
-each rung one recipe in FACTOR is kept, and the rungs lie a factor FACTOR apart. A recipe that goes on is not trained
-again from its start: it is the same network, in the same bank, with a schedule made for all of its epochs.
+Jamieson and Talwalkar, *Non-stochastic best arm identification and hyperparameter optimization* (AISTATS 2016): at each
+rung one recipe in FACTOR is kept, and each rung comes after FACTOR times as many epochs as the one before. A recipe
+that is kept is not trained again from its start: its network stays in its bank, and its schedule spans all of its
+epochs.
 """
 
 from __future__ import annotations
@@ -19,33 +20,33 @@ FACTOR = 4
 
 @dataclass(frozen=True)
 class Rung:
-    """A pause in which recipes are let go.
+    """A point in training at which recipes are dropped.
 
     Args:
-        share: of a recipe's epochs that are done then.
-        n_kept: how many recipes go on.
+        share: the share of a recipe's epochs that are done by then.
+        n_kept: the number of recipes that continue.
     """
 
     share: float
     n_kept: int
 
     def count_epochs(self, epochs: int) -> int:
-        """Epochs done at this rung by a recipe of so many epochs."""
-        # Rounded before it is rounded up: 40 epochs times 0.1 + 0.2 is not 13 of them.
+        """Epochs done at this rung, of a recipe with so many epochs."""
+        # Rounded first, so that 40 * (0.1 + 0.2) is 12 and not 13.
         return max(1, math.ceil(round(epochs * self.share, 9)))
 
     def to_dict(self) -> dict[str, float]:
-        """As JSON holds it."""
+        """The rung for JSON."""
         return {"share": self.share, "n_kept": self.n_kept}
 
 
 def plan_rungs(n_recipes: int, epochs: int, factor: int = FACTOR) -> tuple[Rung, ...]:
-    """The rungs for so many recipes; 36 recipes of 40 epochs: 9 go on after 3 epochs, and 2 of these after 10.
+    """The rungs for so many recipes; of 36 recipes with 40 epochs, 9 are kept after 3 epochs and 2 after 10.
 
     Args:
-        n_recipes: how many begin.
-        epochs: of the shortest recipe.
-        factor: one in so many goes on, 2 or more.
+        n_recipes: the number of recipes at the start.
+        epochs: of the recipe with the fewest.
+        factor: one in so many is kept, 2 or more.
 
     Raises:
         BadInput: if the factor is below 2.
@@ -59,15 +60,13 @@ def plan_rungs(n_recipes: int, epochs: int, factor: int = FACTOR) -> tuple[Rung,
 
 
 def keep_best(trainings: Sequence[BankTraining], n: int) -> None:
-    """Let all members of these banks go but the n of them with the highest validation accuracy, lower loss first."""
+    """Drop all members of these banks except the n with the highest validation accuracy, of equals the lower loss."""
     ranked = sorted(
-        (_rank(training, member), place, member)
-        for place, training in enumerate(trainings)
-        for member in training.alive
+        (_rank(training, member), i, member) for i, training in enumerate(trainings) for member in training.alive
     )
-    kept = {(place, member) for _, place, member in ranked[:n]}
-    for place, training in enumerate(trainings):
-        training.retain([member for member in training.alive if (place, member) in kept])
+    kept = {(i, member) for _, i, member in ranked[:n]}
+    for i, training in enumerate(trainings):
+        training.retain([member for member in training.alive if (i, member) in kept])
 
 
 def _rank(training: BankTraining, member: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The plan of a sweep: which recipes share a bank, and what training them takes, known before it starts."""
+"""The plan of a sweep, made before training: which recipes share a bank, and the time and memory they need."""
 
 from __future__ import annotations
 
@@ -26,52 +26,50 @@ from monolayer.tuning.halving import Rung
 # 83 billion operations a second with 40 rows, 110 with 120, 134 with 320, 150 with 640 and 149 with 1,280, of sgemm's
 # 185. So 640: 64 members of 10 classes, 8 MB of weights, of which one slab and its gradient fit a core's share of L3.
 MAX_ROWS = 640
-# A bank whose features come from the disk: every bank reads the file for itself, so fewer and larger ones.
+# The same where features are read from the disk: every bank reads the file, so fewer and larger banks are faster.
 MAX_ROWS_FROM_DISK = 6400
-# Batches to time for an estimate, after as many that warm up.
+# Batches that are timed for an estimate, after as many for warm-up.
 TIMED_BATCHES = 6
 
 
 def group_recipes(recipes: Sequence[Recipe], n_classes: int) -> list[tuple[Recipe, ...]]:
-    """The recipes by what the members of a bank must share, in banks of MAX_ROWS rows of weights at most.
+    """Group recipes into banks: members share SHARED_FIELDS, and a bank has MAX_ROWS rows of weights at most.
 
-    Banks and members are in an order of their own, so that the bytes do not depend on that of the recipes; members of
-    one loss stand side by side.
+    Banks and members are sorted, so that results do not depend on the order of the recipes; members with the same loss
+    are neighbours.
     """
     groups: dict[tuple[Any, ...], list[Recipe]] = {}
     for recipe in sorted(recipes, key=astuple):
         groups.setdefault(tuple(getattr(recipe, name) for name in SHARED_FIELDS), []).append(recipe)
-    return [
-        bank for _, group in sorted(groups.items()) for bank in _divide(group, count_max_members(group[0], n_classes))
-    ]
+    banks = []
+    for _, group in sorted(groups.items()):
+        # Banks of about the same size: 65 members are 33 and 32, not 64 and 1.
+        n_banks = math.ceil(len(group) / count_max_members(group[0], n_classes))
+        cuts = pairwise(round(i * len(group) / n_banks) for i in range(n_banks + 1))
+        banks += [tuple(group[start:end]) for start, end in cuts]
+    return banks
 
 
 def count_max_members(recipe: Recipe, n_classes: int) -> int:
-    """How many members of this kind a bank holds at the most, at least 1."""
+    """The largest number of members in a bank of such recipes, at least 1."""
     max_rows = MAX_ROWS if recipe.shuffle == FULL else MAX_ROWS_FROM_DISK
     return max(1, max_rows // n_classes)
 
 
-def _divide(group: list[Recipe], max_members: int) -> list[tuple[Recipe, ...]]:
-    """Banks of about the same size: 65 members are 33 and 32, not 64 and 1."""
-    n_banks = math.ceil(len(group) / max_members)
-    return [tuple(group[a:b]) for a, b in pairwise(round(i * len(group) / n_banks) for i in range(n_banks + 1))]
-
-
 def choose_train_every(epochs: int) -> int:
-    """How often a sweep evaluates the training rows: four times at most, not each epoch."""
-    # Of 40 epochs that is 4 % more arithmetic than evaluating them once, at the end; each epoch would be 49 %.
+    """The default ``train_every`` of a sweep: the training rows are evaluated four times at most."""
+    # Of 40 epochs this is 4 % more arithmetic than one evaluation at the end; each epoch would be 49 % more.
     return math.ceil(epochs / 4)
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Epochs that a bank trains with the same members, as far as that is known beforehand.
+class Segment:
+    """Epochs that a bank trains with the same members, as far as that is known before training.
 
     Args:
-        recipe: one of the bank's.
-        members: how many; of those that halving keeps it is the bank's share, which is no whole number.
-        epochs: how many.
+        recipe: one of the bank's recipes.
+        members: the number of members; with halving, the expected number, which need not be whole.
+        epochs: the number of epochs.
     """
 
     recipe: Recipe
@@ -81,14 +79,14 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a sweep is going to do.
+    """What a sweep will train.
 
     Args:
         splits: the rows.
         banks: the recipes of each bank.
-        rungs: of successive halving; none for every recipe to its end.
-        train_every: evaluations of the training rows, as in :class:`TrainOptions`.
-        val_every: of the validation rows.
+        rungs: of successive halving; empty without.
+        train_every: as for :func:`monolayer.train`; None for four evaluations.
+        val_every: as for :func:`monolayer.train`.
     """
 
     splits: Splits
@@ -103,35 +101,34 @@ class Plan:
         return sum(map(len, self.banks))
 
     @cached_property
-    def stretches(self) -> tuple[Stretch, ...]:
-        """What the banks train; which members halving keeps is not known, so each bank is taken to keep its share."""
-        return tuple(stretch for bank in self.banks for stretch in self._cut(bank))
-
-    def _cut(self, bank: tuple[Recipe, ...]) -> list[Stretch]:
-        epochs, stretches, done, share = bank[0].epochs, [], 0, 1.0
-        for rung in (*self.rungs, Rung(1.0, 0)):
-            until = rung.count_epochs(epochs)
-            stretches.append(Stretch(bank[0], len(bank) * share, until - done))
-            done, share = until, rung.n_kept / self.n_recipes
-        return stretches
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments of all banks; halving is expected to keep the same share of each bank."""
+        segments = []
+        for bank in self.banks:
+            done, share = 0, 1.0
+            for rung in (*self.rungs, Rung(1.0, 0)):
+                until = rung.count_epochs(bank[0].epochs)
+                segments.append(Segment(bank[0], len(bank) * share, until - done))
+                done, share = until, rung.n_kept / self.n_recipes
+        return tuple(segments)
 
     @property
     def member_epochs(self) -> int:
-        """Epochs of all members together."""
-        return round(sum(stretch.members * stretch.epochs for stretch in self.stretches))
+        """The sum of the epochs of all members."""
+        return round(sum(segment.members * segment.epochs for segment in self.segments))
 
     @property
     def operations(self) -> int:
         """Floating-point operations of the matrix products: scores and gradients, and scores for each evaluation."""
-        met = sum(self._count_rows(stretch) * stretch.members for stretch in self.stretches)
-        return round(4 * met * self._n_weights)
+        n_rows = sum(self._count_rows(segment) * segment.members for segment in self.segments)
+        return round(4 * n_rows * self._n_weights)
 
-    def _count_rows(self, stretch: Stretch) -> int:
-        """Rows that a member meets; a row that is evaluated is half a row that is trained on."""
-        n, n_val, epochs = len(self.splits.train), len(self.splits.val or ()), stretch.recipe.epochs
+    def _count_rows(self, segment: Segment) -> int:
+        """Rows that a member processes in a segment; a row that is evaluated counts half a row that is trained on."""
+        n, n_val, epochs = len(self.splits.train), len(self.splits.val or ()), segment.recipe.epochs
         train_every = choose_train_every(epochs) if self.train_every is None else self.train_every
         evaluated = n / (train_every or epochs) + n_val / (self.val_every or epochs)
-        return round(stretch.epochs * (n + evaluated / 2))
+        return round(segment.epochs * (n + evaluated / 2))
 
     @property
     def _n_weights(self) -> int:
@@ -139,57 +136,53 @@ class Plan:
 
     @property
     def memory(self) -> int:
-        """Bytes that training needs beside the data and the program: a bound, all banks at once.
+        """Upper bound of the bytes that training needs besides the data and the program.
 
-        The weights of all members stand in their banks, and once more in the runs that are made of them; on every
-        core one bank is at work, with a copy of its weights cut in slabs, their gradient, a batch and its scores.
+        The weights of all members are in their banks, and again in the runs that are made of them. Each core trains one
+        bank, with a copy of its weights in slabs, their gradient, a batch and its scores.
         """
         sizes = [len(bank) * self._n_weights * np.dtype(bank[0].dtype).itemsize for bank in self.banks]
-        at_work = sorted((self._measure_work(bank) for bank in self.banks), reverse=True)[: count_cores()]
-        # Before that, the scaler goes through blocks of rows in float64, two of them at a time.
+        in_training = sorted((self._estimate_training_bytes(bank) for bank in self.banks), reverse=True)
+        # Before training, the scaler reads blocks of rows in float64, two of them at a time.
         scaling = 2 * (BLOCK + 4) * int(self.splits.dataset.X.shape[1]) * 8
-        return max(2 * sum(sizes) + sum(at_work), scaling)
+        return max(2 * sum(sizes) + sum(in_training[: count_cores()]), scaling)
 
-    def _measure_work(self, bank: tuple[Recipe, ...]) -> int:
+    def _estimate_training_bytes(self, bank: tuple[Recipe, ...]) -> int:
         size = np.dtype(bank[0].dtype).itemsize
         rows = len(bank) * self.splits.dataset.n_classes
         batch = max(bank[0].batch_size, EVALUATION_ROWS) + 1
         n_features, n_train = int(self.splits.dataset.X.shape[1]), len(self.splits.train)
-        # The part of a bank that trains on when others have left is a copy, and a checkpoint is two more. A batch is
-        # there as it came and as floats; scores, their sum, residual and what a loss makes on the way are some eight
-        # times the scores. Which rows a member has right is a byte each, held twice while blocks become one.
+        # When members have left, the others train in a copy, and a checkpoint needs two more. A batch is in memory as
+        # stored and as floats; scores, their sum, the residual and a loss's intermediate arrays are some eight times
+        # the scores. Whether a row is predicted correctly is a byte, held twice while blocks are concatenated.
         weights, features, scores = rows * n_features * size, batch * n_features * (size + 8), batch * rows * size
         return 5 * weights + features + 8 * scores + 2 * len(bank) * n_train
 
     def estimate_seconds(self) -> float:
-        """How long it will take, from a few batches of each kind of stretch timed here and now, one bank at a time."""
+        """Estimate the training time by timing a few batches of each kind of segment on this machine."""
         scaler = fit_scaler(self.splits.train)
         rates: dict[tuple[Any, ...], float] = {}
         seconds = 0.0
-        for stretch in self.stretches:
-            kind = (
-                math.ceil(stretch.members),
-                stretch.recipe.batch_size,
-                stretch.recipe.dtype,
-                stretch.recipe.flip > 0,
-            )
+        for segment in self.segments:
+            recipe = segment.recipe
+            kind = (math.ceil(segment.members), recipe.batch_size, recipe.dtype, recipe.flip > 0)
             if kind not in rates:
-                rates[kind] = self._time_row(stretch, scaler)
-            seconds += rates[kind] * self._count_rows(stretch)
+                rates[kind] = self._time_row(segment, scaler)
+            seconds += rates[kind] * self._count_rows(segment)
         return seconds / min(count_cores(), len(self.banks))
 
-    def _time_row(self, stretch: Stretch, scaler: Scaler) -> float:
+    def _time_row(self, segment: Segment, scaler: Scaler) -> float:
         """Seconds that a bank of this kind takes for a row."""
-        members = math.ceil(stretch.members)
-        bank = make_bank([stretch.recipe] * members, scaler, self.splits.dataset.n_classes)
+        members, recipe = math.ceil(segment.members), segment.recipe
+        bank = make_bank([recipe] * members, scaler, self.splits.dataset.n_classes)
         rng = np.random.default_rng(0)
-        n = min(TIMED_BATCHES * stretch.recipe.batch_size, len(self.splits.train))
-        rates = np.full(members, stretch.recipe.learning_rate)
+        n = min(TIMED_BATCHES * recipe.batch_size, len(self.splits.train))
+        rates = np.full(members, recipe.learning_rate)
         n_threads = count_cores() // min(count_cores(), len(self.banks))
         with open_engine(bank, self.splits.dataset, n_threads) as engine:
             for _ in range(2):
                 order = rng.permutation(len(self.splits.train))[:n]
-                mirrored = rng.random(n) < stretch.recipe.flip if stretch.recipe.flip else None
+                mirrored = rng.random(n) < recipe.flip if recipe.flip else None
                 start = time.perf_counter()
                 engine.run_epoch(self.splits.train, order, mirrored, rates)
                 took = time.perf_counter() - start

@@ -1,32 +1,30 @@
-"""A probe of frozen features: several feature sets of the same rows, chosen among on validation, tested once.
+"""Probe frozen features: train a grid of recipes on several feature sets of the same rows, and test the best once.
 
-Of each feature set the recipes of a grid train side by side. The feature set and the recipe with the highest validation
-accuracy are the winner, and the test rows are opened for it alone; in the same opening, for few shots of its features,
-if they are asked for. What another needs to get the same numbers is the protocol.
+The winner is the feature set and recipe with the highest validation accuracy. The test rows are opened for it alone,
+and in the same opening for its few-shot probes, if any. The protocol is all that others need to get the same numbers.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from monolayer.data.dataset import Rows, Splits
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, MonolayerError
 from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.significance import find_indistinguishable
-from monolayer.progress import SILENCE, Progress
-from monolayer.recipe.grid import Axis, Range, collect_axes
+from monolayer.recipe.grid import Range, collect_axes
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
+from monolayer.training.options import TrainKeywords, TrainOptions
 from monolayer.training.run import Run, add_test_metrics, predict_rows
-from monolayer.tuning.few_shot import FEWEST_STEPS, RULE, STEPS_RULE, FewShot, Shots, adapt, train_shots
+from monolayer.tuning.few_shot import MIN_STEPS, RULE, STEPS_RULE, STOPPED, FewShot, Shots, adapt, train_shots
 from monolayer.tuning.probe_grid import RATES, ProbeGrid, make_probe_grid
-from monolayer.tuning.sweep import Sweep, SweepOptions, list_values, rank_run, train_recipes
+from monolayer.tuning.sweep import list_axes, rank_run, train_recipes
 
 Array = npt.NDArray[Any]
 REASON = "the probe's winner is chosen"
@@ -39,37 +37,21 @@ SHOTS_SELECTION = "the highest mean validation accuracy over the repeats, of equ
 TEST = "exact McNemar test against the winner on the validation rows, p times the number of pairs of feature sets"
 
 
-@dataclass(frozen=True)
-class ProbeOptions:
-    """How to probe, as opposed to what.
-
-    Args:
-        rates: learning rates to try, as multiples of the rate that each feature set bears; unused where the axes have
-            learning rates.
-        seed: of the few-shot draws.
-        progress: told how far it is.
-    """
-
-    rates: tuple[float, ...] = RATES
-    seed: int = 0
-    progress: Progress = field(default=SILENCE, repr=False)
-
-
 @dataclass(frozen=True, eq=False)
 class FeatureSet:
-    """One feature set and what its recipes did on the validation rows.
+    """One feature set and the results of its recipes.
 
     Args:
-        name: of the feature set.
+        name: the name of the feature set.
         n_features: D.
-        dtype: of the features, as they are kept.
+        dtype: of the features as stored.
         sha256: of features and labels.
-        fingerprint: of the same and of which rows are for what.
-        grid: what was tried, values by field.
-        best: the best recipe's run.
-        runs: every recipe with its measures, best first, as :meth:`monolayer.Sweep.to_dict` has them.
-        p_value: against the winner, corrected for all pairs of feature sets; None if its best recipe diverged.
-        is_indistinguishable: whether it cannot be told from the winner; None if its best recipe diverged.
+        fingerprint: of features, labels and the split.
+        grid: the values that were tried, by field.
+        best: the run of the best recipe.
+        runs: every recipe with its metrics, best first, as in :meth:`monolayer.Sweep.to_dict`.
+        p_value: against the winner, corrected for all pairs of feature sets; None if the best recipe diverged.
+        is_indistinguishable: whether it cannot be distinguished from the winner; None if the best recipe diverged.
     """
 
     name: str
@@ -84,7 +66,7 @@ class FeatureSet:
     is_indistinguishable: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it, with its best recipe."""
+        """The feature set for JSON, with its best recipe."""
         kept = ("name", "n_features", "dtype", "sha256", "fingerprint", "grid", "is_indistinguishable")
         return {
             **{name: getattr(self, name) for name in kept},
@@ -98,15 +80,15 @@ class FeatureSet:
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """What a probe found.
+    """The result of a probe.
 
     Args:
         sets: the feature sets, best first.
-        winner: the winner's run, with its measures on the test rows.
-        few_shot: what few rows of the winner's features give, by rising number of shots.
-        protocol: what else another needs to get the same numbers: rows, split, rules, grid, draws.
-        predictions: what the winner says of the ``val`` and ``test`` rows.
-        seconds: of all training, by the clock.
+        winner: the winner's run, with its metrics on the test rows.
+        few_shot: few-shot probes of the winner's features, by increasing number of shots.
+        protocol: what else others need to get the same numbers: rows, split, rules, grid, draws.
+        predictions: the winner's predictions for the ``val`` and ``test`` rows.
+        seconds: time of all training, by the clock.
     """
 
     sets: tuple[FeatureSet, ...]
@@ -117,11 +99,11 @@ class Probe:
     seconds: float
 
     def keep(self, **words: str) -> Probe:
-        """The probe with these words kept with the winner's network, such as its licence."""
+        """The probe with these texts added to the metadata of the winner's network, such as its licence."""
         return replace(self, winner=replace(self.winner, network=self.winner.network.keep(**words)))
 
     def to_dict(self) -> dict[str, Any]:
-        """The probe as ``monolayer probe --json`` prints it; no clock is in it."""
+        """The probe as ``monolayer probe --json`` prints it, without times."""
         run = {name: part for name, part in self.winner.to_dict().items() if name != "seconds"}
         return {
             "features": [one.to_dict() for one in self.sets],
@@ -133,45 +115,53 @@ class Probe:
 
 def probe(
     splits: Mapping[str, Splits],
-    base: Recipe | None = None,
+    recipe: Recipe | None = None,
     *,
+    grid: Mapping[str, Any] | None = None,
+    rates: Sequence[float] = RATES,
     shots: Sequence[int] = (),
     repeats: int = 5,
-    options: ProbeOptions | None = None,
-    **axes: Any,
+    draw_seed: int = 0,
+    **options: Unpack[TrainKeywords],
 ) -> Probe:
-    """Probe feature sets of the same rows: choose on validation, then open the test rows, once, for the winner.
+    """Probe feature sets of the same rows: choose on validation, then open the test rows once, for the winner.
 
-    Each recipe of the grid is trained on each feature set. Without ``learning_rate`` the rates are multiples of the one
-    that the features bear; ``l2`` goes from 0 to 0.1 unless it is given.
+    Each recipe of the grid is trained on each feature set. Unless the grid has ``learning_rate``, the rates are
+    multiples of the stable rate of each feature set; unless it has ``l2``, that goes from 0 to 0.1.
 
     Args:
-        splits: the same division of each feature set, by the names of the feature sets.
-        base: the fields that do not vary; by default weights start at 0 and the rate falls along a cosine. Its learning
-            rate is not used: rates are the multiples, or the axes'.
-        shots: training rows a class, for few-shot probes of the winner's features.
+        splits: the same split of each feature set, by name of the feature set.
+        recipe: the fields that do not vary; by default with weights that start at 0 and a cosine schedule. Its learning
+            rate is not used.
+        grid: values to try by field of the recipe.
+        rates: learning rates as multiples of each feature set's stable rate; not used if the grid has learning rates.
+        shots: numbers of training rows per class, for few-shot probes of the winner's features.
         repeats: draws of each number of shots.
-        options: how to probe.
-        axes: values to try, by fields of a recipe.
+        draw_seed: seed of the few-shot draws.
+        options: as for :func:`monolayer.train`, for the recipes of each feature set; a ``checkpointer`` is not
+            accepted, since checkpoints do not name the feature set that they belong to.
 
     Raises:
-        BadInput: if the feature sets do not hold the same rows and labels, divided the same; if nothing is held out, or
-            the test rows have been opened before; if a class has fewer rows than there are shots; if a recipe does not
-            fit the data, or all diverged.
+        BadInput: if the feature sets differ in rows, labels or split; if there are no validation rows, or the test rows
+            were opened before; if a class has fewer rows than shots; if a recipe does not fit the data, or all
+            diverged.
+        MonolayerError: if ``should_stop`` ended the training; the test rows are still sealed.
     """
-    options, start = options or ProbeOptions(), time.perf_counter()
-    asked = Shots(tuple(shots), repeats, options.seed)
-    grid = make_probe_grid(base, _list_axes(axes), options.rates)
+    given, start = TrainOptions.from_keywords(options), time.perf_counter()
+    if given.checkpointer is not None:
+        raise BadInput("A probe keeps no checkpoints; leave the checkpointer out.")
+    few_shots = Shots(tuple(shots), repeats, draw_seed)
+    probe_grid = make_probe_grid(recipe, list_axes(grid or {}), rates)
     check_sets(splits)
     first = next(iter(splits.values()))
-    asked.check(first.train)
-    if asked.shots:
-        for recipe in grid.list_recipes():
-            adapt(recipe, len(first.train))
-    sets = _rank([_sweep(name, one, grid, options.progress) for name, one in splits.items()])
+    few_shots.check(first.train)
+    if few_shots.shots:
+        for candidate in probe_grid.list_recipes():
+            adapt(candidate, len(first.train))
+    sets = _rank([_sweep(name, one, probe_grid, options) for name, one in splits.items()])
     chosen = splits[sets[0].name]
-    few = [train_shots(chosen, grid, n, asked, options.progress) for n in asked.shots]
-    protocol = _describe(chosen, grid, asked, sum(len(one.runs) for one in sets))
+    few = [train_shots(chosen, probe_grid, n, few_shots, given) for n in few_shots.shots]
+    protocol = _describe(chosen, probe_grid, few_shots, sum(len(one.runs) for one in sets))
     rows = _open_test(sets[0].name, splits)
     predictions = {
         "val": predict_rows(sets[0].best.network, _get_val(chosen)),
@@ -182,14 +172,10 @@ def probe(
     return Probe(sets, winner, opened, protocol, predictions, time.perf_counter() - start)
 
 
-def _list_axes(axes: Mapping[str, Any]) -> dict[str, Axis]:
-    return {name: axis if isinstance(axis, Range) else list_values(axis) for name, axis in axes.items()}
-
-
 def check_sets(splits: Mapping[str, Splits]) -> None:
-    """Raise BadInput unless these are feature sets of the same rows, divided the same, with sealed test rows."""
+    """Raise BadInput unless these are feature sets of the same rows and split, with sealed test rows."""
     if not splits:
-        raise BadInput("A probe needs a feature set or more; there is none.")
+        raise BadInput("A probe needs at least one feature set.")
     first_name, first = next(iter(splits.items()))
     for name, one in splits.items():
         if one.val is None:
@@ -197,14 +183,14 @@ def check_sets(splits: Mapping[str, Splits]) -> None:
         if one.openings:
             raise BadInput(
                 f"The test rows of {name} were opened before ({one.openings[-1]}); a probe opens them once, for its "
-                "winner, so divide the data again."
+                "winner, so split the data again."
             )
         _check_same((first_name, first), (name, one))
 
 
 def _check_same(first: tuple[str, Splits], other: tuple[str, Splits]) -> None:
-    """Raise BadInput unless both hold the same labels in the same order, and the same of them for the same."""
-    names, accepted = f"{other[0]} and {first[0]}", "feature sets of a probe hold the same rows in the same order"
+    """Raise BadInput unless both have the same labels in the same order and the same split."""
+    names, accepted = f"{other[0]} and {first[0]}", "feature sets of a probe have the same rows in the same order"
     a, b = first[1].dataset, other[1].dataset
     if a.class_names != b.class_names:
         raise BadInput(f"{names} have different classes; {accepted}.")
@@ -218,7 +204,7 @@ def _check_same(first: tuple[str, Splits], other: tuple[str, Splits]) -> None:
             raise BadInput(f"{names} have different labels; {accepted}.")
     if not first[1].divides_like(other[1]):
         raise BadInput(
-            f"{names} are divided differently; feature sets of a probe have the same sizes and seed of the split."
+            f"{names} are split differently; feature sets of a probe have the same sizes and seed of the split."
         )
 
 
@@ -228,12 +214,13 @@ def _get_val(splits: Splits) -> Rows:
     return splits.val
 
 
-def _sweep(name: str, splits: Splits, grid: ProbeGrid, progress: Progress) -> FeatureSet:
-    """Every recipe on one feature set; of all networks the best one's is kept."""
-    recipes = grid.give_rates(grid.list_recipes(), [splits.train])
+def _sweep(name: str, splits: Splits, grid: ProbeGrid, options: TrainKeywords) -> FeatureSet:
+    """Train every recipe on one feature set; only the best network is kept."""
+    recipes = grid.set_rates(grid.list_recipes(), [splits.train])
     axes = collect_axes(recipes, dict.fromkeys(grid.fields, ()))
-    options = SweepOptions(TrainOptions(progress=progress, task=name))
-    result: Sweep = train_recipes(splits, recipes, axes, options)
+    result = train_recipes(splits, recipes, axes, task=name, **options)
+    if not result.is_complete:
+        raise MonolayerError(STOPPED)
     dataset = splits.dataset
     return FeatureSet(
         name,
@@ -248,21 +235,21 @@ def _sweep(name: str, splits: Splits, grid: ProbeGrid, progress: Progress) -> Fe
 
 
 def _rank(sets: Sequence[FeatureSet]) -> tuple[FeatureSet, ...]:
-    """Best first, each compared with the first."""
+    """The feature sets best first, each compared with the best."""
     ranked = sorted(sets, key=lambda one: rank_run(one.best))
     if ranked[0].best.has_diverged:
         raise BadInput(f"All {len(ranked[0].runs)} recipes of every feature set diverged; give lower learning rates.")
-    sound = [one for one in ranked if not one.best.has_diverged]
-    told = find_indistinguishable(np.array([one.best.val_correct for one in sound]), all_pairs=True)
+    valid = [one for one in ranked if not one.best.has_diverged]
+    found = find_indistinguishable(np.array([one.best.val_correct for one in valid]), all_pairs=True)
     compared = [
-        replace(one, p_value=float(p), is_indistinguishable=bool(is_close))
-        for one, p, is_close in zip(sound, told.adjusted, told.mask, strict=True)
+        replace(one, p_value=float(p), is_indistinguishable=bool(is_equal))
+        for one, p, is_equal in zip(valid, found.adjusted, found.mask, strict=True)
     ]
-    return (*compared, *ranked[len(sound) :])
+    return (*compared, *ranked[len(valid) :])
 
 
 def _open_test(winner: str, splits: Mapping[str, Splits]) -> Rows:
-    """The winner's test rows. They are the rows of the other feature sets, too, whose seals are broken with it."""
+    """Open the winner's test rows. The other feature sets have the same rows, so these count as opened too."""
     rows = splits[winner].open_test(f"{REASON}: {winner}")
     for name, one in splits.items():
         if name != winner:
@@ -270,8 +257,8 @@ def _open_test(winner: str, splits: Mapping[str, Splits]) -> Rows:
     return rows
 
 
-def _describe(splits: Splits, grid: ProbeGrid, asked: Shots, n_candidates: int) -> dict[str, Any]:
-    """What all feature sets share, in words and numbers, as JSON holds it."""
+def _describe(splits: Splits, grid: ProbeGrid, few_shots: Shots, n_candidates: int) -> dict[str, Any]:
+    """The part of the protocol that all feature sets share, for JSON."""
     dataset = splits.dataset
     fixed = {name: value for name, value in grid.base.to_dict().items() if name not in grid.fields}
     return {
@@ -288,23 +275,23 @@ def _describe(splits: Splits, grid: ProbeGrid, asked: Shots, n_candidates: int) 
         "n_candidates": n_candidates,
         "selection": SELECTION,
         "comparison": TEST,
-        "few_shot": _describe_shots(asked) if asked.shots else None,
+        "few_shot": _describe_shots(few_shots) if few_shots.shots else None,
     }
 
 
-def _describe_shots(asked: Shots) -> dict[str, Any]:
+def _describe_shots(few_shots: Shots) -> dict[str, Any]:
     return {
-        "shots": list(asked.shots),
-        "repeats": asked.repeats,
-        "seed": asked.seed,
+        "shots": list(few_shots.shots),
+        "repeats": few_shots.repeats,
+        "seed": few_shots.seed,
         "draw": RULE,
-        "training": STEPS_RULE.format(steps=FEWEST_STEPS),
+        "training": STEPS_RULE.format(steps=MIN_STEPS),
         "selection": SHOTS_SELECTION,
     }
 
 
 def _describe_split(splits: Splits) -> str:
-    """Where validation and test rows come from, in a sentence."""
+    """One sentence on where validation and test rows come from."""
     dataset, seed = splits.dataset, splits.request.get("seed")
     drawn = "the last rows of the training file" if seed is None else f"drawn at random by class with seed {seed}"
     if seed is not None and dataset.groups is not None:

@@ -1,4 +1,4 @@
-"""Watching a sweep: one line that says how many members train, which is best so far, and how far it is."""
+"""The progress of a sweep in one line: how many members train, the best one so far, and how many epochs are done."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from monolayer.training.loop import BankTraining
 from monolayer.training.run import DIVERGED_RATIO
 from monolayer.tuning.plan import Plan
 
-# On small data epochs are faster than any eye; going through the histories of all members for each would cost.
-TELL_EVERY_S = 0.1
+# On small data epochs are faster than any reader, and each update goes through the histories of all members.
+UPDATE_EVERY_S = 0.1
 
 
 class ProgressLine:
-    """Tells a display how a sweep stands; :meth:`note` is called by every bank after each of its epochs."""
+    """Shows the state of a sweep on a display; each bank calls :meth:`update` after each of its epochs."""
 
     def __init__(self, plan: Plan, axes: Mapping[str, Any], progress: Progress, task: str) -> None:
         self._plan = plan
@@ -31,26 +31,26 @@ class ProgressLine:
         self._n_val = len(plan.splits.val or ())
         self._trainings: Sequence[BankTraining] = ()
         self._lock = threading.Lock()
-        self._told = 0.0
+        self._last_update = 0.0
 
-    def begin(self, trainings: Sequence[BankTraining]) -> None:
-        """Watch these banks."""
+    def start(self, trainings: Sequence[BankTraining]) -> None:
+        """Show these banks."""
         self._trainings = trainings
-        self._tell(is_over=False)
+        self._show(is_over=False)
 
-    def note(self, rows: list[EpochRow]) -> None:
-        """Tell how things stand, if it is time to."""
+    def update(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
+        """Show the current state, unless the last update was a moment ago; an ``on_epoch``."""
         with self._lock:
-            if time.monotonic() - self._told >= TELL_EVERY_S:
-                self._tell(is_over=False)
-                self._told = time.monotonic()
+            if time.monotonic() - self._last_update >= UPDATE_EVERY_S:
+                self._show(is_over=False)
+                self._last_update = time.monotonic()
 
-    def end(self) -> None:
-        """Tell that it is over, if it was not stopped."""
+    def finish(self) -> None:
+        """Show the final state: all is done, unless training was stopped."""
         with self._lock:
-            self._tell(is_over=not any(training.is_stopped for training in self._trainings))
+            self._show(is_over=not any(training.is_stopped for training in self._trainings))
 
-    def _tell(self, *, is_over: bool) -> None:
+    def _show(self, *, is_over: bool) -> None:
         done = sum(len(rows) for training in self._trainings for rows in training.histories)
         total = done if is_over else max(done + 1, self._count_total())
         self._progress.advance(self._task, done, total, "epochs of members", self.describe())
@@ -58,7 +58,7 @@ class ProgressLine:
     def _count_total(self) -> int:
         if self._plan.rungs:
             return self._plan.member_epochs
-        # By the rows of each member: a bank in the middle of an epoch counts it already, and has no row of it yet.
+        # Counted by rows: during an epoch ``training.epoch`` includes it already, and its rows are still missing.
         return sum(
             training.epochs if member in alive else len(rows)
             for training in self._trainings
@@ -68,25 +68,21 @@ class ProgressLine:
 
     def describe(self) -> str:
         """Such as ``34 of 36 train; best 40.3 [37.3, 43.4] % at epoch 12: learning_rate 0.005, l2 0.0``."""
-        alive = sum(len(training.alive) for training in self._trainings)
-        counts = f"{alive} of {self._plan.n_recipes} train"
-        best = max(self._list_newest(), key=lambda found: found[0], default=None)
-        if best is None:
-            return counts
-        accuracy, epoch, recipe = best
-        named = ", ".join(f"{name} {format_value(getattr(recipe, name))}" for name in self._names)
-        return f"{counts}; best {format_accuracy(accuracy, self._n_val)} % at epoch {epoch}{named and f': {named}'}"
-
-    def _list_newest(self) -> list[tuple[float, int, Recipe]]:
-        """(validation accuracy, epoch, recipe) where it stands, of each member that has not diverged."""
-        return [
+        n_alive = sum(len(training.alive) for training in self._trainings)
+        counts = f"{n_alive} of {self._plan.n_recipes} train"
+        n_classes = self._plan.splits.dataset.n_classes
+        candidates = [
             (row.val_accuracy, row.epoch, recipe)
             for training in self._trainings
             for recipe, rows in zip(training.bank.recipes, training.histories, strict=True)
-            if rows and (row := rows[-1]).val_accuracy is not None and self._is_sound(row, recipe.loss)
+            if rows
+            and (row := rows[-1]).val_accuracy is not None
+            and row.val_loss is not None
+            # The accuracy of a member that has diverged so far is one by accident.
+            and row.val_loss <= DIVERGED_RATIO * compute_chance_loss(recipe.loss, n_classes)
         ]
-
-    def _is_sound(self, row: EpochRow, loss: str) -> bool:
-        """Whether a member has not diverged so far, which would make its accuracy one by accident."""
-        start = compute_chance_loss(loss, self._plan.splits.dataset.n_classes)
-        return row.val_loss is not None and row.val_loss <= DIVERGED_RATIO * start
+        if not candidates:
+            return counts
+        accuracy, epoch, recipe = max(candidates, key=lambda candidate: candidate[0])
+        named = ", ".join(f"{name} {format_value(getattr(recipe, name))}" for name in self._names)
+        return f"{counts}; best {format_accuracy(accuracy, self._n_val)} % at epoch {epoch}{named and f': {named}'}"

@@ -1,4 +1,4 @@
-"""Selection: what a ranking by validation accuracy is worth, once the best of M runs has been picked from it."""
+"""How reliable a ranking by validation accuracy is: indistinguishable runs, and the optimism of picking the best."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from monolayer.evaluate.significance import (
 )
 from monolayer.training.run import Run
 
-# Products that resampling may cost; 36 runs on 1,000 rows take 1,000 resamples, 500 runs on 10,000 rows 200 (a second).
-RESAMPLE_WORK, FEWEST, MOST = 10**9, 200, 1000
+# Products that resampling may cost: 36 runs on 1,000 rows get 1,000 resamples, 500 runs on 10,000 rows 200 (a second).
+RESAMPLE_WORK, MIN_RESAMPLES, MAX_RESAMPLES = 10**9, 200, 1000
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What the ranking of a sweep's runs is worth; runs that diverged or were let go early have no part in it.
+    """How reliable the ranking of a sweep's runs is; runs that diverged or were dropped by halving are left out.
 
     Args:
-        n: validation rows that ranked them.
+        n: number of validation rows.
         p_values: of each run against the best (exact McNemar), corrected for all pairs, since the best was picked on
-            the same rows; None for a run that has no part; 1 for the best.
-        is_indistinguishable: whether each run cannot be told from the best; None for a run that has no part.
-        one_standard_error: place of the simplest run whose accuracy lies within one standard error of the best.
-        optimism: what picking the best added to its accuracy, or None with too few runs or rows to say, or where runs
-            were let go: they were chosen among on the same rows, but not by what they would have been in the end.
+            the same rows; 1 for the best; None for a run that is left out.
+        is_indistinguishable: whether each run cannot be distinguished from the best; None for a run that is left out.
+        one_standard_error: index of the simplest run whose accuracy is within one standard error of the best.
+        optimism: what picking the best added to its accuracy; None with too few runs or rows, or if halving dropped
+            runs: these were compared on the same rows, but not by their final accuracy.
     """
 
     n: int
@@ -44,16 +44,16 @@ class Selection:
 
     @property
     def n_indistinguishable(self) -> int:
-        """How many runs cannot be told from the best, the best itself counted."""
+        """How many runs cannot be distinguished from the best, the best included."""
         return sum(bool(flag) for flag in self.is_indistinguishable)
 
     @property
     def n_compared(self) -> int:
-        """How many runs have a part in it."""
+        """How many runs are not left out."""
         return sum(flag is not None for flag in self.is_indistinguishable)
 
     def to_dict(self) -> dict[str, Any]:
-        """The selection as JSON holds it; what is said of single runs stands with the runs."""
+        """The selection for JSON, without the values of single runs."""
         optimism = self.optimism
         return {
             "n": self.n,
@@ -70,33 +70,34 @@ class Selection:
 
 
 def analyse_selection(runs: Sequence[Run]) -> Selection | None:
-    """What the ranking of these runs is worth; None if none went to its end, or none has validation rows.
+    """The selection among these runs; None if all diverged or were dropped, or there are no validation rows.
 
-    Simpler is a larger l2, then a smaller learning rate: both keep the weights small.
+    A run is simpler if its l2 is larger, then if its learning rate is smaller: both keep the weights small.
 
     Args:
         runs: best first, all on the same validation rows.
     """
     kept = [i for i, run in enumerate(runs) if run.val_correct is not None and not (run.has_diverged or run.has_left)]
-    was_let_go = any(run.has_left and not run.has_diverged for run in runs)
+    is_halved = any(run.has_left and not run.has_diverged for run in runs)
     if not kept:
         return None
     correct = np.array([runs[i].val_correct for i in kept])
-    told = find_indistinguishable(correct, all_pairs=True)
+    compared = find_indistinguishable(correct, all_pairs=True)
     complexity = _rank_complexity([runs[i] for i in kept])
     simplest = choose_one_standard_error(correct.mean(axis=1), correct.shape[1], complexity)
-    by_place = {i: (float(told.adjusted[place]), bool(told.mask[place])) for place, i in enumerate(kept)}
+    p_values = dict(zip(kept, compared.adjusted.tolist(), strict=True))
+    is_indistinguishable = dict(zip(kept, compared.mask.tolist(), strict=True))
     return Selection(
         correct.shape[1],
-        tuple(by_place[i][0] if i in by_place else None for i in range(len(runs))),
-        tuple(by_place[i][1] if i in by_place else None for i in range(len(runs))),
+        tuple(p_values.get(i) for i in range(len(runs))),
+        tuple(is_indistinguishable.get(i) for i in range(len(runs))),
         kept[simplest],
-        None if was_let_go else _estimate_optimism(correct),
+        None if is_halved else _estimate_optimism(correct),
     )
 
 
 def _rank_complexity(runs: Sequence[Run]) -> list[int]:
-    """A number a run that rises with complexity; equal for equal l2 and rate."""
+    """The rank of each run's complexity; equal for equal l2 and learning rate."""
     keys = [(-run.recipe.l2, run.recipe.learning_rate) for run in runs]
     ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
     return [ranks[key] for key in keys]
@@ -106,4 +107,6 @@ def _estimate_optimism(correct: Any) -> Optimism | None:
     n_runs, n = correct.shape
     if n_runs < 2 or n < MIN_ROWS_FOR_OPTIMISM:
         return None
-    return estimate_optimism(correct, Bootstrap(int(np.clip(RESAMPLE_WORK // correct.size, FEWEST, MOST))))
+    return estimate_optimism(
+        correct, Bootstrap(int(np.clip(RESAMPLE_WORK // correct.size, MIN_RESAMPLES, MAX_RESAMPLES)))
+    )

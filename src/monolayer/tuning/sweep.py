@@ -1,12 +1,12 @@
-"""Sweep: many recipes, grouped into banks, to a table of runs."""
+"""Train many recipes, grouped into banks, and rank their runs by validation accuracy."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Unpack
 
 from monolayer.data.dataset import Splits
 from monolayer.data.scaler import fit_checked_scaler
@@ -14,12 +14,13 @@ from monolayer.engine.bank import make_bank
 from monolayer.errors import BadInput
 from monolayer.findings import Finding
 from monolayer.progress import SILENCE
-from monolayer.recipe.grid import make_grid
+from monolayer.recipe.grid import Axis, Range, collect_axes, draw_recipes, make_grid
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankTraining, TrainOptions
+from monolayer.training.loop import BankTraining
+from monolayer.training.options import TrainKeywords, TrainOptions
 from monolayer.training.run import Run, check_recipe, check_splits, fit_batch_size, make_runs
-from monolayer.training.scheduler import Job, Runner, measure_all, run_jobs
+from monolayer.training.scheduler import Job, Runner, evaluate_all, run_jobs
 from monolayer.tuning.halving import Rung, keep_best, plan_rungs
 from monolayer.tuning.plan import Plan, choose_train_every, group_recipes
 from monolayer.tuning.progress_line import ProgressLine
@@ -28,15 +29,15 @@ from monolayer.tuning.selection import Selection, analyse_selection
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """The runs of a sweep, best validation accuracy first; ties go to the lower loss, diverged runs to the end.
+    """The runs of a sweep, best validation accuracy first; of equals the lower loss, and diverged runs last.
 
     Args:
-        runs: one a recipe; a run's ``seconds`` are its bank's.
+        runs: one per recipe; the ``seconds`` of a run are those of its bank.
         axes: the fields that vary, with their values in the order given.
-        seconds: training of all banks by the clock, evaluation included.
-        n_recipes: how many were asked for; only a search that was stopped has fewer runs.
-        findings: on the sweep as a whole; those on single runs are the runs'.
-        rungs: of successive halving; none where every recipe went to its end.
+        seconds: training time of all banks by the clock, evaluation included.
+        n_recipes: the number of recipes; only a search that was stopped has fewer runs.
+        findings: findings on the sweep as a whole; each run has its own.
+        rungs: of successive halving; empty without.
     """
 
     runs: tuple[Run, ...]
@@ -57,12 +58,12 @@ class Sweep:
 
     @cached_property
     def selection(self) -> Selection | None:
-        """What the ranking is worth: which runs cannot be told from the best, and what picking it added."""
+        """Which runs cannot be distinguished from the best, and the optimism of its accuracy; None if not known."""
         return analyse_selection(self.runs)
 
     @property
     def is_complete(self) -> bool:
-        """Whether every run went through all its epochs."""
+        """Whether every run is complete: no training was stopped."""
         return len(self.runs) == self.n_recipes and all(run.is_complete for run in self.runs)
 
     def _describe_selection(self) -> dict[str, Any] | None:
@@ -72,23 +73,23 @@ class Sweep:
         described = {"recipe": simplest.recipe.to_dict(), "val": simplest.evaluation["val"].to_dict()}
         return {**self.selection.to_dict(), "one_standard_error": described}
 
-    def describe_rank(self, place: int) -> dict[str, Any]:
-        """Whether the run at this place cannot be told from the best, and by which corrected p-value."""
+    def describe_rank(self, rank: int) -> dict[str, Any]:
+        """Whether the run of this rank (0 is the best) cannot be distinguished from the best, and the p-value."""
         selection = self.selection
         return {
-            "is_indistinguishable": selection.is_indistinguishable[place] if selection else None,
-            "p_value_adjusted": selection.p_values[place] if selection else None,
+            "is_indistinguishable": selection.is_indistinguishable[rank] if selection else None,
+            "p_value_adjusted": selection.p_values[rank] if selection else None,
         }
 
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
-        """The sweep as ``monolayer sweep --json`` prints it; ``top`` limits the runs, best first."""
+        """The sweep as ``monolayer sweep --json`` prints it, with the ``top`` best runs or all."""
         runs = [
             {
                 **{name: part for name, part in run.to_dict().items() if name not in ("seconds", "test", "findings")},
                 "has_diverged": run.has_diverged,
-                **self.describe_rank(place),
+                **self.describe_rank(rank),
             }
-            for place, run in enumerate(self.runs[:top])
+            for rank, run in enumerate(self.runs[:top])
         ]
         of_runs = [
             {**finding.to_dict(), "recipe": run.recipe.to_dict()} for run in self.runs for finding in run.findings
@@ -106,50 +107,65 @@ class Sweep:
         }
 
 
-def sweep(splits: Splits, base: Recipe | None = None, *, options: SweepOptions | None = None, **axes: Any) -> Sweep:
-    """Train every combination of the axes' values; the test rows stay sealed.
+def sweep(
+    splits: Splits,
+    recipe: Recipe | None = None,
+    *,
+    grid: Mapping[str, Any],
+    n_random: int | None = None,
+    halving: int | None = None,
+    runner: Runner | None = None,
+    **options: Unpack[TrainKeywords],
+) -> Sweep:
+    """Train every combination of the grid's values; the test rows stay sealed.
 
-    Recipes that can share their batches are trained as one bank. Training rows are evaluated four times, validation
-    rows after every epoch, unless ``options`` says otherwise. A batch size that nobody chose, the default, is lowered
-    to the number of training rows where they are fewer.
-
-    Raises:
-        BadInput: if the dataset was not split, an axis is no recipe field or empty, a recipe does not fit the data, or
-            nothing is held out.
-    """
-    check_splits(splits)
-    values = {name: list_values(axis) for name, axis in axes.items()}
-    base = fit_batch_size(base or Recipe(), splits, is_asked="batch_size" in values)
-    return train_recipes(splits, make_grid(base, values), values, options)
-
-
-def list_values(axis: Any) -> tuple[Any, ...]:
-    """An axis's values; a single value, text included, is an axis of one."""
-    return tuple(axis) if isinstance(axis, Iterable) and not isinstance(axis, str) else (axis,)
-
-
-@dataclass(frozen=True)
-class SweepOptions:
-    """How to sweep, as opposed to what.
+    Recipes that can share their batches are trained as one bank. The training rows are evaluated four times and the
+    validation rows after every epoch, unless ``train_every`` and ``val_every`` are given. The default batch size is
+    lowered to the number of training rows where they are fewer.
 
     Args:
-        training: how to train; ``train_every`` None evaluates the training rows four times.
-        halving: one recipe in so many goes on at each rung of successive halving; None trains all to their end.
-        run_jobs: what trains several banks; by default this machine's cores do.
-    """
-
-    training: TrainOptions = field(default_factory=TrainOptions)
-    halving: int | None = None
-    run_jobs: Runner = run_jobs
-
-
-def plan_sweep(splits: Splits, recipes: Sequence[Recipe], options: SweepOptions | None = None) -> Plan:
-    """What a sweep of these recipes is going to do: its banks, operations and memory.
+        splits: the rows, from :meth:`monolayer.Dataset.split`.
+        recipe: the fields that do not vary; by default those of ``Recipe()``.
+        grid: values to try by field of the recipe, such as ``{"l2": [0, 0.1]}``; a single value is a list of one.
+        n_random: draw so many different recipes from the grid instead, which may then have a :class:`Range`.
+        halving: successive halving: one recipe in so many goes on after each rung; None trains all to their last epoch.
+        runner: trains the banks; by default the cores of this machine do.
+        options: ``train_every``, ``val_every``, ``on_epoch``, ``should_stop``, ``progress`` and ``checkpointer``, as
+            for :func:`monolayer.train`.
 
     Raises:
-        BadInput: if a recipe does not fit the data, or nothing is held out to choose by.
+        BadInput: if the dataset was not split, a key of the grid is not a field of the recipe or has no values, a
+            recipe does not fit the data, or there are no validation rows.
     """
-    options = options or SweepOptions()
+    check_splits(splits)
+    axes = list_axes(grid)
+    base = fit_batch_size(recipe or Recipe(), splits, is_asked="batch_size" in axes)
+    recipes = make_grid(base, axes) if n_random is None else draw_recipes(base, axes, n_random)
+    return train_recipes(splits, recipes, collect_axes(recipes, axes), halving=halving, runner=runner, **options)
+
+
+def list_axes(grid: Mapping[str, Any]) -> dict[str, Axis]:
+    """The values of each field as a tuple, a range as it is; a single value, text included, is an axis of one."""
+    axes: dict[str, Axis] = {}
+    for name, axis in grid.items():
+        is_single = isinstance(axis, str) or not isinstance(axis, Iterable | Range)
+        axes[name] = (axis,) if is_single else axis if isinstance(axis, Range) else tuple(axis)
+    return axes
+
+
+def plan_sweep(
+    splits: Splits,
+    recipes: Sequence[Recipe],
+    *,
+    halving: int | None = None,
+    train_every: int | None = None,
+    val_every: int = 1,
+) -> Plan:
+    """What a sweep of these recipes will do: its banks, operations and memory.
+
+    Raises:
+        BadInput: if a recipe does not fit the data, or there are no validation rows to choose by.
+    """
     if splits.val is None:
         raise BadInput("A sweep chooses by validation accuracy, but no rows are held out; give a val_size above 0.")
     if not recipes:
@@ -157,30 +173,42 @@ def plan_sweep(splits: Splits, recipes: Sequence[Recipe], options: SweepOptions 
     for recipe in recipes:
         check_recipe(recipe, splits)
     rungs: tuple[Rung, ...] = ()
-    if options.halving is not None:
-        if options.training.val_every != 1:
-            raise BadInput("Successive halving compares validation accuracies of any epoch; val_every must be 1.")
-        rungs = plan_rungs(len(recipes), min(recipe.epochs for recipe in recipes), options.halving)
+    if halving is not None:
+        if val_every != 1:
+            raise BadInput("Successive halving needs the validation accuracy of each epoch; val_every must be 1.")
+        rungs = plan_rungs(len(recipes), min(recipe.epochs for recipe in recipes), halving)
     banks = group_recipes(recipes, splits.dataset.n_classes)
-    return Plan(splits, tuple(banks), rungs, options.training.train_every, options.training.val_every)
+    return Plan(splits, tuple(banks), rungs, train_every, val_every)
 
 
 def train_recipes(
-    splits: Splits, recipes: Sequence[Recipe], axes: dict[str, tuple[Any, ...]], options: SweepOptions | None = None
+    splits: Splits,
+    recipes: Sequence[Recipe],
+    axes: Mapping[str, tuple[Any, ...]],
+    *,
+    halving: int | None = None,
+    runner: Runner | None = None,
+    task: str = "sweep",
+    **options: Unpack[TrainKeywords],
 ) -> Sweep:
     """Train these recipes in as few banks as their shared fields allow; see :func:`monolayer.sweep`."""
-    options = options or SweepOptions()
-    plan, start = plan_sweep(splits, recipes, options), time.perf_counter()
-    checkpointer, train_options = options.training.checkpointer, options.training
-    progress_line = ProgressLine(plan, axes, train_options.progress, train_options.task)
-    trainings = _open_banks(plan, replace(train_options, on_epoch=_chain(train_options.on_epoch, progress_line.note)))
-    progress_line.begin(trainings)
-    _train(trainings, plan.rungs, options.run_jobs)
-    progress_line.end()
-    measure_all(trainings)
+    given, start = TrainOptions.from_keywords(options, task), time.perf_counter()
+    plan = plan_sweep(splits, recipes, halving=halving, train_every=given.train_every, val_every=given.val_every)
+    progress_line = ProgressLine(plan, axes, given.progress, task)
+
+    def on_epoch(recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
+        if given.on_epoch:
+            given.on_epoch(recipes, rows)
+        progress_line.update(recipes, rows)
+
+    trainings = _open_banks(plan, replace(given, on_epoch=on_epoch))
+    progress_line.start(trainings)
+    _train(trainings, plan.rungs, runner or run_jobs)
+    progress_line.finish()
+    evaluate_all(trainings)
     runs = [run for training in trainings for run in make_runs(training, splits)]
-    seconds = time.perf_counter() - start + (checkpointer.seconds_before if checkpointer else 0.0)
-    return Sweep(tuple(sorted(runs, key=rank_run)), axes, seconds, len(recipes), rungs=plan.rungs)
+    seconds = time.perf_counter() - start + (given.checkpointer.seconds_before if given.checkpointer else 0.0)
+    return Sweep(tuple(sorted(runs, key=rank_run)), dict(axes), seconds, len(recipes), rungs=plan.rungs)
 
 
 def _open_banks(plan: Plan, options: TrainOptions) -> list[BankTraining]:
@@ -194,28 +222,19 @@ def _open_banks(plan: Plan, options: TrainOptions) -> list[BankTraining]:
 
 
 def _train(trainings: Sequence[BankTraining], rungs: Sequence[Rung], runner: Runner) -> None:
-    """Train all banks from rung to rung, or until the wish to stop comes."""
+    """Train all banks from rung to rung, or until training is stopped."""
     for rung in (*rungs, Rung(1.0, 0)):
         runner([Job(training, rung.count_epochs(training.epochs)) for training in trainings])
         if any(training.is_stopped for training in trainings):
             for training in trainings:
-                training.keep()
+                training.save_checkpoint()
             return
         if rung.n_kept:
             keep_best(trainings, rung.n_kept)
 
 
-def _chain(*calls: Callable[[list[EpochRow]], None] | None) -> Callable[[list[EpochRow]], None]:
-    def call(rows: list[EpochRow]) -> None:
-        for one in calls:
-            if one is not None:
-                one(rows)
-
-    return call
-
-
 def rank_run(run: Run) -> tuple[bool, float, float, float]:
-    """Runs that diverged or never began stand last, and before them those that were let go, the later ones first."""
+    """Sort key: complete runs by accuracy, then dropped ones, later ones first, then diverged and untrained ones."""
     val = run.evaluation["val"]
     share = len(run.history) / run.recipe.epochs if run.has_left else 1.0
     return run.has_diverged or not run.history, -share, -val.accuracy, val.loss

@@ -5,7 +5,7 @@ class Display:
     def __init__(self):
         self.told, self.said = [], []
 
-    def say(self, text):
+    def info(self, text):
         self.said.append(text)
 
     def advance(self, task, done, total, unit=""):
@@ -43,7 +43,7 @@ def test_more_tasks_than_said_stop_at_the_stages_end():
     stage = Stages(display, "all", [1, 1]).begin()
     stage.advance("a", 1, 1)
     stage.advance("b", 1, 1)
-    stage.say("a line")
+    stage.info("a line")
     assert display.told[-1][1] == 50
     assert display.said == ["a line"]
 

@@ -20,7 +20,7 @@ def result():
     told = []
 
     class Display:
-        def say(self, text):
+        def info(self, text):
             pass
 
         def advance(self, task, done, total, unit=""):

@@ -189,7 +189,7 @@ def _choose_features(schema: Any, shards: _Shards, file: Path) -> list[str]:
     if not numbers:
         raise BadData(f"{file}: has no column of images, lists or numbers; it has {', '.join(schema.names)}.")
     if ignored := [f.name for f in left if f.name not in numbers]:
-        shards.progress_line.progress.say(f"{file}: no numbers, and left out: {', '.join(ignored)}")
+        shards.progress_line.progress.info(f"{file}: no numbers, and left out: {', '.join(ignored)}")
     return numbers
 
 

@@ -37,7 +37,7 @@ def read_table(path: Path, options: DataOptions, progress_line: ProgressLine) ->
     columns, n_lines = _read_header(path, delimiter)
     label = choose_label([name for name in columns if name], options, path)
     if "" in columns:
-        progress_line.progress.say(f"{path}: column {columns.index('')} has no name and is left out")
+        progress_line.progress.info(f"{path}: column {columns.index('')} has no name and is left out")
     beside = {label, options.split_by, options.group_by, ""}
     if all(name in beside for name in columns):
         raise BadData(f"{path}: has no columns of features beside {', '.join(columns)}.")

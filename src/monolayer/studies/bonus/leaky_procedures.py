@@ -14,7 +14,6 @@ from monolayer.data.scaler import Scaler
 from monolayer.evaluate.metrics import Metrics
 from monolayer.progress import Progress
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import Run, train_bank
 
 WHY_OPENED = "the original's procedures, run again: they train ON the test images, to show what that prints"
@@ -41,14 +40,14 @@ def rerun_continued(runs: dict[str, Run], rows: Rows, progress: Progress) -> dic
         progress: told how far it is.
     """
     recipes, starts = [run.recipe.replace(flip=0.0) for run in runs.values()], [run.network for run in runs.values()]
-    again = train_bank(_only(rows), recipes, TrainOptions(train_every=0, progress=progress), starts=starts)
+    again = train_bank(_only(rows), recipes, starts=starts, train_every=0, progress=progress)
     return {key: run.evaluation["train"] for key, run in zip(runs, again, strict=True)}
 
 
 def rerun_untrained(recipe: Recipe, rows: Rows, scaler: Scaler, progress: Progress) -> Metrics:
     """Train untrained weights on these rows, scaled as the training rows are; the measures are those on them."""
-    options = TrainOptions(train_every=0, progress=progress)
-    return train_bank(_only(rows), [recipe], options, scaler)[0].evaluation["train"]
+    runs = train_bank(_only(rows), [recipe], scaler=scaler, train_every=0, progress=progress)
+    return runs[0].evaluation["train"]
 
 
 def _only(rows: Rows) -> Splits:

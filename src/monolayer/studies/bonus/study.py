@@ -23,10 +23,9 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.studies.bonus.claims import judge_all
 from monolayer.studies.bonus.leaky_procedures import WHY_OPENED, remove_mean, rerun_continued, rerun_untrained
 from monolayer.studies.bonus.verdicts import ClaimData, Scored, Verdict
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import Run, add_test_metrics, predict_all_rows, predict_rows, train_bank
 from monolayer.tuning.plan import group_recipes
-from monolayer.tuning.sweep import Sweep, SweepOptions, train_recipes
+from monolayer.tuning.sweep import Sweep, train_recipes
 
 
 class Stages:
@@ -50,9 +49,9 @@ class Stages:
         self._tell(0.0)
         return self
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Pass a line on."""
-        self._progress.say(text)
+        self._progress.info(text)
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
         """Take in how far the stage is."""
@@ -372,15 +371,15 @@ class _Work:
         seeded = {key: recipe.replace(seed=seed) for key, recipe in recipes.items()}
         by_recipe: dict[Recipe, Run] = {}
         for bank in group_recipes([*dict.fromkeys(seeded.values())], splits.dataset.n_classes):
-            runs = train_bank(splits, bank, TrainOptions(every, progress=self.stages.begin()), scaler)
+            runs = train_bank(splits, bank, scaler=scaler, train_every=every, progress=self.stages.begin())
             self.seconds += runs[0].seconds
             by_recipe |= zip(bank, runs, strict=True)
         return {key: by_recipe[recipe] for key, recipe in seeded.items()}
 
     def train_grid(self) -> Sweep:
         """The grid, with the first seed."""
-        options = SweepOptions(TrainOptions(train_every=0, progress=self.stages.begin()))
-        grid = train_recipes(self.splits, self.grid_recipes, GRID_AXES, options)
+        progress = self.stages.begin()
+        grid = train_recipes(self.splits, self.grid_recipes, GRID_AXES, train_every=0, progress=progress)
         self.seconds += grid.seconds
         return grid
 

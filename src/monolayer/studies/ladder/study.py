@@ -30,11 +30,10 @@ from monolayer.features.registry import parse_features
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.grid import make_grid
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.loop import TrainOptions
 from monolayer.training.run import Run, add_test_metrics, check_recipe, fit_batch_size, predict_rows
 from monolayer.tuning.probe_grid import BASE, make_probe_grid
 from monolayer.tuning.selection import analyse_selection
-from monolayer.tuning.sweep import SweepOptions, rank_run, train_recipes
+from monolayer.tuning.sweep import rank_run, train_recipes
 
 Array = npt.NDArray[Any]
 RUNGS = ("pixels", "hog", "patches:200", "patches:800", "patches:1600", "patches:4000")
@@ -280,8 +279,7 @@ def _climb(splits: Splits, rung: str, plan: Plan, folder: Path | None, progress:
     extracted = extract_features(splits, parse_features(rung), flips=plan.flip > 0, folder=folder, progress=progress)
     start = time.perf_counter()
     recipes = _list_recipes(extracted.splits, plan)
-    options = SweepOptions(TrainOptions(train_every=0, progress=progress, task=rung))
-    runs = train_recipes(extracted.splits, recipes, {}, options).runs
+    runs = train_recipes(extracted.splits, recipes, {}, train_every=0, progress=progress, task=rung).runs
     best = [_choose([run for run in runs if run.recipe.loss == loss], rung) for loss in plan.losses]
     return _Rung(rung, extracted, best, recipes, time.perf_counter() - start, _measure_peak())
 
@@ -294,7 +292,7 @@ def _measure_peak() -> float:
 def _list_recipes(splits: Splits, plan: Plan) -> list[Recipe]:
     """Every loss with every l2 and multiple of the rate that these features bear with that loss."""
     grid = make_probe_grid(_make_base(splits, plan), {"loss": plan.losses, "l2": plan.l2}, plan.rates)
-    return grid.give_rates(grid.list_recipes(), [splits.train])
+    return grid.set_rates(grid.list_recipes(), [splits.train])
 
 
 def _make_base(splits: Splits, plan: Plan) -> Recipe:

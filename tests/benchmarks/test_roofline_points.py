@@ -4,8 +4,16 @@ from dataclasses import asdict, replace
 import pytest
 from benchmarks.rendering import insert
 from benchmarks.roofline_picture import draw_roofline
+from benchmarks.roofline_points import (
+    PROFILE_MEMBERS,
+    Phase,
+    Roofline,
+    Roofs,
+    compute_point,
+    make_profile,
+    name_profile,
+)
 from benchmarks.roofline_tables import MARKERS, render_roofline
-from benchmarks.standing import PROFILE_MEMBERS, Phase, Roofline, Roofs, find_standing, make_profile, name_profile
 from benchmarks.traffic import Caches, Work, count_cache_bytes, count_operations
 
 CACHES = Caches(first=32 << 10, width=4)
@@ -14,16 +22,16 @@ WORKS = (Work("one run"), Work("bank of 12", members=12))
 
 
 def make_roofline():
-    standings = tuple(find_standing(work, 0.05, ROOFS, CACHES) for work in WORKS)
+    points = tuple(compute_point(work, 0.05, ROOFS, CACHES) for work in WORKS)
     phases = (Phase("scores", 0.03), Phase("step", 0.02))
-    return Roofline("avx2", 2, CACHES, ROOFS, standings, phases, one_thread=0.09)
+    return Roofline("avx2", 2, CACHES, ROOFS, points, phases, one_thread=0.09)
 
 
 def test_a_pass_reaches_its_operations_divided_by_its_seconds():
-    standing = find_standing(WORKS[0], 0.1, ROOFS, CACHES)
-    assert standing.gflops == pytest.approx(count_operations(WORKS[0]) / 0.1 / 1e9)
-    assert standing.per_memory_byte == pytest.approx(4 * 3_072 * 10 / (3_072 + 16))
-    assert standing.per_cache_byte == pytest.approx(count_operations(WORKS[0]) / count_cache_bytes(WORKS[0], CACHES))
+    point = compute_point(WORKS[0], 0.1, ROOFS, CACHES)
+    assert point.gflops == pytest.approx(count_operations(WORKS[0]) / 0.1 / 1e9)
+    assert point.per_memory_byte == pytest.approx(4 * 3_072 * 10 / (3_072 + 16))
+    assert point.per_cache_byte == pytest.approx(count_operations(WORKS[0]) / count_cache_bytes(WORKS[0], CACHES))
 
 
 @pytest.mark.parametrize(
@@ -31,13 +39,13 @@ def test_a_pass_reaches_its_operations_divided_by_its_seconds():
     [({}, "sgemm"), ({"read": 1.0}, "memory"), ({"cache": 50.0}, "second cache")],
 )
 def test_the_lowest_roof_is_the_one_that_is_named(change, name):
-    standing = find_standing(WORKS[0], 0.1, replace(ROOFS, **change), CACHES)
+    point = compute_point(WORKS[0], 0.1, replace(ROOFS, **change), CACHES)
     roofs = {
         "sgemm": 200.0,
-        "memory": standing.per_memory_byte * change.get("read", 30.0),
-        "second cache": standing.per_cache_byte * change.get("cache", 160.0),
+        "memory": point.per_memory_byte * change.get("read", 30.0),
+        "second cache": point.per_cache_byte * change.get("cache", 160.0),
     }
-    assert (standing.roof_name, standing.roof) == (name, pytest.approx(min(roofs.values())))
+    assert (point.roof_name, point.roof) == (name, pytest.approx(min(roofs.values())))
 
 
 def test_the_phases_are_found_again_and_add_up():
@@ -81,5 +89,5 @@ def test_every_pass_is_a_point_in_both_plots():
     roofline = make_roofline()
     for plot, axis in zip(draw_roofline(roofline).axes, ("per_memory_byte", "per_cache_byte"), strict=True):
         points = [line.get_xydata()[0].tolist() for line in plot.lines if len(line.get_xdata()) == 1]
-        assert points == [[getattr(s, axis), s.gflops] for s in roofline.standings]
+        assert points == [[getattr(s, axis), s.gflops] for s in roofline.points]
         assert plot.get_legend_handles_labels()[1] == [work.name for work in WORKS]

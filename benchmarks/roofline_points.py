@@ -1,4 +1,4 @@
-"""Where a pass stands below the roofs, and what a run's time goes into: from measured seconds. Pure."""
+"""The roofline model: a pass below the limits of the machine, and the parts of a run's time, from measured seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.traffic import Caches, Work, count_cache_bytes, count_memory_bytes, count_operations
 
-# The banks through which a profile lays a line.
+# The sizes of the banks to which a profile fits a line.
 PROFILE_MEMBERS = (1, 2, 4)
 
 
@@ -27,13 +27,13 @@ class Roofs:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A pass below the roofs.
+class RooflinePoint:
+    """A pass in the roofline model.
 
     Args:
         name: the work.
         seconds: of the pass.
-        gflops: what it reached.
+        gflops: the rate that it reached, GFLOP/s.
         per_memory_byte: operations for each byte from memory.
         per_cache_byte: operations for each byte between second and first cache.
         roof: the lowest of the three there, GFLOP/s.
@@ -59,14 +59,14 @@ class Phase:
 
 @dataclass(frozen=True)
 class Roofline:
-    """Everything that one call of benchmarks.roofline found.
+    """The results of one call of benchmarks.roofline.
 
     Args:
-        instruction_set: that the engine computed with.
-        n_threads: on which it did so.
-        caches: what the counts were made for.
-        roofs: of the machine.
-        standings: a pass each.
+        instruction_set: of the engine.
+        n_threads: of the engine.
+        caches: the cache sizes that the counts assume.
+        roofs: the limits of the machine.
+        points: one per pass.
         phases: of an epoch of one run.
         one_thread: seconds of that epoch on one thread.
     """
@@ -75,42 +75,42 @@ class Roofline:
     n_threads: int
     caches: Caches
     roofs: Roofs
-    standings: tuple[Standing, ...]
+    points: tuple[RooflinePoint, ...]
     phases: tuple[Phase, ...]
     one_thread: float
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Roofline:
-        """What ``asdict`` made of one, as JSON has it."""
+        """The inverse of ``asdict``."""
         parts = {
             "caches": Caches(**content["caches"]),
             "roofs": Roofs(**content["roofs"]),
-            "standings": tuple(Standing(**standing) for standing in content["standings"]),
+            "points": tuple(RooflinePoint(**point) for point in content["points"]),
             "phases": tuple(Phase(**phase) for phase in content["phases"]),
         }
         return cls(**{**content, **parts})
 
 
-def find_standing(work: Work, seconds: float, roofs: Roofs, caches: Caches) -> Standing:
-    """Where a pass over all its rows stands that takes so many seconds."""
+def compute_point(work: Work, seconds: float, roofs: Roofs, caches: Caches) -> RooflinePoint:
+    """The point of a pass over all its rows that takes so many seconds."""
     operations = count_operations(work)
     by_memory, by_cache = operations / count_memory_bytes(work), operations / count_cache_bytes(work, caches)
-    over_it = {"memory": by_memory * roofs.read, "second cache": by_cache * roofs.cache, "sgemm": roofs.sgemm}
-    lowest = min(over_it, key=over_it.__getitem__)
-    return Standing(work.name, seconds, operations / seconds / 1e9, by_memory, by_cache, over_it[lowest], lowest)
+    limits = {"memory": by_memory * roofs.read, "second cache": by_cache * roofs.cache, "sgemm": roofs.sgemm}
+    lowest = min(limits, key=limits.__getitem__)
+    return RooflinePoint(work.name, seconds, operations / seconds / 1e9, by_memory, by_cache, limits[lowest], lowest)
 
 
 def name_profile(kind: str, members: int) -> str:
-    """The pass of so many networks over rows that stay in the caches; the kind is ``train`` or ``evaluate``."""
+    """The name of a pass of so many networks over cached rows; the kind is ``train`` or ``evaluate``."""
     return f"{kind}, {members} from the caches"
 
 
 def make_profile(run: float, found: Mapping[str, float]) -> tuple[Phase, ...]:
-    """What a run's seconds go into; the phases add up to them.
+    """The parts of a run's seconds; their sum is the whole.
 
-    Passes of one, two and four networks over rows that stay in the caches lie on a line: its slope is what a network
-    costs, and where it begins, at no network, is what is done for the batch alone. An evaluation has the conversion
-    and the scores of an epoch. What is left to the run itself is the way from memory.
+    The seconds of passes of one, two and four networks over cached rows lie on a line: its slope is the cost of a
+    network, and its intercept the cost of the batch alone. An evaluation has the conversion and the scores of an epoch.
+    The rest of the run's seconds is the transfer from memory.
 
     Args:
         run: seconds of an epoch of one network on all rows.
@@ -124,13 +124,13 @@ def make_profile(run: float, found: Mapping[str, float]) -> tuple[Phase, ...]:
         Phase("pixels to floats", evaluate[0]),
         Phase("scores", evaluate[1]),
         Phase("softmax, gradient and step", train[1] - evaluate[1]),
-        Phase("meetings, waiting, and Python before and after", train[0] - evaluate[0]),
+        Phase("barriers, waiting, and Python before and after", train[0] - evaluate[0]),
         Phase("rows that come from memory and not from a cache", run - sum(train)),
     )
 
 
 def _fit_line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """(where it begins, slope) of the line with the least squares."""
+    """(intercept, slope) of the least-squares line."""
     middle_x, middle_y = sum(x) / len(x), sum(y) / len(y)
     products = sum((a - middle_x) * (b - middle_y) for a, b in zip(x, y, strict=True))
     slope = products / sum((a - middle_x) ** 2 for a in x)
