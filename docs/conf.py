@@ -30,6 +30,7 @@ nitpicky = True
 # The build does not use the network, so names of other packages are not linked.
 OTHERS = (
     "np|npt|numpy|collections|pathlib|contextlib|typing|matplotlib|distributed|PIL"
+    "|warnings"
 )
 NAMES = (
     "Path|Any|Callable|Sequence|Iterable|Iterator|Mapping|FigureBase|Client|Array"

@@ -52,7 +52,11 @@ def resolve_by_last_name(
     if node.get("refdomain") != "py" or "." in last:
         return None
     domain = env.domains.python_domain
-    found = {(entry.docname, entry.node_id) for name, entry in domain.objects.items() if name.endswith(f".{last}")}
+    found = {
+        (entry.docname, entry.node_id)
+        for name, entry in domain.objects.items()
+        if name.endswith(f".{last}") and entry.objtype != "module"
+    }
     if len(found) != 1:
         return None
     page, place = found.pop()
