@@ -1,19 +1,21 @@
-# make report   brings everything that is needed and does the main job
-# make ladder   one layer on ever better features, half an hour; make report then has a section of it
-# make test     lint, types, layers and tests, which build the site and run its examples too; sanitizers
-# make docs     the site, docs/_build/html/index.html
-# make bench    side by side with its peers and the machine's limit, half an hour (PyTorch in an environment of its own)
-# make .venv    only the environment, with the command in .venv/bin/monolayer
-# make native   the compiled engine alone, in place, after a change in src/native; BIN=DIR for an environment elsewhere
-# make sanitize its tests under the address and undefined-behaviour sanitizers
+# make report   install, download the data, run the assignment's experiments and write runs/report/report.html
+# make ladder   train on better and better features, half an hour; make report then includes a section on it
+# make test     run all checks: lint, types, import layers, tests, documentation, sanitizers, oldest libraries
+# make format   fix lint errors and format the code
+# make docs     build the site, docs/_build/html/index.html
+# make bench    compare with other libraries and with the machine's limit, half an hour (PyTorch in .venv-bench)
+# make .venv    create the environment, with the command in .venv/bin/monolayer
+# make native   build the compiled engine in place after a change in src/native; BIN=DIR selects another environment
+# make sanitize run the engine's tests under the address and undefined-behaviour sanitizers
+# make clean    remove everything that these targets create
 
-# The first Python that is new enough; name another with make PYTHON=...
+# The first Python that is new enough; select another with make PYTHON=...
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY_DEV = $(dir $(BIN))ready-dev
 
-# The first C++ compiler, or the one that CXX names. An installation without one has only the NumPy engine.
+# The first C++ compiler found, or CXX. Without a compiler, only the NumPy engine is installed.
 ifeq ($(origin CXX),default)
 COMPILER = $(firstword $(foreach name,c++ g++ clang++,$(shell command -v $(name))))
 else
@@ -29,16 +31,16 @@ JOBS = $(shell getconf _NPROCESSORS_ONLN)
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
-# The stamp is the last thing written: an installation that was cut off is done again.
+# The stamp is written last, so an interrupted installation is repeated.
 .venv/ready: pyproject.toml
-	@test -n "$(PYTHON)" || { echo "monolayer needs Python 3.11 or newer; name one with make PYTHON=/path/to/python3" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "monolayer requires Python 3.11 or newer; select one with make PYTHON=/path/to/python3" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@ .venv/native
 
-# The compiled engine came with the installation, or with `make native`; where its sources have changed since, it is built
-# again, if there is a compiler. Make itself does not see that an installation of this moment has brought it.
+# The installation or `make native` built the compiled engine. If its sources have changed since, build it again. `find`
+# compares the times, because make does not notice that .venv/ready has just built it.
 .venv/native: .venv/ready $(NATIVE)
 	@if [ -n "$$(find $(NATIVE) -newer $@)" ]; then $(BIN)/python -m pip install --quiet --no-deps --editable .; fi
 	@touch $@
@@ -75,8 +77,8 @@ layers: .venv/ready-dev
 pytest: .venv/ready-dev .venv/native
 	$(BIN)/pytest --numprocesses=auto
 
-# In a folder that stays, so that only what has changed is compiled again. What is there is not written over: a process
-# may be computing with it, and CMake takes two files of one second for the same.
+# The build folder is kept, so that only changed files are compiled. The old library is removed, not overwritten: a process
+# may be using it, and CMake considers two files of the same second equal.
 native: $(READY_DEV)
 	$(CMAKE) -S . -B build/native -D Python_EXECUTABLE=$(abspath $(BIN))/python -D MONOLAYER_WERROR=ON --log-level=NOTICE
 	$(CMAKE) --build build/native --parallel $(JOBS)
@@ -86,10 +88,10 @@ native: $(READY_DEV)
 
 sanitize: $(READY_DEV)
 	@if [ -n "$(COMPILER)" ]; then $(MAKE) --no-print-directory sanitized; \
-	else echo "Not tested under the sanitizers: there is no C++ compiler here." >&2; fi
+	else echo "Not tested under the sanitizers: no C++ compiler found." >&2; fi
 
-# A copy of the package with an engine of its own comes first on the path, so the installed one stays as it is; a line of
-# Python sees to it that this is what is tested. Without leaks: Python leaves some itself.
+# A copy of the package with a sanitized engine comes first on the path, so the installed one is not touched; a line of
+# Python checks that this copy is imported. Leak detection is off, because Python itself leaks.
 SANITIZED = PYTHONPATH=build/sanitize/package ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	LD_PRELOAD="$$(cat build/sanitize/preload)" DYLD_INSERT_LIBRARIES="$$(cat build/sanitize/preload)" $(BIN)/python
 SANITIZED_TESTS = $(filter-out tests/engine/test_native_build.py,$(wildcard tests/engine/test_native*.py))
@@ -106,7 +108,7 @@ sanitized:
 	$(SANITIZED) -c "import monolayer.engine._native as it; assert b'__asan_init' in open(it.__file__, 'rb').read()"
 	$(SANITIZED) -m pytest -m "not cifar10" $(SANITIZED_TESTS)
 
-# -W: a warning is an error; -n: a name that leads nowhere is a warning.
+# -W: warnings are errors; -n: unresolved references are warnings.
 docs: .venv/ready-dev
 	$(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/html
 	@echo "The site is docs/_build/html/index.html"
@@ -117,12 +119,12 @@ docs: .venv/ready-dev
 	MONOLAYER_NATIVE=off .venv-oldest/bin/python -m pip install --quiet --constraint tests/oldest.txt --editable . pytest pytest-randomly hypothesis pandas
 	@touch $@
 
-# What touches the libraries most, with the oldest that pyproject.toml accepts, where these have wheels.
+# The tests that depend most on other libraries, with the oldest versions that pyproject.toml accepts.
 test-oldest:
 	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then $(MAKE) --no-print-directory pytest-oldest; \
-	else echo "Not tested: the oldest versions, which have no wheels for this Python; 3.11 and 3.12 have them." >&2; fi
+	else echo "The oldest versions are not tested: they have wheels for Python 3.11 and 3.12 only." >&2; fi
 
-# Their own deprecations are not ours. Wheels are built with the tools of the other environment.
+# Deprecation warnings of old versions are ignored. The tests of the wheel need build tools, which .venv has.
 pytest-oldest: .venv-oldest/ready
 	.venv-oldest/bin/python -m pytest --quiet -o filterwarnings=default --ignore tests/engine/test_native_build.py tests/sklearn tests/engine tests/data/test_scaler.py
 
@@ -132,7 +134,7 @@ pytest-oldest: .venv-oldest/ready
 	.venv-bench/bin/python -m pip install --quiet --editable . torch==2.13.0
 	@touch $@
 
-# More with BENCH, such as make bench BENCH=--docs, which writes the tables into docs/performance.md too.
+# BENCH passes options: make bench BENCH=--docs also writes the tables into docs/performance.md.
 bench: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks.bench $(BENCH)
 

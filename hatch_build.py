@@ -1,6 +1,6 @@
-"""Builds the compiled engine while the package is built; where that fails, the package is pure Python.
+"""Build the compiled engine while the package is built; if that fails, the package is pure Python.
 
-With ``MONOLAYER_NATIVE=required`` in the environment a build that fails is an error; with ``off`` nothing is built.
+``MONOLAYER_NATIVE=required`` makes a failed build an error; ``off`` skips the build.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ ENGINE = "monolayer/engine"
 
 
 class NativeBuildHook(BuildHookInterface[Any]):
-    """Puts the extension into the wheel, or beside its Python where the installation is editable."""
+    """Puts the extension into the wheel, or beside its Python sources in an editable installation."""
 
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """What builds it; not brought where there is no compiler, so that an installation does not depend on it."""
+        """The build tools; none without a compiler, so that the installation does not download them."""
         choice = read_choice()
         is_wanted = choice == "required" or (choice != "off" and has_compiler())
         return list(self.metadata.config["dependency-groups"]["native"]) if is_wanted else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build, and tell hatchling where the file belongs.
+        """Build the extension and add it to the wheel.
 
         Raises:
-            ValueError: if the variable holds something else than what is accepted.
-            OSError: if the build is required and its tools are not there.
+            ValueError: if the variable has a value that is not accepted.
+            OSError: if the build is required and its tools are missing.
             subprocess.CalledProcessError: if the build is required and fails.
         """
         choice = read_choice()
@@ -51,7 +51,7 @@ class NativeBuildHook(BuildHookInterface[Any]):
         except (OSError, subprocess.CalledProcessError) as error:
             if choice == "required":
                 raise
-            self.app.display_warning(f"The compiled engine was not built, the NumPy engine does its work: {error}")
+            self.app.display_warning(f"The compiled engine was not built; the NumPy engine is used instead: {error}")
             built = None
         if version == "editable":
             put_beside(built, Path(self.root, "src", ENGINE))
@@ -60,16 +60,16 @@ class NativeBuildHook(BuildHookInterface[Any]):
             build_data["pure_python"], build_data["infer_tag"] = False, True
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Remove what was built: the wheel has it now."""
+        """Remove the build folder; the wheel contains a copy of the extension."""
         if hasattr(self, "_made"):
             self._made.cleanup()
 
 
 def read_choice() -> str:
-    """What the environment asks for: nothing, ``required`` or ``off``.
+    """The value of the environment variable: empty, ``required`` or ``off``.
 
     Raises:
-        ValueError: if it is something else.
+        ValueError: if it is not one of these.
     """
     choice = os.environ.get(VARIABLE, "")
     if choice not in CHOICES:
@@ -78,20 +78,20 @@ def read_choice() -> str:
 
 
 def has_compiler() -> bool:
-    """Whether there is a C++ compiler: the one that CXX names, or one of the usual names."""
+    """Whether there is a C++ compiler: CXX, or one of the usual names."""
     named = os.environ.get("CXX", "").split()[:1]
     return any(shutil.which(name) for name in named or COMPILERS)
 
 
 def build(root: Path, folder: Path) -> Path:
-    """Build in an empty folder; the extension's file.
+    """Build in an empty folder and return the extension's path.
 
     Raises:
         OSError: if there is no compiler, or no CMake.
         subprocess.CalledProcessError: if configuring or compiling fails.
     """
     if not has_compiler():
-        raise FileNotFoundError(f"there is no C++ compiler named {os.environ.get('CXX') or ', '.join(COMPILERS)}.")
+        raise FileNotFoundError(f"no C++ compiler named {os.environ.get('CXX') or ', '.join(COMPILERS)} was found.")
     cmake, made, ready = find_cmake(), str(folder / "build"), folder / "ready"
     python = f"-DPython_EXECUTABLE={sys.executable}"
     for words in (
@@ -99,13 +99,13 @@ def build(root: Path, folder: Path) -> Path:
         ["--build", made, "--parallel", str(os.cpu_count() or 1)],
         ["--install", made, "--prefix", str(ready)],
     ):
-        # Whoever builds reads the path of the wheel from stdout.
+        # Build front ends read the path of the wheel from stdout.
         subprocess.run([cmake, *words], check=True, stdout=sys.stderr)
     return next(ready.iterdir())
 
 
 def find_cmake() -> str:
-    """The CMake of the Python package of this name, which is new enough; the machine's own where that is not there."""
+    """The CMake of the Python package ``cmake``, which is new enough, or else the system's CMake."""
     try:
         from cmake import CMAKE_BIN_DIR
     except ImportError:
@@ -114,14 +114,14 @@ def find_cmake() -> str:
 
 
 def translate_architectures(flags: str) -> list[str]:
-    """CMake's word for the ``-arch NAME`` by which builders of wheels for macOS say what they build for."""
+    """CMake's option for the ``-arch NAME`` flags that builders of wheels for macOS set."""
     names = [name for flag, name in pairwise(flags.split()) if flag == "-arch"]
     return [f"-DCMAKE_OSX_ARCHITECTURES={';'.join(names)}"] if names else []
 
 
 def put_beside(built: Path | None, engine: Path) -> None:
-    """Put the file into the engine's folder; what was built there for this Python before, of other sources, goes."""
+    """Put the file into the engine's folder, and remove an earlier build for this Python."""
     place = engine / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
-    place.unlink(missing_ok=True)  # and not written over: a process may be computing with it
+    place.unlink(missing_ok=True)  # not overwritten, because a process may be using it
     if built is not None:
         shutil.copy2(built, place)

@@ -1,4 +1,4 @@
-"""The site: Sphinx reads this. `make docs` builds it, and warnings are errors."""
+"""Sphinx configuration. `make docs` builds the site with warnings as errors."""
 
 import sys
 from pathlib import Path
@@ -16,10 +16,10 @@ author = "the monolayer developers"
 version = release = monolayer.__version__
 
 extensions = [
-    "myst_parser",  # pages are Markdown, which the forge shows too
+    "myst_parser",  # pages in Markdown, which code hosts render too
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.napoleon",  # docstrings are in google style
+    "sphinx.ext.napoleon",  # docstrings in Google style
     "commands",
     "docstrings",
     "finding_pages",
@@ -27,9 +27,10 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_ext"]
 nitpicky = True
-# Nothing is fetched while the site is built, so what other packages define is named and not linked.
+# The build does not use the network, so names of other packages are not linked.
 OTHERS = (
     "np|npt|numpy|collections|pathlib|contextlib|typing|matplotlib|distributed|PIL"
+    "|warnings"
 )
 NAMES = (
     "Path|Any|Callable|Sequence|Iterable|Iterator|Mapping|FigureBase|Client|Array"
@@ -39,10 +40,12 @@ nitpick_ignore_regex = [(r"py:.*", rf"({OTHERS})\..*"), (r"py:.*", NAMES)]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-smartquotes = False  # they make a dash of the hyphens before an option
+smartquotes = False  # they would convert the hyphens of an option to a dash
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"  # beside each argument's text, not in a signature
+autodoc_typehints = (
+    "description"  # in the argument descriptions, not in the signature
+)
 autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
 autodoc_preserve_defaults = True
@@ -60,7 +63,7 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sourcelink = False
-# Fonts that readers have already, in which l and 1 differ: the recipe has a field l2.
+# System fonts in which l and 1 differ: the recipe has a field l2.
 MONOSPACE = "'SFMono-Regular', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 html_theme_options = {
     "light_css_variables": {

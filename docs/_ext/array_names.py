@@ -1,4 +1,4 @@
-"""Types as a reader wants them: `ndarray` and `ArrayLike`, not what NumPy makes of them; texts give shape and dtype."""
+"""Short type names in the reference: `ndarray` and `ArrayLike` instead of NumPy's long forms."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 
 class NDArray:
-    """Stands for numpy.typing.NDArray: whatever its dtype, the name is ndarray."""
+    """Replaces numpy.typing.NDArray: any dtype is shown as ndarray."""
 
     def __class_getitem__(cls, dtype: Any) -> type:
         """The array type itself."""
@@ -15,11 +15,11 @@ class NDArray:
 
 
 class ArrayLike:
-    """Stands for numpy.typing.ArrayLike, a union of a dozen types."""
+    """Replaces numpy.typing.ArrayLike, a union of a dozen types."""
 
 
 def shorten() -> None:
-    """Have modules that are imported from here on show the short names."""
+    """Make modules that are imported later show the short names."""
     ArrayLike.__module__ = "numpy.typing"
     npt.NDArray = NDArray  # type: ignore[misc]
     npt.ArrayLike = ArrayLike  # type: ignore[misc]

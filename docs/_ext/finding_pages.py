@@ -1,4 +1,4 @@
-"""The pages of the findings below their table, in the site alone: the files stay plain Markdown."""
+"""Add the pages of the findings to the site's navigation; the file itself stays plain Markdown."""
 
 from sphinx.application import Sphinx
 
@@ -7,12 +7,12 @@ TREE = "\n```{toctree}\n:hidden:\n:glob:\n\nML*\n```\n"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Add the tree when the page is read."""
+    """Connect the event handler."""
     app.connect("source-read", add_tree)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def add_tree(app: Sphinx, name: str, source: list[str]) -> None:
-    """Append the list of pages."""
+    """Append a toctree of the pages."""
     if name == PAGE:
         source[0] += TREE

@@ -1,7 +1,7 @@
-"""Mathematics as MathML, written while the site is built: a browser shows it with no script, no network and no image.
+"""Convert mathematics to MathML at build time: browsers show it without scripts, network access or images.
 
-The conversion is docutils' own, which Sphinx brings along: neither LaTeX nor Node is needed, and a formula that it
-cannot read is a warning, which `make docs` makes an error.
+The conversion is docutils', so neither LaTeX nor Node is needed. A formula that it cannot read is a warning, which
+`make docs` makes an error.
 """
 
 from docutils import nodes
@@ -37,7 +37,7 @@ def visit_inline(self: HTML5Translator, node: nodes.math) -> None:
 
 
 def visit_block(self: HTML5Translator, node: nodes.math_block) -> None:
-    """A formula on lines of its own, which a narrow window scrolls sideways."""
+    """A displayed formula, which scrolls horizontally in a narrow window."""
     self.body.append(self.starttag(node, "div", CLASS="math"))
     self.body.append(convert(node, as_block=True))
     self.body.append("</div>\n")

@@ -1,4 +1,4 @@
-"""The pages of the site as sessions: their Python and console blocks in order, in one folder, outputs compared."""
+"""Run the code blocks of a page as one session in one folder, and compare the outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from monolayer.cli.main import main
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
-# Numbers are compared to the digits shown, "..." stands for anything, and the folding of lines is no matter.
+# Numbers are compared to the digits shown, "..." matches anything, and line breaks are ignored.
 FLAGS = NUMBER | ELLIPSIS | NORMALIZE_WHITESPACE
 INTERRUPTION = "^C"
 EPOCHS_BEFORE_INTERRUPTION = 3
@@ -34,17 +34,17 @@ EPOCHS_BEFORE_INTERRUPTION = 3
 
 @dataclass(frozen=True)
 class Command:
-    """A line of a terminal, and what is shown below it; None where nothing is."""
+    """A command line and the output shown below it, or None if no output is shown."""
 
     line: str
     shown: str | None
 
 
 def run_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Run a page's blocks in order, in the current folder; what was skipped, as it stands there.
+    """Run a page's blocks in order in the current folder and return the blocks that were skipped.
 
     Raises:
-        AssertionError: if an output differs from the one shown, or a command fails without saying so.
+        AssertionError: if an output differs from the one shown, or a command fails unexpectedly.
     """
     skipped = []
     shell = Shell(monkeypatch)
@@ -57,7 +57,7 @@ def run_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def list_examples(path: Path, shell: Shell) -> Iterator[Example]:
-    """The blocks of a page that run."""
+    """The executable blocks of a page."""
     sybil = Sybil(
         parsers=[
             PythonCodeBlockParser(doctest_optionflags=FLAGS),
@@ -72,14 +72,14 @@ def list_examples(path: Path, shell: Shell) -> Iterator[Example]:
 
 
 class Shell:
-    """A terminal as far as pages need one: `monolayer` in this process, variables, and other commands through bash."""
+    """A minimal shell: `monolayer` runs in this process, `export` and `cd` are supported, bash runs other commands."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch
         self.enter(".")
 
     def evaluate(self, example: Example) -> None:
-        """Run a block: lines that begin with "$ " with what is shown below each, or (in sh) lines alone."""
+        """Run a block: lines that begin with "$ ", each with its output, or (in sh) command lines only."""
         for command in split_commands(str(example.parsed)):
             where = f"{example.path}:{example.line}: {command.line}"
             found = self.run(command)
@@ -89,12 +89,12 @@ class Shell:
                 assert checker.check_output(shown, found, FLAGS), f"{where}\nshown:\n{shown}\nfound:\n{found}"
 
     def enter(self, folder: str) -> None:
-        """Go to a folder, as `cd` does."""
+        """Change the current folder, as `cd` does."""
         self.monkeypatch.chdir(folder)
         self.monkeypatch.setenv("PWD", os.getcwd())
 
     def run(self, command: Command) -> str:
-        """What the command prints on stdout; where it fails, or is interrupted, on stderr too."""
+        """Return what the command prints on stdout, and on stderr too if it fails or is interrupted."""
         words = [os.path.expandvars(word) for word in shlex.split(command.line, comments=True)]
         match words:
             case ["export", *assignments]:
@@ -112,7 +112,7 @@ class Shell:
 
 
 def run_monolayer(command: Command) -> str:
-    """Run main() on sys.argv as a terminal would."""
+    """Run main() with sys.argv as a shell does."""
     is_interrupted = command.shown is not None and command.shown.startswith(INTERRUPTION)
     out, err = io.StringIO(), Interrupting() if is_interrupted else io.StringIO()
     code = 0
@@ -128,7 +128,7 @@ def run_monolayer(command: Command) -> str:
 
 
 class Interrupting(io.StringIO):
-    """A terminal at which somebody presses Ctrl-C after some epochs."""
+    """A stream that sends SIGINT, as Ctrl-C does, after some epochs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class Interrupting(io.StringIO):
 
 
 def split_commands(text: str) -> list[Command]:
-    """The commands of a block."""
+    """Split a block into commands with their outputs."""
     is_terminal = text.lstrip().startswith("$ ")
     commands: list[Command] = []
     for line in text.replace("\\\n", " ").splitlines():
@@ -155,16 +155,16 @@ def split_commands(text: str) -> list[Command]:
     return commands
 
 
-def renew_pictures(page: Path) -> None:
-    """Run a page and keep the pictures that it draws in docs/images."""
+def update_images(page: Path) -> None:
+    """Run a page and copy the images that it draws to docs/images."""
     page = page.resolve()
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("COLUMNS", "90")
         run_page(page, patch)
-        for picture in Path(folder).glob("*.png"):
-            shutil.copy(picture, DOCS / "images" / picture.name)
+        for image in Path(folder).glob("*.png"):
+            shutil.copy(image, DOCS / "images" / image.name)
 
 
 if __name__ == "__main__":
-    renew_pictures(Path(sys.argv[1]))
+    update_images(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Every example of the site runs as it stands, each page as one session in a folder of its own."""
+"""Every example in the documentation runs as shown, each page as one session in an empty folder."""
 
 import shlex
 import subprocess
@@ -20,7 +20,7 @@ from tests.contract.pages import DOCS, PAGES, Command, Interrupting, Shell, run_
 
 
 def make_stand_in(n_train=1400, n_test=200):
-    """Made images under the name of CIFAR-10: a page may name the real one and still run in a second."""
+    """Generated images with the shape of CIFAR-10, so that pages that load it run in a second."""
     rng = np.random.default_rng(0)
     coarse = rng.uniform(0, 255, (n_train + n_test, 3, 8, 8))
     X = np.clip(coarse.repeat(4, axis=2).repeat(4, axis=3) + rng.normal(0, 9, (len(coarse), *IMAGE_SHAPE)), 0, 255)
@@ -36,7 +36,7 @@ def stand_in():
 
 @pytest.fixture
 def place(stand_in, monkeypatch, tmp_path):
-    """An empty folder to run in, on a machine without a cache, whose one source of CIFAR-10 has the made images."""
+    """An empty folder on a machine without a cache, where the only source of CIFAR-10 is the generated images."""
     X, y = stand_in.test
     test = Dataset(X, y, cifar10.CLASS_NAMES)
     expected = cifar10.Expected(len(stand_in.train[1]), len(y), compute_sha256(*stand_in.train, test))
@@ -46,7 +46,7 @@ def place(stand_in, monkeypatch, tmp_path):
     monkeypatch.setattr(local, "find_copies", lambda: iter(()))
     monkeypatch.setenv("MONOLAYER_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MONOLAYER_DATA", raising=False)
-    if explain_missing():  # which the pages do not tell of
+    if explain_missing():  # the pages do not show the finding ML021
         monkeypatch.setenv("MONOLAYER_ENGINE", "numpy")
     monkeypatch.setenv("COLUMNS", "90")
     folder = tmp_path / "place"
@@ -58,7 +58,7 @@ def place(stand_in, monkeypatch, tmp_path):
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
 def test_the_page_runs(page, place, monkeypatch):
     skipped = run_page(page, monkeypatch)
-    # PyTorch is the one thing that is not installed where the site is built.
+    # PyTorch is the only package in the examples that is not installed.
     assert all("torch" in block for block in skipped)
     for picture in place.rglob("*.png"):
         kept = DOCS / "images" / picture.name
@@ -67,10 +67,14 @@ def test_the_page_runs(page, place, monkeypatch):
 
 
 def assert_same_picture(found, kept):
-    """Nearly the same: another release of matplotlib may draw its letters a little differently."""
+    """Compare with a tolerance: releases of Matplotlib draw text slightly differently."""
     pixels = [np.asarray(Image.open(path).convert("RGB"), np.float64) for path in (found, kept)]
-    assert pixels[0].shape == pixels[1].shape, f"{kept} is not what its page draws: renew it"
-    assert np.abs(pixels[0] - pixels[1]).mean() < 4, f"{kept} is not what its page draws: renew it"
+    assert pixels[0].shape == pixels[1].shape, (
+        f"{kept} differs from what its page draws; update it with python -m tests.contract.pages"
+    )
+    assert np.abs(pixels[0] - pixels[1]).mean() < 4, (
+        f"{kept} differs from what its page draws; update it with python -m tests.contract.pages"
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,14 +89,14 @@ def assert_same_picture(found, kept):
         "```sh\nfalse\n```\n",
     ],
 )
-def test_what_is_not_as_shown_is_found(text, tmp_path, monkeypatch):
+def test_a_different_output_is_detected(text, tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text(text)
     with pytest.raises((AssertionError, SybilFailure, subprocess.CalledProcessError)):
         run_page(page, monkeypatch)
 
 
-def test_what_is_as_shown_passes(tmp_path, monkeypatch):
+def test_an_equal_output_passes(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text(
         "```python\nthird = 1 / 3\n```\n```python\n>>> third\n0.33\n```\n"
@@ -101,7 +105,7 @@ def test_what_is_as_shown_passes(tmp_path, monkeypatch):
     assert run_page(page, monkeypatch) == []
 
 
-def test_commands_are_split_from_what_is_shown():
+def test_commands_are_split_from_their_outputs():
     assert split_commands("$ monolayer fetch \\\n    digits\nfound\n$ ls\n") == [
         Command("monolayer fetch      digits", "found\n"),
         Command("ls", None),
@@ -109,7 +113,7 @@ def test_commands_are_split_from_what_is_shown():
     assert split_commands("# why\nmkdir a\ncd a\n") == [Command("mkdir a", None), Command("cd a", None)]
 
 
-def test_variables_and_folders_last(monkeypatch, tmp_path):
+def test_variables_and_folders_persist(monkeypatch, tmp_path):
     shell = Shell(monkeypatch)
     (tmp_path / "below").mkdir()
     for line in (f"cd {tmp_path}", "export KEPT=$PWD/here", "cd below"):
@@ -136,6 +140,6 @@ def list_help_examples():
 @pytest.mark.parametrize(("name", "line"), list(list_help_examples()))
 def test_the_examples_of_the_help_are_accepted(name, line):
     group = typer.main.get_command(app)
-    first, second, *words = shlex.split(line.rpartition("| ")[2])  # what is piped into it is another's
+    first, second, *words = shlex.split(line.rpartition("| ")[2])  # without a command piped into it
     assert (first, second) == ("monolayer", name)
     group.commands[name].make_context(name, words)

@@ -1,4 +1,4 @@
-"""The PyTorch half of docs/coming-from.md: runs where PyTorch is installed, which nothing here requires."""
+"""The PyTorch examples of docs/coming-from.md, if PyTorch is installed; it is not a requirement."""
 
 import re
 
@@ -9,7 +9,7 @@ import monolayer as ml
 from tests.contract.pages import DOCS
 from tests.made import make_dataset
 
-torch = pytest.importorskip("torch", reason="PyTorch is optional; the page says that its half is not run")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed; the page states that these examples do not run")
 BLOCKS = [
     block
     for block in re.findall(r"```python\n(.*?)```", (DOCS / "coming-from.md").read_text(), re.DOTALL)
@@ -36,7 +36,7 @@ def test_the_layer_is_the_network():
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "multiple_bce"])
 def test_the_settings_correspond(loss):
-    """The page's table: the same first weights and batches end with the same weights."""
+    """With the settings of the page's table, both end with the same weights."""
     splits = make_dataset().split(val=40)
     recipe = ml.Recipe(loss, 0.05, 0.01, batch_size=20, epochs=12, schedule="step:10:0.1", dtype="float64")
     run = ml.train(splits, recipe)

@@ -1,4 +1,4 @@
-"""The environment of the oldest versions is that of the lower bounds."""
+"""tests/oldest.txt pins the lower bounds of pyproject.toml."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""What the README shows must run: its commands exist, and its library lines work (on digits, with fewer epochs)."""
+"""The examples of the README run (on digits, with fewer epochs), its commands exist and its links resolve."""
 
 import os
 import re
@@ -15,11 +15,11 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def find_block(words):
-    """The README's lines of Python that hold these words."""
+    """The first Python block of the README that contains these words."""
     return next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if words in block)
 
 
-def test_the_library_lines_run(capsys):
+def test_the_library_example_runs(capsys):
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     code = code.replace('"cifar10"', '"digits"').replace("1000", "200").replace("epochs=40", "epochs=2")
     exec(compile(code, "README.md", "exec"), {})
@@ -28,13 +28,13 @@ def test_the_library_lines_run(capsys):
     assert all(re.match(r"ML\d{3} (issue|tip|passed|not applicable|skipped) ", line) for line in findings)
 
 
-def test_the_notebook_lines_run_after_them(tmp_path, monkeypatch):
+def test_the_notebook_example_runs_after_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first, notebook = find_block("ml.load"), find_block("ml.figures")
     first = first.replace('"cifar10"', '"digits"').replace("1000", "200").replace("epochs=40", "epochs=2")
     first = first.replace("splits, grid=", "splits, ml.Recipe(epochs=2), grid=")
     first = first.replace('"batch_size": [50, 100, 200]', '"batch_size": [50]')
-    notebook = notebook.replace('"mlflow", ', "")  # whose own tests make a store already
+    notebook = notebook.replace('"mlflow", ', "")  # tested elsewhere
     plt.switch_backend("Agg")
     with plt.ioff():
         names = {"plt": plt, "pd": pd}
@@ -72,5 +72,5 @@ def test_every_command_in_the_table_is_accepted(command):
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_links_lead_somewhere(path):
+def test_links_resolve(path):
     assert (Path(__file__).parents[2] / path).exists()
