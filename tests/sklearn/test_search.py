@@ -36,7 +36,7 @@ def train_members(estimator, grid, cv, y=Y, **fit_params):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search.FusedSearchCV, "_train", spy)
         FusedSearchCV(estimator, grid, cv=cv, refit=False).fit(X, y, **fit_params)
-    return {one.member.place: one for one in kept if isinstance(one, Trained)}
+    return {one.member.index: one for one in kept if isinstance(one, Trained)}
 
 
 SEARCHES = {
@@ -208,7 +208,7 @@ def list_banks(monkeypatch, grid, y=Y, **params):
     monkeypatch.setattr(search, "group_members", lambda members: banks.extend(original(members)) or banks)
     FusedSearchCV(OneLayerClassifier(epochs=1, **params), grid, cv=4, refit=False).fit(X, y)
     return [
-        (len(bank), len({member.place[1] for member in bank}), len({member.recipe.loss for member in bank}))
+        (len(bank), len({member.index[1] for member in bank}), len({member.recipe.loss for member in bank}))
         for bank in banks
     ]
 
