@@ -102,4 +102,4 @@ def test_the_report_has_a_section_of_a_ladder_of_the_same_images(command, tmp_pa
     assert "One layer of weights on pixels with cross-entropy classifies" in page
     results = json.loads((tmp_path / "place" / "report" / "results.json").read_text())
     assert [step["features"] for step in results["ladder"]] == ["pixels", "pixels"]
-    assert "holds no ladder" in command(*words, "--ladder", "report").err
+    assert "has no ladder" in command(*words, "--ladder", "report").err

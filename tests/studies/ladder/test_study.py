@@ -20,7 +20,7 @@ def ladder(tmp_path_factory):
 
 def test_every_rung_has_a_step_for_each_loss(ladder):
     assert [(step.features, step.run.recipe.loss) for step in ladder.steps] == [
-        (rung, loss) for rung in PLAN.rungs for loss in PLAN.losses
+        (features, loss) for features in PLAN.features for loss in PLAN.losses
     ]
     assert [step.n_features for step in ladder.steps[::2]] == [64, 340, 360]
     assert {step.n_recipes for step in ladder.steps} == {16}
@@ -29,7 +29,7 @@ def test_every_rung_has_a_step_for_each_loss(ladder):
 def test_patches_are_above_pixels(ladder):
     accuracy = {(s.features, s.run.recipe.loss): s.run.evaluation["test"].accuracy for s in ladder.steps}
     for loss in PLAN.losses:
-        assert accuracy[PLAN.rungs[2], loss] > accuracy["pixels", loss] + 0.01
+        assert accuracy[PLAN.features[2], loss] > accuracy["pixels", loss] + 0.01
 
 
 def test_the_test_rows_are_opened_once(ladder):
@@ -71,7 +71,7 @@ def test_features_that_do_not_fit_a_later_rung_are_told_before_the_first_is_made
 def test_the_best_step_is_validations_and_its_evidence_adds_up(ladder):
     best = ladder.best
     assert best.run.evaluation["val"].accuracy == max(step.run.evaluation["val"].accuracy for step in ladder.steps)
-    assert ladder.best_on_patches.features == PLAN.rungs[2]
+    assert ladder.best_on_patches.features == PLAN.features[2]
     assert ladder.evidence.shape == (10, 6, 6)
     assert (ladder.evidence.sum(axis=(1, 2)) > 0).all()  # each class scores higher on its own images
 
