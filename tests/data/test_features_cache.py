@@ -167,7 +167,7 @@ def test_what_is_no_set_of_images_is_told(tmp_path):
 
 
 def test_images_that_are_normalised_or_divided_among_datasets_are_told(tmp_path):
-    with pytest.raises(BadInput, match="divides rows by their length"):
+    with pytest.raises(BadInput, match="has normalize l2; features need images without it"):
         extract_features(make_pictures(normalize="l2", test=None).split(20, test=20), FEATURES, folder=tmp_path)
     splits = make_pictures().split(20)
     with pytest.raises(BadInput, match="belong to several datasets"):
