@@ -481,6 +481,7 @@ def open_journal(path: Path, name: str) -> Iterator[BaseStorage]:
     path = path.resolve()
     with explain_os_error(path):
         _check_kind(path)
+        path.parent.stat()  # a missing folder is an error here; a lock would make it
     # Optuna's own lock is a link beside the file: one that a killed process has left makes all others wait for half a
     # minute. Programs that use that lock may share the file all the same: a line is appended in one call.
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
