@@ -90,7 +90,7 @@ def describe_origin(splits: Splits, command: Sequence[str] | None) -> dict[str, 
     dataset, transformer = splits.dataset, splits.dataset.transformer
     return {
         "dataset": {name: getattr(dataset, name) for name in ("name", "source", "sha256", "reading")},
-        **({"features": {"by": transformer.say(), "sha256": transformer.sha256}} if transformer else {}),
+        **({"features": {"by": transformer.describe(), "sha256": transformer.sha256}} if transformer else {}),
         "test_openings": [asdict(opening) for opening in splits.openings],
         "splits": {"fingerprint": splits.fingerprint, **splits.request},
         "provenance": collect_provenance(command),

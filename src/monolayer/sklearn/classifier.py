@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from monolayer.engine.batches import make_batch_order
 from monolayer.errors import BadInput
 from monolayer.findings import Finding
 from monolayer.network import OneLayer
-from monolayer.recipe.losses import LOSSES, compute_chance_loss, compute_log_softmax, get_loss
+from monolayer.recipe.losses import compute_chance_loss, compute_log_softmax, get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.sklearn import validation
 from monolayer.sklearn.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
@@ -149,7 +150,8 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = self.loss in LOSSES and LOSSES[self.loss].is_multi_label
+        with suppress(BadInput):  # an unknown loss is refused by fit
+            tags.classifier_tags.multi_label = get_loss(str(self.loss)).is_multi_label
         return tags
 
     @with_callbacks

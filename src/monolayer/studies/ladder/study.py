@@ -5,7 +5,6 @@ Each recipe is chosen on validation; after the last choice the test rows are ope
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -295,6 +294,8 @@ def _train(splits: Splits, features: str, plan: LadderPlan, folder: Path | None,
 
 def _measure_peak() -> float:
     """Peak memory of this process in MiB; macOS reports bytes, others KiB."""
+    import resource  # not on Windows, where the rest of this module is importable
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
