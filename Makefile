@@ -45,6 +45,12 @@ help:
 	@if [ -n "$$(find $(NATIVE) -newer $@)" ]; then $(BIN)/python -m pip install --quiet --no-deps --editable .; fi
 	@touch $@
 
+# The default features of `monolayer ladder` include hog, which needs scikit-image. The installation builds the engine
+# again, hence the second file.
+.venv/ready-hog: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[hog]'
+	@touch $@ .venv/native
+
 .venv/ready-dev: .venv/ready
 	$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
@@ -55,7 +61,7 @@ report: .venv/native
 	$(BIN)/monolayer reproduce --out runs/report --overwrite \
 		$(if $(wildcard runs/ladder/ladder.csv),--ladder runs/ladder)
 
-ladder: .venv/native
+ladder: .venv/ready-hog .venv/native
 	$(BIN)/monolayer ladder cifar10 --out runs/ladder --overwrite
 
 test: lint types layers pytest sanitize test-oldest
