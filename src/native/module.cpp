@@ -321,7 +321,7 @@ class NativeBank {
 }  // namespace
 
 NB_MODULE(_native, module) {
-  module.doc() = "The compiled engine; monolayer.engine.native_engine is its face.";
+  module.doc() = "The compiled engine; monolayer.engine.native is its Python interface.";
   module.def("list_instruction_sets", [] {
     std::vector<std::string> names;
     for (const Kernels* kernels : list_kernels()) names.emplace_back(kernels->name);
