@@ -95,7 +95,7 @@ def open_upright(file: Path | IO[bytes], channels: int | None) -> Image.Image:
     """An image in its EXIF orientation, 8 bits per channel: 1 channel grey, 3 RGB; None: as the image has.
 
     Raises:
-        One of DECODING_ERRORS: if it cannot be read.
+        OSError: if it cannot be read; Pillow also raises the other errors of ``DECODING_ERRORS``.
     """
     with Image.open(file) as image:
         is_grey = channels == 1 or (channels is None and not has_colour(image))

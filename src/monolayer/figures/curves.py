@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from monolayer.training.history import EpochRow
     from monolayer.training.run import Run
-
-RunOrHistory: TypeAlias = "Run | Sequence[EpochRow]"
 
 QUANTITIES = ("loss", "cost", "accuracy")
 MAX_NAME_IN_PAIR = 14  # characters; two longer legend entries are wider than the figure
@@ -107,7 +105,9 @@ class Curves(Chart):
             raise BadInput(f"Overlaid curves need different names, not {', '.join(map(repr, names))}.")
 
     @classmethod
-    def of(cls, runs: RunOrHistory | Mapping[str, RunOrHistory], quantity: str = "loss") -> Curves:
+    def of(
+        cls, runs: Run | Sequence[EpochRow] | Mapping[str, Run | Sequence[EpochRow]], quantity: str = "loss"
+    ) -> Curves:
         """The curves of one run or several; steps of the learning rate that all of them share are marked.
 
         Args:
