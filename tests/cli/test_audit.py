@@ -70,6 +70,10 @@ def test_claims_that_no_fair_evaluation_gives_are_told_from_those_that_it_may(co
         (["--train", "high", "--val", "79:1000"], "--train 'high' is not an accuracy"),
         (["--train", "450", "--val", "79:1000"], "--train '450' is not between 0 and 100"),
         (["--train", "45", "--val", "790:1000"], "is not PERCENT:ROWS"),
+        (
+            ["--train", "45.18", "--val", "79:1000", "--out", "au"],
+            "--out keeps what a search finds, so it needs a dataset",
+        ),
         (["mnist"], "'mnist' is not a dataset"),
     ],
 )

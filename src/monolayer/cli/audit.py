@@ -50,9 +50,11 @@ def audit(
         raise BadInput("--run needs the dataset that the run was trained on: monolayer audit DATASET --run DIR.")
     if dataset is None and not (train and parsed):
         raise BadInput("Name a dataset to search, or claims to check: --train 45.18 with --val 79.00:1000 or --test.")
-    claims: dict[str, float | tuple[float, int]] | None = None
-    if train and parsed:
-        claims = {"train": _parse_training(train), **parsed}
+    if out is not None and dataset is None:
+        raise BadInput("--out keeps what a search finds, so it needs a dataset: monolayer audit DATASET --out DIR.")
+    claims: dict[str, float | tuple[float, int]] | None = (
+        {"train": _parse_training(train), **parsed} if train and parsed else None
+    )
     from monolayer.reports.duplicates import save_audit
     from monolayer.runs.audit import audit as audit_dataset
     from monolayer.runs.folder import open_new_folder
@@ -60,7 +62,7 @@ def audit(
     options = {"path": data, **vars(reading)} if dataset is not None else {}
     with ExitStack() as stack:
         console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out)) if out and dataset is not None else None
+        folder = stack.enter_context(open_new_folder(out)) if out else None
         found = audit_dataset(
             dataset, claims=claims, within=within, run=run, muted=training.mute, progress=console, **options
         )
