@@ -57,7 +57,7 @@ def test_the_temperature_is_fitted_on_validation_rows_and_kept(command, run):
     scores = network.compute_scores(X).astype(np.float64) / fit.temperature
     expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(warm.compute_probabilities(X), expected, rtol=1e-4, atol=1e-9)
-    assert f"divided by {fit.temperature:.3f}" in (run / "model-card.md").read_text()
+    assert f"scores / {fit.temperature:.4g}" in (run / "model-card.md").read_text()
     assert "fitted on 300 validation rows" in (run / "model-card.md").read_text()
 
 
@@ -84,7 +84,7 @@ def test_rows_that_chose_a_run_are_said_to_have(command, tmp_path):
     words = ["sweep", "digits", "--epochs", "3", "--val-size", "300", "--grid", "learning-rate=0.01,0.05"]
     assert command(*words, "--licence", "CC0-1.0", "--out", tmp_path / "grid").code == 0
     result = command("calibrate", tmp_path / "grid")
-    assert "These rows also chose this run among the recipes of a sweep" in result.out
+    assert "These rows also selected this run from the recipes of a sweep" in result.out
     card = (tmp_path / "grid" / "model-card.md").read_text()
     assert "These rows also chose this run" in card
     assert 'license: "cc0-1.0"' in card
@@ -97,7 +97,7 @@ def test_what_cannot_be_fitted_is_one_sentence_and_changes_nothing(command, tmp_
     before = read_all(tmp_path / "run")
     result = command("calibrate", tmp_path / "run")
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
-    assert "validation rows, which a temperature" in result.err or "finite" in result.err
+    assert "no validation predictions, on which a temperature" in result.err or "finite" in result.err
     assert read_all(tmp_path / "run") == before
 
 
@@ -121,4 +121,4 @@ def test_a_folder_that_is_no_finished_runs_is_refused(command, run, tmp_path):
 def test_a_licence_goes_into_network_and_card(command, tmp_path):
     assert command(*TRAIN, "--licence", " MIT ", "--out", tmp_path / "a").code == 0
     assert load_network(tmp_path / "a").metadata["licence"] == "MIT"
-    assert "Of this network: MIT." in (tmp_path / "a" / "model-card.md").read_text()
+    assert "Licence of this network: MIT." in (tmp_path / "a" / "model-card.md").read_text()

@@ -81,8 +81,8 @@ def test_a_finished_run_a_strange_folder_and_another_command_are_refused(command
         (["train", "--resume", tmp_path / "nowhere"], "holds no unfinished run to resume"),
         (["sweep", "--resume", tmp_path / "out"], "holds an unfinished train; resume it with monolayer train"),
         (["train", "digits", "--out", tmp_path / "out"], "holds a run that is not finished; resume it with --resume"),
-        (["train", "--resume", tmp_path / "out", "--epochs", "3"], "so --epochs is not accepted beside it"),
-        (["train", "digits", "--resume", tmp_path / "out"], "so DATASET is not accepted beside it"),
+        (["train", "--resume", tmp_path / "out", "--epochs", "3"], "--epochs is not accepted beside --resume"),
+        (["train", "digits", "--resume", tmp_path / "out"], "DATASET is not accepted beside --resume"),
         (["train"], "Name a dataset, such as cifar10 or digits, or a folder to go on with"),
         (["sweep", "digits"], "A sweep needs an axis to go along"),
     ):
@@ -126,7 +126,7 @@ def test_a_disk_that_fills_up_is_one_sentence_and_what_was_kept_goes_on(command,
     assert process.returncode == 2
     assert "Traceback" not in process.stderr
     assert process.stderr.splitlines()[-1].startswith(f"monolayer: {out}: cannot be written (File too large); ")
-    assert process.stderr.rstrip().endswith(f"go on with --resume {out}.")
+    assert process.stderr.rstrip().endswith(f"continue with --resume {out}.")
     assert not list(out.rglob("*.partial"))
     assert command("train", "--resume", out).code == 0
     assert command(*words, "--out", tmp_path / "whole").code == 0

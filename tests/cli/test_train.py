@@ -119,7 +119,7 @@ def test_epoch_lines_go_to_stderr_with_validation_beside_training(command):
         (["--split-seed", "-1"], "The seed of the split is -1; accepted is a whole number from 0 to"),
         (["--flip", "2"], "flip is 2.0; accepted is a probability from 0 to 1."),
         (["--dtype", "int8"], "dtype is 'int8'; accepted is float32 or float64."),
-        (["--data", "nowhere"], "digits comes with scikit-learn and is read from no path"),
+        (["--data", "nowhere"], "digits is part of scikit-learn and is not read from a path"),
         (["--epochs", "many"], "--epochs is 'many'; accepted is a whole number."),
     ],
 )
@@ -140,7 +140,10 @@ def test_a_small_dataset_gives_up_a_sixth_for_validation_where_nobody_says(comma
 def test_an_unknown_dataset_is_refused(command):
     result = command("train", "mnist")
     assert (result.code, result.out) == (2, "")
-    assert "'mnist' is not a dataset; accepted are cifar10, digits and paths of .npz," in result.err
+    assert (
+        "'mnist' is not a dataset; accepted are cifar10, digits and paths of .npy with labels beside it, .npz,"
+        in result.err
+    )
 
 
 def test_an_output_folder_in_use_is_refused_before_any_work_and_left_alone(command, tmp_path):

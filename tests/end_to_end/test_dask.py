@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,10 +160,12 @@ def test_a_cluster_whose_workers_are_all_gone_is_one_sentence(machines, monkeypa
 def test_a_scheduler_that_is_lost_on_the_way_is_one_sentence(machines, monkeypatch):
     monkeypatch.setattr("monolayer.tuning.dask.CONNECT_S", 1)
 
+    with Client(machines.address) as client:
+        pid = client.run_on_scheduler(os.getpid)
+
     def kill_scheduler(recipes, rows):
-        with Client(machines.address) as client:
-            pid = client.run_on_scheduler(os.getpid)
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # called for each epoch that comes back
+            os.kill(pid, signal.SIGKILL)
 
     with open_cluster(machines.address, SILENCE) as cluster:
         options = {"on_epoch": kill_scheduler, "runner": cluster}

@@ -109,8 +109,8 @@ def test_the_command_line_from_training_to_predictions(command, text, tmp_path):
     assert trained.code == 0, trained.err
     assert json.loads((tmp_path / "place/run/recipe.json").read_text())["loss"] == text
     card = (tmp_path / "place/run/model-card.md").read_text()
-    assert f"trained by {loss.title} on" in card
-    assert f"Output: a {loss.output[0]} of each class" in card
+    assert f"trained with {loss.title} on" in card
+    assert f"Output: a {loss.output[0]} for each class" in card
     if not loss.is_smooth:
         refused = command(*train, "--certify", "--out", "other")
         assert refused.code == 2

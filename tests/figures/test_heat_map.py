@@ -47,7 +47,7 @@ def test_a_cell_of_several_runs_shows_the_best_and_says_so():
     assert read_numbers(draw(chart).axes[0]) == {(0, 0): "40.0", (0, 1): "\N{MULTIPLICATION SIGN}"}
     assert frame["marked"] == [False, False]
     svg = render_svg(chart)
-    assert "a cell shows the best of its recipes, up to 3" in svg
+    assert "each cell shows the best of up to 3 recipes" in svg
     assert "note" not in svg
 
 

@@ -7,7 +7,7 @@ from monolayer.errors import BadInput
 from monolayer.figures import ParallelCoordinates, render_svg
 from monolayer.figures.chart import _draw, _rc
 from monolayer.figures.fields import ZERO_GAP
-from monolayer.figures.parallel import LOST
+from monolayer.figures.parallel import DIVERGED
 
 SETTINGS = {"learning_rate": [0.1, 0.001, 0.01, 0.1], "l2": [0, 0.1, 0.001, 0], "loss": ["b", "a", "a", "b"]}
 ACCURACY = [0.5, 0.3, 0.4, np.nan]
@@ -15,7 +15,7 @@ ACCURACY = [0.5, 0.3, 0.4, np.nan]
 
 def test_lines_go_through_the_values_to_the_accuracy_or_end_below():
     lines = ParallelCoordinates(SETTINGS, ACCURACY).compute_lines()
-    assert lines == pytest.approx(np.array([[1, 0, 1, 1], [0, 1, 0, 0], [0.5, ZERO_GAP, 0, 0.5], [1, 0, 1, LOST]]))
+    assert lines == pytest.approx(np.array([[1, 0, 1, 1], [0, 1, 0, 0], [0.5, ZERO_GAP, 0, 0.5], [1, 0, 1, DIVERGED]]))
 
 
 def test_the_best_lies_on_top_and_the_lost_are_grey_and_dashed_below():
@@ -77,7 +77,7 @@ def test_labels_of_two_to_six_axes_do_not_overlap(n_fields):
 
 def test_runs_that_all_diverged_have_no_best():
     chart = ParallelCoordinates(SETTINGS, [np.nan, np.inf, np.nan, np.nan])
-    assert (chart.compute_lines()[:, -1] == LOST).all()
+    assert (chart.compute_lines()[:, -1] == DIVERGED).all()
     assert "%" not in "".join(part for part in render_svg(chart).split("<text")[1:])
 
 

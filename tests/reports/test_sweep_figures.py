@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from monolayer.checks.diagnose import diagnose_sweep
 from monolayer.errors import BadData, BadInput
 from monolayer.figures import CandidateCurves, HeatMap, ParallelCoordinates, Response, Scatter, render_svg
 from monolayer.figures.sweep_table import SweepTable, find_varying
@@ -209,8 +210,8 @@ def test_halving_leaves_curves_that_end_early():
 
 
 def test_the_page_of_a_sweep_shows_all_candidates_then_the_best(tmp_path):
-    result = make_sweep(**GRID)
-    save_sweep_with_report(result, make_dataset(image_shape=(3, 2, 2)).split(60), tmp_path)
+    splits = make_dataset(image_shape=(3, 2, 2)).split(60)
+    save_sweep_with_report(diagnose_sweep(sweep(splits, BASE, grid=GRID), splits), splits, tmp_path)
     page = (tmp_path / "report.html").read_text()
     headings = ["Recipes", "Learning curves of all candidates", "Accuracy by setting", "The best run", "Findings"]
     places = [page.index(f">{heading}</a></h2>") for heading in headings]
@@ -254,8 +255,9 @@ def test_rungs_of_halving_are_told_and_drawn_values_are_short():
 
 
 def test_what_was_found_in_many_recipes_is_said_once_with_the_smallest_rate():
-    result = make_sweep(**GRID)
-    findings = result.to_dict()["findings"]
+    splits = make_dataset(image_shape=(3, 2, 2)).split(60)
+    result = diagnose_sweep(sweep(splits, BASE, grid=GRID), splits)
+    findings = [finding for finding in result.to_dict()["findings"] if finding["code"] == "ML001"]
     of_sweep = {"code": "ML004", "outcome": "tip", "title": "t", "evidence": "e", "advice": "a"}
     merged = merge_findings([*findings, of_sweep], result.axes, len(result.runs))
     assert merged[0] == of_sweep

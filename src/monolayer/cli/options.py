@@ -286,5 +286,5 @@ def _list_given(context: typer.Context, values: Mapping[str, Any]) -> frozenset[
         if name not in BESIDE_RESUME:
             option = next(parameter for parameter in context.command.params if parameter.name == name).opts[0]
             option = "DATASET" if name == "dataset" else option
-            raise BadInput(f"--resume goes on with what the folder says, so {option} is not accepted beside it.")
+            raise BadInput(f"{option} is not accepted beside --resume, which uses the settings of the folder.")
     return frozenset({*typed, *(name for name, source in sources.items() if source == "DEFAULT_MAP")})
