@@ -2,7 +2,8 @@
 
 MonolayerError                 anything this library raises on purpose
 ├── BadInput  (ValueError)     what the caller gave is wrong; the message is one sentence (exit code 2)
-│   └── BadData                a file or array does not hold what it should
+│   ├── BadData                a file or array does not hold what it should
+│   └── MissingPackage         an optional package is needed that is not installed
 └── DataUnavailable            no source of a dataset answered
 """
 
@@ -17,6 +18,10 @@ class BadInput(MonolayerError, ValueError):
 
 class BadData(BadInput):
     """A file or an array does not hold what it should; the text names the file or row."""
+
+
+class MissingPackage(BadInput):
+    """An optional package is needed that is not installed; the text names the extra that installs it."""
 
 
 class DataUnavailable(MonolayerError):

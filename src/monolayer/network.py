@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from monolayer.errors import BadData, BadInput
+from monolayer.errors import BadData, BadInput, MissingPackage
 from monolayer.features.normalize import compute_row_norms
 from monolayer.files import pack_tensors, write_whole
 from monolayer.recipe.losses import get_loss
@@ -193,6 +193,7 @@ class OneLayer:
 
         Raises:
             BadData: if there is no such file, or it was not written by monolayer.
+            BadInput: if its transformer needs an optional package that is not installed.
         """
         path = Path(path) / FILE if Path(path).is_dir() else Path(path)
         if not path.exists():
@@ -216,6 +217,8 @@ class OneLayer:
             )
             network.check_shapes()
             return network
+        except MissingPackage:  # of its transformer
+            raise
         except OSError as error:
             raise BadData(f"{path}: cannot be read as a network ({error.strerror or error}).") from None
         except (SafetensorError, KeyError, ValueError, BadInput) as error:

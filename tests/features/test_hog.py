@@ -1,11 +1,15 @@
 import importlib.metadata
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from monolayer.errors import BadInput
+from monolayer.data.dataset import Dataset
+from monolayer.data.features_cache import extract_features
+from monolayer.errors import BadInput, MissingPackage
 from monolayer.features import HOGFeatures
+from monolayer.network import OneLayer
 
 
 def test_an_edge_speaks_in_its_own_direction():
@@ -55,3 +59,21 @@ def test_without_scikit_image_the_extra_is_named(monkeypatch):
 
 def raise_not_found(name):
     raise importlib.metadata.PackageNotFoundError(name)
+
+
+def test_without_scikit_image_no_file_is_called_damaged(monkeypatch, tmp_path):
+    """The package that is missing is named, whether features or a network are read."""
+    images = Dataset(np.zeros((6, 64), np.uint8), np.arange(6) % 2, ("a", "b"), image_shape=(1, 8, 8))
+    splits = images.split(2)
+    made = extract_features(splits, HOGFeatures(), folder=tmp_path)
+    n_features = made.transformer.n_features_out
+    zeros = np.zeros((2, n_features), np.float32)
+    network = OneLayer(zeros, zeros[:, 0], np.zeros(n_features), np.ones(n_features), "cross_entropy", ("a", "b"))
+    replace(network, transformer=made.transformer).save(tmp_path / "network")
+    monkeypatch.setitem(sys.modules, "skimage.feature", None)
+    for read in (
+        lambda: extract_features(splits, HOGFeatures(), folder=tmp_path),
+        lambda: OneLayer.load(tmp_path / "network"),
+    ):
+        with pytest.raises(MissingPackage, match=r"^Histograms of oriented gradients need scikit-image"):
+            read()

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from monolayer.data.cache import find_cache_folder
 from monolayer.data.dataset import Dataset, Rows, Splits
 from monolayer.data.memmap import NPY_ERRORS, count_rows, give_back
-from monolayer.errors import BadData, BadInput
+from monolayer.errors import BadData, BadInput, MissingPackage
 from monolayer.features.base import ImageTransformer
 from monolayer.features.registry import TRANSFORMER, describe_transformer, load_transformer, save_transformer
 from monolayer.files import delete_old_drafts, explain_os_error, open_whole, open_whole_folder, write_whole
@@ -240,6 +240,8 @@ def _open(extraction: _Extraction, flips: bool) -> Extracted:
         if manifest != {**extraction.describe(), "sha256": transformer.sha256}:
             raise ValueError("they are of other images or another transformer")
         parts = {name: _open_part(extraction, name, transformer) for name in extraction.parts}
+    except MissingPackage:
+        raise
     except (*NPY_ERRORS, AttributeError, TypeError, BadData) as error:
         raise BadData(
             f"{folder}: damaged features ({error}); delete the folder, and they are computed again."

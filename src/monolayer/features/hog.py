@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, MissingPackage
 from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
 
 MISSING = "Histograms of oriented gradients need scikit-image: pip install 'monolayer[hog]'."
@@ -55,7 +55,7 @@ class HOGFeatures(ImageTransformer):
         try:
             return f"1, scikit-image {importlib.metadata.version('scikit-image')}"
         except importlib.metadata.PackageNotFoundError:
-            raise BadInput(MISSING) from None
+            raise MissingPackage(MISSING) from None
 
     @property
     def _cell(self) -> int:
@@ -80,7 +80,7 @@ class HOGFeatures(ImageTransformer):
         try:
             from skimage.feature import hog  # an optional package
         except ImportError:
-            raise BadInput(MISSING) from None
+            raise MissingPackage(MISSING) from None
         sides = {"pixels_per_cell": (self._cell, self._cell), "cells_per_block": (2, 2)}
         histograms = hog(image / 255, self.orientations, **sides, block_norm="L2-Hys", channel_axis=0)
         return np.asarray(histograms, np.float32)
