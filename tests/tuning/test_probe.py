@@ -377,6 +377,11 @@ def test_a_probe_that_is_stopped_leaves_the_test_rows_sealed(epochs_before):
     assert not any(one.openings for one in splits.values())
 
 
+def test_splits_without_a_name_are_refused():
+    with pytest.raises(BadInput, match=r"^splits is a Splits; accepted is a mapping of names to splits"):
+        run(make_data().split(N_VAL))
+
+
 def test_a_probe_takes_no_checkpointer():
     with pytest.raises(BadInput, match="A probe keeps no checkpoints"):
         run(checkpointer=object())

@@ -10,6 +10,8 @@ from monolayer.recipe.grid import Range, collect_axes, draw_recipes, make_grid
 from monolayer.recipe.recipe import FIELDS, Recipe
 from monolayer.training import scheduler
 from monolayer.training.run import train
+from monolayer.tuning.optuna import search
+from monolayer.tuning.probe import probe
 from monolayer.tuning.sweep import sweep, train_recipes
 from tests.made import make_dataset
 
@@ -279,6 +281,35 @@ def test_a_keyword_that_is_not_an_option_is_one_sentence():
         BadInput, match=r"^There is no option 'l2'; accepted are train_every, .*, and fields .* of grid\.$"
     ):
         sweep(make_dataset().split(60), BASE, grid={"seed": [1, 2]}, l2=[0, 1])
+
+
+def test_the_name_of_the_task_is_not_an_option():
+    with pytest.raises(BadInput, match=r"^There is no option 'task'"):
+        sweep(make_dataset().split(60), BASE, grid={"seed": [1]}, task="x")
+
+
+@pytest.mark.parametrize(
+    ("function", "required", "own"),
+    [
+        (sweep, {"grid": {"seed": [1]}}, ["n_random", "halving", "runner"]),
+        (search, {"grid": {"seed": [1]}, "n_trials": 1}, ["n_trials", "n_at_once", "journal", "halving", "runner"]),
+        (probe, {}, ["rates", "shots", "repeats", "draw_seed"]),
+    ],
+)
+def test_a_wrong_keyword_lists_those_of_the_function_too(function, required, own):
+    splits = make_dataset().split(60)
+    with pytest.raises(BadInput, match=rf"checkpointer, grid, {', '.join(own)}, and fields of the recipe"):
+        function({"a": splits} if function is probe else splits, BASE, halvin=2, **required)
+
+
+@pytest.mark.parametrize("every", [-1, 1.5, True, "1"])
+@pytest.mark.parametrize("name", ["train_every", "val_every"])
+def test_numbers_of_epochs_are_whole(name, every):
+    splits, message = make_dataset().split(60), f"^{name} is {every!r}; accepted is a whole number of 0 or above"
+    with pytest.raises(BadInput, match=message):
+        train(splits, BASE, **{name: every})
+    with pytest.raises(BadInput, match=message):
+        sweep(splits, BASE, grid={"seed": [1]}, **{name: every})
 
 
 def test_on_epoch_gets_the_recipes_of_each_bank_with_their_rows():

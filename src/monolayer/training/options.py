@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, TypedDict
 
 from monolayer.errors import BadInput
@@ -56,16 +58,29 @@ class TrainOptions:
     task: str = "training"
     evaluate_last: bool = True
 
+    def __post_init__(self) -> None:
+        """Raise BadInput unless the numbers of epochs, where given, are whole numbers of 0 or above."""
+        given: dict[str, object] = {"train_every": self.train_every, "val_every": self.val_every}
+        for name, every in given.items():
+            if every is not None and (isinstance(every, bool) or not isinstance(every, Integral) or every < 0):
+                raise BadInput(f"{name} is {every!r}; accepted is a whole number of 0 or above.")
+
     @classmethod
-    def from_keywords(cls, keywords: TrainKeywords, task: str = "training") -> TrainOptions:
+    def from_keywords(cls, keywords: TrainKeywords, task: str = "training", function: Any = None) -> TrainOptions:
         """The options that these keywords give; None stands for the default.
 
+        Args:
+            keywords: by name.
+            task: the name of the training in the progress display.
+            function: that takes the keywords; the message about a wrong one names its own keywords too.
+
         Raises:
-            BadInput: if a keyword is not one of the shared ones.
+            BadInput: if a keyword is not one of the shared ones, or its value is not accepted.
         """
         for name in keywords:
             if name not in TrainKeywords.__annotations__:
-                accepted = ", ".join(TrainKeywords.__annotations__)
+                own = inspect.getfullargspec(function).kwonlyargs if function else []
+                accepted = ", ".join([*TrainKeywords.__annotations__, *own])
                 raise BadInput(
                     f"There is no option {name!r}; accepted are {accepted}, and fields of the recipe as keys of grid."
                 )

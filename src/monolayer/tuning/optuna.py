@@ -92,7 +92,7 @@ def search(
         BadData: if the journal is a file of another kind.
     """
     check_splits(splits)
-    given, batches = TrainOptions.from_keywords(options, "sweep"), _Batches(n_trials, n_at_once)
+    given, batches = TrainOptions.from_keywords(options, "sweep", search), _Batches(n_trials, n_at_once)
     axes = list_axes(grid)
     space = SearchSpace(fit_batch_size(recipe or Recipe(), splits, is_asked="batch_size" in axes), axes, halving)
     space.check(splits, given)

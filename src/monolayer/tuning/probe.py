@@ -147,7 +147,7 @@ def probe(
             diverged.
         MonolayerError: if ``should_stop`` ended the training; the test rows are still sealed.
     """
-    given, start = TrainOptions.from_keywords(options), time.perf_counter()
+    given, start = TrainOptions.from_keywords(options, function=probe), time.perf_counter()
     if given.checkpointer is not None:
         raise BadInput("A probe keeps no checkpoints; leave the checkpointer out.")
     few_shots = Shots(tuple(shots), repeats, draw_seed)
@@ -174,6 +174,8 @@ def probe(
 
 def check_sets(splits: Mapping[str, Splits]) -> None:
     """Raise BadInput unless these are feature sets of the same rows and split, with sealed test rows."""
+    if not isinstance(splits, Mapping):
+        raise BadInput(f"splits is a {type(splits).__name__}; accepted is a mapping of names to splits.")
     if not splits:
         raise BadInput("A probe needs at least one feature set.")
     first_name, first = next(iter(splits.items()))

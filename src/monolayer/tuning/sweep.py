@@ -135,9 +135,10 @@ def sweep(
 
     Raises:
         BadInput: if the dataset was not split, a key of the grid is not a field of the recipe or has no values, a
-            recipe does not fit the data, or there are no validation rows.
+            recipe does not fit the data, there are no validation rows, or an option is not accepted.
     """
     check_splits(splits)
+    TrainOptions.from_keywords(options, function=sweep)  # refuses what only train_recipes takes
     axes = list_axes(grid)
     base = fit_batch_size(recipe or Recipe(), splits, is_asked="batch_size" in axes)
     recipes = make_grid(base, axes) if n_random is None else draw_recipes(base, axes, n_random)
