@@ -17,6 +17,12 @@ def test_every_command_has_help_with_an_example(command, name):
     assert f"Example: monolayer {name}" in result.out
 
 
+def test_every_example_starts_a_line_and_groups_have_the_same_options(command):
+    lines = command("report", "--help").out.splitlines()
+    assert sum(line.strip().startswith("Example: monolayer report") for line in lines) == 3
+    assert "--install-completion" not in command("data", "--help").out
+
+
 def test_version_and_help(command):
     assert command("--version").out == f"monolayer {__version__}\n"
     assert "reproduce" in command("--help").out

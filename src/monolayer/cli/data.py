@@ -10,6 +10,7 @@ import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line, print_table
+from monolayer.cli.main import SETTINGS
 from monolayer.cli.options import Without, with_options
 from monolayer.cli.show import show_findings
 from monolayer.data.options import DataOptions
@@ -17,7 +18,7 @@ from monolayer.data.options import DataOptions
 if TYPE_CHECKING:
     from monolayer.checks.describe import Description
 
-data = typer.Typer(help="Look at a dataset before training.", no_args_is_help=True, rich_markup_mode=None)
+data = typer.Typer(help="Look at a dataset before training.", no_args_is_help=True, **SETTINGS)
 # Classes in the table; --json has all.
 MOST_CLASSES = 40
 

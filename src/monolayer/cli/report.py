@@ -37,7 +37,9 @@ def report(
     """Make figures/ and report.html again from what a run's folder holds.
 
     Example: monolayer report runs/a
+
     Example: monolayer report runs/grid --open-test "the recipe is chosen"
+
     Example: monolayer report runs/grid --heat-map l2,batch-size
     """
     from monolayer.reports.probe import is_probe, write_probe_report
