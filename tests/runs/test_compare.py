@@ -95,6 +95,21 @@ def test_two_losses_are_matched_or_it_is_said_in_what_they_are_not(tmp_path, cha
     assert matched.is_matched == ("not matched" not in text and "corresponds" not in text)
 
 
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "The two losses have the same scale, and the runs the same learning rate and l2."),
+        ({"learning_rate": 0.1}, "has learning rate 0.01 and l2 0.03, hinge loss has 0.1 and 0.03, so"),
+        ({"l2": 0.5}, "has learning rate 0.01 and l2 0.03, hinge loss has 0.01 and 0.5, so"),
+    ],
+)
+def test_losses_of_the_same_scale_are_compared_by_their_settings(tmp_path, changes, text):
+    first, second = save(tmp_path / "a", BASE), save(tmp_path / "b", BASE.replace(loss="hinge", **changes))
+    matched = judge_match(load_side(first), load_side(second))
+    assert text in matched.text
+    assert matched.is_matched == (not changes)
+
+
 def test_other_data_and_folders_without_predictions_are_refused(tmp_path):
     first, other = save(tmp_path / "a", BASE), save(tmp_path / "b", BASE, seed=1)
     with pytest.raises(BadInput, match="different data"):

@@ -251,31 +251,35 @@ def judge_match(first: Side, second: Side) -> Matched:
     texts, recipes = [], {side.recipe.loss: side.recipe for side in (first, second)}
     if first.evaluation["splits"]["fingerprint"] != second.evaluation["splits"]["fingerprint"]:
         texts.append("The runs were not trained on the same division of the data.")
+    matched = "The runs were trained on the same rows with the same loss."
     if len(recipes) == 2:
         n_classes = len(first.network.class_names)
         scales = {name: get_loss(name).compute_divisor(n_classes) for name in recipes}
-        (a, b), (title, other) = (
-            [recipes[name] for name in sorted(scales, key=scales.__getitem__)],
-            [get_loss(name).title for name in sorted(scales, key=scales.__getitem__)],
-        )
-        ratio = max(scales.values()) // min(scales.values())
+        names = sorted(scales, key=scales.__getitem__)
+        (a, b), (title, other) = [recipes[name] for name in names], [get_loss(name).title for name in names]
+        ratio = scales[names[1]] // scales[names[0]]
         rate, l2 = a.learning_rate * ratio, a.l2 / ratio
-        if not np.isclose(b.learning_rate, rate, rtol=SAME, atol=0):
-            why = f"with the 1/{ratio} of {other}, " if ratio > 1 else ""
-            texts.append(
-                f"The losses are not matched in rate: {why}{title}'s {a.learning_rate:g} corresponds to {rate:g}, not "
-                f"{b.learning_rate:g}."
-            )
-        if not np.isclose(b.l2, l2, rtol=SAME, atol=0):
-            texts.append(
-                f"The losses are not matched in regularisation: {title}'s l2 {a.l2:g} corresponds to {l2:g} for "
-                f"{other}, not {b.l2:g}, so a difference may be the l2's and not the loss's."
-            )
-    if texts:
-        return Matched(False, " ".join(texts))
-    if len(recipes) == 2:
-        return Matched(True, "The two losses are matched in effective rate and regularisation.")
-    return Matched(True, "The runs were trained on the same rows with the same loss.")
+        is_same_rate, is_same_l2 = np.isclose([b.learning_rate, b.l2], [rate, l2], rtol=SAME, atol=0)
+        if ratio == 1:
+            matched = "The two losses have the same scale, and the runs the same learning rate and l2."
+            if not (is_same_rate and is_same_l2):
+                texts.append(
+                    f"The runs differ in their settings: {title} has learning rate {rate:g} and l2 {l2:g}, {other} has "
+                    f"{b.learning_rate:g} and {b.l2:g}, so a difference may be the settings' and not the loss's."
+                )
+        else:
+            matched = "The two losses are matched in effective rate and regularisation."
+            if not is_same_rate:
+                texts.append(
+                    f"The losses are not matched in rate: with the 1/{ratio} of {other}, {title}'s "
+                    f"{a.learning_rate:g} corresponds to {rate:g}, not {b.learning_rate:g}."
+                )
+            if not is_same_l2:
+                texts.append(
+                    f"The losses are not matched in regularisation: {title}'s l2 {a.l2:g} corresponds to {l2:g} for "
+                    f"{other}, not {b.l2:g}, so a difference may be the l2's and not the loss's."
+                )
+    return Matched(not texts, " ".join(texts) or matched)
 
 
 def compute_cosine(first: OneLayer, second: OneLayer) -> Array:
