@@ -383,6 +383,8 @@ def get_loss(text: str) -> Loss:
     if loss is None:
         accepted = ", ".join(known.usage or known.name for known in LOSSES.values())
         raise BadInput(f"Unknown loss {text!r}; accepted are {accepted}.")
+    if words and not fields(loss):
+        raise BadInput(f"Loss {text!r} has a parameter; accepted is {loss.name}, which takes none.")
     if words and len(words) != len(fields(loss)):
         raise BadInput(f"Loss {text!r} is not {loss.usage or loss.name}.")
     return type(loss)(*parse_numbers(words)) if words else loss
