@@ -214,3 +214,9 @@ def test_a_damaged_history_is_refused(tmp_path):
     (tmp_path / "history.csv").write_text("epoch,learning_rate\n1,fast\n")
     with pytest.raises(BadData, match="is not a history written by monolayer"):
         load_history(tmp_path)
+
+
+def test_the_folder_of_a_run_may_be_a_text(tmp_path):
+    run = train(make_dataset(60).split(20), Recipe(epochs=1, batch_size=10))
+    save_run(run, str(tmp_path))
+    assert load_recipe(tmp_path) == run.recipe

@@ -107,8 +107,9 @@ def open_new_folder(path: Path, *, kind: FolderKind | None = None, overwrite: bo
             ) from None
 
 
-def save_run(run: Run, folder: Path, **extra: Any) -> None:
+def save_run(run: Run, folder: str | Path, **extra: Any) -> None:
     """Write a run: recipe.json, history.csv, network.safetensors, evaluation.json."""
+    folder = Path(folder)
     write_text(folder / RECIPE, run.recipe.to_json() + "\n")
     write_table(folder / HISTORY, HISTORY_COLUMNS, (asdict(row) for row in run.history))
     run.network.save(folder / NETWORK)
