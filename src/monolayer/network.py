@@ -193,7 +193,7 @@ class OneLayer:
 
         Raises:
             BadData: if there is no such file, or it was not written by monolayer.
-            MissingPackage: if its transformer needs an optional package that is not installed.
+            BadInput: if its transformer needs an optional package that is not installed.
         """
         path = Path(path) / FILE if Path(path).is_dir() else Path(path)
         if not path.exists():
