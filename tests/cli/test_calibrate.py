@@ -86,7 +86,7 @@ def test_rows_that_chose_a_run_are_said_to_have(command, tmp_path):
     result = command("calibrate", tmp_path / "grid")
     assert "These rows also selected this run from the recipes of a sweep" in result.out
     card = (tmp_path / "grid" / "model-card.md").read_text()
-    assert "These rows also chose this run" in card
+    assert "These rows also selected this run" in card
     assert 'license: "cc0-1.0"' in card
     assert OneLayer.load(tmp_path / "grid").metadata["licence"] == "CC0-1.0"
 
