@@ -46,7 +46,7 @@ def test_the_table_marks_what_cannot_be_told_from_the_best_and_the_page_says_so_
     for text in (told.out, page):
         assert "of 8 recipes, including the best, are not significantly different from the best (=) on 200 rows" in text
         assert "implest recipe within one standard error of the best" in text
-        assert "on rows that had no part in choosing, expect about" in text
+        assert "its expected accuracy on other rows is about" in text
 
 
 def test_any_field_is_an_axis(command):
