@@ -81,7 +81,7 @@ def test_formats_that_would_not_make_them_are_refused(command, tmp_path):
     assert command("train", "digits", *WORDS, "--out", tmp_path / "run").code == 0
     told = command("export", tmp_path / "run", "--to", "json", "--out", tmp_path / "n.json")
     assert (told.code, told.out) == (2, "")
-    assert "takes features of images, made by PatchFeatures(n_filters=30" in told.err
+    assert "takes features of images, by PatchFeatures(n_filters=30" in told.err
     again = command("export", tmp_path / "run", "--to", "safetensors", "--out", tmp_path / "n.safetensors")
     assert again.code == 0
     assert (
