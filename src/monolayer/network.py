@@ -6,12 +6,12 @@ import json
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
+from monolayer._typing import Array
 from monolayer.errors import BadData, BadInput, MissingPackage
 from monolayer.features.normalize import compute_row_norms
 from monolayer.files import pack_tensors, write_whole
@@ -20,7 +20,6 @@ from monolayer.recipe.losses import get_loss
 if TYPE_CHECKING:
     from monolayer.features.base import ImageTransformer
 
-Array = npt.NDArray[Any]
 BLOCK = 1024
 # Values that are centred at a time, 3 MB in float64: on 3,072 features a third of the time that 1,024 rows take.
 CENTRED = 400_000

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.checks.thresholds import REMAINING, VANISHED
 from monolayer.data.dataset import Splits
 from monolayer.data.scaler import Scaler
@@ -20,7 +20,6 @@ from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.losses import compute_chance_loss
 from monolayer.training.run import Run, predict_rows
 
-Array = npt.NDArray[Any]
 SIGNIFICANT = 0.05
 UNSURE = 0.01  # with a gap of more than this share of the cost, the solver has not converged
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.checks.thresholds import SHIFTED_SHARE
 from monolayer.findings import Check, Finding
 
-Array = npt.NDArray[Any]
 CLASS_WEIGHTS = Check(
     "ML013",
     "Weights shift the probabilities",

@@ -8,14 +8,13 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Dataset
 from monolayer.data.memmap import count_rows, give_back
 from monolayer.duplicates.search import digest_rows
 from monolayer.findings import Check, Finding
 
-Array = npt.NDArray[Any]
 CONSTANT = Check("ML014", "Constant features", "dataset", "the features of the training rows")
 REPEATED = Check("ML015", "Repeated rows", "dataset", "the features, labels and groups of all rows")
 NOT_FINITE = Check("ML016", "Values that are not finite", "dataset", "the features of all rows")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.checks.dataset import NotFinite, check_constant, check_finite, check_groups, check_readable, check_rows
 from monolayer.checks.splits import check_classes
 from monolayer.data.dataset import Dataset, Splits
@@ -21,7 +21,6 @@ from monolayer.errors import BadInput
 from monolayer.findings import Finding
 from monolayer.progress import SILENCE, Progress
 
-Array = npt.NDArray[Any]
 BY_NAME = "a dataset that monolayer knows by name"
 IN_MEMORY = "a dataset that has been read"
 

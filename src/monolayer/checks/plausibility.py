@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.checks.thresholds import IMPLAUSIBLE_LOG10_P
 from monolayer.errors import BadInput
 from monolayer.findings import Check, Finding
 
-Array = npt.NDArray[Any]
 ABOVE_TRAINING = Check(
     "ML003",
     "Evaluation above training",

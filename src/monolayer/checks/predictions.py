@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.checks.plausibility import ABOVE_TRAINING, Accuracy, check_claims
 from monolayer.evaluate.calibration import compute_chance_interval, compute_expected_error
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics
@@ -14,7 +12,6 @@ from monolayer.evaluate.predictions import Predictions
 from monolayer.findings import Check, Finding
 from monolayer.recipe.losses import get_loss
 
-Array = npt.NDArray[Any]
 CALIBRATION = Check(
     "ML011", "Probabilities miscalibrated", "run", "predictions for test rows, or for validation rows if test is sealed"
 )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.checks.thresholds import IMBALANCE, RARE_ROWS, SAME_STATISTIC
 from monolayer.data.dataset import Rows, Splits
 from monolayer.data.scaler import Scaler, fit_scaler
@@ -15,7 +14,6 @@ from monolayer.duplicates.leaked import Leaked
 from monolayer.duplicates.search import Duplicate
 from monolayer.findings import Check, Finding
 
-Array = npt.NDArray[Any]
 DUPLICATES = Check(
     "ML002", "Duplicates across splits", "rows", "a search of the training rows for each test row", ("LEAST_SIDE",)
 )

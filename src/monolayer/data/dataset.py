@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.memmap import count_rows, give_back, is_large, read_rows
 from monolayer.data.splitting import cut_rows
 from monolayer.errors import BadData, BadInput
@@ -22,7 +22,6 @@ from monolayer.features.normalize import NORMALIZATIONS, compute_row_norms
 if TYPE_CHECKING:
     from monolayer.features.base import ImageTransformer
 
-Array = npt.NDArray[Any]
 FEATURE_DTYPES = ("uint8", "float16", "float32", "float64")
 # The share of the rows that are test rows if the dataset has no test file.
 DEFAULT_TEST_SHARE = 0.2

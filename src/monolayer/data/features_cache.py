@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.cache import find_cache_folder
 from monolayer.data.dataset import Dataset, Rows, Splits
 from monolayer.data.memmap import NPY_ERRORS, count_rows, give_back
@@ -29,7 +29,6 @@ from monolayer.features.registry import TRANSFORMER, describe_transformer, load_
 from monolayer.files import delete_old_drafts, explain_os_error, open_whole, open_whole_folder, write_whole
 from monolayer.progress import SILENCE, Progress
 
-Array = npt.NDArray[Any]
 MANIFEST = "content.json"
 FORMAT = 2
 DTYPE = np.dtype(np.float16)

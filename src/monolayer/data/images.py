@@ -6,15 +6,15 @@ import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from monolayer._typing import Array
 from monolayer.errors import BadData, BadInput
 
-Array = npt.NDArray[Any]
 # The exceptions that Pillow raises for files that are damaged, truncated, or not images.
 DECODING_ERRORS = (
     OSError,

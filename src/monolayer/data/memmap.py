@@ -10,9 +10,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from monolayer._typing import Array
+
 # The exceptions that NumPy raises on damaged .npy and .npz files, depending on where the damage is.
 NPY_ERRORS = (
     OSError,

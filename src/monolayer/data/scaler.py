@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Rows, Splits
 from monolayer.errors import BadData
 from monolayer.threads import count_cores
 
-Array = npt.NDArray[Any]
 # 512 rows of CIFAR-10 in float64 are 12 MiB, which stay in the processor's cache.
 BLOCK = 512
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 
-Array = npt.NDArray[Any]
 # Groups are divided into folds, and some of the folds are split off. Each fold takes time, so there are at most
 # MAX_FOLDS; the share of the rows may differ from the requested share by SHARE_MISS of it.
 MAX_FOLDS, SHARE_MISS = 20, 0.02

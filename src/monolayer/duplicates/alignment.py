@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.duplicates.constants import COARSE_MIN, NOISE, REFINE_MIN, REGULARISER_SHARE
-from monolayer.duplicates.fingerprints import Array, apply_separable, blur
+from monolayer.duplicates.fingerprints import apply_separable, blur
 
 SIDE = 32  # images are resampled to this size
 MAX_SCALE = 1.4  # a crop beyond it has lost half of the image

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.duplicates.constants import CANDIDATES_PER_IMAGE, N_QUERIES
-from monolayer.duplicates.fingerprints import Array, Fingerprints
+from monolayer.duplicates.fingerprints import Fingerprints
 
 # Two blocks of cosines, 1,000 x 1,000 float32, stay near the cache; with 500 x 50,000 the search took three times as
 # long.

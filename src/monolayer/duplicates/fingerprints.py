@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Dataset
 from monolayer.duplicates.constants import WHITENING_FLOOR
-
-Array = npt.NDArray[Any]
 
 
 def resample(rows: Array, image_shape: tuple[int, int, int], side: int) -> Array:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Rows
 from monolayer.duplicates.search import Duplicate, digest_rows, find_duplicates, pair_equal
 from monolayer.evaluate.significance import Bootstrap, Interval
 from monolayer.progress import SILENCE, Progress
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

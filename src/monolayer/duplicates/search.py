@@ -13,11 +13,12 @@ from hashlib import blake2b
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Dataset
 from monolayer.duplicates.alignment import SIDE, compute_similarity
 from monolayer.duplicates.candidates import BLOCK, Candidates, find_candidates, learn_min_cosine, sample_rows
 from monolayer.duplicates.constants import LEAST_SIDE, N_QUERIES
-from monolayer.duplicates.fingerprints import Array, Fingerprints, learn_whitening, resample
+from monolayer.duplicates.fingerprints import Fingerprints, learn_whitening, resample
 from monolayer.duplicates.threshold import compute_threshold
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress

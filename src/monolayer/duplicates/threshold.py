@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
+from monolayer._typing import Array
 from monolayer.duplicates.constants import (
     DEFAULT_SIMILARITY,
     LEAST_SIMILARITY,
@@ -16,7 +17,6 @@ from monolayer.duplicates.constants import (
     MIN_TAIL,
     TAIL_START,
 )
-from monolayer.duplicates.fingerprints import Array
 
 
 @dataclass(frozen=True)

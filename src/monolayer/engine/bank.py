@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.scaler import Scaler
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
@@ -56,7 +55,6 @@ class Fold:
         return np.asarray(self.sample_weight / self.sample_weight[present].mean())
 
 
-Array = npt.NDArray[Any]
 # Fields that the members of a bank must share: they define the batches and the arithmetic.
 SHARED_FIELDS = ("seed", "batch_size", "flip", "epochs", "dtype", "shuffle")
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.engine.bank import Bank, Fold
 from monolayer.recipe.recipe import Recipe
 from monolayer.recipe.shuffle import Shuffle, parse_shuffle
 
 if TYPE_CHECKING:
     from monolayer.engine.bank import Bank
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

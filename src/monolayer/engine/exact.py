@@ -15,11 +15,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Rows
 from monolayer.data.scaler import Scaler
 from monolayer.engine.bank import Bank
@@ -31,7 +30,6 @@ from monolayer.recipe.losses import LOSSES, Loss, compute_cost, get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.threads import count_cores
 
-Array = npt.NDArray[Any]
 # A block of 500 rows of CIFAR-10 is 6 MB of float32: large enough for the products, small enough for the cache.
 BLOCK = 500
 # Rows of the preconditioner's sample: it need not be exact, and three times the dimensions are enough.

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Rows
 from monolayer.data.memmap import SCATTERED, give_back, is_large
 from monolayer.engine.bank import Bank
@@ -64,7 +64,6 @@ def _look() -> tuple[ModuleType | None, str]:
         return None, f"It was built and cannot be loaded: {error}."
 
 
-Array = npt.NDArray[Any]
 # Rows that are evaluated at a time; rows of a block of a large file.
 MEASURED_ROWS, READ_ROWS = 8192, 1024
 # Rows whose gradients are summed in float32.

@@ -36,11 +36,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Rows
 from monolayer.data.memmap import SCATTERED, give_back, is_large
 from monolayer.engine.bank import Bank
@@ -109,7 +108,6 @@ class Partner:
             self._done.release()
 
 
-Array = npt.NDArray[Any]
 # Two slabs however many cores there are, so that sums do not depend on it; narrow features are not worth a thread.
 MIN_SLABBED_FEATURES = 512
 # Scores of few rows of weights come faster by batch (n, K * M), those of many by class (K * M, n): with 10 rows the one

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Dataset, Rows
 from monolayer.engine.bank import Bank
 from monolayer.engine.native import (
@@ -22,7 +22,6 @@ from monolayer.engine.numpy import open_numpy_engine
 from monolayer.errors import BadInput
 from monolayer.recipe.losses import get_loss
 
-Array = npt.NDArray[Any]
 ENGINES = ("numpy", "native")
 NATIVE_FEATURES = tuple(map(np.dtype, (np.uint8, np.float16, np.float32, np.float64)))
 

@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.evaluate.metrics import compute_wilson_interval
 from monolayer.evaluate.probabilities import _check_labels, _convert_to_table
 from monolayer.evaluate.significance import Bootstrap, Interval
 
-Array = npt.NDArray[Any]
 Measure = Callable[[Array, Array], float]
 
 SUM_TOLERANCE = 1e-4  # of a row of probabilities; float32 sums of thousands of classes stay well within

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.evaluate.calibration import (
     Binning,
     BrierParts,
@@ -33,7 +33,6 @@ from monolayer.evaluate.probabilities import (
 )
 from monolayer.evaluate.significance import Bootstrap, Interval
 
-Array = npt.NDArray[Any]
 EQUAL_MASS = Binning(scheme="equal_mass")
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.features.patches import PatchFeatures
 from monolayer.network import OneLayer
 
-Array = npt.NDArray[Any]
 BLOCK = 64
 
 

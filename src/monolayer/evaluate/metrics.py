@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.recipe.losses import compute_cost
-
-Array = npt.NDArray[Any]
-
 
 LARGE = 1e6  # from here on a run has diverged, and four decimals of its loss have no meaning
 ROW_NAMES = {"train": "training", "val": "validation", "test": "test"}

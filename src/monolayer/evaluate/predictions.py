@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.evaluate.metrics import Metrics, find_correct
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import compute_cost, get_loss
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

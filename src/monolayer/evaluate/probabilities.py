@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.recipe.losses import READINGS, Reading, get_loss
-
-Array = npt.NDArray[Any]
-
 
 LOG_TEMPERATURE_LIMIT = 7.0  # e**7: scores divided by a thousand give equal probabilities, multiplied by it 0 and 1
 N_LOG_TEMPERATURES = 29  # of the coarse search, 0.5 apart on the log scale

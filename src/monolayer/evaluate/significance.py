@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-
-Array = npt.NDArray[Any]
 
 MIN_ROWS_FOR_OPTIMISM = 20  # below, resamples that leave no row out are too frequent
 

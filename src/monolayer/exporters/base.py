@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
-
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.exporters.folding import TOLERANCE, Folded, fold, is_foldable
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import get_loss
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

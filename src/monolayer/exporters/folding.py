@@ -10,15 +10,13 @@ is large beside its deviation. So it is measured, on rows made for it, and a net
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.features.normalize import compute_row_norms
 from monolayer.network import OneLayer
 
-Array = npt.NDArray[Any]
 TOLERANCE = 1e-5  # of the scores, relative to the largest of a row where that is above 1
 MARGIN = 0.75  # of it on the probes: a runtime meets more rows, and adds in an order of its own
 RUN = 256  # terms that are added one after the other before their sum is; ONNX Runtime errs as much on CIFAR-10

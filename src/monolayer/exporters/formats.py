@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.exporters.base import Format
@@ -22,9 +21,6 @@ from monolayer.exporters.torch_file import TORCH
 from monolayer.files import explain_os_error, open_whole
 from monolayer.network import OneLayer
 from monolayer.predict.predictions import check_network
-
-Array = npt.NDArray[Any]
-
 
 # Of formats with the same suffix, the first is chosen where only a suffix is given.
 FORMATS: dict[str, Format] = {made.name: made for made in (ONNX, JSON, SAFETENSORS, TORCH)}

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.exporters.base import Format, describe_reading, fold_or_refuse
 from monolayer.exporters.folding import Folded, get_dtype
 from monolayer.network import OneLayer
-
-Array = npt.NDArray[Any]
 
 
 def pack(network: OneLayer) -> bytes:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer._version import __version__
 from monolayer.errors import BadInput
 from monolayer.exporters.base import Format, describe_reading
@@ -19,7 +19,6 @@ from monolayer.recipe.losses import get_loss
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
-Array = npt.NDArray[Any]
 Parts = tuple[list[Any], dict[str, Array]]  # nodes, and the constants that they name
 OPSET, IR_VERSION = 17, 8  # supported by runtimes since 2022
 INPUT, SCORES, PROBABILITIES, LABEL = "X", "scores", "probabilities", "label"

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
-
+from monolayer._typing import Array
 from monolayer.exporters.base import Format
 from monolayer.network import OneLayer
-
-Array = npt.NDArray[Any]
 
 
 def compute_scores(path: Path, X: Array) -> Array:

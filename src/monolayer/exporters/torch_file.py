@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import safe_open
 
+from monolayer._typing import Array
 from monolayer.exporters.base import Format, describe_reading, fold_or_refuse
 from monolayer.exporters.folding import Folded
 from monolayer.files import pack_tensors
 from monolayer.network import OneLayer
-
-Array = npt.NDArray[Any]
 
 
 def pack(network: OneLayer) -> bytes:

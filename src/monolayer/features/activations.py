@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 
-Array = npt.NDArray[Any]
 ROUNDING_OF_SUMS = 1e-5  # relative, of float32 sums over some hundred patches, with a wide margin
 ROUNDING = 1e-9  # 0.29 * 100 is slightly below 29
 

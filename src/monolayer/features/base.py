@@ -13,15 +13,14 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
 from monolayer.threads import count_cores, limit_blas_threads
 
-Array = npt.NDArray[Any]
 Shape = tuple[int, int, int]
 BLOCK = 64  # images whose features a thread computes at a time
 

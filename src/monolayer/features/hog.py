@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput, MissingPackage
-from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
+from monolayer.features.base import ImageTransformer, Shape, check_whole
 
 MISSING = "Histograms of oriented gradients need scikit-image: pip install 'monolayer[hog]'."
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from monolayer._typing import Array
+
 NORMALIZATIONS = ("none", "l2")
 BLOCK = 512  # rows that are converted to float64 at a time
 

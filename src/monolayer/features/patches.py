@@ -14,9 +14,10 @@ import numpy as np
 import sklearn
 from sklearn.cluster import MiniBatchKMeans, kmeans_plusplus
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.features.activations import Responses, parse_activation
-from monolayer.features.base import Array, ImageTransformer, Shape, check_whole
+from monolayer.features.base import ImageTransformer, Shape, check_whole
 from monolayer.progress import SILENCE, Progress
 from monolayer.threads import limit_blas_threads
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from monolayer.features.base import Array, ImageTransformer, Shape
+from monolayer._typing import Array
+from monolayer.features.base import ImageTransformer, Shape
 
 
 class PixelFeatures(ImageTransformer):

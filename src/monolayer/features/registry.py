@@ -12,8 +12,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from monolayer import features
+from monolayer._typing import Array
 from monolayer.errors import BadData, BadInput
-from monolayer.features.base import Array, ImageTransformer
+from monolayer.features.base import ImageTransformer
 from monolayer.files import pack_tensors, write_whole
 
 TRANSFORMER = "transformer.safetensors"

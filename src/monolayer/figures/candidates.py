@@ -13,8 +13,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.colours import VECTOR_POINTS
 from monolayer.figures.curves import check_quantity
 from monolayer.figures.style import SERIES, WIDTH, get_ink

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.style import DPI, FONT_STACK, INK, PAPER, RC, TEXT_SIZE, make_rc
 from monolayer.files import write_whole
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from monolayer.training.run import Run
 
 
-Array = npt.NDArray[Any]
 Frame = dict[str, list[Any]]
 Canvas: TypeAlias = "FigureBase | GivenAxes"  # what a chart draws on: a figure, a subfigure, or a reader's axes
 

@@ -7,7 +7,8 @@ from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 
-from monolayer.figures.chart import Array, Canvas
+from monolayer._typing import Array
+from monolayer.figures.chart import Canvas
 from monolayer.figures.style import COLOUR_MAP
 
 CROSS = "\N{MULTIPLICATION SIGN}"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from monolayer._typing import Array
 from monolayer.data.images import stretch
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, check_images
+from monolayer.figures.chart import Canvas, Chart, Frame, check_images
 from monolayer.figures.style import SMALL_SIZE, scale_text
 
 if TYPE_CHECKING:

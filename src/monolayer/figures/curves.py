@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.style import SERIES, TRAIN, VAL, WIDTH, get_ink
 
 if TYPE_CHECKING:

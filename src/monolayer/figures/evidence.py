@@ -11,8 +11,9 @@ from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, find_network
+from monolayer.figures.chart import Canvas, Chart, Frame, find_network
 from monolayer.figures.colours import draw_colour_bar
 from monolayer.figures.style import SMALL_SIZE, scale_text
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array
 
 Value = float | int | str
 Column = Sequence[Value]

@@ -7,9 +7,10 @@ from math import ceil
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.features.patches import PatchFeatures
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, check_images, find_network
+from monolayer.figures.chart import Canvas, Chart, Frame, check_images, find_network
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 from monolayer.figures.templates import compute_template_images
 from monolayer.network import OneLayer

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.cm import ScalarMappable
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.cells import CHARACTER, LINE, CellLayout, draw_cells, outline_cells
-from monolayer.figures.chart import Array, Canvas, Chart, Frame
+from monolayer.figures.chart import Canvas, Chart, Frame
 from monolayer.figures.colours import CROSS, draw_colour_bar, make_mappable
 from monolayer.figures.fields import FieldScale, Settings, Value, check_settings, fold, format_value, make_scale
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text

@@ -12,8 +12,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame
+from monolayer.figures.chart import Canvas, Chart, Frame
 from monolayer.figures.colours import CROSS, VECTOR_POINTS, choose_colour, make_mappable
 from monolayer.figures.fields import ZERO_GAP, FieldScale, Settings, Ticks, check_settings, fold, make_scale
 from monolayer.figures.style import WIDTH, get_ink, get_paper, scale_text

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_column, find_network
+from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, find_network
 from monolayer.figures.style import CORRECT, INCORRECT, WIDTH
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.fields import Column, FieldScale, check_settings, fold, make_scale
 from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
 from monolayer.figures.sweep_table import SweepTable, check_accuracy, find_best

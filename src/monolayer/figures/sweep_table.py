@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, convert_to_column
+from monolayer.figures.chart import convert_to_column
 from monolayer.figures.fields import format_setting
 from monolayer.training.history import EpochRow
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Array, Canvas, Chart, Frame, check_images, find_network
+from monolayer.figures.chart import Canvas, Chart, Frame, check_images, find_network
 from monolayer.figures.style import SMALL_SIZE, get_ink, scale_text
 
 if TYPE_CHECKING:

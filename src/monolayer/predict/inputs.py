@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data import images
 from monolayer.data.readers.base import NetworkInput
 from monolayer.data.readers.registry import READERS, find_features_reader, iterate_features, list_suffixes
 from monolayer.errors import BadData, BadInput
 from monolayer.network import OneLayer
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

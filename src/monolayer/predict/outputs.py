@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.files import explain_os_error, open_whole, validate_new_file
 from monolayer.network import OneLayer
 from monolayer.predict.predictions import describe_predictions, rank_classes
 from monolayer.recipe.losses import get_loss
 
-Array = npt.NDArray[Any]
 Places = Sequence[dict[str, Any]]
 
 

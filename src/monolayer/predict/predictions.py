@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
 from monolayer.predict.inputs import Rows
 from monolayer.recipe.losses import get_loss
-
-Array = npt.NDArray[Any]
 
 
 def check_network(network: OneLayer) -> None:

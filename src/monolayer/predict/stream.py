@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
 from monolayer.predict.inputs import Rows, read_image
 from monolayer.predict.predictions import compute_predictions, describe_predictions
 
-Array = npt.NDArray[Any]
 MAX_LINE = 64 * 2**20  # bytes; longer lines are not read into memory
 FIELDS = ("features", "image")
 

@@ -15,12 +15,10 @@ from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.recipe.written import format_written, parse_numbers
-
-Array = npt.NDArray[Any]
 
 
 def compute_softmax(scores: Array) -> Array:

@@ -13,14 +13,12 @@ is, so ROWS should be small and BLOCKS large; docs/howto/embeddings.md has measu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 
-Array = npt.NDArray[Any]
 FULL = "full"
 USAGE = f"{FULL}, block or block:ROWS:BLOCKS (such as block:64:1024)"
 # 64 rows of 1,024 float16 features are 128 KiB, as much as the system reads ahead; 1,024 such blocks are 128 MiB.

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from monolayer.checks.registry import CHECKS
 from monolayer.data.images import parse_pixel_max
@@ -31,7 +30,6 @@ from monolayer.recipe.losses import get_loss
 from monolayer.reports.sweep import describe_selection
 from monolayer.runs.folder import load_evaluation, load_network, load_predictions, load_recipe
 
-Array = npt.NDArray[Any]
 FORMAT = "monolayer-card-1"
 NOT_STATED = "not stated"
 TEMPERATURE_FIT = "temperature_fit"  # metadata key of the network: the fit as JSON

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.evaluate.metrics import ROW_NAMES
 from monolayer.figures import Curves, ProbabilityHistogram, Templates, save_csv, save_png
 from monolayer.network import OneLayer
 from monolayer.reports.document import FigureBlock
 from monolayer.runs.folder import FIGURES
 from monolayer.training.history import EpochRow
-
-Array = npt.NDArray[Any]
 
 
 def save_figures(figures: Iterable[FigureBlock], folder: Path) -> dict[str, str]:

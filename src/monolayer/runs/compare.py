@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Splits
 from monolayer.errors import BadInput
 from monolayer.evaluate.calibration_summary import Calibration, Rescaled, measure_readings, rescale
@@ -23,7 +23,6 @@ from monolayer.training.history import EpochRow
 from monolayer.training.run import Run, predict_rows
 from monolayer.tuning.sweep import Sweep
 
-Array = npt.NDArray[Any]
 SAME = 1e-9  # relative: rates and l2 that were meant to be equal
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
+from monolayer._typing import Array
 from monolayer.checks.learning_rate import check_diverged
 from monolayer.data.dataset import Dataset
 from monolayer.engine.bank import Bank, Fold, make_bank, resume_bank
@@ -32,7 +32,6 @@ from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
 from monolayer.training.run import make_network
 
-Array = npt.NDArray[Any]
 # Rows after which partial_fit keeps its automatic learning rate. For 1 to 784 features, normal and lognormal, in calls
 # of 1 and 10 rows, the rate after 300 rows is 0.6 to 1.8 times the stable rate of such calls, after 30 rows up to 2.8
 # times.

@@ -8,8 +8,8 @@ from itertools import groupby, pairwise
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Rows
 from monolayer.data.scaler import Moments, compute_moments
 from monolayer.engine.bank import SHARED_FIELDS, Fold, make_bank
@@ -25,7 +25,6 @@ from monolayer.training.options import TrainOptions
 from monolayer.training.run import make_network
 from monolayer.tuning.plan import count_max_members
 
-Array = npt.NDArray[Any]
 Index = tuple[int, int]
 # A bank of one fold skips the rows that the fold leaves out; a bank of several folds reads all rows, a fourth more for
 # five folds. That is faster while a fold alone has fewer rows of weights than this: 120 rows compute 110 billion

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.utils import check_random_state
 
+from monolayer._typing import Array
 from monolayer.checks.class_weights import check_weights
 from monolayer.data.dataset import Dataset, Splits
 from monolayer.data.scaler import Moments, Scaler, compute_moments
@@ -25,7 +25,6 @@ from monolayer.threads import limit_blas_threads
 from monolayer.training.run import check_recipe
 from monolayer.training.stable_rate import compute_curvature
 
-Array = npt.NDArray[Any]
 SEEDS = 2**31 - 1
 
 

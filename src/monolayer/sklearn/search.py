@@ -8,12 +8,12 @@ from itertools import product
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import indexable
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.network import BLOCK
 from monolayer.sklearn import validation as validation_module
@@ -31,7 +31,6 @@ from monolayer.sklearn.fused import (
 from monolayer.threads import limit_blas_threads
 from monolayer.training.scheduler import Job, run_jobs
 
-Array = npt.NDArray[Any]
 Outcome = Trained | Exception  # the exception if it could not be trained
 
 

@@ -9,15 +9,14 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite, column_or_1d, validate_data
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Dataset, Rows, Splits
 from monolayer.errors import BadInput
 from monolayer.recipe.losses import LOSSES, get_loss
 
-Array = npt.NDArray[Any]
 # Kept as they are; other dtypes become float32 if that is exact, else float64.
 DTYPES = [np.float64, np.float32, np.float16, np.uint8]
 BLOCK = 4096

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
+from monolayer._typing import Array
 from monolayer.errors import BadData
 from monolayer.files import explain_os_error, pack_tensors, write_whole
 from monolayer.recipe.recipe import Recipe
@@ -23,8 +23,6 @@ FORMAT = "monolayer-checkpoint-1"
 # A save may take one part in so many of the time since the last: 2 %.
 COST_SHARE = 50
 PATTERN = "bank-*.safetensors"
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

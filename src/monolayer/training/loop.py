@@ -6,11 +6,10 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Rows, Splits
 from monolayer.engine.bank import Bank
 from monolayer.engine.batches import make_batch_order
@@ -20,8 +19,6 @@ from monolayer.threads import count_cores
 from monolayer.training.checkpoints import BankState
 from monolayer.training.history import EpochRow, make_row
 from monolayer.training.options import TrainOptions
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Dataset, Rows, Splits
 from monolayer.data.scaler import Scaler, fit_checked_scaler
 from monolayer.engine.bank import Bank, make_bank, resume_bank
@@ -26,8 +26,6 @@ from monolayer.training.checkpoints import Checkpointer
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining, Evaluation
 from monolayer.training.options import OnEpoch, TrainKeywords, TrainOptions
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,17 +12,14 @@ mean(w^2 z'z) / mean(w)^2. The rate given is 1 / L.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Rows
 from monolayer.data.scaler import Scaler
 from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
 
-Array = npt.NDArray[Any]
 # Rows that are sampled, spread evenly over the weight: the largest eigenvalue stands out, and that of a sample tends to
 # be too large, which is safe.
 MAX_ROWS = 2000

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import MAX_SEED, Rows, Splits
 from monolayer.data.memmap import read_rows
 from monolayer.data.scaler import fit_scaler
@@ -38,7 +38,6 @@ from monolayer.training.scheduler import Job, evaluate_all, run_jobs
 from monolayer.tuning.plan import group_recipes
 from monolayer.tuning.probe_grid import ALONE, ProbeGrid
 
-Array = npt.NDArray[Any]
 # The least number of gradient steps on few rows: 40 epochs of one batch of 10 rows would be 40 steps.
 MIN_STEPS = 1000
 STREAM = 3  # of random numbers: 1 is a recipe's flips, 2 a sweep's random recipes

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
-import numpy.typing as npt
 
 from monolayer.data.dataset import Rows, Splits
 from monolayer.errors import BadInput, MonolayerError
@@ -26,7 +25,6 @@ from monolayer.tuning.few_shot import MIN_STEPS, RULE, STEPS_RULE, STOPPED, FewS
 from monolayer.tuning.probe_grid import RATES, ProbeGrid, make_probe_grid
 from monolayer.tuning.sweep import list_axes, rank_run, train_recipes
 
-Array = npt.NDArray[Any]
 REASON = "the probe's winner is chosen"
 PREPROCESSING = "every feature less its mean, divided by its standard deviation (of 0: by 1), of the rows trained on"
 SELECTION = (

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.data.dataset import FEATURE_DTYPES, Dataset
 from monolayer.data.images import flatten_images
 from monolayer.data.memmap import count_rows, give_back
 from monolayer.data.options import DataOptions
-from monolayer.data.readers.base import PARTS, Array, Raw, find_part
+from monolayer.data.readers.base import PARTS, Raw, find_part
 from monolayer.errors import BadData, BadInput
 
 # Files are often sorted by class, so that their last rows are of one class: rows are divided at random.

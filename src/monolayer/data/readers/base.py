@@ -6,16 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
-
+from monolayer._typing import Array
 from monolayer.data.images import flatten_images
 from monolayer.data.options import DataOptions
 from monolayer.errors import BadData, BadInput
 from monolayer.progress import SILENCE, Progress
 
-Array = npt.NDArray[Any]
 # The usual names of the three parts of a dataset; the first is the name that monolayer uses.
 PARTS = {"train": ("train", "training"), "val": ("val", "validation", "valid", "dev"), "test": ("test", "testing")}
 MAX_ROWS, MAX_NUMBERS = 1024, 2**22  # of a block of rows: at most 32 MiB in float64

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from monolayer._typing import Array
 from monolayer.data.images import DECODING_ERRORS, find_factor, has_colour, open_upright
 from monolayer.data.options import DataOptions
-from monolayer.data.readers.base import Array, NetworkInput, ReadCallbacks
+from monolayer.data.readers.base import NetworkInput, ReadCallbacks
 from monolayer.errors import BadData, BadInput
 from monolayer.progress import SILENCE, Progress
 

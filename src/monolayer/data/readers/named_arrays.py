@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.data.options import DataOptions
-from monolayer.data.readers.base import ARRAY_OPTIONS, Array, NetworkInput, Raw, ReadCallbacks, Reader, find_part
+from monolayer.data.readers.base import ARRAY_OPTIONS, NetworkInput, Raw, ReadCallbacks, Reader, find_part
 from monolayer.errors import BadData, BadInput
 
 FEATURES = ("x", "features", "embeddings", "images", "data")

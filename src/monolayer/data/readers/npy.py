@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.data.memmap import NPY_ERRORS
 from monolayer.data.options import DataOptions
-from monolayer.data.readers.base import TABLE_OPTIONS, Array, Raw, ReadCallbacks, find_part, list_visible_files
+from monolayer.data.readers.base import TABLE_OPTIONS, Raw, ReadCallbacks, find_part, list_visible_files
 from monolayer.data.readers.named_arrays import (
     FEATURES,
     LABELS,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.data.memmap import NPY_ERRORS
-from monolayer.data.readers.base import Array
 from monolayer.data.readers.named_arrays import NamedArrays, NamedArraysReader
 from monolayer.data.readers.npy import explain_npy_error
 from monolayer.errors import BadData

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.data.options import DataOptions
 from monolayer.data.readers.base import (
     ARRAY_OPTIONS,
     IMAGE_OPTIONS,
-    Array,
     NetworkInput,
     Raw,
     ReadCallbacks,

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.data import readers
 from monolayer.data.dataset import Dataset
 from monolayer.data.options import DataOptions
 from monolayer.data.readers.assembly import make_dataset
-from monolayer.data.readers.base import Array, NetworkInput, ReadCallbacks, Reader
+from monolayer.data.readers.base import NetworkInput, ReadCallbacks, Reader
 from monolayer.errors import BadData, BadInput
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.data.options import DataOptions
-from monolayer.data.readers.base import Array, Raw, ReadCallbacks
+from monolayer.data.readers.base import Raw, ReadCallbacks
 from monolayer.data.readers.named_arrays import NamedArrays, NamedArraysReader
 from monolayer.errors import BadData
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from monolayer._typing import Array
 from monolayer.data.options import DataOptions
-from monolayer.data.readers.base import TABLE_OPTIONS, Array, NetworkInput, Raw, ReadCallbacks, Reader, list_names
+from monolayer.data.readers.base import TABLE_OPTIONS, NetworkInput, Raw, ReadCallbacks, Reader, list_names
 from monolayer.errors import BadData, BadInput
 
 WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0+)?")

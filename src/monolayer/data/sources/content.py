@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadData
 
 N_CLASSES = 10
@@ -19,7 +19,6 @@ TEST_BATCH = "test_batch"
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Batch = tuple[Pixels, Labels]
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

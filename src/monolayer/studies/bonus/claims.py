@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.scaler import Scaler
 from monolayer.engine.bank import make_bank
 from monolayer.evaluate.calibration import Binning, assign_bins, compute_edges
@@ -36,8 +35,6 @@ from monolayer.studies.bonus.verdicts import (
     is_within,
     scale,
 )
-
-Array = npt.NDArray[Any]
 
 # "Close": new images keep four fifths or more of the decrease of the loss in training (log K minus the loss).
 CLOSE = 0.2

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.evaluate.significance import Bootstrap, Interval
 
-Array = npt.NDArray[Any]
 Statistic = Callable[[Array, Array], float]
 N_RESAMPLES = 2000
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.errors import BadInput
-
-Array = npt.NDArray[Any]
 
 
 def compute_roughness(weights: Array, image_shape: tuple[int, int, int]) -> float:

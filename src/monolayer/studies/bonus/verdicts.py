@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.checks.certificate import Certificate
 from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.significance import Interval, summarise_seeds
@@ -33,7 +33,6 @@ class Scored:
     test: Predictions
 
 
-Array = npt.NDArray[Any]
 Outcome = Literal["supported", "refuted", "not distinguishable"]
 
 

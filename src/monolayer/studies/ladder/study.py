@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from monolayer._typing import Array
 from monolayer.data.dataset import Splits
 from monolayer.data.features_cache import Extracted, check_features, extract_features
 from monolayer.duplicates.leaked import Leaked, compute_shift, find_leaked
@@ -34,7 +34,6 @@ from monolayer.tuning.probe_grid import BASE, make_probe_grid
 from monolayer.tuning.selection import analyse_selection
 from monolayer.tuning.sweep import rank_run, train_recipes
 
-Array = npt.NDArray[Any]
 FEATURES = ("pixels", "hog", "patches:200", "patches:800", "patches:1600", "patches:4000")
 LOSSES = ("cross_entropy", "multiple_bce")
 REASON = "every step of the ladder is chosen on validation"
