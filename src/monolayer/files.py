@@ -5,8 +5,6 @@ renamed to its place when it is complete. A process that is killed leaves the dr
 deletes a day later.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import glob

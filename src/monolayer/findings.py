@@ -1,7 +1,5 @@
 """A check's declaration, and the finding that it returns."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal

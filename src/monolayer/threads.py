@@ -1,7 +1,5 @@
 """How many threads this process uses, and BLAS limited to one."""
 
-from __future__ import annotations
-
 import os
 import threading
 from contextlib import AbstractContextManager

@@ -1,7 +1,5 @@
 """Certificate: how far a run stopped from the convex optimum of its own cost."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """ML013: whether weights change the class shares, and with them the probabilities."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from monolayer._typing import Array

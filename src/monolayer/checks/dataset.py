@@ -1,7 +1,5 @@
 """ML014 to ML017, ML020: constant features, repeated rows, non-finite values, unreadable images, shared groups."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations

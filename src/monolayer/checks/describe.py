@@ -1,7 +1,5 @@
 """Describe a dataset before training: counts, shapes, values, and the findings of the checks on it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Run every check that applies to a run, a sweep or a probe; each has exactly one outcome."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import replace

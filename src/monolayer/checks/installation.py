@@ -1,7 +1,5 @@
 """ML021: whether the compiled engine is installed."""
 
-from __future__ import annotations
-
 from monolayer.findings import Check, Finding
 
 NOT_COMPILED = Check("ML021", "The compiled engine is missing", "installation", "the installed package")

@@ -1,7 +1,5 @@
 """ML001, ML005, ML006: whether the learning rate was too high, vanished too early, or was cut off."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

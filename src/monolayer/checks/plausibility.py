@@ -1,7 +1,5 @@
 """ML003: whether an accuracy is too far above the training accuracy for a fair evaluation."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

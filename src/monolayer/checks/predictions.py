@@ -1,7 +1,5 @@
 """ML003, ML011, ML012: accuracy and calibration of a network's predictions."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from monolayer._typing import Array

@@ -1,7 +1,5 @@
 """All checks by code; codes that users name are validated here, and findings muted."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 

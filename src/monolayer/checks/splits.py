@@ -1,7 +1,5 @@
 """ML002, ML008, ML009, ML010: duplicates, openings of the test rows, fitting on them, and class imbalance."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

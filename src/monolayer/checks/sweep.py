@@ -1,7 +1,5 @@
 """ML004, ML007: whether the best of a sweep is at the edge of its grid, and significantly better than the others."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Every threshold of every check, with its reason."""
 
-from __future__ import annotations
-
 # Two thresholds are shared with the code that acts on them, and are defined there with their reasons.
 from monolayer.duplicates.constants import LEAST_SIDE as LEAST_SIDE
 from monolayer.training.run import DIVERGED_RATIO as DIVERGED_RATIO

@@ -1,7 +1,5 @@
 """``monolayer audit``: duplicates in a dataset, or accuracies that no fair evaluation gives."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Progress bars; imported when the first one is shown, since rich takes a while to import."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from rich.console import Console, RenderableType

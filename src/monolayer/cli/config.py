@@ -1,7 +1,5 @@
 """``--config`` and ``--resume``: options from a file, as if they were on the command line."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """``monolayer export``: a network in another format."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The command ``monolayer``: its commands, each imported when it is used, and errors with their exit codes."""
 
-from __future__ import annotations
-
 import re
 import sys
 from importlib import import_module

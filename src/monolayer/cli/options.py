@@ -1,7 +1,5 @@
 """The options of the commands: from the fields of the library's option dataclasses, from --config, and some shared."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """``--track``: the trackers that a run or sweep is logged to while it trains."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from monolayer.errors import BadInput

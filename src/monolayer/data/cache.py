@@ -4,8 +4,6 @@ If two processes fetch a dataset at once, both use the folder of the first to fi
 left behind.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

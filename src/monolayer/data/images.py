@@ -1,7 +1,5 @@
 """Image files, and arrays of images, as rows of features."""
 
-from __future__ import annotations
-
 import math
 import struct
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Load a dataset by its name, or from a path."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Memory-mapped arrays: read them without keeping their pages in memory."""
 
-from __future__ import annotations
-
 import mmap
 import tokenize
 import zipfile

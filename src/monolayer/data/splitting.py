@@ -1,7 +1,5 @@
 """Split off rows for validation or test: by file order, at random and stratified by class, or by whole groups."""
 
-from __future__ import annotations
-
 import itertools
 import warnings
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Alignment: the similarity of two images after one is shifted, scaled and recoloured to fit the other."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from monolayer._typing import Array

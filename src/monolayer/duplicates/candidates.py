@@ -1,7 +1,5 @@
 """Candidate pairs: those with similar fingerprints, found among all pairs block by block."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Constants of the search for duplicate images, each with its reason."""
 
-from __future__ import annotations
-
 # docs/leakage.md has the measurements. Lengths are in units of the training pixels' standard deviation, so that they
 # mean the same for bytes and for floats.
 

@@ -1,7 +1,5 @@
 """Leaked rows: test rows with a duplicate among the training rows, and the accuracy without them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

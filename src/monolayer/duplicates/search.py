@@ -3,8 +3,6 @@
 docs/leakage.md describes the method and its measurements.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor

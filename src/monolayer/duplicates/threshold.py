@@ -1,7 +1,5 @@
 """The similarity threshold, learnt from the similarities of training images that are not duplicates."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -10,8 +10,6 @@ Where l2 is 0 and the training rows are separable, there is no minimum: the cost
 Every pass multiplies blocks of rows in float32 and adds them up in float64.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

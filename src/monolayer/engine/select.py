@@ -1,7 +1,5 @@
 """Choosing and opening the engine that trains a bank."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager

@@ -5,8 +5,6 @@ except for the log loss and the chance interval. ``y`` is (n,), integers 0 to K 
 with the highest probability, as everywhere in this library.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

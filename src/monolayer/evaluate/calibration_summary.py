@@ -1,7 +1,5 @@
 """All measures of calibration of a network's predictions, with intervals, for each reading of its scores."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial

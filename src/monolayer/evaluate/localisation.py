@@ -1,7 +1,5 @@
 """Localisation: a network's scores of a class divided among the places of the image."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from monolayer._typing import Array

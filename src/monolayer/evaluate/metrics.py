@@ -1,7 +1,5 @@
 """Metrics of a network on some rows, with the interval of the accuracy."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Probabilities from scores: the named readings of each loss, and temperature scaling."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

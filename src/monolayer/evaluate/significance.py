@@ -1,7 +1,5 @@
 """Significance of differences between accuracies: paired tests, spread over seeds, optimism of a selection."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Format: how a network is packed into a file, and how scores are computed from that file."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

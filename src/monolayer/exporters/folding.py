@@ -7,8 +7,6 @@ is large beside its deviation. So it is measured, on rows made for it, and a net
 :data:`TOLERANCE` is not folded.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,8 +3,6 @@
 To add a format, write a file like those beside this one and add its :class:`Format` to ``FORMATS``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Plain JSON, for any language that can multiply and add."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

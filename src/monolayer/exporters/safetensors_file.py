@@ -1,7 +1,5 @@
 """monolayer's own safetensors: everything that ``OneLayer.save`` writes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from monolayer._typing import Array

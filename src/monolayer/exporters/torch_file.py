@@ -1,7 +1,5 @@
 """The state of a PyTorch ``nn.Linear`` as safetensors: PyTorch is not needed to write it, and no pickle to read it."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

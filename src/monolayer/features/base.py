@@ -1,7 +1,5 @@
 """The base class of transformers of images: rows become images, whose features are computed in blocks on all cores."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -1,7 +1,5 @@
 """Histograms of oriented gradients and the mean colours of cells, computed by scikit-image."""
 
-from __future__ import annotations
-
 import importlib.metadata
 from collections.abc import Mapping
 from typing import ClassVar

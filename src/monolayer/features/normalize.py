@@ -1,7 +1,5 @@
 """Norms of rows, for features that are divided by them (``normalize="l2"``)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from monolayer._typing import Array

@@ -1,7 +1,5 @@
 """Pixels as features: an image as it is."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from monolayer._typing import Array

@@ -1,7 +1,5 @@
 """The kinds of features by name: their command-line notation, and transformers saved as safetensors without pickle."""
 
-from __future__ import annotations
-
 import json
 import pkgutil
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The colours of accuracies and the colour bar."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable

@@ -1,7 +1,5 @@
 """Axis scales of recipe fields: linear or logarithmic for numbers, evenly spaced for words."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence

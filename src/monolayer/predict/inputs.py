@@ -1,7 +1,5 @@
 """The inputs of predictions: image files, folders of them, and files of features, read block by block."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 A new format is a class like those below and a line in ``WRITERS``.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

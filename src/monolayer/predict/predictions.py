@@ -1,7 +1,5 @@
 """Compute the probabilities of rows, and describe them as JSON objects."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Predictions of a stream of JSON lines: one line is read, one is returned, and none is kept."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Axes of a sweep: the values of one recipe field, listed, spread over a range, or drawn from it."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence

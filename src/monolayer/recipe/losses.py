@@ -7,8 +7,6 @@ To add a loss, write a subclass of :class:`Loss` in this file and add an instanc
 subclass are its parameters: ``name:parameter`` in a recipe, such as ``huber:0.5``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields
 from functools import cache

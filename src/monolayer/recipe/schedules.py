@@ -3,8 +3,6 @@
 To add a schedule, write its factor function and add a :class:`Kind` to ``SCHEDULES``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

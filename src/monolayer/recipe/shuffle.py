@@ -10,8 +10,6 @@ of it. That is no difference if the file is in random order. If it is sorted by 
 is, so ROWS should be small and BLOCKS large; docs/howto/embeddings.md has measurements.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

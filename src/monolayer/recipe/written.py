@@ -1,7 +1,5 @@
 """How losses and schedules are written in a recipe: ``name`` or ``name:parameter:...``, parameters being numbers."""
 
-from __future__ import annotations
-
 import math
 
 

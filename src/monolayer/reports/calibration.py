@@ -1,7 +1,5 @@
 """Calibration on a page: tables for any number of networks, and reliability diagrams."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from monolayer.evaluate.calibration import compute_reliability, compute_top_label

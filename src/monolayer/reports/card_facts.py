@@ -4,8 +4,6 @@ None of them depends on the time, the folder's name or the machine's speed, so t
 one that was never interrupted.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The page of a comparison of two runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The page of a dataset: its properties, rows by class, findings and a contact sheet."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from monolayer.checks.describe import Description

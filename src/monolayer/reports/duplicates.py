@@ -1,7 +1,5 @@
 """The page of an audit: duplicates between and within the splits of a dataset."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from monolayer.duplicates.search import Duplicate

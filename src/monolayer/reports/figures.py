@@ -1,7 +1,5 @@
 """The figures of one run with their captions, and the writing of figures into a folder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 

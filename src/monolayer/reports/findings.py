@@ -1,7 +1,5 @@
 """Findings on a page: issues and tips as notices, and a table of all checks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from monolayer.reports.document import Level, Notice, Paragraph, Section, Table

@@ -1,7 +1,5 @@
 """A document as one self-contained HTML page, without scripts."""
 
-from __future__ import annotations
-
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 

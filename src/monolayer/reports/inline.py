@@ -4,8 +4,6 @@ A Markdown parser is no substitute: it reads more than two marks, so that class 
 first, and no parser writes the escaped Markdown.
 """
 
-from __future__ import annotations
-
 import re
 
 from markupsafe import Markup, escape

@@ -1,7 +1,5 @@
 """The model card of a run, as Markdown with the YAML front matter of Hugging Face."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -3,8 +3,6 @@
 Not part of runs/, because it ends with the page.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The folder of a probe: tables, the winner as a run, the protocol card, and the page."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The protocol card of a probe, with the sentences and tables that it shares with the probe's page."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from monolayer.evaluate.metrics import format_accuracy

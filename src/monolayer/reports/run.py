@@ -1,7 +1,5 @@
 """The page of a run or a sweep, made from its folder alone, so that it can be rewritten later."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path

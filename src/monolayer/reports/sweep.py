@@ -1,7 +1,5 @@
 """A sweep's part of a page: its table, what the ranking is worth, and its figures."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The figures of a sweep with their captions: learning curves of all candidates, and accuracy by setting."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

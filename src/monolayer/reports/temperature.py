@@ -3,8 +3,6 @@
 Not part of runs/, because it ends with the model card.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path

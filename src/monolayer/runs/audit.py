@@ -1,7 +1,5 @@
 """Audit a dataset for duplicates, claimed accuracies for plausibility, and a run for leaked test rows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

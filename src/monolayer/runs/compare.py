@@ -1,7 +1,5 @@
 """Compare two runs on the same rows: paired test, calibration, recipes and weights."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The files in the folder of a run or sweep: names, writing and reading."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import json

@@ -1,7 +1,5 @@
 """How to train, as opposed to what, and what to keep with the result: options, each field with its help text."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

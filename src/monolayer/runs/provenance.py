@@ -1,7 +1,5 @@
 """The provenance of a run: command, versions and machine."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shlex

@@ -5,8 +5,6 @@ that dies. Results are written there too and renamed to their places when they a
 last, in one step. So a process that is killed at any moment leaves a folder that can be resumed, or none.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

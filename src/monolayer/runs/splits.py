@@ -1,7 +1,5 @@
 """The splits of a run, made again from its folder's record."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from monolayer.data.dataset import Dataset, Opening, Splits

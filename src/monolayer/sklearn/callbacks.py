@@ -1,7 +1,5 @@
 """Scikit-learn's callbacks, where the installed version has them (1.9 and newer)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
 

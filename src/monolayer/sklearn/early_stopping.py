@@ -1,7 +1,5 @@
 """Early stopping: the epoch with the lowest validation loss."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

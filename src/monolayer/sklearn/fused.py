@@ -1,7 +1,5 @@
 """Candidates and folds as members of banks, for FusedSearchCV."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise

@@ -1,7 +1,5 @@
 """The recipe, fold and splits for an estimator's parameters and the rows passed to ``fit``."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """FusedSearchCV: a GridSearchCV whose candidates and folds train side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product

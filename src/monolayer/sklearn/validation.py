@@ -1,7 +1,5 @@
 """Validation of features, labels and weights passed to an estimator."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Training never waits for a tracker, and a tracker that fails ends nothing but its own log.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import secrets

@@ -1,7 +1,5 @@
 """The trackers by name, and texts such as ``mlflow:runs/mlflow`` that name one."""
 
-from __future__ import annotations
-
 from monolayer.errors import BadInput
 from monolayer.trackers.base import Tracker
 from monolayer.trackers.mlflow import MLflowTracker

@@ -1,7 +1,5 @@
 """TensorBoard: a folder per run with its event file; for a sweep a folder of such folders, with its hyperparameters."""
 
-from __future__ import annotations
-
 import os
 import re
 import socket

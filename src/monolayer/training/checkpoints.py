@@ -1,7 +1,5 @@
 """Checkpoints: the state of each bank in a file, from which a killed or stopped run is resumed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

@@ -1,7 +1,5 @@
 """The history of a run: the metrics of each epoch."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The epoch loop of a bank, which can be stopped, and continued from a saved state, between any two epochs."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

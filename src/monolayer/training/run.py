@@ -1,7 +1,5 @@
 """Train recipes on splits and return runs: the trained networks with their histories and metrics."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Sequence

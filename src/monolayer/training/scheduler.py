@@ -1,7 +1,5 @@
 """Train several banks at the same time, one per core; a bank that has run for a time slice waits for its next one."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait

@@ -10,8 +10,6 @@ are weighted by w, and the mean squared length, each row's being multiplied by w
 mean(w^2 z'z) / mean(w)^2. The rate given is 1 / L.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from monolayer._typing import Array

@@ -6,8 +6,6 @@ that is kept is not trained again from its start: its network stays in its bank,
 epochs.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

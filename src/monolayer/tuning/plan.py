@@ -1,7 +1,5 @@
 """The plan of a sweep, made before training: which recipes share a bank, and the time and memory they need."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ rates for all would favour some feature sets. The stable rate 1 / L (see :mod:`m
 on the features, and a few multiples of it cover the useful range.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

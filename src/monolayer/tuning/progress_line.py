@@ -1,7 +1,5 @@
 """The progress of a sweep in one line: how many members train, the best one so far, and how many epochs are done."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """How reliable a ranking by validation accuracy is: indistinguishable runs, and the optimism of picking the best."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

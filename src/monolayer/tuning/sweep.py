@@ -1,7 +1,5 @@
 """Train many recipes, grouped into banks, and rank their runs by validation accuracy."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Rows that a reader found, as a ``Dataset``: checked, with labels as numbers, divided into parts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

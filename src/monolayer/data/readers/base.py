@@ -1,7 +1,5 @@
 """What all readers of data files share: the ``Reader`` interface, the options of reading, and the rows they return."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Decode many images in threads: first their sizes from the headers, then the pixels as uint8 rows."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence

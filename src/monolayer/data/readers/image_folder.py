@@ -1,7 +1,5 @@
 """A folder of images with one folder per class; or such folders within train, val and test."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What the formats of named arrays share: features and labels of each part are found by the usual names."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager

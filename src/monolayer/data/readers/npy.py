@@ -1,7 +1,5 @@
 """NumPy's ``.npy`` files, memory-mapped: one with its labels in a file beside it, or a folder of several."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

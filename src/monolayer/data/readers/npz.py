@@ -1,7 +1,5 @@
 """NumPy's ``.npz`` files: no pickle in them is executed, and arrays that are not needed are not read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

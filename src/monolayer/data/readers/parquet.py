@@ -3,8 +3,6 @@
 Features are a column of images (bytes, or a struct with bytes), a column of lists (embeddings), or columns of numbers.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import re

@@ -1,7 +1,5 @@
 """The readers of all formats: which one reads a path, the dataset that it holds, and its features without labels."""
 
-from __future__ import annotations
-
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module

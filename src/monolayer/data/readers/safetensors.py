@@ -1,7 +1,5 @@
 """Tensors in a safetensors file, memory-mapped in place."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Tables with labels are read by NumPy's reader, which is written in C and names t
 Tables without labels are read in blocks by Python's reader, since they may be longer than the memory.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 import warnings

@@ -1,7 +1,5 @@
 """The decoded content of CIFAR-10, and the checks that all its formats share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

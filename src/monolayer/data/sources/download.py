@@ -1,7 +1,5 @@
 """Download a file over HTTP: short time-outs, a retry that resumes, and a limit on the estimated time."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Copies of CIFAR-10 on this machine: one that the user names, or one of another library; none is unpacked to disk."""
 
-from __future__ import annotations
-
 import lzma
 import os
 import tarfile

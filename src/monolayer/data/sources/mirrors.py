@@ -1,7 +1,5 @@
 """Mirrors of CIFAR-10 on the network: each has a name, downloads its archive, and decodes it."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

@@ -3,8 +3,6 @@
 Bounds that the report does not state are defined here, with their reasons.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

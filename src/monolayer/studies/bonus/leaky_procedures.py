@@ -7,8 +7,6 @@ accuracy is that on the images that were trained on last. None of these runs is 
 figures arise.
 """
 
-from __future__ import annotations
-
 from monolayer.data.dataset import Rows, Splits
 from monolayer.data.scaler import Scaler
 from monolayer.evaluate.metrics import Metrics

@@ -1,7 +1,5 @@
 """The folder of the bonus assignment: report.html, report.md, results.json, figures and networks."""
 
-from __future__ import annotations
-
 from itertools import chain
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Sections of the page on the quality of its results: optimum, leaked test images, calibration, findings."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from monolayer.checks.certificate import SIGNIFICANT

@@ -1,7 +1,5 @@
 """The page of the bonus assignment: the reported figures, how they arise, and the verdicts on the ten claims."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 

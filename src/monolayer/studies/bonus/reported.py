@@ -3,8 +3,6 @@
 They are quoted for comparison and marked wherever they appear. monolayer measured nothing in this file.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 SOURCE = "DD2424 – Bonus Assignment 1, a student's report of April 6, 2025"

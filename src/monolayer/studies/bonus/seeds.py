@@ -1,7 +1,5 @@
 """Intervals for several seeds evaluated on the same rows: both the seeds and the rows are samples."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

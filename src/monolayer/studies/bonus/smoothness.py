@@ -1,7 +1,5 @@
 """Roughness of templates: Geary's contiguity ratio."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from monolayer._typing import Array

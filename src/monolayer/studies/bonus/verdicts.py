@@ -4,8 +4,6 @@ A claim is *supported* or *refuted* if the interval is entirely on one side of t
 distinguishable* otherwise. The claims are in claims.py.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal

@@ -5,8 +5,6 @@ The classifiers are linear but of other kinds (support vector machines; momentum
 all 50,000 training images.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -3,8 +3,6 @@
 The same tables and figures are a section of the page of the bonus assignment.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

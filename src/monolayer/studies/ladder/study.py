@@ -3,8 +3,6 @@
 Each recipe is chosen on validation; after the last choice the test rows are opened once for all steps.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The npm package's format: one PNG per batch (n rows of 1,024 RGB pixels, one image per row) and two JSON lists."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Mapping
