@@ -8,8 +8,7 @@ A new kind is a subclass of :class:`monolayer.features.base.ImageTransformer` in
 :mod:`monolayer.features.registry` finds it there.
 """
 
-from monolayer.features.hog import HOGFeatures
-from monolayer.features.patches import PatchFeatures
-from monolayer.features.pixels import PixelFeatures
+import lazy_loader
 
-__all__ = ["HOGFeatures", "PatchFeatures", "PixelFeatures"]
+# Imported when first used: they need scikit-learn, which takes seconds and which training on pixels does not need.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
