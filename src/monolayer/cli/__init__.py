@@ -1,1 +1,1 @@
-"""The command line: one file a command, and console.py as the only door to the terminal."""
+"""The command line: one file per command; only this package prints."""

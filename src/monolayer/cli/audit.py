@@ -1,14 +1,15 @@
-"""``monolayer audit``: duplicates in a dataset, or accuracies that no fair evaluation gives."""
+"""``monolayer audit``: finds duplicates in a dataset, or tests claimed accuracies."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import open_console, print_json, print_line
+from monolayer.cli.console import print_json, print_line
 from monolayer.cli.options import Only, Without, with_options
+from monolayer.cli.session import open_output
+from monolayer.cli.show import show_finding
 from monolayer.data.options import DataOptions
 from monolayer.errors import BadInput
 from monolayer.runs.options import RunOptions
@@ -24,10 +25,11 @@ def audit(
     val: Annotated[str | None, typer.Option(help="A claimed validation accuracy and its rows: 79.00:1000.")] = None,
     test: Annotated[str | None, typer.Option(help="A claimed test accuracy and its rows: 51.87:10000.")] = None,
     within: Annotated[
-        bool, typer.Option("--within", help="Look for duplicates within the training file too, as without test rows.")
+        bool,
+        typer.Option("--within", help="Also search within the training file (the default without test rows)."),
     ] = False,
     run: Annotated[
-        Path | None, typer.Option(help="A run's folder: say its test accuracy without the leaked rows too.")
+        Path | None, typer.Option(help="A run's folder: also compute its test accuracy without the leaked rows.")
     ] = None,
     training: Annotated[RunOptions, Only("mute")] = opt.TRAINING,
     data: opt.Data = None,
@@ -55,12 +57,9 @@ def audit(
     )
     from monolayer.reports.duplicates import save_audit
     from monolayer.runs.audit import audit as audit_dataset
-    from monolayer.runs.folder import open_new_folder
 
     options = {"path": data, **vars(reading)} if dataset is not None else {}
-    with ExitStack() as stack:
-        console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out)) if out else None
+    with open_output(out) as (console, folder):
         found = audit_dataset(
             dataset, claims=claims, within=within, run=run, muted=training.mute, progress=console, **options
         )
@@ -72,11 +71,11 @@ def audit(
     if dataset is not None:
         print_line(found.describe_search())
     for finding in found.findings:
-        print_line(f"{finding.code} [{finding.outcome}] {finding.title}: {finding.evidence} {finding.advice}")
+        show_finding(finding)
     if found.run:
         print_line(found.describe_run())
-    if folder and out:
-        print_line(f"Every pair is in {out / 'duplicates.csv'}; the page is {out / 'report.html'}")
+    if out:
+        print_line(f"Every pair is in {out / 'duplicates.csv'}; the report is {out / 'report.html'}")
 
 
 def _parse_claim(name: str, text: str) -> tuple[float, int]:

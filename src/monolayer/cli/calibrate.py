@@ -38,10 +38,10 @@ def calibrate(
 
 def _show(calibrated: FittedTemperature, folder: Path) -> None:
     fit = calibrated.fit
-    sure = "too sure" if fit.temperature > 1 else "not sure enough"
+    verdict = "overconfident" if fit.temperature > 1 else "underconfident"
     print_line(
-        f"Temperature {fit.temperature:.4g}, fitted on {fit.n:,} validation rows: on them the network was {sure}; its "
-        f"loss goes from {fit.loss_before:.4f} to {fit.loss_after:.4f}."
+        f"Temperature {fit.temperature:.4g}, fitted on {fit.n:,} validation rows, on which the network was {verdict}; "
+        f"their loss changes from {fit.loss_before:.4f} to {fit.loss_after:.4f}."
     )
     if calibrated.caveat:
         print_line(calibrated.caveat)
@@ -56,5 +56,5 @@ def _show(calibrated: FittedTemperature, folder: Path) -> None:
             f"On {before['n']:,} test rows, which were not used to fit it", ["measure", "before", "after"], rows
         )
     else:
-        print_line("The test rows are sealed, so its effect on rows that it was not fitted on is not known.")
-    print_line(f"The network in {folder} keeps it, and the card states it: {folder / 'model-card.md'}")
+        print_line("The test rows are sealed, so its effect on other rows was not measured.")
+    print_line(f"The temperature is stored in the network in {folder} and stated in {folder / 'model-card.md'}")

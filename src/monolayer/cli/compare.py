@@ -1,18 +1,15 @@
 """``monolayer compare``: two runs side by side."""
 
-from __future__ import annotations
-
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import open_console, print_json, print_line, print_table
-
-if TYPE_CHECKING:
-    from monolayer.runs.compare import Comparison
+from monolayer.cli.console import print_json, print_line, print_table
+from monolayer.cli.session import open_output, show_folder
+from monolayer.runs.compare import Comparison
+from monolayer.runs.compare import compare as compare_runs
 
 
 def compare(
@@ -28,12 +25,8 @@ def compare(
     Example: monolayer compare runs/a runs/b --out runs/a-b
     """
     from monolayer.reports.comparison import save_comparison
-    from monolayer.runs.compare import compare as compare_runs
-    from monolayer.runs.folder import open_new_folder
 
-    with ExitStack() as stack:
-        console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out)) if out else None
+    with open_output(out) as (console, folder):
         comparison = compare_runs(first, second, progress=console)
         if folder:
             save_comparison(comparison, folder)
@@ -42,7 +35,7 @@ def compare(
         return
     _show(comparison)
     if out:
-        print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
+        show_folder(out)
 
 
 def _show(comparison: Comparison) -> None:

@@ -1,17 +1,17 @@
-"""``monolayer data describe``: a dataset as monolayer reads it, before anything is trained."""
+"""``monolayer data describe``: shows how monolayer reads a dataset."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import open_console, print_json, print_line, print_table
+from monolayer.cli.console import print_json, print_line, print_table
 from monolayer.cli.main import SETTINGS
 from monolayer.cli.options import Without, with_options
+from monolayer.cli.session import open_output, show_folder
 from monolayer.cli.show import show_findings
 from monolayer.data.options import DataOptions
 
@@ -32,6 +32,7 @@ def _group() -> None:
 @with_options
 def describe(
     dataset: opt.DatasetName,
+    data: opt.Data = None,
     reading: Annotated[DataOptions, Without("normalize")] = opt.READING,
     out: opt.Out = None,
     as_json: opt.AsJson = False,
@@ -44,12 +45,9 @@ def describe(
     """
     from monolayer.checks.describe import describe as describe_data
     from monolayer.reports.dataset import save_description
-    from monolayer.runs.folder import open_new_folder
 
-    with ExitStack() as stack:
-        console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out)) if out else None
-        found = describe_data(dataset, progress=console, **vars(reading))
+    with open_output(out) as (console, folder):
+        found = describe_data(dataset, path=data, progress=console, **vars(reading))
         if folder:
             save_description(found, folder)
     if as_json:
@@ -68,10 +66,8 @@ def _show(found: Description, out: Path | None) -> None:
     show_findings(found.findings)
     has_images = found.dataset.image_shape is not None
     if out is None:
-        print_line(
-            "With --out DIR there is a page, too." if not has_images else "With --out DIR there is a contact sheet."
-        )
+        print_line(f"--out DIR writes a report{' with a contact sheet' if has_images else ''}.")
         return
     sheet = f"The contact sheet is {out / 'figures' / CONTACT_SHEET}.png"
-    print_line(sheet if has_images else "The rows are no images, so there is no contact sheet.")
-    print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
+    print_line(sheet if has_images else "The rows are not images, so there is no contact sheet.")
+    show_folder(out)

@@ -7,6 +7,9 @@ import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import print_json, print_line
+from monolayer.exporters.formats import export as export_network
+from monolayer.files import validate_new_file
+from monolayer.runs.folder import load_network
 
 
 def export(
@@ -23,10 +26,6 @@ def export(
 
     Example: monolayer export runs/a --to onnx --out a.onnx
     """
-    from monolayer.exporters.formats import export as export_network
-    from monolayer.files import validate_new_file
-    from monolayer.runs.folder import load_network
-
     loaded = load_network(network)
     validate_new_file(out)
     exported = export_network(loaded, out, to)

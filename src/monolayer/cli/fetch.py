@@ -1,16 +1,13 @@
 """``monolayer fetch``: bring a dataset onto the machine."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import numpy as np
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import open_console, print_json, print_line
 from monolayer.cli.session import load_dataset
+from monolayer.data.cache import find_cache_folder
+from monolayer.data.dataset import Dataset
 from monolayer.errors import BadInput
-
-if TYPE_CHECKING:
-    from monolayer.data.dataset import Dataset
 
 
 def fetch(dataset: opt.DatasetName, data: opt.Data = None, as_json: opt.AsJson = False) -> None:
@@ -43,10 +40,6 @@ def fetch(dataset: opt.DatasetName, data: opt.Data = None, as_json: opt.AsJson =
 
 def _check_kept(dataset: Dataset) -> None:
     """Raise BadInput if the dataset was not written to the cache; other commands continue with it in memory."""
-    import numpy as np
-
-    from monolayer.data.cache import find_cache_folder
-
     if dataset.reading.get("path"):
         raise BadInput(f"{dataset.source} is on this machine already; fetch brings cifar10.")
     if dataset.name != "digits" and not isinstance(dataset.X, np.memmap):

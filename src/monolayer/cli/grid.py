@@ -1,14 +1,12 @@
 """The axes of a sweep as they are written on the command line and in a config."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from monolayer.errors import BadInput
-
-if TYPE_CHECKING:
-    from monolayer.recipe.grid import Axis
+from monolayer.recipe.grid import KINDS, Axis, Range
+from monolayer.recipe.losses import get_loss
+from monolayer.recipe.recipe import Recipe
 
 USAGE = "NAME=VALUE,VALUE,... (such as learning-rate=0.001,0.01) or NAME=log:LOW:HIGH:N (or linear:LOW:HIGH:N)"
 
@@ -21,8 +19,6 @@ def parse_axes(grid: list[str]) -> dict[str, Axis]:
     Raises:
         BadInput: if a word is not an axis, names an unknown field or the same one twice, or a value cannot be read.
     """
-    from monolayer.recipe.recipe import Recipe
-
     defaults = Recipe().to_dict()
     axes: dict[str, Axis] = {}
     for word in grid:
@@ -51,16 +47,12 @@ def _cut(word: str) -> tuple[str, str]:
 
 
 def _read_axis(name: str, text: str, kind: type) -> Axis:
-    from monolayer.recipe.grid import KINDS
-
     if kind is not str and text.split(":")[0] in KINDS:
         return _read_range(name, text, kind)
     return tuple(_read_value(name, value.strip(), kind) for value in text.split(","))
 
 
 def _read_range(name: str, text: str, kind: type) -> Axis:
-    from monolayer.recipe.grid import Range
-
     scale, *words = text.split(":")
     try:
         low, high = float(words[0]), float(words[1])
@@ -77,8 +69,6 @@ def _read_range(name: str, text: str, kind: type) -> Axis:
 
 def _read_value(name: str, text: str, kind: type) -> Any:
     """The value as the field's type, which is that of its default."""
-    from monolayer.recipe.losses import get_loss
-
     if kind is str:
         return str(get_loss(text)) if name == "loss" else text
     try:

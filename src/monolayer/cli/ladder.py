@@ -1,23 +1,19 @@
-"""``monolayer ladder``: one layer on ever better features of the same images."""
+"""``monolayer ladder``: one layer on several kinds of features of the same images."""
 
-from __future__ import annotations
-
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import open_console, print_json, print_line, print_table
+from monolayer.cli.console import print_json, print_line, print_table
 from monolayer.cli.options import Only, Request, Without, with_options
-from monolayer.cli.session import load_dataset
+from monolayer.cli.session import load_dataset, open_output, show_folder
 from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.errors import BadInput
+from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
+from monolayer.runs.folder import LADDER_FOLDER
 from monolayer.runs.options import RunOptions
-
-if TYPE_CHECKING:
-    from monolayer.studies.ladder.study import LadderPlan
 
 BASE = Recipe(epochs=25)
 FLIPPED = ("cifar10",)  # of which a mirrored image shows the same thing
@@ -57,50 +53,35 @@ def ladder(
 
     Example: monolayer ladder photos/ --resize 32x32 --features pixels --features patches:200 --out runs/ladder
     """
-    from monolayer.runs.folder import CONFIG, LADDER_FOLDER, open_new_folder, write_json
+    from monolayer.features.registry import parse_features
     from monolayer.studies.ladder.report import collect_facts, save_ladder
-    from monolayer.studies.ladder.study import run_ladder
+    from monolayer.studies.ladder.study import FEATURES, LadderPlan, run_ladder
 
     if dataset is None:
         raise BadInput("Missing argument 'DATASET'.")
     if "flip" not in request.given:
         recipe = recipe.replace(flip=0.5 if dataset in FLIPPED else 0.0)
         request.config["recipe"]["flip"] = recipe.flip
-    with ExitStack() as stack:
-        stack.enter_context(training.use_engine())
-        console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out, kind=LADDER_FOLDER, overwrite=overwrite)) if out else None
-        plan = _make_plan(features, recipe)
+    for kind in features or ():
+        parse_features(kind)  # an unknown kind is refused before the data is read
+    plan = LadderPlan(tuple(features or FEATURES), epochs=recipe.epochs, flip=recipe.flip, seed=recipe.seed)
+    with open_output(out, training, kind=LADDER_FOLDER, overwrite=overwrite, config=request.config) as (
+        console,
+        folder,
+    ):
         found = run_ladder(split.split(load_dataset(dataset, data, console, reading)), plan, progress=console)
         console.close()
         console.info("Measuring the calibration of every step, and drawing")
         facts = save_ladder(found, folder) if folder else collect_facts(found)
-        if folder:
-            write_json(folder / CONFIG, request.config)
     if as_json:
         print_json(facts)
         return
     _show(facts)
     if out:
-        print_line(f"Everything is in {out}; the page is {out / 'report.html'}")
-
-
-def _make_plan(kinds: list[str] | None, recipe: Recipe) -> LadderPlan:
-    """The plan of these kinds of features.
-
-    Raises:
-        BadInput: if a kind is unknown, before any image is read.
-    """
-    from monolayer.features.registry import parse_features
-    from monolayer.studies.ladder.study import FEATURES, LadderPlan
-
-    for kind in kinds or ():
-        parse_features(kind)
-    return LadderPlan(tuple(kinds or FEATURES), epochs=recipe.epochs, flip=recipe.flip, seed=recipe.seed)
+        show_folder(out)
 
 
 def _show(facts: dict[str, Any]) -> None:
-    from monolayer.recipe.losses import get_loss
     from monolayer.studies.ladder.report import describe_ladder, format_seconds
 
     rows = []
@@ -123,4 +104,4 @@ def _show(facts: dict[str, Any]) -> None:
     print_line(describe_ladder(facts).replace("**", ""))
     at_edge = sum(step["rate_at_edge"] or step["l2_at_edge"] for step in facts["steps"])
     if at_edge:
-        print_line(f"{at_edge} of {len(rows)} recipes are at the edge of the values tried; the page marks them.")
+        print_line(f"{at_edge} of {len(rows)} recipes are at the edge of the values tried; the report marks them.")

@@ -23,7 +23,7 @@ COMMANDS = {
     "compare": "Compare two runs on the same rows: accuracy, paired test, calibration, templates.",
     "audit": "Find duplicates between (and within) the files of a dataset, or judge claimed accuracies.",
     "reproduce": "Run every experiment of the bonus assignment and write report.html, report.md and results.json.",
-    "report": "Make figures/ and report.html again from what a run's folder holds.",
+    "report": "Render figures/ and report.html again from the contents of a run's folder.",
     "predict": "Predict the class of each input, and its probability.",
     "calibrate": "Fit a temperature on the run's validation rows and keep it with its network.",
     "export": "Write a network in another format, with its scaling and its temperature.",

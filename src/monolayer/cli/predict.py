@@ -1,29 +1,29 @@
 """``monolayer predict``: classes and probabilities of images, of files of features, and of a stream of JSON lines."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, Annotated, Any
 
 import typer
 
+from monolayer._typing import Array
 from monolayer.cli import options as opt
 from monolayer.cli.console import let_reader_leave, open_console, print_json, print_json_line, print_line, print_table
 from monolayer.errors import BadInput
+from monolayer.files import explain_os_error, open_whole, validate_new_file
+from monolayer.network import OneLayer
+from monolayer.predict.inputs import Rows, describe_resizing, describe_scaling, find_files, iterate_rows
+from monolayer.predict.outputs import open_predictions, write_json_line
+from monolayer.predict.predictions import check_network, check_top, compute_predictions, describe_predictions
+from monolayer.predict.stream import iterate_predictions
+from monolayer.recipe.losses import get_loss
+from monolayer.runs.folder import load_network
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from monolayer.network import OneLayer
-    from monolayer.predict.inputs import Rows
-
-    Predicted = Iterator[tuple[Rows, npt.NDArray[Any]]]
-
+Predicted = Iterator[tuple[Rows, Array]]
 STDIN, STREAM = "-", ".jsonl"
 SHOWN = 20  # rows of a file of features that a terminal is shown
 
@@ -42,13 +42,12 @@ Out = Annotated[
 Ignore = Annotated[
     list[str] | None,
     typer.Option(
-        help="A column of a .csv that is no feature, such as label, where the network does not know its columns by "
-        "name; give the option once a column."
+        help="A column of a .csv that is not a feature, such as label, for a network without column names; repeatable."
     ),
 ]
 Features = Annotated[
     str | None,
-    typer.Option(help="The array, tensor or column of features.", show_default="the one that the network learned from"),
+    typer.Option(help="The array, tensor or column of features.", show_default="those of the training data"),
 ]
 
 
@@ -78,9 +77,6 @@ def predict(
 
     Example: tail -f measured.jsonl | monolayer predict runs/a -
     """
-    from monolayer.predict.predictions import check_network, check_top
-    from monolayer.runs.folder import load_network
-
     loaded = load_network(network)
     check_network(loaded)
     check_top(top, len(loaded.class_names))
@@ -110,13 +106,10 @@ def predict(
 
 
 def _predict(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...], features: str | None) -> Predicted:
-    """Every row with its probabilities, block by block; what looks scaled wrongly is said once a file.
+    """Every row with its probabilities, block by block; warns once per file of values that seem scaled wrongly.
 
-    That images were resized is said once, after the last.
+    Warns once, after the last row, if images were resized.
     """
-    from monolayer.predict.inputs import describe_resizing, describe_scaling, find_files, iterate_rows
-    from monolayer.predict.predictions import compute_predictions
-
     doubted, n_resized = "", 0
     with open_console() as console:
         for rows in iterate_rows(network, find_files(paths, network), ignored=ignored, features=features):
@@ -130,15 +123,11 @@ def _predict(network: OneLayer, paths: Sequence[Path], ignored: tuple[str, ...],
 
 
 def _list(network: OneLayer, predicted: Predicted, top: int | None) -> list[dict[str, Any]]:
-    from monolayer.predict.predictions import describe_predictions
-
     return [item for rows, p in predicted for item in describe_predictions(network, rows.places, p, top)]
 
 
 def _write(network: OneLayer, predicted: Predicted, out: Path, top: int | None) -> Counter[str]:
     """Write all predictions into a file, and count the rows of each class."""
-    from monolayer.predict.outputs import open_predictions
-
     counts: Counter[str] = Counter()
     with open_predictions(out, network, top) as writer:
         for rows, probabilities in predicted:
@@ -149,9 +138,6 @@ def _write(network: OneLayer, predicted: Predicted, out: Path, top: int | None) 
 
 def _show(network: OneLayer, predicted: Predicted, top: int) -> None:
     """Print a line for each image, and for the first rows of each file of features, then the rows of each class."""
-    from monolayer.predict.predictions import describe_predictions
-    from monolayer.recipe.losses import get_loss
-
     loss = get_loss(network.loss)
     (one, many), lines = loss.output, list[list[str]]()
     counts: Counter[str] = Counter()
@@ -194,8 +180,6 @@ def _predict_lines(
     network: OneLayer, file: IO[bytes], top: int | None, put: Callable[[Any], None], *, is_strict: bool
 ) -> int:
     """How many lines were bad."""
-    from monolayer.predict.stream import iterate_predictions
-
     n_bad = 0
     for item in iterate_predictions(network, file, top):
         if is_strict and "error" in item:
@@ -207,9 +191,6 @@ def _predict_lines(
 
 @contextmanager
 def _open_lines(out: Path) -> Iterator[Callable[[Any], None]]:
-    from monolayer.files import explain_os_error, open_whole, validate_new_file
-    from monolayer.predict.outputs import write_json_line
-
     if out.suffix.lower() != STREAM:
         raise BadInput(f"{out}: the predictions of a stream are JSON lines; accepted is a name ending in {STREAM}.")
     validate_new_file(out)

@@ -1,28 +1,25 @@
-"""``monolayer probe``: feature sets of the same rows, chosen among on validation, tested once."""
-
-from __future__ import annotations
+"""``monolayer probe``: compares feature sets of the same rows on validation and tests the best one once."""
 
 import math
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import open_console, print_json, print_line, print_table
+from monolayer.cli.console import print_json, print_line, print_table
 from monolayer.cli.grid import parse_axes
 from monolayer.cli.options import Request, Without, with_options
-from monolayer.cli.session import fit_batch_size, load_dataset
-from monolayer.cli.show import show_findings
+from monolayer.cli.session import fit_batch_size, load_dataset, open_output
+from monolayer.cli.show import show_findings, split_interval
 from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.errors import BadInput
+from monolayer.recipe.grid import format_value
 from monolayer.recipe.recipe import PROBE, Recipe
 from monolayer.runs.options import RunOptions
-
-if TYPE_CHECKING:
-    from monolayer.tuning.probe import Probe
+from monolayer.tuning.probe import Probe
+from monolayer.tuning.probe import probe as train_probe
 
 Paths = Annotated[
     list[str] | None,
@@ -46,7 +43,7 @@ ProbeGrid = Annotated[
 ]
 Rates = Annotated[
     str,
-    typer.Option(help="Learning rates, as multiples of the one that each feature set bears, unless --grid has any."),
+    typer.Option(help="Learning rates, as multiples of each feature set's stable rate, unless --grid has any."),
 ]
 ShotsAsked = Annotated[
     str | None,
@@ -77,7 +74,7 @@ def probe(
 ) -> None:
     """Probe frozen features: a grid on each feature set, all choices on validation, the test rows opened once.
 
-    The feature sets hold the same rows with the same labels, which are divided the same. A probe cannot be resumed:
+    The feature sets have the same rows and labels, which are split in the same way. A probe cannot be resumed:
     Ctrl-C stops it, and nothing is written.
 
     Example: monolayer probe embeddings.safetensors --features layer6,layer12 --shots 1,5,10 --out runs/probe
@@ -88,15 +85,7 @@ def probe(
     multiples = _read_rates(rates, is_given="rates" in request.given, has_rates="learning_rate" in axes)
     numbers = _read_numbers("shots", shots, int) if shots is not None else []
     options: dict[str, Any] = {"grid": axes, "rates": multiples, "shots": numbers, "repeats": repeats}
-    with ExitStack() as stack:
-        stack.enter_context(training.use_engine())
-        console = stack.enter_context(open_console())
-        from monolayer.checks.diagnose import diagnose_probe
-        from monolayer.reports.probe import save_probe
-        from monolayer.runs.folder import CONFIG, open_new_folder, write_json
-        from monolayer.tuning.probe import probe as train_probe
-
-        folder = stack.enter_context(open_new_folder(out)) if out else None
+    with open_output(out, training, config=request.config) as (console, folder):
         splits = {
             name: split.split(load_dataset(path, data, console, replace(reading, features=array)))
             for name, (path, array) in _name_sets(dataset or [], features).items()
@@ -104,17 +93,20 @@ def probe(
         [recipe] = fit_batch_size([recipe], next(iter(splits.values())), request, console, axes)
         found = train_probe(splits, recipe, draw_seed=draw_seed, progress=console, **options)
         console.close()
+        # Imported after the training, which does not need Matplotlib and SciPy.
+        from monolayer.checks.diagnose import diagnose_probe
+        from monolayer.reports.probe import save_probe
+
         chosen = splits[found.sets[0].name]
         found = diagnose_probe(found, chosen, muted=training.mute).keep(licence=training.licence.strip())
         if folder:
-            write_json(folder / CONFIG, request.config)
             save_probe(found, chosen, folder)
     if as_json:
         print_json(found.to_dict())
         return
     _show(found)
     if out:
-        print_line(f"Everything is in {out}; the card is {out / 'protocol.md'}, the page {out / 'report.html'}")
+        print_line(f"Results are in {out}; the card is {out / 'protocol.md'}, the report {out / 'report.html'}")
 
 
 def _name_sets(paths: list[str], features: str | None) -> dict[str, tuple[str, str | None]]:
@@ -172,10 +164,7 @@ def _show(found: Probe) -> None:
 
 
 def _show_sets(found: Probe) -> None:
-    """The feature sets, in columns that a terminal has room for."""
-    from monolayer.cli.show import split_interval
-    from monolayer.recipe.grid import format_value
-
+    """Print the feature sets, in columns that fit a terminal."""
     rows = [
         [
             one.name,
@@ -193,8 +182,6 @@ def _show_sets(found: Probe) -> None:
 
 
 def _show_few_shot(found: Probe) -> None:
-    from monolayer.recipe.grid import format_value
-
     rows = [
         [
             f"{few.shots:,}",

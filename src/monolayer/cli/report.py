@@ -1,21 +1,17 @@
-"""``monolayer report``: the page of a run, made again from its folder."""
-
-from __future__ import annotations
+"""``monolayer report``: renders the report of a run again from its folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import open_console, print_json, print_line
+from monolayer.cli.console import Console, open_console, print_json, print_line
 from monolayer.cli.session import load_dataset
+from monolayer.data.dataset import Dataset
 from monolayer.data.options import DataOptions
 from monolayer.errors import BadInput
-
-if TYPE_CHECKING:
-    from monolayer.cli.console import Console
-    from monolayer.data.dataset import Dataset
+from monolayer.runs.folder import load_evaluation
 
 
 def report(
@@ -34,7 +30,7 @@ def report(
     data: opt.Data = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Make figures/ and report.html again from what a run's folder holds.
+    """Render figures/ and report.html again from the contents of a run's folder.
 
     Example: monolayer report runs/a
 
@@ -72,7 +68,6 @@ def _read_pair(text: str) -> tuple[str, str]:
 
 def _open_test(folder: Path, reason: str, again: bool, data: Path | None) -> None:
     from monolayer.reports.open_test import open_test
-    from monolayer.runs.folder import load_evaluation
 
     if not reason.strip():
         raise BadInput("--open-test needs a reason, such as 'the recipe is chosen'.")
@@ -84,7 +79,7 @@ def _open_test(folder: Path, reason: str, again: bool, data: Path | None) -> Non
 
 
 def _load_again(described: dict[str, Any], data: Path | None, console: Console) -> Dataset:
-    """The dataset that a run was trained on; data of one's own from ``data``, or from where it was then."""
+    """The dataset that a run was trained on; a user's data from ``data``, or from its path at that time."""
     reading = dict(described.get("reading") or {})
     place = reading.pop("path", None)
     if place is None:

@@ -1,23 +1,23 @@
-"""``monolayer reproduce``: the bonus assignment, all of it, with its report."""
+"""``monolayer reproduce``: runs the bonus assignment and writes its report."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import open_console, print_json, print_line, print_table
+from monolayer.cli.console import Console, print_json, print_line, print_table
 from monolayer.cli.options import Only, with_options
-from monolayer.cli.session import load_dataset
+from monolayer.cli.session import load_dataset, open_output
+from monolayer.data.dataset import Dataset
+from monolayer.errors import DataUnavailable
 from monolayer.recipe.recipe import Recipe
+from monolayer.runs.folder import REPORT_FOLDER
 from monolayer.runs.options import RunOptions
 
 if TYPE_CHECKING:
-    from monolayer.cli.console import Console
-    from monolayer.data.dataset import Dataset
     from monolayer.studies.bonus.study import StudyResult
 
 
@@ -46,15 +46,12 @@ def reproduce(
 
     Example: monolayer reproduce cifar10 --out runs/report
     """
-    from monolayer.runs.folder import REPORT_FOLDER, open_new_folder
     from monolayer.studies.bonus.report import save_study
     from monolayer.studies.bonus.study import StudyPlan, run_study
     from monolayer.studies.ladder.report import load_ladder_of
 
-    with ExitStack() as stack:
-        stack.enter_context(training.use_engine())
-        console = stack.enter_context(open_console())
-        folder = stack.enter_context(open_new_folder(out, kind=REPORT_FOLDER, overwrite=overwrite))
+    with open_output(out, training, kind=REPORT_FOLDER, overwrite=overwrite) as (console, folder):
+        assert folder  # since there is always an --out
         loaded, fallback = _load(dataset, data, console)
         if ladder and fallback:
             console.warn(f"{ladder} is left out of the report, which is not of CIFAR-10.")
@@ -65,13 +62,14 @@ def reproduce(
         console.close()
         console.info("Drawing the report")
         results = save_study(result, folder, ladder)
-    _show(result, results, out, as_json)
+    if as_json:
+        print_json(results)
+    else:
+        _show(result, out)
 
 
 def _load(name: str | None, data: Path | None, console: Console) -> tuple[Dataset, str]:
     """The dataset, and the reason if it is digits because CIFAR-10 cannot be obtained."""
-    from monolayer.errors import DataUnavailable
-
     try:
         return load_dataset(name or "cifar10", data, console), ""
     except DataUnavailable as error:
@@ -81,14 +79,11 @@ def _load(name: str | None, data: Path | None, console: Console) -> tuple[Datase
         return load_dataset("digits", None, console), str(error)
 
 
-def _show(result: StudyResult, results: dict[str, Any], out: Path, as_json: bool) -> None:
+def _show(result: StudyResult, out: Path) -> None:
     from monolayer.studies.bonus.report import make_study_table
 
-    if as_json:
-        print_json(results)
-        return
     columns, rows = make_study_table(result)
-    # 80 columns hold the names and two accuracies; those of training, and the recipes, stand in the report.
+    # Names and two accuracies fit into 80 columns; the report also has the training accuracies and the recipes.
     print_table(f"Accuracy on {result.dataset.name}, 95 % intervals", columns[:3], [row[:3] for row in rows])
     if result.fallback:
         print_line("*** THIS IS NOT CIFAR-10: no source of it could be reached, so the study ran on digits. ***")

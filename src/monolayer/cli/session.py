@@ -1,6 +1,4 @@
-"""What ``train`` and ``sweep`` share: the data, and a folder that can be resumed."""
-
-from __future__ import annotations
+"""What the commands share: reading the data, the folder of the results, and resuming an unfinished run."""
 
 import secrets
 import shlex
@@ -9,25 +7,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from monolayer.cli.console import open_console, print_line
-from monolayer.cli.options import resolve_dataset
+from monolayer.cli.console import Console, open_console, print_line
+from monolayer.cli.options import Request, resolve_dataset
+from monolayer.cli.tracking import TrackingOptions
+from monolayer.data.dataset import Dataset, Splits
+from monolayer.data.options import DataOptions, SplitOptions
+from monolayer.engine.select import describe_engine
 from monolayer.errors import BadInput
-
-if TYPE_CHECKING:
-    from monolayer.cli.console import Console
-    from monolayer.cli.options import Request
-    from monolayer.cli.tracking import TrackingOptions
-    from monolayer.data.dataset import Dataset, Splits
-    from monolayer.data.options import DataOptions, SplitOptions
-    from monolayer.features.base import ImageTransformer
-    from monolayer.progress import Progress
-    from monolayer.recipe.recipe import Recipe
-    from monolayer.runs.options import RunOptions
-    from monolayer.runs.resume import Unfinished
-    from monolayer.trackers import RunLogger
-    from monolayer.training.checkpoints import Checkpoints
+from monolayer.progress import Progress
+from monolayer.recipe.recipe import Recipe
+from monolayer.runs.folder import CONFIG, JOURNAL, REPORT, FolderKind, open_new_folder, write_json
+from monolayer.runs.options import RunOptions
+from monolayer.runs.resume import UNFINISHED, Unfinished, begin_folder, resume_folder
+from monolayer.trackers import RunLogger, open_logger
+from monolayer.training import run as training_run
+from monolayer.training.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
@@ -72,9 +68,6 @@ class Session:
     @property
     def journal(self) -> Path | None:
         """Where Optuna's trials are kept beside the checkpoints; None where nothing is kept."""
-        from monolayer.runs.folder import JOURNAL
-        from monolayer.runs.resume import UNFINISHED
-
         return self.unfinished.path / UNFINISHED / JOURNAL if self.unfinished else None
 
     @property
@@ -89,31 +82,29 @@ class Session:
             BadInput: if no dataset is named, or it cannot be read so.
         """
         if source.dataset is None:
-            raise BadInput("Name a dataset, such as cifar10 or digits, or a folder to go on with: --resume DIR.")
-        transformer = _parse_transformer(source.features, source.dataset)
-        reading = source.reading if transformer else replace(source.reading, features=source.features)
-        splits = split.split(load_dataset(resolve_dataset(source.dataset), source.data, self.console, reading))
-        if transformer is None:
-            return splits
+            raise BadInput("Name a dataset, such as cifar10 or digits, or the folder of a run to resume: --resume DIR.")
+        if source.features is None or not _is_transformer(source.features, source.dataset):
+            reading = replace(source.reading, features=source.features)
+            return split.split(load_dataset(resolve_dataset(source.dataset), source.data, self.console, reading))
         from monolayer.data.features_cache import extract_features
+        from monolayer.features.registry import parse_features
 
+        transformer = parse_features(source.features)
+        splits = split.split(load_dataset(resolve_dataset(source.dataset), source.data, self.console, source.reading))
         made = extract_features(splits, transformer, flips=flips, progress=self.console)
         self.console.info(
-            f"{made.transformer.n_features_out:,} features an image by {made.transformer.describe()}: {made.folder}"
+            f"{made.transformer.n_features_out:,} features per image by {made.transformer.describe()}: {made.folder}"
         )
         return made.splits
 
     def start(self, splits: Splits, recipes: Sequence[Recipe]) -> None:
-        """Keep what was asked for, so that a run that dies can be resumed; in one that is, compare the rows.
+        """Store the request, so that the run can be resumed; if it is being resumed, check that the rows are the same.
 
         Raises:
-            BadInput: if a recipe does not fit the rows, or these are not the rows that the run began with.
+            BadInput: if a recipe does not fit the rows, or the rows of a resumed run have changed.
         """
-        from monolayer.engine.select import describe_engine
-        from monolayer.training.run import check_recipe
-
         for recipe in recipes:
-            check_recipe(recipe, splits)
+            training_run.check_recipe(recipe, splits)
         if self.unfinished is None:
             return
         engine, request = describe_engine(), self.unfinished.request
@@ -122,11 +113,11 @@ class Session:
             self.unfinished.describe({**facts, **self.request.config})
         elif request["fingerprint"] != splits.identity:
             raise BadInput(
-                f"The rows of {splits.dataset.name} are not those that the run began with; name them: --data."
+                f"The rows of {splits.dataset.name} are not those that the run began with; give these with --data."
             )
         elif request["engine"] != engine:
             self.console.warn(
-                f"The run began on {request['engine']} and goes on on {engine}: the last digits will differ."
+                f"The run began with {request['engine']} and resumes with {engine}: the last digits will differ."
             )
 
     def open_checkpoints(self, logger: RunLogger) -> Checkpoints | None:
@@ -136,8 +127,6 @@ class Session:
     @contextmanager
     def open_logger(self, tracking: TrackingOptions, axes: Iterable[str] | None = None) -> Iterator[RunLogger]:
         """The logger of a run, or of a sweep along these axes; prints at the end how to view the logs."""
-        from monolayer.trackers import open_logger
-
         log = (self.unfinished.request or {}).get("log", self._log) if self.unfinished else self._log
         settings = {**log, "dataset": self.request.config["dataset"], "warn": self.console.warn}
         with open_logger(tracking.trackers, axes=None if axes is None else tuple(axes), **settings) as logger:
@@ -151,8 +140,6 @@ class Session:
             return
 
         def write(folder: Path) -> None:
-            from monolayer.runs.folder import CONFIG, write_json
-
             write_json(folder / CONFIG, self.request.config)
             save(folder)
 
@@ -162,14 +149,50 @@ class Session:
         """Print where the results are, and how to resume a run that is not finished."""
         if self._out is None:
             return
-        print_line(f"Everything is in {self._out}; the page is {self._out / 'report.html'}")
+        show_folder(self._out)
         if not is_complete:
             print_line(self.describe_resume())
 
     def describe_resume(self) -> str:
         """The command that resumes the run."""
         words = ["monolayer", self.request.command, "--resume", str(self._out)]
-        return f"Go on with: {shlex.join([*words, *(['--dask', self._dask] if self._dask else [])])}"
+        return f"Resume with: {shlex.join([*words, *(['--dask', self._dask] if self._dask else [])])}"
+
+
+@contextmanager
+def open_output(
+    out: Path | None,
+    training: RunOptions | None = None,
+    *,
+    kind: FolderKind | None = None,
+    overwrite: bool = False,
+    config: dict[str, Any] | None = None,
+) -> Iterator[tuple[Console, Path | None]]:
+    """The console of a command that cannot be resumed, and a draft of its folder, which appears when the block ends.
+
+    Args:
+        out: the new folder, if there is one.
+        training: chooses the engine.
+        kind: of the folder, if an older one may be replaced.
+        overwrite: whether it is replaced.
+        config: the config that reproduces the results, to be written into the folder.
+
+    Raises:
+        BadInput: if the folder cannot be used, or the engine is not accepted.
+    """
+    with ExitStack() as stack:
+        if training:
+            stack.enter_context(training.use_engine())
+        console = stack.enter_context(open_console())
+        folder = stack.enter_context(open_new_folder(out, kind=kind, overwrite=overwrite)) if out else None
+        yield console, folder
+        if folder and config:
+            write_json(folder / CONFIG, config)
+
+
+def show_folder(out: Path) -> None:
+    """Print where the results and their report are."""
+    print_line(f"Results are in {out}; the report is {out / REPORT}")
 
 
 @contextmanager
@@ -193,8 +216,6 @@ def open_session(
         console = stack.enter_context(open_console())
         unfinished = None
         if out or resume:
-            from monolayer.runs.resume import begin_folder, resume_folder
-
             command = request.command
             folder = resume_folder(resume, command) if resume else begin_folder(out, command)  # type: ignore[arg-type]
             unfinished = stack.enter_context(folder)
@@ -211,14 +232,12 @@ def fit_batch_size(
     recipes: Sequence[Recipe], splits: Splits, request: Request, console: Console, axes: Iterable[str] = ()
 ) -> list[Recipe]:
     """The recipes with batches of at most the training rows, unless a batch size was asked for."""
-    from monolayer.training.run import fit_batch_size
-
     is_asked = "batch_size" in axes or "batch_size" in request.given
-    fitted = [fit_batch_size(recipe, splits, is_asked=is_asked) for recipe in recipes]
+    fitted = [training_run.fit_batch_size(recipe, splits, is_asked=is_asked) for recipe in recipes]
     if fitted != list(recipes):
         request.config["recipe"]["batch_size"] = fitted[0].batch_size
         console.info(
-            f"Batches have all {len(splits.train)} training rows, which are fewer than {recipes[0].batch_size}."
+            f"The batch size is {len(splits.train)}: there are fewer training rows than {recipes[0].batch_size}."
         )
     return fitted
 
@@ -230,23 +249,14 @@ def load_dataset(name: str, data: Path | None, progress: Progress, reading: Data
     return load(name, path=data, progress=progress, **(vars(reading) if reading else {}))
 
 
-def _parse_transformer(features: str | None, dataset: str) -> ImageTransformer | None:
-    """The transformer that --features names; None where it names an array, or nothing.
+def _is_transformer(features: str, dataset: str) -> bool:
+    """Whether --features names a transformer of images; otherwise it names an array, tensor or column of the data.
 
-    Raises:
-        BadInput: if it names neither a transformer nor, in a dataset of images, anything else that there is.
+    Data that has only images has nothing else to name, so that an unknown name is reported as that of a transformer.
     """
-    if features is None:
-        return None
-    from monolayer.features.registry import is_spec, parse_features
-
-    return parse_features(features) if is_spec(features) or _has_only_images(dataset) else None
-
-
-def _has_only_images(dataset: str) -> bool:
-    """Whether this is a dataset of images, which has no array, tensor or column of features to name."""
     from monolayer.data.load import NAMES
     from monolayer.data.readers.registry import find_reader
+    from monolayer.features.registry import is_spec
 
     place = Path(dataset)
-    return dataset in NAMES or (place.exists() and not find_reader(place).holds_features)
+    return is_spec(features) or dataset in NAMES or (place.exists() and not find_reader(place).holds_features)

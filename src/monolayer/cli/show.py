@@ -1,30 +1,23 @@
 """How runs and sweeps are shown on a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from monolayer.checks.certificate import Certificate
 from monolayer.cli.console import print_line, print_table
-
-if TYPE_CHECKING:
-    from monolayer.checks.certificate import Certificate
-    from monolayer.evaluate.metrics import Metrics
-    from monolayer.findings import Finding
-    from monolayer.training.run import Run
-    from monolayer.tuning.sweep import Sweep
+from monolayer.evaluate.metrics import ROW_NAMES, Metrics, format_accuracy, format_loss
+from monolayer.findings import Finding
+from monolayer.recipe.grid import format_value
+from monolayer.training.run import Run
+from monolayer.tuning.sweep import Sweep
 
 
 def _format(metrics: Metrics) -> str:
-    from monolayer.evaluate.metrics import format_accuracy
-
     return format_accuracy(metrics.accuracy, metrics.n)
 
 
 def show_run(run: Run) -> None:
-    """The measures of a run as a table, then what was noticed."""
-    from monolayer.evaluate.metrics import ROW_NAMES, format_loss
-
+    """Print the metrics of a run as a table, then its findings."""
     rows = [
         [ROW_NAMES[name], str(m.n), format_loss(m.loss), format_loss(m.cost), _format(m)]
         for name, m in run.evaluation.items()
@@ -35,49 +28,49 @@ def show_run(run: Run) -> None:
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
-    """What is news, a line each, and how all checks ended."""
+    """Print the findings that need attention, and a summary of all checks."""
     from monolayer.checks.diagnose import summarise_findings
 
     for finding in findings:
         if finding.is_news:
-            _show_finding(finding)
+            show_finding(finding)
     if findings:
         print_line(f"{summarise_findings(findings)} (docs/findings).")
 
 
-def _show_finding(finding: Finding) -> None:
+def show_finding(finding: Finding) -> None:
+    """Print a finding on one line."""
     print_line(f"{finding.code} [{finding.outcome}] {finding.title}: {finding.evidence} {finding.advice}")
 
 
 def show_certificate(certificate: Certificate) -> None:
-    """How far the run stopped from the optimum, in sentences."""
+    """Print the distance of the run from the optimum."""
     print_line(certificate.describe_optimum())
     print_line(certificate.describe())
 
 
 def describe_plan(plan: dict[str, Any]) -> str:
-    """What a sweep is going to do, in a sentence."""
-    rungs = [f", {rung['n_kept']} go on after {100 * rung['share']:.3g} % of their epochs" for rung in plan["rungs"]]
+    """The plan of a sweep in one sentence."""
+    rungs = [f", {rung['n_kept']} continue after {100 * rung['share']:.3g} % of their epochs" for rung in plan["rungs"]]
     n_recipes, n_banks, mib = plan["n_recipes"], len(plan["banks"]), plan["memory_bytes"] / 2**20
     banks = f"{n_banks} bank{'s'[: n_banks != 1]}{''.join(rungs)}"
     return (
-        f"{n_recipes} recipe{'s'[: n_recipes != 1]} in {banks}: {plan['epochs_of_members']:,} epochs of members, "
-        f"{plan['operations']:.2g} operations, up to {mib:,.0f} MiB beside data and program."
+        f"{n_recipes} recipe{'s'[: n_recipes != 1]} in {banks}: {plan['epochs_of_members']:,} epochs in total, "
+        f"{plan['operations']:.2g} operations, up to {mib:,.0f} MiB in addition to the data."
     )
 
 
 def show_plan(plan: dict[str, Any]) -> None:
-    """The banks of a sweep that is not run, and what it would take."""
+    """Print the banks of a sweep that is not run, and its estimated time."""
     columns = ["bank", *plan["banks"][0]]
     rows = [[str(i), *(str(bank[name]) for name in columns[1:])] for i, bank in enumerate(plan["banks"], 1)]
     print_table("Banks", columns, rows)
     print_line(describe_plan(plan))
-    print_line(f"About {plan['seconds']:,.3g} s, estimated from a few batches timed here and now; nothing was trained.")
+    print_line(f"About {plan['seconds']:,.3g} s, estimated from a few timed batches; nothing was trained.")
 
 
 def show_sweep(sweep: Sweep, top: int, n_trials: int = 0) -> None:
-    """The best runs of a sweep, or of a search of so many trials, as a table; then how far to trust their ranking."""
-    from monolayer.recipe.grid import format_value
+    """Print the best runs of a sweep, or of a search with ``n_trials``, and how far their ranking can be trusted."""
     from monolayer.reports.sweep import describe_halving, describe_selection
 
     epochs = ["epochs"] if sweep.rungs else []
@@ -100,20 +93,22 @@ def show_sweep(sweep: Sweep, top: int, n_trials: int = 0) -> None:
                 print_line(sentence)
     show_findings(sweep.findings)
     if not sweep.is_complete:
-        print_line(f"Stopped: {sum(run.is_complete for run in sweep.runs)} of {sweep.n_recipes} recipes are finished.")
+        print_line(
+            f"Stopped: {sum(run.is_complete for run in sweep.runs)} of {sweep.n_recipes} recipes completed all epochs."
+        )
     if diverged := [run for run in sweep.runs if run.has_diverged]:
         example = min(diverged, key=lambda run: run.recipe.learning_rate)
         named = ", ".join(f"{axis} {format_value(getattr(example.recipe, axis))}" for axis in sweep.axes)
         print_line(f"{len(diverged)} of {len(sweep.runs)} recipes diverged and rank last, such as {named}:")
-        for finding in example.findings:  # of a run in a sweep these are of its divergence only
+        for finding in example.findings:  # the only finding of a run in a sweep is its divergence
             if finding.is_news:
-                _show_finding(finding)
+                show_finding(finding)
     if sweep.is_complete and len(sweep.runs) < n_trials:
-        print_line(f"{n_trials} trials; those that were proposed again are one: {len(sweep.runs)} recipes.")
+        print_line(f"{n_trials} trials; repeated proposals count once: {len(sweep.runs)} recipes.")
 
 
 def split_interval(run: Run) -> tuple[str, str]:
-    """Validation accuracy and its interval, in cells of their own; of a run that diverged it would mean nothing."""
+    """Validation accuracy and its interval as two cells; ``diverged`` for a run that diverged."""
     if run.has_diverged:
         return "diverged", ""
     accuracy, _, interval = _format(run.evaluation["val"]).partition(" ")

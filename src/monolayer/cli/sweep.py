@@ -1,13 +1,10 @@
 """``monolayer sweep``: every combination of some settings, the best by validation accuracy."""
 
-from __future__ import annotations
-
 import shutil
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,21 +12,21 @@ from monolayer.cli import options as opt
 from monolayer.cli.console import INTERRUPTED, catch_interruption, print_json
 from monolayer.cli.grid import parse_axes
 from monolayer.cli.options import Request, Without, with_options
-from monolayer.cli.session import DataSource, fit_batch_size, open_session
+from monolayer.cli.session import DataSource, Session, fit_batch_size, open_session
 from monolayer.cli.show import describe_plan, show_plan, show_sweep
 from monolayer.cli.tracking import TrackingOptions
+from monolayer.data.dataset import Splits
 from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.errors import BadInput
-from monolayer.recipe.grid import check_axes, collect_axes, draw_recipes, make_grid
+from monolayer.recipe.grid import Axis, check_axes, collect_axes, draw_recipes, make_grid
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.options import RunOptions
-
-if TYPE_CHECKING:
-    from monolayer.cli.session import Session
-    from monolayer.data.dataset import Splits
-    from monolayer.recipe.grid import Axis
-    from monolayer.trackers import RunLogger
-    from monolayer.tuning.sweep import Sweep
+from monolayer.trackers import RunLogger
+from monolayer.tuning.dask import open_cluster
+from monolayer.tuning.halving import FACTOR
+from monolayer.tuning.optuna import N_AT_ONCE, check_optuna
+from monolayer.tuning.optuna import search as search_recipes
+from monolayer.tuning.sweep import Sweep, plan_sweep, train_recipes
 
 Random = Annotated[
     int | None,
@@ -47,7 +44,7 @@ Journal = Annotated[
     ),
 ]
 Halving = Annotated[
-    bool, typer.Option("--halving", help="Successive halving: of all recipes one in four goes on, and again.")
+    bool, typer.Option("--halving", help="Successive halving: the best quarter of the recipes continues, repeatedly.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print banks, operations, time and memory, and train nothing.")]
 Top = Annotated[int, typer.Option(min=1, help="Rows to print; every run is kept in the folder.")]
@@ -92,9 +89,7 @@ def sweep(
 
     Example: monolayer sweep --resume runs/grid
     """
-    if not grid:
-        raise BadInput("A sweep needs an axis to go along; give one, such as --grid learning-rate=0.001,0.01.")
-    axes, search = parse_axes(grid), _read_search(optuna, at_once, journal, random=random, dry_run=dry_run)
+    axes, search = _read_axes(grid), _read_search(optuna, at_once, journal, random=random, dry_run=dry_run)
     recipes = _make_recipes(recipe, axes, random, is_search=search is not None)
     if dry_run:
         if dask:
@@ -104,15 +99,34 @@ def sweep(
         source = DataSource(dataset, data, features, reading)
         splits = session.load_splits(source, split, flips="flip" in axes or recipe.flip > 0)
         recipes = fit_batch_size(recipes, splits, request, session.console, axes)
-        options: dict[str, Any] = {"train_every": training.train_every, "halving": _choose_factor(halving)}
+        options: dict[str, Any] = {"train_every": training.train_every, "halving": FACTOR if halving else None}
         if dry_run:
-            _show_plan(splits, recipes, options, as_json=as_json)
+            plan = plan_sweep(splits, recipes, **options)
+            content = {**plan.to_dict(), "seconds": plan.estimate_seconds()}
+            if as_json:
+                print_json(content)
+            else:
+                show_plan(content)
             return
         session.start(splits, recipes)
         with session.open_logger(tracking, axes) as logger:
             result = _train(splits, recipes, axes, options, search=search, dask=dask, session=session, logger=logger)
-            result = _check(result, splits, training)
-            session.publish(partial(_save, result, splits, search, session), is_finished=result.is_complete)
+            # Imported after the training, which does not need Matplotlib and SciPy.
+            from monolayer.checks.diagnose import diagnose_sweep
+            from monolayer.reports.run import save_sweep_with_report
+
+            result = diagnose_sweep(result, splits, muted=training.mute)
+            if licence := training.licence.strip():
+                best = replace(result.best, network=result.best.network.keep(licence=licence))
+                result = replace(result, runs=(best, *result.runs[1:]))
+
+            def save(folder: Path) -> None:
+                save_sweep_with_report(result, splits, folder, session.arguments)
+                if search and search["journal"] is None and session.journal:
+                    # The trials that were kept beside the checkpoints, which go, stay among the results.
+                    shutil.copyfile(session.journal, folder / session.journal.name)
+
+            session.publish(save, is_finished=result.is_complete)
             logger.log_result(result, splits=splits, folder=session.folder)
     if as_json:
         print_json(result.to_dict(top))
@@ -121,6 +135,12 @@ def sweep(
         session.show_folder(is_complete=result.is_complete)
     if not result.is_complete:
         raise typer.Exit(INTERRUPTED)
+
+
+def _read_axes(grid: list[str] | None) -> dict[str, Axis]:
+    if not grid:
+        raise BadInput("A sweep needs an axis, such as --grid learning-rate=0.001,0.01.")
+    return parse_axes(grid)
 
 
 def _read_search(
@@ -142,8 +162,6 @@ def _read_search(
     if random or dry_run:
         option, what = ("random", "draws recipes that") if random else ("dry-run", "prints what")
         raise BadInput(f"--{option} {what} --optuna chooses only while it trains; give one of them.")
-    from monolayer.tuning.optuna import N_AT_ONCE, check_optuna
-
     check_optuna()
     return {"n_trials": optuna, "n_at_once": at_once or N_AT_ONCE, "journal": journal.resolve() if journal else None}
 
@@ -154,24 +172,6 @@ def _make_recipes(recipe: Recipe, axes: dict[str, Axis], random: int | None, *, 
         check_axes(axes)
         return [recipe]
     return make_grid(recipe, axes) if random is None else draw_recipes(recipe, axes, random)
-
-
-def _choose_factor(halving: bool) -> int | None:
-    from monolayer.tuning.halving import FACTOR
-
-    return FACTOR if halving else None
-
-
-def _show_plan(splits: Splits, recipes: list[Recipe], options: dict[str, Any], *, as_json: bool) -> None:
-    """Print what the sweep would do."""
-    from monolayer.tuning.sweep import plan_sweep
-
-    plan = plan_sweep(splits, recipes, **options)
-    content = {**plan.to_dict(), "seconds": plan.estimate_seconds()}
-    if as_json:
-        print_json(content)
-    else:
-        show_plan(content)
 
 
 def _train(
@@ -186,13 +186,9 @@ def _train(
     logger: RunLogger,
 ) -> Sweep:
     """Train all recipes, or search, until the end or Ctrl-C."""
-    from monolayer.tuning.sweep import plan_sweep, train_recipes
-
     console = session.console
     with ExitStack() as stack:
         if dask:
-            from monolayer.tuning.dask import open_cluster
-
             options = {**options, "runner": stack.enter_context(open_cluster(dask, console))}
         interruption = stack.enter_context(catch_interruption(console))
         common: dict[str, Any] = {
@@ -202,8 +198,6 @@ def _train(
             "checkpointer": session.open_checkpoints(logger),
         }
         if search:
-            from monolayer.tuning.optuna import search as search_recipes
-
             search = {**search, "journal": search["journal"] or session.journal}
             result = search_recipes(splits, recipes[0], grid=axes, **search, **options, **common)
         else:
@@ -211,29 +205,9 @@ def _train(
             console.info(describe_plan(plan.to_dict()))
             if options["halving"] and not plan.rungs:
                 n = options["halving"]
-                console.info(f"Halving needs {n} recipes and {n} epochs or more, so all go to their end.")
+                console.info(f"Halving needs at least {n} recipes and {n} epochs, so all recipes train to the end.")
             result = train_recipes(splits, recipes, collect_axes(recipes, axes), **options, **common)
     console.close()
     if not result.best.history:  # the workers of a cluster left before anything came back
         raise KeyboardInterrupt
     return result
-
-
-def _check(result: Sweep, splits: Splits, training: RunOptions) -> Sweep:
-    """The sweep with its findings, and its best run with its licence."""
-    from monolayer.checks.diagnose import diagnose_sweep
-
-    result = diagnose_sweep(result, splits, muted=training.mute)
-    if not (licence := training.licence.strip()):
-        return result
-    best = replace(result.best, network=result.best.network.keep(licence=licence))
-    return replace(result, runs=(best, *result.runs[1:]))
-
-
-def _save(result: Sweep, splits: Splits, search: dict[str, Any] | None, session: Session, folder: Path) -> None:
-    from monolayer.reports.run import save_sweep_with_report
-
-    save_sweep_with_report(result, splits, folder, session.arguments)
-    if search and search["journal"] is None and session.journal:
-        # The trials that were kept beside the checkpoints, which go, stay among the results.
-        shutil.copyfile(session.journal, folder / session.journal.name)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from monolayer.checks.certificate import Certificate
 from monolayer.data.dataset import Splits
 from monolayer.errors import BadInput
 from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy, format_loss
@@ -27,6 +28,7 @@ from monolayer.runs.folder import (
     load_network,
     load_predictions,
     load_recipe,
+    save_certificate,
     save_predictions,
     save_run,
     save_sweep,
@@ -41,7 +43,13 @@ PREDICTION_COLUMNS = ("row", "label", "predicted", "probability_of_label")
 
 
 def save_run_with_report(
-    run: Run, splits: Splits, folder: Path, predictions: dict[str, Predictions], command: Sequence[str] | None = None
+    run: Run,
+    splits: Splits,
+    folder: Path,
+    predictions: dict[str, Predictions],
+    command: Sequence[str] | None = None,
+    *,
+    certificate: Certificate | None = None,
 ) -> None:
     """Write a run's folder: recipe, history, network, evaluation, predictions, figures, page and model card.
 
@@ -51,7 +59,10 @@ def save_run_with_report(
         folder: an empty folder.
         predictions: for the rows ``val`` and, if they have been opened, ``test``.
         command: the command line; by default that of this process.
+        certificate: the distance of the run to its optimum, if it was computed.
     """
+    if certificate:
+        save_certificate(certificate, folder)
     save_run(run, folder, **describe_origin(splits, command))
     write_predictions(predictions, folder)
     write_run_report(folder)
