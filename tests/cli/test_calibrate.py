@@ -76,7 +76,7 @@ def test_it_says_what_it_did_and_what_is_not_known(command, run, tmp_path):
     assert "test rows, which were not used to fit it" in result.out
     assert command(*TRAIN, "--sealed", "--out", tmp_path / "sealed").code == 0
     result = command("calibrate", tmp_path / "sealed")
-    assert "The test rows are sealed, so its effect on rows that it was not fitted on is not known." in result.out
+    assert "The test rows are sealed, so its effect on other rows was not measured." in result.out
     assert load_predictions(tmp_path / "sealed").keys() == {"val"}
 
 

@@ -17,7 +17,7 @@ def test_the_ladder_of_digits_is_climbed_shown_and_kept(command, tmp_path, monke
     assert result.code == 0
     assert re.search(r"patches:20 .* BCE .*\d\d\.\d\d .*\[\d\d\.\d\d, \d+\.\d\d\]", result.out)
     assert "The best step by validation, patches:20 with" in result.out
-    assert f"the page is {out / 'report.html'}" in result.out
+    assert f"the report is {out / 'report.html'}" in result.out
     page = (out / "report.html").read_bytes()
     assert command("report", out).code == 0
     assert (out / "report.html").read_bytes() == page

@@ -172,7 +172,7 @@ def test_feature_sets_are_called_by_what_tells_them_apart(paths, features, names
         ([*LAYERS, "--shots", "500"], "500 shots are more than the"),
         ([*LAYERS, "--rates", "fast"], "--rates is 'fast'; accepted are numbers such as 0.3,1,3"),
         ([*LAYERS, "--rates", "0"], "multiples above 0 of the stable rate"),
-        ([*LAYERS, "--grid", "learning-rate=0.1"], "--rates are for a probe without learning rates"),
+        ([*LAYERS, "--grid", "learning-rate=0.1"], "--rates is not accepted with --grid learning-rate"),
         ([*LAYERS, "--grid", "batch-size=5000"], "batch_size is 5000; accepted are 1 to 240"),
         (["probe", "made.safetensors", "--features", "layer2", "--val-size", "0"], "no rows are held out"),
         ([*LAYERS, "--shots", "1", "--schedule", "step:10:0.1"], "counts epochs"),

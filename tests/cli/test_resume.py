@@ -38,13 +38,13 @@ def test_ctrl_c_keeps_says_how_to_go_on_and_going_on_ends_with_the_same_bytes(co
     out = tmp_path / "stopped"
     code, stdout, _ = stop(words, out, sign)
     assert code == 130
-    assert f"Go on with: monolayer {words[0]} --resume {out}" in stdout
+    assert f"Resume with: monolayer {words[0]} --resume {out}" in stdout
     assert {"report.html", "recipe.json", "network.safetensors", "unfinished"} <= set(os.listdir(out))
     assert command(*words, "--out", tmp_path / "whole").code == 0
     assert read(out) != read(tmp_path / "whole")
     result = command(words[0], "--resume", out)
     assert result.code == 0
-    assert "Go on with" not in result.out
+    assert "Resume with" not in result.out
     assert sorted(os.listdir(out)) == sorted(os.listdir(tmp_path / "whole"))
     assert read(out) == read(tmp_path / "whole")
 
@@ -55,9 +55,9 @@ def test_going_on_with_another_engine_is_said(command, tmp_path, monkeypatch):
     stop([*TRAIN, "--engine", "numpy"], tmp_path / "a", "Epoch 3/")
     result = command("train", "--resume", tmp_path / "a")
     assert result.code == 0
-    assert "The run began on numpy and goes on on native" in " ".join(result.err.split())
+    assert "The run began with numpy and resumes with native" in " ".join(result.err.split())
     stop([*TRAIN, "--engine", "numpy"], tmp_path / "b", "Epoch 3/")
-    assert "goes on on" not in command("train", "--resume", tmp_path / "b", "--engine", "numpy").err
+    assert "resumes with" not in command("train", "--resume", tmp_path / "b", "--engine", "numpy").err
 
 
 def test_the_test_rows_of_a_stopped_run_stay_sealed_until_it_is_finished(command, tmp_path):
@@ -81,10 +81,10 @@ def test_a_finished_run_a_strange_folder_and_another_command_are_refused(command
         (["train", "--resume", tmp_path / "nowhere"], "holds no unfinished run to resume"),
         (["sweep", "--resume", tmp_path / "out"], "holds an unfinished train; resume it with monolayer train"),
         (["train", "digits", "--out", tmp_path / "out"], "holds a run that is not finished; resume it with --resume"),
-        (["train", "--resume", tmp_path / "out", "--epochs", "3"], "--epochs is not accepted beside --resume"),
-        (["train", "digits", "--resume", tmp_path / "out"], "DATASET is not accepted beside --resume"),
+        (["train", "--resume", tmp_path / "out", "--epochs", "3"], "--epochs is not accepted with --resume"),
+        (["train", "digits", "--resume", tmp_path / "out"], "DATASET is not accepted with --resume"),
         (["train"], "Name a dataset, such as cifar10 or digits, or a folder to go on with"),
-        (["sweep", "digits"], "A sweep needs an axis to go along"),
+        (["sweep", "digits"], "A sweep needs an axis"),
     ):
         result = command(*words)
         assert (result.code, result.out) == (2, "")

@@ -63,7 +63,7 @@ def test_the_table_keeps_the_exponents_of_what_was_drawn(command, tmp_path):
 def test_what_is_proposed_again_is_explained(command):
     result = command(*QUICK, "--grid", "l2=0,0.1", "--optuna", "9")
     assert result.code == 0
-    assert "9 trials; those that were proposed again are one: 2 recipes." in result.out
+    assert "9 trials; repeated proposals count once: 2 recipes." in result.out
     assert "Best 2 of 2 recipes" in result.out
 
 
@@ -95,7 +95,7 @@ def test_a_search_that_was_stopped_goes_on_with_the_same_bytes_and_trials(comman
     out = tmp_path / "stopped"
     code, stdout, stderr = stop([*words, *beside], out, "12 trials by Optuna")
     assert code == 130, stderr
-    assert f"Go on with: monolayer sweep --resume {out}" in stdout
+    assert f"Resume with: monolayer sweep --resume {out}" in stdout
     assert json.loads((out / "evaluation.json").read_text())["sweep"]["is_complete"] is False
     assert command(*words, "--out", tmp_path / "whole").code == 0
     journal = tmp_path / "place" / "shared.log" if beside else out / "journal.log"
@@ -121,7 +121,7 @@ def test_a_search_that_is_killed_ends_as_one_that_was_not(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--optuna", "4"], "needs an axis to go along"),
+        (["--optuna", "4"], "needs an axis"),
         ([*AXES, "--optuna", "4", "--random", "4"], "--random draws recipes that --optuna chooses"),
         ([*AXES, "--optuna", "4", "--dry-run"], "--dry-run prints what --optuna chooses only while it trains"),
         ([*AXES, "--at-once", "4"], "--at-once is for a search; give --optuna N with it."),

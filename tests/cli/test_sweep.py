@@ -90,7 +90,7 @@ def test_a_dry_run_says_what_it_would_take_and_does_nothing(command, tmp_path):
     words = [*QUICK, *GRID, "--dry-run", "--out", tmp_path / "out"]
     told = command(*words)
     assert told.code == 0
-    assert "8 recipes in 2 banks: 16 epochs of members" in told.out
+    assert "8 recipes in 2 banks: 16 epochs in total" in told.out
     assert "nothing was trained" in told.out
     plan = command(*words, "--json").json
     assert [bank["members"] for bank in plan["banks"]] == [4, 4]

@@ -11,11 +11,11 @@ import typer
 
 from monolayer.errors import BadInput
 
-COMMANDS = ("train", "sweep", "probe", "ladder")  # that take a config
-SECTION = "training"  # of the options that are no field of a dataclass
-# Of each command, the section and the key of every option that a config has; filled when the command is imported.
+COMMANDS = ("train", "sweep", "probe", "ladder")  # those with --config
+SECTION = "training"  # of the options that are not fields of a dataclass
+# By command: the section and the key of each option in a config; filled when the command is imported.
 LAYOUTS: dict[str, dict[str, tuple[str, str]]] = {}
-# Of the request that an unfinished run's folder holds: what is no option, and what is chosen anew on resuming.
+# In the request of an unfinished run: the keys that are not options, and the options that are chosen again on resuming.
 FACTS = ("format", "command", "arguments", "fingerprint", "engine", "log")
 CHOSEN_ANEW = ("engine", "threads")
 
@@ -24,7 +24,7 @@ def apply_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the options in a file the defaults of a command.
 
     Raises:
-        BadInput: if the file cannot be read, or holds what is no option of any command.
+        BadInput: if the file cannot be read, or an option in it is unknown.
     """
     if path is not None and not context.resilient_parsing:
         _set_defaults(context, _load(path), str(path))
@@ -35,7 +35,7 @@ def apply_request(context: typer.Context, folder: Path | None) -> Path | None:
     """Make the options of the unfinished run in a folder the defaults of a command.
 
     Raises:
-        BadInput: if the folder holds no unfinished run of this command.
+        BadInput: if the folder has no unfinished run of this command.
     """
     if folder is not None and not context.resilient_parsing:
         from monolayer.runs.resume import read_request
@@ -63,7 +63,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _set_defaults(context: typer.Context, content: Mapping[str, Any], source: str) -> None:
-    """Options of other commands than this one are passed over, so that a sweep can start from the config of a run."""
+    """Options of other commands are ignored, so that a sweep can start from the config of a run."""
     for name in COMMANDS:
         import_module(f"monolayer.cli.{name}")
     known: dict[str, set[str]] = {}
@@ -78,24 +78,30 @@ def _set_defaults(context: typer.Context, content: Mapping[str, Any], source: st
             name = placed[section, key]
             defaults[name] = _format_value(value, options[name], f"{source}: {section} {key}".replace(":  ", ": "))
     context.default_map = {**(context.default_map or {}), **defaults}
+    context.meta["source of defaults"] = source
 
 
 def _flatten(content: Mapping[str, Any], known: dict[str, set[str]], source: str) -> list[tuple[str, str, Any]]:
-    """(section, key, value) of every option."""
+    """(section, key, value) of every option; names may be written with hyphens, as on the command line."""
     found = []
-    for name, value in content.items():
+    for name, value in _underscore(content).items():
         if name in known[""]:
             found.append(("", name, value))
         elif name not in known or not isinstance(value, Mapping):
             accepted = ", ".join([*sorted(known[""]), *(f"[{section}]" for section in known if section)])
             raise BadInput(f"{source}: has {name!r}, which is unknown; accepted are {accepted}.")
         else:
-            unknown = [key for key in value if key not in known[name]]
+            options = _underscore(value)
+            unknown = [key for key in options if key not in known[name]]
             if unknown:
                 accepted = ", ".join(sorted(known[name]))
                 raise BadInput(f"{source}: [{name}] has no option {unknown[0]!r}; accepted are {accepted}.")
-            found += [(name, key, one) for key, one in value.items()]
+            found += [(name, key, one) for key, one in options.items()]
     return found
+
+
+def _underscore(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.replace("-", "_"): value for name, value in content.items()}
 
 
 def _format_value(value: Any, option: Any, place: str) -> Any:

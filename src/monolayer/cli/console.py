@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-# On a file or a pipe a bar is noise: a line at most this often, in seconds.
+# In a file or a pipe, progress is one line at most this often, in seconds.
 PLAIN_EVERY = 5.0
 LEAST_WIDTH = 5  # characters of a column of words, however narrow the window
 INTERRUPTED = 130  # the exit code after Ctrl-C
@@ -41,7 +41,7 @@ class _Step:
         return self.total is not None and self.done >= self.total
 
     def format(self) -> str:
-        """The amount as a plain line has it."""
+        """The amount as text."""
         done, total, unit = self.done, self.total, self.unit
         if unit == "B":
             return f"{done / 1e6:.1f} MB" if total is None else f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
@@ -69,7 +69,7 @@ class Console:
         self._err.print(text, markup=False)
 
     def warn(self, text: str) -> None:
-        """One line on stderr that should not be missed."""
+        """A highlighted line on stderr."""
         self._err.print(text, style="bold yellow", markup=False)
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
@@ -80,7 +80,7 @@ class Console:
             self._write_plain(task, _Step(done, total, unit, detail))
 
     def close(self) -> None:
-        """Take the bars away, so that what follows is not drawn over."""
+        """Remove the bars before other output."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
@@ -121,7 +121,7 @@ def _format_seconds(seconds: float) -> str:
 
 @contextmanager
 def open_console() -> Iterator[Console]:
-    """A console whose bars are gone when the block ends."""
+    """A console whose bars are removed when the block ends."""
     console = Console()
     try:
         yield console
@@ -188,7 +188,7 @@ def print_line(text: str) -> None:
 
 
 class Interruption:
-    """Ctrl-C, once: finish the epoch and save. Twice: stop at once."""
+    """The first Ctrl-C finishes the epoch and saves; the second stops at once."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -203,15 +203,14 @@ class Interruption:
         if self.is_requested:
             raise KeyboardInterrupt
         self.is_requested = True
-        # In a thread of its own: the signal may have come in the middle of a line, and a stream refuses a second writer
-        # in the same thread.
+        # In another thread: the signal may arrive during a write of this one, and streams are not reentrant.
         text = "Stopping after this epoch; press Ctrl-C again to stop without saving more."
         threading.Thread(target=self._console.warn, args=(text,), daemon=True).start()
 
 
 @contextmanager
 def catch_interruption(console: Console) -> Iterator[Interruption]:
-    """Ctrl-C asks for a clean stop while the block runs."""
+    """Ctrl-C requests a clean stop while the block runs."""
     interruption = Interruption(console)
     previous = signal.signal(signal.SIGINT, interruption.handle)
     try:

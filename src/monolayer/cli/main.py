@@ -1,4 +1,4 @@
-"""The command ``monolayer``: its commands, each imported when it is used, and errors with their exit codes."""
+"""The program ``monolayer``: imports a command when it is used, and turns errors into exit codes."""
 
 import re
 import sys
@@ -12,8 +12,8 @@ from typer.core import TyperGroup
 from monolayer._version import __version__
 from monolayer.errors import BadInput, MonolayerError
 
-# The command of each name is the function of that name in the module of that name; the texts are the first lines of
-# their docstrings, so that --help imports none of them.
+# Each command is the function of that name in the module of that name. The texts repeat the first lines of their
+# docstrings, so that --help imports none of them.
 COMMANDS = {
     "fetch": "Bring a dataset onto the machine, check it and keep it in the cache.",
     "train": "Train one network and score it on the test rows, once.",
@@ -29,16 +29,15 @@ COMMANDS = {
     "export": "Write a network in another format, with its scaling and its temperature.",
     "data": "Look at a dataset before training.",
 }
-# How every part of the command line is set up.
 SETTINGS: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 
-# The parser's own class of errors; which package has it, and how it words them, depends on typer's version.
+# The parser's class of errors; its package and its messages depend on the version of typer.
 UsageError: Any = typer.BadParameter.__base__
 LEAST = re.compile(r"(?:equal to |x>=)(-?\d+)")
 
 
 class Commands(TyperGroup):
-    """The commands, imported one by one."""
+    """Commands that are imported when they are used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, in the order of --help."""
@@ -84,11 +83,11 @@ def _options(
 
 
 def main() -> None:
-    """Run the command; exit with 0 done, 2 bad input, 130 interrupted (typer's own), 1 anything else we foresaw."""
+    """Run the command; the exit code is 0, 2 for bad input, 130 if interrupted, or 1 for any other expected error."""
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files need not be UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")  # as on stderr: names of files may not be UTF-8
     try:
-        # Errors of the parser are printed like ours, so it must not print them itself.
+        # So that the parser raises its errors, which are printed in the same form as others.
         code = app(standalone_mode=False)
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
@@ -98,7 +97,7 @@ def main() -> None:
     except MonolayerError as error:
         _fail(str(error), 2 if isinstance(error, BadInput) else 1)
     except OSError as error:
-        # A path that the user named and the system refuses is bad input; anything else, such as a full pipe, is not.
+        # A path that the system refuses is bad input; anything else, such as a full pipe, is not.
         reason = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}."
         _fail(reason, 2 if error.filename else 1)
     if isinstance(code, int):  # of typer.Exit
@@ -119,9 +118,11 @@ def describe_usage_error(error: Any) -> str:
     if not names or message.startswith("Missing"):
         return message if message.endswith((".", "?")) else f"{message}."
     reason = " ".join(str(error.message).split()).rstrip(".")
-    defaults = (error.ctx.default_map if error.ctx else None) or {}
-    value, accepted = _find_value(names[0]) or defaults.get(error.param.name), _describe_accepted(reason)
-    return f"{names[0]} is {value!r}; accepted is {accepted}." if accepted and value else f"{names[0]}: {reason}."
+    value, place, accepted = _find_value(names[0]), "", _describe_accepted(reason)
+    if not value and error.ctx and error.ctx.default_map:
+        value, place = error.ctx.default_map.get(error.param.name, ""), f"{error.ctx.meta['source of defaults']}: "
+    what = f"{names[0]} is {value!r}; accepted is {accepted}" if accepted and value else f"{names[0]}: {reason}"
+    return f"{place}{what}."
 
 
 def _describe_accepted(reason: str) -> str:

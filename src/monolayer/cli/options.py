@@ -20,7 +20,7 @@ from monolayer.runs.options import RunOptions
 
 
 def parse_folder(text: str) -> Path:
-    """The path of a folder; an empty one, such as a shell variable without a value, is refused."""
+    """The path of a folder; an empty text, such as an unset shell variable, is refused."""
     if not text:
         raise typer.BadParameter("'' is not the name of a folder; accepted is a path.")
     return Path(text)
@@ -33,16 +33,14 @@ FeaturesToTrain = Annotated[
     str | None,
     typer.Option(
         help="Features to compute from images: pixels, hog[:CELL], or patches[:FILTERS] such as patches:1600, with "
-        "settings such as patches:1600,size=6,stride=1,pool=3,by=random,activation=soft:0.25,seed=0. In data of your "
-        "own also the array, tensor or column of the features.",
+        "settings such as patches:1600,size=6,stride=1,pool=3,by=random,activation=soft:0.25,seed=0. For your own data "
+        "also the array, tensor or column of the features.",
         show_default="pixels, or the usual names",
     ),
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(
-        help="An archive or folder of the dataset that you have; else MONOLAYER_DATA, the cache, the network."
-    ),
+    typer.Option(help="An archive or folder of the dataset; by default MONOLAYER_DATA, the cache or a download."),
 ]
 Out = Annotated[
     Path | None,
@@ -74,17 +72,17 @@ Config = Annotated[
 Grid = Annotated[
     list[str] | None,
     typer.Option(
-        help="An axis, such as learning-rate=0.001,0.01 or l2=log:1e-5:0.1:9; give the option once an axis.",
+        help="An axis, such as learning-rate=0.001,0.01 or l2=log:1e-5:0.1:9; repeatable.",
         show_default=False,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
-# Options that decide nothing about the result, and so are not in a config.
+# Options that do not change the result, and so are not in a config.
 NOT_IN_CONFIG = frozenset({"out", "config", "resume", "overwrite", "as_json", "dry_run", "top", "dask"})
-# What is accepted beside --resume: how to show the result, where the data and the workers are now, and by what to
-# compute, which changes the result in its last digits at the most.
-BESIDE_RESUME = frozenset({"resume", "as_json", "top", "data", "dask", "engine", "threads"})
+# Options that are accepted with --resume: how to show the result, where the data and the workers are; and the engine
+# and the threads, which change at most the last digits.
+WITH_RESUME = frozenset({"resume", "as_json", "top", "data", "dask", "engine", "threads"})
 AT_TOP = frozenset({"dataset", "data", "features", "grid"})  # keys of a config outside its sections
 
 
@@ -107,12 +105,12 @@ class Without:
 
 @dataclass(frozen=True)
 class Request:
-    """What a command was asked for.
+    """The options of a command.
 
     Args:
         command: its name.
-        given: the names of the options on the command line or in the config.
-        config: all that decides the result, as --config reads it.
+        given: names of the options that were given on the command line or in the config.
+        config: everything that determines the result, in the layout that --config reads.
     """
 
     command: str
@@ -133,7 +131,7 @@ class _Group:
         return replace(self.default, **{entry.name: _read(entry, values.pop(entry.name)) for entry in self.options})
 
     def write(self, made: Any) -> dict[str, Any]:
-        """The options of such a dataclass, as a config has them."""
+        """The options of such a dataclass, as written in a config."""
         return {entry.name: _write(entry, getattr(made, entry.name)) for entry in self.options}
 
 
@@ -141,7 +139,7 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     """Turn each field of the parameters that are dataclasses into an option of the command.
 
     A parameter's default is an instance, whose values are the defaults of the options, and the parameter's name is the
-    section of a config. A parameter annotated :class:`Request` receives what was asked for. The metadata of a field
+    section of a config. A parameter annotated :class:`Request` receives the request. The metadata of a field
     has its ``help``; ``choices`` (a function that lists them), ``show_default``, ``min`` and ``option`` (its name on
     the command line) where it has any; ``hyphens`` where names are written with hyphens on the command line; and
     ``parse`` and ``format`` where it is written as a text.
@@ -238,14 +236,14 @@ def _read(entry: Field[Any], value: Any) -> Any:
 
 
 def _write(entry: Field[Any], value: Any) -> Any:
-    """The value of a field as a config has it."""
+    """The value of a field as written in a config."""
     if isinstance(value, tuple) and "format" not in entry.metadata:
         return list(value)
     return entry.metadata["format"](value) if "format" in entry.metadata and value is not None else value
 
 
 def _write_passed(name: str, value: Any) -> Any:
-    """An option that is no field as a config has it; places in full, since a config is read from other folders too."""
+    """An option that is not a field, as written in a config; paths are absolute, since other folders read it too."""
     if name == "grid":
         return format_axes(parse_axes(value)) if value else None
     if name == "dataset" and value is not None:
@@ -254,7 +252,7 @@ def _write_passed(name: str, value: Any) -> Any:
 
 
 def resolve_dataset(name: str) -> str:
-    """The name of a dataset as it is; the path of data of one's own in full."""
+    """The name of a dataset unchanged, or the absolute path of a user's data."""
     place = Path(name).expanduser()
     if not name or not place.exists():
         return name
@@ -264,7 +262,7 @@ def resolve_dataset(name: str) -> str:
 
 
 def _make_config(layout: Mapping[str, tuple[str, str]], written: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that have a value, in the sections of a config."""
+    """The options that have a value, by section."""
     config: dict[str, Any] = {}
     for name, (section, key) in sorted(layout.items(), key=lambda entry: entry[1][0] != ""):
         if written[name] is not None:
@@ -276,13 +274,13 @@ def _list_given(context: typer.Context, values: Mapping[str, Any]) -> frozenset[
     """The names of the options on the command line and in the config.
 
     Raises:
-        BadInput: if an option is given beside --resume that the folder has already.
+        BadInput: if an option is given with --resume that is already in the folder.
     """
     sources = {name: source.name for name in values if (source := context.get_parameter_source(name)) is not None}
     typed = [name for name, source in sources.items() if source == "COMMANDLINE"]
     for name in typed if values.get("resume") is not None else ():
-        if name not in BESIDE_RESUME:
+        if name not in WITH_RESUME:
             option = next(parameter for parameter in context.command.params if parameter.name == name).opts[0]
             option = "DATASET" if name == "dataset" else option
-            raise BadInput(f"{option} is not accepted beside --resume, which uses the settings of the folder.")
+            raise BadInput(f"{option} is not accepted with --resume, which uses the settings of the folder.")
     return frozenset({*typed, *(name for name, source in sources.items() if source == "DEFAULT_MAP")})

@@ -23,13 +23,13 @@ from monolayer.tuning.probe import probe as train_probe
 
 Paths = Annotated[
     list[str] | None,
-    typer.Argument(help="The path of the features, or several, one a feature set.", metavar="PATH..."),
+    typer.Argument(help="The path of the features, or one path for each feature set.", metavar="PATH..."),
 ]
 FeatureSets = Annotated[
     str | None,
     typer.Option(
         "--features",
-        help="Arrays or tensors of the features, a feature set each, such as layer6,layer12.",
+        help="Arrays or tensors, one for each feature set, such as layer6,layer12.",
         show_default="the usual names",
     ),
 ]
@@ -37,7 +37,7 @@ ProbeGrid = Annotated[
     list[str] | None,
     typer.Option(
         "--grid",
-        help="An axis, such as learning-rate=0.001,0.01 or l2=log:1e-5:0.1:9; give the option once an axis.",
+        help="An axis, such as learning-rate=0.001,0.01 or l2=log:1e-5:0.1:9; repeatable.",
         show_default="l2 from 0 to 0.1, and --rates",
     ),
 ]
@@ -45,9 +45,9 @@ Rates = Annotated[
     str,
     typer.Option(help="Learning rates, as multiples of each feature set's stable rate, unless --grid has any."),
 ]
-ShotsAsked = Annotated[
+Shots = Annotated[
     str | None,
-    typer.Option("--shots", help="Few-shot too: training rows a class, such as 1,5,10.", show_default="none"),
+    typer.Option("--shots", help="Also few-shot: training rows per class, such as 1,5,10.", show_default="none"),
 ]
 Repeats = Annotated[int, typer.Option(min=1, help="Draws of each number of shots.")]
 DrawSeed = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
@@ -60,7 +60,7 @@ def probe(
     features: FeatureSets = None,
     grid: ProbeGrid = None,
     rates: Rates = "0.3,1,3,10",
-    shots: ShotsAsked = None,
+    shots: Shots = None,
     repeats: Repeats = 5,
     draw_seed: DrawSeed = 0,
     recipe: Annotated[Recipe, Without("learning_rate", "l2")] = PROBE,
@@ -137,7 +137,7 @@ def _name_sets(paths: list[str], features: str | None) -> dict[str, tuple[str, s
 def _read_rates(text: str, *, is_given: bool, has_rates: bool) -> tuple[float, ...]:
     """The multiples of the stable learning rate to try; unused where the grid has learning rates."""
     if has_rates and is_given:
-        raise BadInput("--rates are for a probe without learning rates, and --grid learning-rate gives them; give one.")
+        raise BadInput("--rates is not accepted with --grid learning-rate; give one of them.")
     rates = tuple(_read_numbers("rates", text, float))
     if not all(math.isfinite(rate) and rate > 0 for rate in rates):
         raise BadInput(f"--rates is {text!r}; accepted are multiples above 0 of the stable rate.")
@@ -197,4 +197,4 @@ def _show_few_shot(found: Probe) -> None:
     draws = f"mean ± standard deviation of {n} draws" if n > 1 else "one draw"
     print_table(f"Few shots of {found.sets[0].name}: {draws}", ["shots", "rows", "test %", "val %", *axes], rows)
     if any(few.at_edge for few in found.few_shot):
-        print_line("*: the edge of what was tried; a better value may lie beyond it: --grid, --rates.")
+        print_line("*: the edge of the values tried; a better value may be outside them (--grid, --rates).")

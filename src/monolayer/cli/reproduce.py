@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monolayer.cli import options as opt
-from monolayer.cli.console import Console, print_json, print_line, print_table
+from monolayer.cli.console import Console, open_console, print_json, print_line, print_table
 from monolayer.cli.options import Only, with_options
-from monolayer.cli.session import load_dataset, open_output
+from monolayer.cli.session import load_dataset
 from monolayer.data.dataset import Dataset
 from monolayer.errors import DataUnavailable
 from monolayer.recipe.recipe import Recipe
-from monolayer.runs.folder import REPORT_FOLDER
+from monolayer.runs.folder import REPORT_FOLDER, open_new_folder
 from monolayer.runs.options import RunOptions
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def reproduce(
     from monolayer.studies.bonus.study import StudyPlan, run_study
     from monolayer.studies.ladder.report import load_ladder_of
 
-    with open_output(out, training, kind=REPORT_FOLDER, overwrite=overwrite) as (console, folder):
-        assert folder  # since there is always an --out
+    new_folder = open_new_folder(out, kind=REPORT_FOLDER, overwrite=overwrite)
+    with training.use_engine(), open_console() as console, new_folder as folder:
         loaded, fallback = _load(dataset, data, console)
         if ladder and fallback:
             console.warn(f"{ladder} is left out of the report, which is not of CIFAR-10.")

@@ -1,4 +1,4 @@
-"""``--track``: the trackers that a run or sweep is logged to while it trains."""
+"""``--track``: the trackers of a run or sweep."""
 
 from dataclasses import dataclass, field
 
@@ -7,12 +7,12 @@ from monolayer.errors import BadInput
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """The trackers to log to, their places absolute, so that a run that is resumed elsewhere has the same."""
+    """The trackers to log to, with absolute paths, so that a run that is resumed in another folder uses the same."""
 
     trackers: tuple[str, ...] = field(
         default=(),
         metadata={
-            "help": "Log to mlflow[:PLACE], tensorboard:DIR or wandb[:PROJECT] while it trains; once a tracker.",
+            "help": "Log to mlflow[:PLACE], tensorboard:DIR or wandb[:PROJECT] during training; repeatable.",
             "show_default": False,
             "option": "--track",
         },
@@ -25,7 +25,7 @@ class TrackingOptions:
             object.__setattr__(self, "trackers", tuple(map(resolve_spec, self.trackers)))
 
     def check(self) -> None:
-        """Raise BadInput if a tracker is given twice, is not installed, or its place cannot be used."""
+        """Raise BadInput if a tracker is given twice, is not installed, or cannot use its place."""
         if not self.trackers:
             return
         from monolayer.trackers import open_tracker
