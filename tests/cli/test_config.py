@@ -174,8 +174,8 @@ def test_a_probe_and_a_ladder_read_and_write_one_too(command, tmp_path, monkeypa
         ("c.toml", "[recipes]\nl2 = 1", "has 'recipes', which is unknown; accepted are data, dataset, features, grid,"),
         ("c.toml", "recipe = 3", "has 'recipe', which is unknown; accepted are"),
         ("c.toml", "[recipe]\nmomentum = 1", "[recipe] has no option 'momentum'; accepted are batch_size, dtype,"),
-        ("c.toml", "[recipe]\nepochs = 1.5", "--epochs is '1.5'; accepted is a whole number."),
-        ("c.toml", "[recipe]\nepochs = true", "--epochs is 'True'; accepted is a whole number."),
+        ("c.toml", "[recipe]\nepochs = 1.5", "c.toml: --epochs is '1.5'; accepted is a whole number."),
+        ("c.toml", "[recipe]\nepochs = true", "c.toml: --epochs is 'True'; accepted is a whole number."),
         ("c.toml", "[recipe]\nepochs = [1, 2]", "epochs is [1, 2]; accepted is a single value."),
         ("c.toml", "[recipe]\nepochs = -1", "epochs is -1; accepted is a whole number of 1 or above."),
         ("c.toml", "[recipe", "is not TOML ("),
@@ -193,3 +193,9 @@ def test_what_is_not_a_config_is_one_sentence_and_leaves_nothing(command, tmp_pa
     assert said in result.err
     assert result.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_names_are_written_with_hyphens_or_underscores(command, tmp_path):
+    (tmp_path / "c.toml").write_text("[recipe]\nlearning-rate = 0.5\nbatch_size = 7\nepochs = 1\n")
+    recipe = command("train", "digits", "--config", tmp_path / "c.toml", "--json").json["recipe"]
+    assert (recipe["learning_rate"], recipe["batch_size"]) == (0.5, 7)

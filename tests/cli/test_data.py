@@ -44,6 +44,12 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(command, tmp_path):
     assert not (tmp_path / "looked").exists()
 
 
+def test_a_copy_of_a_named_dataset_is_described_with_data(command, tmp_path):
+    result = command("data", "describe", "cifar10", "--data", tmp_path / "nothing")
+    assert result.code == 2
+    assert str(tmp_path / "nothing") in result.err
+
+
 def test_data_of_ones_own_is_trained_on_and_gone_on_with(command, tmp_path):
     """The options of reading are kept with an unfinished run, and the test rows are found again by their path."""
     rng = np.random.default_rng(0)

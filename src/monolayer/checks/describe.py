@@ -89,7 +89,9 @@ class Description:
         }
 
 
-def describe(data: str | Path | Dataset | Splits, *, progress: Progress = SILENCE, **options: Any) -> Description:
+def describe(
+    data: str | Path | Dataset | Splits, *, path: Path | str | None = None, progress: Progress = SILENCE, **options: Any
+) -> Description:
     """Describe a dataset, and check it for common errors in data.
 
     Images that cannot be read are left out and listed, where :func:`monolayer.load` stops at the first.
@@ -97,6 +99,7 @@ def describe(data: str | Path | Dataset | Splits, *, progress: Progress = SILENC
     Args:
         data: a name or a path as :func:`monolayer.load` takes it, a dataset, or the splits of one; of splits the whole
             dataset is described, and the classes are checked in its training and validation rows.
+        path: a copy of ``cifar10`` on this machine, as :func:`monolayer.load` takes it.
         progress: receives the progress of reading.
         options: how to read a path, as :func:`monolayer.load` takes them.
 
@@ -108,9 +111,9 @@ def describe(data: str | Path | Dataset | Splits, *, progress: Progress = SILENC
     columns: list[list[str]] = []  # of each part, the same
     if isinstance(data, str | Path):
         callbacks = replace(_record(Path(data), unreadable, files, progress), on_columns=columns.append)
-        dataset, kind, is_encoded = _read(data, options, callbacks)
-    elif options:
-        raise BadInput(f"The options {', '.join(options)} are for a dataset that is read from a path; leave them out.")
+        dataset, kind, is_encoded = _read(data, path, options, callbacks)
+    elif given := [*(["path"] if path else []), *options]:
+        raise BadInput(f"The options {', '.join(given)} are for a dataset that is read from a path; leave them out.")
     else:
         dataset, kind, is_encoded = data.dataset if isinstance(data, Splits) else data, IN_MEMORY, False
     parts = list_parts(dataset)
@@ -150,13 +153,15 @@ def _record(path: Path, unreadable: dict[str, str], files: dict[str, list[str]],
     )
 
 
-def _read(name: str | Path, options: dict[str, Any], callbacks: ReadCallbacks) -> tuple[Dataset, str, bool]:
+def _read(
+    name: str | Path, path: Path | str | None, options: dict[str, Any], callbacks: ReadCallbacks
+) -> tuple[Dataset, str, bool]:
     """(the dataset, the kind of its source, whether its rows were encoded images)."""
-    path = Path(name).expanduser()
-    if str(name) in NAMES or not path.exists():
-        return load(name, progress=callbacks.progress, **options), BY_NAME, False
-    reader = find_reader(path)
-    dataset = read_path(path, read_options(options), callbacks)
+    place = Path(name).expanduser()
+    if str(name) in NAMES or path or not place.exists():
+        return load(name, path=path, progress=callbacks.progress, **options), BY_NAME, False
+    reader = find_reader(place)
+    dataset = read_path(place, read_options(options), callbacks)
     is_encoded = reader.holds_images and dataset.image_shape is not None and dataset.X.dtype == np.uint8
     return dataset, reader.kind, is_encoded
 
