@@ -80,7 +80,7 @@ def test_what_the_system_refuses_is_one_sentence(command, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied", "/secret")
 
-    monkeypatch.setattr("monolayer.runs.folder.load_network", refuse)
+    monkeypatch.setattr("monolayer.cli.predict.load_network", refuse)
     result = command("predict", "net", "/secret")
     assert (result.code, result.err) == (2, "monolayer: /secret: Permission denied.\n")
 

@@ -144,6 +144,6 @@ def test_batches_that_nobody_asked_for_have_no_more_than_the_rows(command):
     few = ["sweep", "digits", "--train-size", "40", "--epochs", "2", "--json"]
     result = command(*few, "--grid", "l2=0,1")
     assert [run["recipe"]["batch_size"] for run in result.json["runs"]] == [40, 40]
-    assert "Batches have all 40 training rows" in result.err
+    assert "The batch size is 40" in result.err
     for asked in (["--grid", "l2=0,1", "--batch-size", "100"], ["--grid", "batch-size=20,100"]):
         assert "accepted are 1 to 40" in command(*few, *asked).err

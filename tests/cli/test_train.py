@@ -228,7 +228,7 @@ def test_a_batch_size_that_nobody_asked_for_is_that_of_the_rows(command, tmp_pat
     few = ["train", "digits", "--train-size", "40", "--epochs", "2", "--out", out]
     result = command(*few)
     assert result.code == 0
-    assert "Batches have all 40 training rows, which are fewer than 100." in result.err
+    assert "The batch size is 40: there are fewer training rows than 100." in result.err
     assert load_recipe(out).batch_size == 40
     asked = command("train", "digits", "--train-size", "40", "--batch-size", "100")
     assert asked.code == 2
