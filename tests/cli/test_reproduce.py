@@ -31,9 +31,10 @@ def unreachable():
     return load
 
 
-def test_the_whole_study_on_digits(command, tmp_path):
+def test_the_whole_study_on_digits_and_its_replacement(command, tmp_path):
     out = tmp_path / "report"
-    result = command("reproduce", "digits", "--epochs", "2", "--out", out)
+    words = ["reproduce", "digits", "--epochs", "1", "--out", out]
+    result = command(*words)
     assert result.code == 0
     assert str(out / "report.html") in result.out
     assert set(os.listdir(out)) == {"figures", "networks", "report.html", "report.md", "results.json"}
@@ -41,20 +42,17 @@ def test_the_whole_study_on_digits(command, tmp_path):
     results = json.loads((out / "results.json").read_text())
     assert len(results["grid"]["runs"]) == 36
     assert len(results["test_openings"]) == 2
-    assert "not cifar" not in (out / "report.html").read_text().lower()
-    assert "The study: 100 of 100 %" in result.err
-
-
-def test_page_markdown_and_json_carry_the_same_numbers(command, tmp_path):
-    out = tmp_path / "report"
-    command("reproduce", "digits", "--epochs", "1", "--out", out)
-    results = json.loads((out / "results.json").read_text())
     page, markdown = (out / "report.html").read_text(), (out / "report.md").read_text()
-    for experiment in results["experiments"].values():
+    assert "not cifar" not in page.lower()
+    assert "The study: 100 of 100 %" in result.err
+    for experiment in results["experiments"].values():  # the page, its Markdown and the JSON have the same numbers
         for name in ("train", "val", "test"):
             cell = re.compile(rf"{100 * experiment[name]['accuracy']:.2f} (\\?)\[")
             assert cell.search(page)
             assert cell.search(markdown)
+    assert command(*words).code == 2  # an older report is replaced only with --overwrite
+    assert command(*words, "--overwrite", "--seed", "5").code == 0
+    assert json.loads((out / "results.json").read_text())["experiments"]["flips"]["recipe"]["seed"] == 5
 
 
 def test_without_any_source_the_study_runs_on_digits_and_says_so_in_large_print(
@@ -80,16 +78,11 @@ def test_cifar10_named_and_not_to_be_had_is_an_error(command, tmp_path, monkeypa
     assert os.listdir(tmp_path) == ["place"]
 
 
-def test_an_older_report_is_replaced_only_when_asked_and_only_if_it_is_ours(command, tmp_path):
-    out, foreign = tmp_path / "report", tmp_path / "foreign"
-    words = ["reproduce", "digits", "--epochs", "1"]
-    assert command(*words, "--out", out).code == 0
-    assert command(*words, "--out", out).code == 2
-    assert command(*words, "--out", out, "--overwrite", "--seed", "5").code == 0
-    assert json.loads((out / "results.json").read_text())["experiments"]["flips"]["recipe"]["seed"] == 5
+def test_a_folder_with_anything_else_is_not_replaced(command, tmp_path):
+    foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "mine.txt").write_text("precious")
-    result = command(*words, "--out", foreign, "--overwrite")
+    result = command("reproduce", "digits", "--epochs", "1", "--overwrite", "--out", foreign)
     assert result.code == 2
     assert "holds mine.txt, which is not part of a report, so it is not replaced" in result.err
     assert (foreign / "mine.txt").read_text() == "precious"

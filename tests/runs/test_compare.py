@@ -6,9 +6,9 @@ import monolayer as ml
 from monolayer.errors import BadInput
 from monolayer.evaluate.predictions import Predictions
 from monolayer.recipe.recipe import Recipe
-from monolayer.reports.run import save_run_with_report, save_sweep_with_report
+from monolayer.reports.run import describe_origin, write_predictions
 from monolayer.runs.compare import choose_rows, compare, compare_predictions, compute_cosine, judge_match, load_side
-from monolayer.runs.folder import open_new_folder
+from monolayer.runs.folder import open_new_folder, save_run, save_sweep
 from monolayer.training.run import add_test_metrics, predict_rows, train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
@@ -22,7 +22,8 @@ def save(folder, recipe, *, n=40, seed=0, sealed=False):
         predictions["test"] = predict_rows(run.network, splits.open_test("final evaluation"))
         run = add_test_metrics(run, predictions["test"])
     with open_new_folder(folder) as draft:
-        save_run_with_report(run, splits, draft, predictions)
+        save_run(run, draft, **describe_origin(splits, None))
+        write_predictions(predictions, draft)
     return folder
 
 
@@ -71,8 +72,10 @@ def test_only_the_common_rows_are_paired(tmp_path):
 
 def test_a_sweeps_choice_has_no_temperature(tmp_path):
     splits = make_dataset().split(40)
+    swept = sweep(splits, BASE, grid={"l2": [0.0, 0.1]})
     with open_new_folder(tmp_path / "grid") as draft:
-        save_sweep_with_report(sweep(splits, BASE, grid={"l2": [0.0, 0.1]}), splits, draft)
+        save_sweep(swept, draft, **describe_origin(splits, None))
+        write_predictions({"val": predict_rows(swept.best.network, splits.val)}, draft)
     assert load_side(tmp_path / "grid").is_chosen
     assert (
         "does not apply" in compare(tmp_path / "grid", save(tmp_path / "a", BASE)).to_dict()["runs"][0]["temperature"]
