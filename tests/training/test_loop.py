@@ -99,7 +99,7 @@ def test_members_can_be_let_go_between_two_segments(splits):
     training.run(2)
     training.retain([2])
     training.run()
-    runs = make_runs(training, splits)
+    runs = make_runs(training)
     assert [len(run.history) for run in runs] == [2, 2, 6]
     alone = train(splits, recipes[2])
     np.testing.assert_allclose(runs[2].network.weights, alone.network.weights, atol=1e-6)

@@ -313,7 +313,7 @@ def test_two_processes_cannot_be_at_the_same_search(tmp_path):
     def start_again():
         if not asked.is_set():
             asked.set()
-            with pytest.raises(BadInput, match="Another process is running this very search"):
+            with pytest.raises(BadInput, match="Another process is running the same search"):
                 run_search(journal=tmp_path / "j")
             errors.append(1)
         return False

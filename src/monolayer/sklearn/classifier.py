@@ -173,9 +173,10 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         targets = validation.encode_targets(y, self.loss, present=weights > 0)
         problem = make_problem(self, X, targets, weights, self._make_val(X_val, y_val, targets))
         recipe = make_recipe(self, problem)
-        best = self._choose_best(problem)
-        options = TrainOptions(self.train_every)
-        training = BankTraining(self._make_bank(recipe, problem), problem.splits, options)
+        if self.early_stopping and problem.splits.val is None:
+            raise BadInput("early_stopping needs validation rows: fit(X, y, X_val=..., y_val=...).")
+        best = BestEpoch(self.patience) if self.early_stopping else None
+        training = BankTraining(self._make_bank(recipe, problem), problem.splits, TrainOptions(self.train_every))
         tasks = FitTasks(self, recipe.epochs, *given)
         self._train(training, problem, tasks, best)
         self._keep(training, problem, best)
@@ -302,13 +303,6 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         if val.y.shape[1:] != targets.y.shape[1:]:
             raise BadInput(f"y_val has shape {np.shape(y_val)}, which does not fit y.")
         return validation.make_dataset(X_val, val, self.image_shape)
-
-    def _choose_best(self, problem: Problem) -> BestEpoch | None:
-        if not self.early_stopping:
-            return None
-        if problem.splits.val is None:
-            raise BadInput("early_stopping needs validation rows: fit(X, y, X_val=..., y_val=...).")
-        return BestEpoch(self.patience)
 
     def _choose_classes(self, y: Any, classes: Any, is_first: bool) -> Array | None:
         """The classes for a call of partial_fit; None for several labels per row."""

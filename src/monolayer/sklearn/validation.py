@@ -180,17 +180,6 @@ def _is_weight(value: Any) -> bool:
     return isinstance(value, Real) and 0 <= float(value) < math.inf
 
 
-def validate_count(name: str, value: Any, least: int) -> int:
-    """The value as an int.
-
-    Raises:
-        BadInput: if it is not a whole number of at least ``least``.
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise BadInput(f"{name} is {value!r}; accepted is a whole number of {least} or above.")
-    return int(value)
-
-
 def make_dataset(X: Array, targets: Targets, image_shape: tuple[int, int, int] | None) -> Dataset:
     """The rows as a dataset, without a copy.
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any, TypedDict
 
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, validate_whole
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.checkpoints import Checkpointer
@@ -60,10 +59,9 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         """Raise BadInput unless the numbers of epochs, where given, are whole numbers of 0 or above."""
-        given: dict[str, object] = {"train_every": self.train_every, "val_every": self.val_every}
-        for name, every in given.items():
-            if every is not None and (isinstance(every, bool) or not isinstance(every, Integral) or every < 0):
-                raise BadInput(f"{name} is {every!r}; accepted is a whole number of 0 or above.")
+        if self.train_every is not None:
+            validate_whole("train_every", self.train_every, 0)
+        validate_whole("val_every", self.val_every, 0)
 
     @classmethod
     def from_keywords(cls, keywords: TrainKeywords, task: str = "training", function: Any = None) -> TrainOptions:

@@ -150,7 +150,7 @@ def train_bank(
         bank = make_bank(recipes, scaler or fit_checked_scaler(splits), splits.dataset.n_classes)
     training = BankTraining(bank, splits, TrainOptions.from_keywords(options))
     training.run()
-    return make_runs(training, splits)
+    return make_runs(training)
 
 
 def check_splits(splits: object) -> None:
@@ -244,10 +244,10 @@ def is_divergent(losses: Sequence[float], start: float) -> bool:
     return is_high or max(losses) > ENORMOUS_RATIO * start
 
 
-def make_runs(training: BankTraining, splits: Splits) -> list[Run]:
+def make_runs(training: BankTraining) -> list[Run]:
     """The runs of a bank's members after the epochs trained so far."""
     found = zip(training.complete_histories(), training.evaluate(), strict=True)
-    return [_make_run(training, member, *one, splits) for member, one in enumerate(found)]
+    return [_make_run(training, member, *one) for member, one in enumerate(found)]
 
 
 def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, str]) -> OneLayer:
@@ -274,17 +274,15 @@ def _describe_reading(dataset: Dataset) -> dict[str, str]:
     return {name: json.dumps(value) for name, value in found.items() if value}
 
 
-def _make_run(
-    training: BankTraining, member: int, history: tuple[EpochRow, ...], evaluation: Evaluation, splits: Splits
-) -> Run:
-    dataset, recipe = splits.dataset, training.bank.recipes[member]
+def _make_run(training: BankTraining, member: int, history: tuple[EpochRow, ...], evaluation: Evaluation) -> Run:
+    dataset, recipe = training.splits.dataset, training.bank.recipes[member]
     metadata = {
         "recipe": recipe.to_json(),
         "dataset": dataset.name,
         "dataset_sha256": dataset.sha256,
         "pixel_max": str(dataset.transformer.pixel_max if dataset.transformer else dataset.pixel_max),
         "features_dtype": dataset.X.dtype.name,
-        "splits": splits.fingerprint,
+        "splits": training.splits.fingerprint,
         **_describe_reading(dataset),
     }
     losses = [row.train_loss for row in history if row.train_loss is not None]

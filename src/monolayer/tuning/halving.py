@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, validate_whole
 from monolayer.training.loop import BankTraining
 
 FACTOR = 4
@@ -49,8 +49,7 @@ def plan_rungs(n_recipes: int, epochs: int, factor: int = FACTOR) -> tuple[Rung,
     Raises:
         BadInput: if the factor is below 2.
     """
-    if not isinstance(factor, int) or factor < 2:
-        raise BadInput(f"The factor of successive halving is {factor}; accepted is a whole number of 2 or above.")
+    validate_whole("The factor of successive halving", factor, 2)
     n_rungs = 0
     while factor ** (n_rungs + 1) <= min(n_recipes, epochs):
         n_rungs += 1

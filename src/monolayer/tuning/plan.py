@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.recipe.shuffle import parse_shuffle
 from monolayer.threads import count_cores
 from monolayer.tuning.halving import Rung
+
+T = TypeVar("T")
 
 # Rows of weights (classes times members) in a bank: on 3,072 dimensions and batches of 100, two banks at once compute
 # 83 billion operations a second with 40 rows, 110 with 120, 134 with 320, 150 with 640 and 149 with 1,280, of sgemm's
@@ -39,13 +41,17 @@ def group_recipes(recipes: Sequence[Recipe], n_classes: int) -> list[tuple[Recip
     groups: dict[tuple[Any, ...], list[Recipe]] = {}
     for recipe in sorted(recipes, key=astuple):
         groups.setdefault(tuple(getattr(recipe, name) for name in SHARED_FIELDS), []).append(recipe)
-    banks = []
+    banks: list[list[Recipe]] = []
     for _, group in sorted(groups.items()):
-        # Banks of about the same size: 65 members are 33 and 32, not 64 and 1.
-        n_banks = math.ceil(len(group) / count_max_members(group[0], n_classes))
-        cuts = pairwise(round(i * len(group) / n_banks) for i in range(n_banks + 1))
-        banks += [tuple(group[start:end]) for start, end in cuts]
-    return banks
+        banks += divide_evenly(group, count_max_members(group[0], n_classes))
+    return [tuple(bank) for bank in banks]
+
+
+def divide_evenly(members: list[T], max_size: int) -> list[list[T]]:
+    """Parts of at most ``max_size`` members and of about the same size: 65 members are 33 and 32, not 64 and 1."""
+    n_parts = math.ceil(len(members) / max_size)
+    cuts = pairwise(round(i * len(members) / n_parts) for i in range(n_parts + 1))
+    return [members[start:end] for start, end in cuts]
 
 
 def count_max_members(recipe: Recipe, n_classes: int) -> int:

@@ -17,6 +17,7 @@ from monolayer.tuning.plan import Plan
 
 # On small data epochs are faster than any reader, and each update goes through the histories of all members.
 UPDATE_EVERY_S = 0.1
+UNIT = "epochs of members"
 
 
 class ProgressLine:
@@ -51,7 +52,7 @@ class ProgressLine:
     def _show(self, *, is_over: bool) -> None:
         done = sum(len(rows) for training in self._trainings for rows in training.histories)
         total = done if is_over else max(done + 1, self._count_total())
-        self._progress.advance(self._task, done, total, "epochs of members", self.describe())
+        self._progress.advance(self._task, done, total, UNIT, self.describe())
 
     def _count_total(self) -> int:
         if self._plan.rungs:

@@ -205,7 +205,7 @@ def train_recipes(
     _train(trainings, plan.rungs, runner or run_jobs)
     progress_line.finish()
     evaluate_all(trainings)
-    runs = [run for training in trainings for run in make_runs(training, splits)]
+    runs = [run for training in trainings for run in make_runs(training)]
     seconds = time.perf_counter() - start + (given.checkpointer.seconds_before if given.checkpointer else 0.0)
     return Sweep(tuple(sorted(runs, key=rank_run)), dict(axes), seconds, len(recipes), rungs=plan.rungs)
 
