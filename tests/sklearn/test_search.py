@@ -13,7 +13,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, StratifiedKFold
 
 from monolayer.errors import BadInput
-from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, search
+from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, members, search
 from monolayer.sklearn.members import Member
 from monolayer.sklearn.problem import scale_batch_size
 from tests.made import make_dataset
