@@ -146,7 +146,7 @@ class OneLayer:
         dtype = self.weights.dtype
         return replace(self, weights=weights.astype(dtype), bias=bias.astype(dtype), mean=mean, std=std)
 
-    def keep(self, **words: str) -> OneLayer:
+    def with_metadata(self, **words: str) -> OneLayer:
         """The network with these entries in its metadata; empty ones are left out."""
         return replace(self, metadata={**self.metadata, **{name: word for name, word in words.items() if word}})
 

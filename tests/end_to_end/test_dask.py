@@ -86,7 +86,7 @@ def find_holders(client: Client) -> list[str]:
 def collect(result: Sweep) -> list[Any]:
     return [
         (run.recipe, run.network.weights.tobytes(), run.network.bias.tobytes(), repr(run.history),
-         repr(run.evaluation), run.val_correct.tobytes(), run.has_left)
+         repr(run.evaluation), run.val_correct.tobytes(), run.ends_early)
         for run in result.runs
     ]  # fmt: skip
 

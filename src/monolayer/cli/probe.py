@@ -105,7 +105,7 @@ def probe(
         found = train_probe(splits, recipe, draw_seed=draw_seed, progress=console, **options)
         console.close()
         chosen = splits[found.sets[0].name]
-        found = diagnose_probe(found, chosen, muted=training.mute).keep(licence=training.licence.strip())
+        found = diagnose_probe(found, chosen, muted=training.mute).with_metadata(licence=training.licence.strip())
         if folder:
             write_json(folder / CONFIG, request.config)
             save_probe(found, chosen, folder)

@@ -226,7 +226,7 @@ def _check(result: Sweep, splits: Splits, training: RunOptions) -> Sweep:
     result = diagnose_sweep(result, splits, muted=training.mute)
     if not (licence := training.licence.strip()):
         return result
-    best = replace(result.best, network=result.best.network.keep(licence=licence))
+    best = replace(result.best, network=result.best.network.with_metadata(licence=licence))
     return replace(result, runs=(best, *result.runs[1:]))
 
 

@@ -150,7 +150,7 @@ def _check(
     from monolayer.checks.diagnose import diagnose_run
 
     run = diagnose_run(run, splits, predictions, certificate=certificate, muted=training.mute)
-    return replace(run, network=run.network.keep(licence=training.licence.strip()))
+    return replace(run, network=run.network.with_metadata(licence=training.licence.strip()))
 
 
 def _save(

@@ -31,7 +31,7 @@ class BankState:
         epoch: epochs done.
         weights: (K * M, D), as :class:`Bank` has them, of all members, those that have left included.
         bias: (K * M,).
-        alive: indices of the members that still train.
+        active: indices of the members that still train.
         histories: a tuple of rows for each member; members that have left have fewer.
         seconds: training time so far.
     """
@@ -39,7 +39,7 @@ class BankState:
     epoch: int
     weights: Array
     bias: Array
-    alive: tuple[int, ...]
+    active: tuple[int, ...]
     histories: tuple[tuple[EpochRow, ...], ...]
     seconds: float
 
@@ -122,7 +122,7 @@ def _pack_state(state: BankState, seconds: float) -> bytes:
     tensors = {
         "weights": state.weights,
         "bias": state.bias,
-        "alive": np.array(state.alive, np.int64),
+        "alive": np.array(state.active, np.int64),
         "lengths": np.array([len(rows) for rows in state.histories], np.int64),
         "history": np.array([np.nan if cell is None else cell for cell in cells], np.float64).reshape(shape),
         "missing": np.array([cell is None for cell in cells], bool).reshape(shape),

@@ -41,7 +41,7 @@ class Run:
         val_correct: whether each validation row is predicted correctly after the last epoch, (n,) bool; None without
             validation rows.
         has_diverged: whether a loss was not finite, or training ended with a loss far above that of the start.
-        has_left: whether training ended before the last epoch because the validation loss was not finite or
+        ends_early: whether training ended before the last epoch because the validation loss was not finite or
             successive halving dropped the recipe.
     """
 
@@ -53,7 +53,7 @@ class Run:
     findings: tuple[Finding, ...] = ()
     val_correct: Array | None = None
     has_diverged: bool = False
-    has_left: bool = False
+    ends_early: bool = False
 
     def __repr__(self) -> str:
         """One line, without the arrays."""
@@ -64,7 +64,7 @@ class Run:
     @property
     def is_complete(self) -> bool:
         """Whether training was not stopped: all epochs were trained, or training ended early for good."""
-        return self.has_left or len(self.history) == self.recipe.epochs
+        return self.ends_early or len(self.history) == self.recipe.epochs
 
     def to_dict(self) -> dict[str, Any]:
         """The run as ``monolayer train --json`` prints it."""
@@ -295,7 +295,7 @@ def _make_run(training: BankTraining, member: int, history: tuple[EpochRow, ...]
         seconds=training.seconds,
         val_correct=evaluation.val_correct,
         has_diverged=evaluation.has_diverged or is_divergent(losses, chance_loss),
-        has_left=member not in training.alive,
+        ends_early=member not in training.active,
     )
 
 

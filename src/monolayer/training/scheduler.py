@@ -30,7 +30,7 @@ class Job:
     @property
     def work_left(self) -> int:
         """Work left, in units of an epoch of one member."""
-        return (self.until - self.training.epoch) * (len(self.training.alive) + BASE_MEMBERS)
+        return (self.until - self.training.epoch) * (len(self.training.active) + BASE_MEMBERS)
 
 
 Runner = Callable[[Sequence[Job]], None]

@@ -59,11 +59,11 @@ def plan_rungs(n_recipes: int, epochs: int, factor: int = FACTOR) -> tuple[Rung,
 def keep_best(trainings: Sequence[BankTraining], n: int) -> None:
     """Drop all members of these banks except the n with the highest validation accuracy, of equals the lower loss."""
     ranked = sorted(
-        (_rank(training, member), i, member) for i, training in enumerate(trainings) for member in training.alive
+        (_rank(training, member), i, member) for i, training in enumerate(trainings) for member in training.active
     )
     kept = {(i, member) for _, i, member in ranked[:n]}
     for i, training in enumerate(trainings):
-        training.retain([member for member in training.alive if (i, member) in kept])
+        training.retain([member for member in training.active if (i, member) in kept])
 
 
 def _rank(training: BankTraining, member: int) -> tuple[float, float]:

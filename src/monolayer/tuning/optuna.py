@@ -365,7 +365,7 @@ class _Trials:
         from optuna.trial import TrialState
 
         val = run.evaluation["val"]
-        if not run.has_diverged and not run.has_left:
+        if not run.has_diverged and not run.ends_early:
             self._study.tell(trial.number, val.accuracy, skip_if_finished=True)
             return
         if not run.has_diverged:

@@ -96,9 +96,9 @@ class Probe:
     predictions: dict[str, Predictions]
     seconds: float
 
-    def keep(self, **words: str) -> Probe:
+    def with_metadata(self, **words: str) -> Probe:
         """The probe with these texts added to the metadata of the winner's network, such as its licence."""
-        return replace(self, winner=replace(self.winner, network=self.winner.network.keep(**words)))
+        return replace(self, winner=replace(self.winner, network=self.winner.network.with_metadata(**words)))
 
     def to_dict(self) -> dict[str, Any]:
         """The probe as ``monolayer probe --json`` prints it, without times."""

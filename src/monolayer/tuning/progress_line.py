@@ -61,13 +61,13 @@ class ProgressLine:
         return sum(
             training.epochs if member in alive else len(rows)
             for training in self._trainings
-            for alive in [set(training.alive)]
+            for alive in [set(training.active)]
             for member, rows in enumerate(training.histories)
         )
 
     def describe(self) -> str:
         """Such as ``34 of 36 train; best 40.3 [37.3, 43.4] % at epoch 12: learning_rate 0.005, l2 0.0``."""
-        n_alive = sum(len(training.alive) for training in self._trainings)
+        n_alive = sum(len(training.active) for training in self._trainings)
         counts = f"{n_alive} of {self._plan.n_recipes} train"
         n_classes = self._plan.splits.dataset.n_classes
         candidates = [

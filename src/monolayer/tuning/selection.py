@@ -75,8 +75,8 @@ def analyse_selection(runs: Sequence[Run]) -> Selection | None:
     Args:
         runs: best first, all on the same validation rows.
     """
-    kept = [i for i, run in enumerate(runs) if run.val_correct is not None and not (run.has_diverged or run.has_left)]
-    is_halved = any(run.has_left and not run.has_diverged for run in runs)
+    kept = [i for i, run in enumerate(runs) if run.val_correct is not None and not (run.has_diverged or run.ends_early)]
+    is_halved = any(run.ends_early and not run.has_diverged for run in runs)
     if not kept:
         return None
     correct = np.array([runs[i].val_correct for i in kept])

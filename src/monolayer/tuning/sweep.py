@@ -235,5 +235,5 @@ def _train(trainings: Sequence[BankTraining], rungs: Sequence[Rung], runner: Run
 def rank_run(run: Run) -> tuple[bool, float, float, float]:
     """Sort key: complete runs by accuracy, then dropped ones, later ones first, then diverged and untrained ones."""
     val = run.evaluation["val"]
-    share = len(run.history) / run.recipe.epochs if run.has_left else 1.0
+    share = len(run.history) / run.recipe.epochs if run.ends_early else 1.0
     return run.has_diverged or not run.history, -share, -val.accuracy, val.loss
