@@ -19,9 +19,10 @@ from monolayer.engine.native import find_native, open_native_engine
 from monolayer.engine.numpy import open_numpy_engine
 from monolayer.engine.select import ENGINES, choose_engine
 from monolayer.errors import BadInput
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import predict_rows, train
+from monolayer.training.train import train
 from tests.made import make_dataset
 
 pytestmark = pytest.mark.usefixtures("native")

@@ -19,7 +19,7 @@ from monolayer.runs.folder import (
     save_run,
     save_sweep,
 )
-from monolayer.training.run import train
+from monolayer.training.train import train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 

@@ -6,7 +6,8 @@ from monolayer.engine.bank import make_bank
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
-from monolayer.training.run import make_runs, train, train_bank
+from monolayer.training.run import make_runs
+from monolayer.training.train import train, train_bank
 from tests.made import make_dataset
 
 BASE = Recipe(epochs=6, batch_size=10, l2=0.01, flip=0.5)

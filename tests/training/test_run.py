@@ -6,7 +6,8 @@ import pytest
 from monolayer.data.dataset import Dataset
 from monolayer.errors import BadData, BadInput
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import evaluate_test, train, train_bank
+from monolayer.training.run import evaluate_test
+from monolayer.training.train import train, train_bank
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 from tests.reference import plain_loop

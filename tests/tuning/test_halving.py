@@ -14,7 +14,7 @@ from monolayer.training import scheduler
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
-from monolayer.training.run import train
+from monolayer.training.train import train
 from monolayer.tuning.halving import Rung, keep_best, plan_rungs
 from monolayer.tuning.sweep import plan_sweep, sweep, train_recipes
 from tests.made import make_dataset

@@ -11,8 +11,8 @@ from monolayer.data.scaler import fit_scaler
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.recipe.grid import Range
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import train
 from monolayer.training.stable_rate import compute_stable_rate
+from monolayer.training.train import train
 from monolayer.tuning import few_shot
 from monolayer.tuning.few_shot import MIN_STEPS, adapt, draw_rows
 from monolayer.tuning.probe import probe

@@ -110,7 +110,7 @@ class Session:
             BadInput: if a recipe does not fit the rows, or these are not the rows that the run began with.
         """
         from monolayer.engine.select import describe_engine
-        from monolayer.training.run import check_recipe
+        from monolayer.training.train import check_recipe
 
         for recipe in recipes:
             check_recipe(recipe, splits)
@@ -211,7 +211,7 @@ def fit_batch_size(
     recipes: Sequence[Recipe], splits: Splits, request: Request, console: Console, axes: Iterable[str] = ()
 ) -> list[Recipe]:
     """The recipes with batches of at most the training rows, unless a batch size was asked for."""
-    from monolayer.training.run import fit_batch_size
+    from monolayer.training.train import fit_batch_size
 
     is_asked = "batch_size" in axes or "batch_size" in request.given
     fitted = [fit_batch_size(recipe, splits, is_asked=is_asked) for recipe in recipes]

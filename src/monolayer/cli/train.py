@@ -96,7 +96,7 @@ def train(
 def _train(splits: Splits, recipe: Recipe, evaluate_every: int, session: Session, logger: RunLogger) -> Run:
     """Train to the last epoch or until Ctrl-C, and print a line an epoch."""
     from monolayer.training.history import format_epoch
-    from monolayer.training.run import train
+    from monolayer.training.train import train
 
     def on_epoch(recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
         logger.on_epoch(recipes, rows)
@@ -120,7 +120,8 @@ def _train(splits: Splits, recipe: Recipe, evaluate_every: int, session: Session
 
 def _evaluate(run: Run, splits: Splits, *, is_sealed: bool) -> tuple[Run, dict[str, Predictions]]:
     """The run with its test metrics, and its predictions for the validation and test rows."""
-    from monolayer.training.run import add_test_metrics, predict_rows
+    from monolayer.evaluate.predictions import predict_rows
+    from monolayer.training.run import add_test_metrics
 
     predictions = {"val": predict_rows(run.network, splits.val)} if splits.val else {}
     # The test rows of a run that was stopped stay sealed until it is finished.

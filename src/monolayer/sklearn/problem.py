@@ -20,8 +20,8 @@ from monolayer.recipe.recipe import FIELDS, Recipe
 from monolayer.sklearn import validation
 from monolayer.sklearn.validation import Targets
 from monolayer.threads import limit_blas_threads
-from monolayer.training.run import check_recipe
 from monolayer.training.stable_rate import compute_curvature
+from monolayer.training.train import check_recipe
 
 SEEDS = 2**31 - 1
 

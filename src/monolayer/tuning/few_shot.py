@@ -24,6 +24,7 @@ from monolayer.data.scaler import fit_scaler
 from monolayer.engine.bank import make_bank
 from monolayer.errors import BadInput, MonolayerError, validate_whole
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics
+from monolayer.evaluate.predictions import predict_all_rows
 from monolayer.progress import Progress
 from monolayer.recipe.grid import is_edge
 from monolayer.recipe.recipe import Recipe
@@ -32,7 +33,7 @@ from monolayer.recipe.shuffle import Shuffle
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
-from monolayer.training.run import Run, add_test_metrics, make_runs, predict_all_rows
+from monolayer.training.run import Run, add_test_metrics, make_runs
 from monolayer.training.scheduler import Job, evaluate_all, run_jobs
 from monolayer.tuning.plan import group_recipes
 from monolayer.tuning.probe_grid import ALONE, ProbeGrid

@@ -37,8 +37,9 @@ from monolayer.progress import Progress
 from monolayer.recipe.grid import WHOLE_FIELDS, Axis, Range, check_axes, collect_axes
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.options import TrainKeywords, TrainOptions
-from monolayer.training.run import Run, check_splits, fit_batch_size
+from monolayer.training.run import Run
 from monolayer.training.scheduler import Runner
+from monolayer.training.train import check_splits, fit_batch_size
 from monolayer.tuning.halving import Rung
 from monolayer.tuning.progress_line import UNIT
 from monolayer.tuning.sweep import Sweep, list_axes, plan_sweep, rank_run, train_recipes

@@ -15,12 +15,12 @@ import numpy as np
 
 from monolayer.data.dataset import Rows, Splits
 from monolayer.errors import BadInput, MonolayerError
-from monolayer.evaluate.predictions import Predictions
+from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.evaluate.significance import find_indistinguishable
 from monolayer.recipe.grid import Range, collect_axes
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.options import TrainKeywords, TrainOptions
-from monolayer.training.run import Run, add_test_metrics, predict_rows
+from monolayer.training.run import Run, add_test_metrics
 from monolayer.tuning.few_shot import MIN_STEPS, RULE, STEPS_RULE, STOPPED, FewShot, adapt, train_shots, validate_shots
 from monolayer.tuning.probe_grid import RATES, ProbeGrid, make_probe_grid
 from monolayer.tuning.sweep import list_axes, rank_run, train_recipes

@@ -17,8 +17,9 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainKeywords, TrainOptions
-from monolayer.training.run import Run, check_recipe, check_splits, fit_batch_size, make_runs
+from monolayer.training.run import Run, make_runs
 from monolayer.training.scheduler import Job, Runner, evaluate_all, run_jobs
+from monolayer.training.train import check_recipe, check_splits, fit_batch_size
 from monolayer.tuning.halving import Rung, keep_best, plan_rungs
 from monolayer.tuning.plan import Plan, choose_train_every, group_recipes
 from monolayer.tuning.progress_line import ProgressLine
