@@ -277,7 +277,7 @@ def test_a_network_that_is_lost_is_lost_in_its_loss(loss, value):
     assert correct.tolist() == right.tolist()
 
 
-def test_the_engine_is_the_one_that_is_asked_for(monkeypatch):
+def test_the_engine_is_the_one_that_is_given_for(monkeypatch):
     monkeypatch.delenv("MONOLAYER_ENGINE", raising=False)
     assert choose_engine() == "native"
     for name in ("numpy", "native"):

@@ -213,8 +213,8 @@ def fit_batch_size(
     """The recipes with batches of at most the training rows, unless a batch size was asked for."""
     from monolayer.training.train import fit_batch_size
 
-    is_asked = "batch_size" in axes or "batch_size" in request.given
-    fitted = [fit_batch_size(recipe, splits, is_asked=is_asked) for recipe in recipes]
+    is_given = "batch_size" in axes or "batch_size" in request.given
+    fitted = [fit_batch_size(recipe, splits, is_given=is_given) for recipe in recipes]
     if fitted != list(recipes):
         request.config["recipe"]["batch_size"] = fitted[0].batch_size
         console.info(

@@ -132,7 +132,7 @@ def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, 
 
 
 def _describe_reading(dataset: Dataset) -> dict[str, str]:
-    """How a file of the user's was read, so that predictions read theirs alike; its path is private and left out."""
+    """The reading options of the dataset, with which predictions read their input; the path is private, so left out."""
     options = {name: value for name, value in dataset.reading.items() if name != "path"}
     found = {"reading": options, "columns": dataset.columns}
     return {name: json.dumps(value) for name, value in found.items() if value}

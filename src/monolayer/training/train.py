@@ -49,7 +49,7 @@ def train(
             rows, flips without images.
     """
     check_splits(splits)
-    recipe = fit_batch_size((recipe or Recipe()).replace(**fields), splits, is_asked="batch_size" in fields)
+    recipe = fit_batch_size((recipe or Recipe()).replace(**fields), splits, is_given="batch_size" in fields)
     options: TrainKeywords = {
         "train_every": train_every,
         "val_every": val_every,
@@ -100,10 +100,10 @@ def check_splits(splits: object) -> None:
         raise BadInput(f"A {kind} is not divided into training and other rows; accepted is dataset.split(val=1000).")
 
 
-def fit_batch_size(recipe: Recipe, splits: Splits, *, is_asked: bool = False) -> Recipe:
+def fit_batch_size(recipe: Recipe, splits: Splits, *, is_given: bool = False) -> Recipe:
     """The recipe, with the default batch size lowered to the number of training rows where they are fewer."""
     n_rows = len(splits.train)
-    is_default = recipe.batch_size == Recipe().batch_size and not is_asked
+    is_default = recipe.batch_size == Recipe().batch_size and not is_given
     return recipe.replace(batch_size=n_rows) if is_default and n_rows < recipe.batch_size else recipe
 
 

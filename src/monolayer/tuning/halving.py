@@ -33,10 +33,6 @@ class Rung:
         # Rounded first, so that 40 * (0.1 + 0.2) is 12 and not 13.
         return max(1, math.ceil(round(epochs * self.share, 9)))
 
-    def to_dict(self) -> dict[str, float]:
-        """The rung for JSON."""
-        return {"share": self.share, "n_kept": self.n_kept}
-
 
 def plan_rungs(n_recipes: int, epochs: int, factor: int = FACTOR) -> tuple[Rung, ...]:
     """The rungs for so many recipes; of 36 recipes with 40 epochs, 9 are kept after 3 epochs and 2 after 10.

@@ -99,7 +99,7 @@ def search(
     validate_whole("n_trials", n_trials, 1)
     validate_whole("n_at_once", n_at_once, 1)
     axes = list_axes(grid)
-    space = SearchSpace(fit_batch_size(recipe or Recipe(), splits, is_asked="batch_size" in axes), axes, halving)
+    space = SearchSpace(fit_batch_size(recipe or Recipe(), splits, is_given="batch_size" in axes), axes, halving)
     space.check(splits, given)
     study_name, path = space.name_study(splits), Path(journal) if journal else None
     train = partial(train_recipes, splits, halving=halving, runner=runner, **options)

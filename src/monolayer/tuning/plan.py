@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -200,7 +200,7 @@ class Plan:
                 {"members": len(bank), **{name: getattr(bank[0], name) for name in SHARED_FIELDS}}
                 for bank in self.banks
             ],
-            "rungs": [rung.to_dict() for rung in self.rungs],
+            "rungs": [asdict(rung) for rung in self.rungs],
             "epochs_of_members": self.member_epochs,
             "operations": self.operations,
             "memory_bytes": self.memory,

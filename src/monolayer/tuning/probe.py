@@ -96,9 +96,9 @@ class Probe:
     predictions: dict[str, Predictions]
     seconds: float
 
-    def with_metadata(self, **words: str) -> Probe:
-        """The probe with these texts added to the metadata of the winner's network, such as its licence."""
-        return replace(self, winner=replace(self.winner, network=self.winner.network.with_metadata(**words)))
+    def with_metadata(self, **entries: str) -> Probe:
+        """A copy with these entries added to the metadata of the winner's network, such as its licence."""
+        return replace(self, winner=replace(self.winner, network=self.winner.network.with_metadata(**entries)))
 
     def to_dict(self) -> dict[str, Any]:
         """The probe as ``monolayer probe --json`` prints it, without times."""
@@ -194,13 +194,11 @@ def _check_same(first: tuple[str, Splits], other: tuple[str, Splits]) -> None:
     a, b = first[1].dataset, other[1].dataset
     if a.class_names != b.class_names:
         raise BadInput(f"{names} have different classes; {accepted}.")
-    for what in ("", "val", "test"):
-        one, two = (getattr(dataset, what) if what else dataset for dataset in (a, b))
+    for kind, one, two in (("rows", a, b), ("validation rows", a.val, b.val), ("test rows", a.test, b.test)):
         sizes = [0 if part is None else len(part.y) for part in (one, two)]
-        kind = {"": "rows", "val": "validation rows", "test": "test rows"}[what]
         if sizes[0] != sizes[1]:
             raise BadInput(f"{names} have {sizes[1]:,} and {sizes[0]:,} {kind}; {accepted}.")
-        if one is not None and not np.array_equal(one.y, two.y):
+        if one is not None and two is not None and not np.array_equal(one.y, two.y):
             raise BadInput(f"{names} have different labels; {accepted}.")
     if not first[1].divides_like(other[1]):
         raise BadInput(

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Unpack
 
@@ -102,7 +102,7 @@ class Sweep:
             "n_recipes": self.n_recipes,
             "n_complete": sum(run.is_complete for run in self.runs),
             "is_complete": self.is_complete,
-            "rungs": [rung.to_dict() for rung in self.rungs],
+            "rungs": [asdict(rung) for rung in self.rungs],
         }
 
 
@@ -127,7 +127,7 @@ def sweep(
         recipe: the fields that do not vary; by default those of ``Recipe()``.
         grid: values to try by field of the recipe, such as ``{"l2": [0, 0.1]}``; a single value is a list of one.
         n_random: draw so many different recipes from the grid instead, which may then have a :class:`Range`.
-        halving: successive halving: one recipe in so many goes on after each rung; None trains all to their last epoch.
+        halving: successive halving: one recipe in so many continues after each rung; by default all train to the end.
         runner: trains the banks; by default the cores of this machine do.
         options: ``train_every``, ``val_every``, ``on_epoch``, ``should_stop``, ``progress`` and ``checkpointer``, as
             for :func:`monolayer.train`.
@@ -139,7 +139,7 @@ def sweep(
     check_splits(splits)
     TrainOptions.from_keywords(options, function=sweep)  # refuses what only train_recipes takes
     axes = list_axes(grid)
-    base = fit_batch_size(recipe or Recipe(), splits, is_asked="batch_size" in axes)
+    base = fit_batch_size(recipe or Recipe(), splits, is_given="batch_size" in axes)
     recipes = make_grid(base, axes) if n_random is None else draw_recipes(base, axes, n_random)
     return train_recipes(splits, recipes, collect_axes(recipes, axes), halving=halving, runner=runner, **options)
 
