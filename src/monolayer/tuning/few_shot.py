@@ -26,7 +26,7 @@ from monolayer.errors import BadInput, MonolayerError, validate_whole
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics
 from monolayer.evaluate.predictions import predict_all_rows
 from monolayer.progress import Progress
-from monolayer.recipe.grid import is_edge
+from monolayer.recipe.grid import collect_axes, is_edge
 from monolayer.recipe.recipe import Recipe
 from monolayer.recipe.schedules import SCHEDULES, parse_schedule
 from monolayer.recipe.shuffle import Shuffle
@@ -250,7 +250,7 @@ def train_shots(splits: Splits, grid: ProbeGrid, shots: int, repeats: int, seed:
     options = TrainOptions(train_every=0, val_every=0, on_epoch=counter.update, should_stop=options.should_stop)
     best = _choose(divided, recipes, options)
     runs = [run for (run,) in _train(divided, [best], options)]
-    tried = {name: tuple(dict.fromkeys(getattr(recipe, name) for recipe in recipes)) for name in grid.fields}
+    tried = collect_axes(recipes, dict.fromkeys(grid.fields, ()))
     return FewShot(shots, best, tuple(map(Repeat, draws, runs)), tried, len(recipes))
 
 

@@ -17,7 +17,7 @@ from monolayer.data.dataset import Rows, Splits
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.evaluate.significance import find_indistinguishable
-from monolayer.recipe.grid import Range, collect_axes
+from monolayer.recipe.grid import collect_axes
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.options import TrainKeywords, TrainOptions
 from monolayer.training.run import Run, add_test_metrics
@@ -262,7 +262,7 @@ def _describe(splits: Splits, grid: ProbeGrid, n_candidates: int) -> dict[str, A
         "split": {"how": _describe_split(splits), **splits.request},
         "preprocessing": PREPROCESSING,
         "recipe": fixed,
-        "axes": {name: list(values) for name, values in grid.axes.items() if not isinstance(values, Range)},
+        "axes": {name: list(values) for name, values in grid.axes.items()},
         "rates_as_multiples_of_stable": list(grid.multiples) or None,
         "n_candidates": n_candidates,
         "selection": SELECTION,
