@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -44,22 +43,8 @@ class BankState:
     seconds: float
 
 
-class Checkpointer(Protocol):
-    """Saves and loads the states of banks. Banks that train at the same time call it from their own threads."""
-
-    @property
-    def seconds_before(self) -> float:
-        """Training time, by the clock, of earlier processes, as far as it was saved."""
-
-    def load(self, recipes: Sequence[Recipe]) -> BankState | None:
-        """The last state saved of the bank of these recipes, or None."""
-
-    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, force: bool) -> None:
-        """Save the state; without ``force`` the checkpointer may skip a save that would take too long now."""
-
-
 class Checkpoints:
-    """A :class:`Checkpointer` that writes one file per bank.
+    """Saves and loads the states of banks, one file per bank; banks that train at the same time use it from threads.
 
     Without ``force`` a state is saved only if the last save took at most a fiftieth of the time since, so saving takes
     2 % of the time at most. A run that is killed repeats the epochs after the last save.

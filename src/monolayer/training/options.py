@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from monolayer.errors import BadInput, validate_whole
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.checkpoints import Checkpointer
+from monolayer.training.checkpoints import Checkpoints
 from monolayer.training.history import EpochRow
 
 OnEpoch = Callable[[Sequence[Recipe], Sequence[EpochRow]], None]
@@ -24,7 +24,7 @@ class TrainKeywords(TypedDict, total=False):
     on_epoch: OnEpoch | None
     should_stop: Callable[[], bool] | None
     progress: Progress | None
-    checkpointer: Checkpointer | None
+    checkpointer: Checkpoints | None
 
 
 def _never() -> bool:
@@ -53,7 +53,7 @@ class TrainOptions:
     on_epoch: OnEpoch | None = None
     should_stop: Callable[[], bool] = _never
     progress: Progress = field(default=SILENCE, repr=False)
-    checkpointer: Checkpointer | None = field(default=None, repr=False)
+    checkpointer: Checkpoints | None = field(default=None, repr=False)
     task: str = "training"
     evaluate_last: bool = True
 

@@ -19,6 +19,12 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining, Evaluation
 
+# A loss above the chance loss is possible in the first noisy epochs; twice the chance loss is not.
+DIVERGED_RATIO = 2.0
+# A loss of a thousand times the chance loss needs scores in the thousands: the steps were far too large, even if the
+# last loss is low, as it is where few training rows are all separable.
+ENORMOUS_RATIO = 1000.0
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -161,10 +167,3 @@ def _make_run(training: BankTraining, member: int, history: tuple[EpochRow, ...]
         has_diverged=evaluation.has_diverged or is_divergent(losses, chance_loss),
         ends_early=member not in training.active,
     )
-
-
-# A loss above the chance loss is possible in the first noisy epochs; twice the chance loss is not.
-DIVERGED_RATIO = 2.0
-# A loss of a thousand times the chance loss needs scores in the thousands: the steps were far too large, even if the
-# last loss is low, as it is where few training rows are all separable.
-ENORMOUS_RATIO = 1000.0

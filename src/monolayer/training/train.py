@@ -11,7 +11,7 @@ from monolayer.network import OneLayer
 from monolayer.progress import Progress
 from monolayer.recipe.losses import LOSSES, get_loss
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.checkpoints import Checkpointer
+from monolayer.training.checkpoints import Checkpoints
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import OnEpoch, TrainKeywords, TrainOptions
 from monolayer.training.run import Run, make_runs
@@ -26,7 +26,7 @@ def train(
     on_epoch: OnEpoch | None = None,
     should_stop: Callable[[], bool] | None = None,
     progress: Progress | None = None,
-    checkpointer: Checkpointer | None = None,
+    checkpointer: Checkpoints | None = None,
     **fields: Any,
 ) -> Run:
     """Train one network.
