@@ -80,7 +80,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         early_stopping: whether to stop when the loss on ``X_val`` has not decreased for ``patience`` epochs, and to
             restore the weights of the epoch where it was lowest.
         patience: epochs without improvement, for ``early_stopping``.
-        train_every: evaluate the training rows after every so many epochs, for ``history_``; 0: after the last only.
+        train_every: interval in epochs of evaluating the training rows, for ``history_``; 0: after the last only.
         warm_start: whether ``fit`` continues from the current weights.
         image_shape: (channels, height, width) if a row is an image.
         random_state: if given, the seed is drawn from it instead of ``seed``.

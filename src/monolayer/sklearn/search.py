@@ -49,7 +49,7 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
     folds, also on a fold without a row of one: it has a log loss where GridSearchCV's is nan.
 
     Differences from GridSearchCV. ``estimator`` must be a OneLayerClassifier without ``early_stopping``, and not a
-    pipeline; all cores are used, whatever ``n_jobs`` is; ``fit_time`` is a member's share of its bank's time; scorers
+    pipeline; all cores are used and ``n_jobs`` is ignored; ``fit_time`` is a member's share of its bank's time; scorers
     and splitters receive row numbers as ``X``, which scikit-learn's own do not use.
 
     Args:
@@ -89,7 +89,7 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
         with limit_blas_threads():  # in products this narrow, BLAS threads wait longer than they compute
             factory = MemberFactory(features, labels, weights, splits)
             outcomes = self._train(factory, len(splits), tasks)
-            # One job, whatever the default is: candidates are looked up in the order in which they are fitted.
+            # One job: candidates are looked up in the order in which they are fitted.
             changes = {"n_jobs": 1, "cv": splits, "estimator": make_candidate(self.estimator, X, features, outcomes)}
             inner = GridSearchCV(**{**self.get_params(deep=False), **changes})
             inner.fit(numbers, labels, **{name: value for name, value in params.items() if name not in only_split})

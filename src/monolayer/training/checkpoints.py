@@ -17,7 +17,7 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import HISTORY_COLUMNS, EpochRow
 
 FORMAT = "monolayer-checkpoint-1"
-# A save may take one part in so many of the time since the last: 2 %.
+# A save may take this fraction of the time since the last save: one part in 50, or 2 %.
 COST_SHARE = 50
 PATTERN = "bank-*.safetensors"
 
@@ -54,7 +54,7 @@ class Checkpoints:
         check: called before each save; raises if the folder may no longer be written to.
 
     Attributes:
-        seconds_before: training time, by the clock, of earlier processes, as far as it was saved.
+        seconds_before: wall-clock training time of earlier processes, up to their last save.
         on_load: called with the recipes and histories of each bank whose state is loaded; None for no call.
     """
 

@@ -28,14 +28,14 @@ class Evaluation:
 
     @property
     def has_diverged(self) -> bool:
-        """Whether the validation loss is not finite, which no later step can repair."""
+        """Whether the validation loss is not finite; further training cannot make it finite again."""
         return "val" in self.metrics and not math.isfinite(self.metrics["val"].loss)
 
 
 class BankTraining:
     """A bank in training.
 
-    A member whose validation loss is not finite leaves the training for good; the others continue without it.
+    A member whose validation loss is not finite is not trained further; the others continue without it.
 
     Attributes:
         bank: the networks; their weights are updated in place.
@@ -74,7 +74,7 @@ class BankTraining:
         Args:
             until: the number of epochs done at the end.
             n_threads: threads to use; by default as many as there are cores. The results do not depend on it.
-            time_slice: return after so many seconds, at the end of an epoch.
+            time_slice: seconds after which to return, at the end of an epoch.
         """
         until = self.epochs if until is None else until
         end = time.perf_counter() + time_slice
@@ -108,7 +108,7 @@ class BankTraining:
             self.options.checkpointer.save_if_due(self.bank.recipes, self.make_state, force=force)
 
     def evaluate(self, n_threads: int | None = None) -> list[Evaluation]:
-        """Evaluate every member on the training and validation rows, as far as that has not been done."""
+        """Evaluate every member on the training and validation rows, unless it has been evaluated already."""
         # Those that train and those that have left, apart: sums beside other members differ in the last digit, and a
         # resumed training must give the same metrics as one that was never interrupted.
         for members in (self.active, [m for m in range(self.bank.n_members) if m not in self.active]):

@@ -36,14 +36,14 @@ class TrainOptions:
     """How to train, as opposed to what: no option changes a weight.
 
     Args:
-        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch
-            of a single run, four times in a sweep.
+        train_every: interval in epochs at which the training rows are evaluated; 0: only after the last; None: every
+            epoch of a single run, four times in a sweep.
         val_every: the same for the validation rows, with whole numbers only.
         on_epoch: called after each epoch of a bank, in the bank's thread, with the recipes that trained and their
-            newest rows, in the same order. On a cluster the calls come when the epochs have come back.
+            newest rows, in the same order. On a cluster it is called when a task returns its epochs.
         should_stop: called after each epoch; True ends the training there and keeps everything so far.
         progress: shows how far the training is.
-        checkpointer: saves the state of each bank, and returns it to a run that was killed.
+        checkpointer: saves the state of each bank, from which a killed run is resumed.
         task: the name of the training in the progress display.
         evaluate_last: whether all rows are evaluated after the last epoch; False for callers that do so themselves.
     """

@@ -63,7 +63,7 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        """Whether training was not stopped: all epochs were trained, or training ended early for good."""
+        """Whether training was not stopped: all epochs were trained, or training ended early and cannot continue."""
         return self.ends_early or len(self.history) == self.recipe.epochs
 
     def to_dict(self) -> dict[str, Any]:

@@ -36,12 +36,12 @@ def train(
     Args:
         splits: the rows, from :meth:`monolayer.Dataset.split`.
         recipe: what to train; by default ``Recipe()``.
-        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch.
+        train_every: interval in epochs at which the training rows are evaluated; 0: after the last only; None: 1.
         val_every: the same for the validation rows, with whole numbers only.
         on_epoch: called after each epoch with the recipes that train (here one) and their newest rows.
         should_stop: called after each epoch; True ends the training there and keeps everything so far.
         progress: shows how far the training is.
-        checkpointer: saves the state after each epoch, and returns it to a run that was killed.
+        checkpointer: saves the state after each epoch, from which a killed run is resumed.
         fields: fields of the recipe to replace, such as ``learning_rate=0.01``.
 
     Raises:

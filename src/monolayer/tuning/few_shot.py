@@ -232,7 +232,7 @@ def adapt(recipe: Recipe, n_rows: int) -> Recipe:
 
 
 def train_shots(splits: Splits, grid: ProbeGrid, shots: int, repeats: int, seed: int, options: TrainOptions) -> FewShot:
-    """Train every recipe on every draw of so many shots, and choose the best recipe.
+    """Train every recipe on every draw of this number of shots, and choose the best recipe.
 
     The chosen recipe is then trained alone on each draw: so its networks have the same bytes as those that
     :func:`monolayer.train` returns for these rows, and the networks of the other recipes need not be kept in memory.
@@ -249,23 +249,22 @@ def train_shots(splits: Splits, grid: ProbeGrid, shots: int, repeats: int, seed:
     counter = _EpochCounter(f"{shots} shot{'s'[: shots != 1]}", recipes, repeats, options.progress)
     options = TrainOptions(train_every=0, val_every=0, on_epoch=counter.update, should_stop=options.should_stop)
     best = _choose(divided, recipes, options)
-    runs = [run for (run,) in _train(divided, [best], options)]
+    runs = _train(divided, [best], options)
     tried = collect_axes(recipes, dict.fromkeys(grid.fields, ()))
     return FewShot(shots, best, tuple(map(Repeat, draws, runs)), tried, len(recipes))
 
 
 def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> Recipe:
-    """The recipe with the highest mean validation accuracy over the draws; of equals that with the lower loss."""
+    """The recipe with the highest mean validation accuracy over the draws; ties are broken by the lower loss."""
     dataset, first = divided[0].dataset, recipes[0]
     n_bytes = len(recipes) * dataset.n_classes * int(dataset.X.shape[1]) * np.dtype(first.dtype).itemsize
     at_once = max(1, AT_ONCE_BYTES // n_bytes)
     metrics: dict[Recipe, list[Metrics]] = {recipe: [] for recipe in recipes}
     diverged: set[Recipe] = set()
     for start in range(0, len(divided), at_once):
-        for runs in _train(divided[start : start + at_once], recipes, options):
-            for run in runs:
-                metrics[run.recipe].append(run.evaluation["val"])
-                diverged |= {run.recipe} if run.has_diverged else set()
+        for run in _train(divided[start : start + at_once], recipes, options):
+            metrics[run.recipe].append(run.evaluation["val"])
+            diverged |= {run.recipe} if run.has_diverged else set()
     candidates = [recipe for recipe in recipes if recipe not in diverged]
     if not candidates:
         raise BadInput(f"Each of {len(recipes)} recipes diverged on some few rows; give lower learning rates.")
@@ -277,19 +276,18 @@ def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], options: Train
     return min(candidates, key=rank)
 
 
-def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> list[list[Run]]:
-    """The runs of each draw."""
-    by_draw = []
+def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> list[Run]:
+    """The runs of all recipes on all draws, draw after draw."""
+    trainings: list[BankTraining] = []
     for splits in divided:
         scaler, n_classes = fit_scaler(splits.train), splits.dataset.n_classes
         banks = [make_bank(bank, scaler, n_classes) for bank in group_recipes(recipes, n_classes)]
-        by_draw.append([BankTraining(bank, splits, options) for bank in banks])
-    trainings = [training for one in by_draw for training in one]
+        trainings += [BankTraining(bank, splits, options) for bank in banks]
     run_jobs([Job(training, training.epochs) for training in trainings])
     if any(training.is_stopped for training in trainings):
         raise MonolayerError(STOPPED)
     evaluate_all(trainings)
-    return [[run for training in one for run in make_runs(training)] for one in by_draw]
+    return [run for training in trainings for run in make_runs(training)]
 
 
 class _EpochCounter:
@@ -302,7 +300,7 @@ class _EpochCounter:
         self._done, self._last_update, self._lock = 0, 0.0, threading.Lock()
 
     def update(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
-        """Count these epochs, and show the progress unless the last update was a moment ago; an ``on_epoch``."""
+        """Count these epochs, and show the progress at most ten times a second; an ``on_epoch``."""
         with self._lock:
             self._done += len(rows)
             if self._done >= self._total or time.monotonic() - self._last_update >= UPDATE_EVERY_S:

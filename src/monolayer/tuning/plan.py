@@ -68,7 +68,7 @@ def choose_train_every(epochs: int) -> int:
 
 @dataclass(frozen=True)
 class Segment:
-    """Epochs that a bank trains with the same members, as far as that is known before training.
+    """Epochs that a bank is expected to train with the same members.
 
     Args:
         recipe: one of the bank's recipes.

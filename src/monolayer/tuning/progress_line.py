@@ -38,7 +38,7 @@ class ProgressLine:
         self._show(is_over=False)
 
     def update(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
-        """Show the current state, unless the last update was a moment ago; an ``on_epoch``."""
+        """Show the current state, at most ten times a second; an ``on_epoch``."""
         with self._lock:
             if time.monotonic() - self._last_update >= UPDATE_EVERY_S:
                 self._show(is_over=False)
@@ -77,7 +77,7 @@ class ProgressLine:
             if rows
             and (row := rows[-1]).val_accuracy is not None
             and row.val_loss is not None
-            # The accuracy of a member that has diverged so far is one by accident.
+            # The accuracy of a member that has diverged so far has no meaning.
             and row.val_loss <= DIVERGED_RATIO * compute_chance_loss(recipe.loss, n_classes)
         ]
         if not candidates:

@@ -28,7 +28,7 @@ from monolayer.tuning.selection import Selection, analyse_selection
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """The runs of a sweep, best validation accuracy first; of equals the lower loss, and diverged runs last.
+    """The runs of a sweep, best validation accuracy first; ties are broken by the lower loss; diverged runs are last.
 
     Args:
         runs: one per recipe; the ``seconds`` of a run are those of its bank.
@@ -126,8 +126,8 @@ def sweep(
         splits: the rows, from :meth:`monolayer.Dataset.split`.
         recipe: the fields that do not vary; by default those of ``Recipe()``.
         grid: values to try by field of the recipe, such as ``{"l2": [0, 0.1]}``; a single value is a list of one.
-        n_random: draw so many different recipes from the grid instead, which may then have a :class:`Range`.
-        halving: successive halving: one recipe in so many continues after each rung; by default all train to the end.
+        n_random: number of different recipes to draw from the grid instead, which may then have a :class:`Range`.
+        halving: factor of successive halving: one recipe in ``halving`` continues after each rung; None: no halving.
         runner: trains the banks; by default the cores of this machine do.
         options: ``train_every``, ``val_every``, ``on_epoch``, ``should_stop``, ``progress`` and ``checkpointer``, as
             for :func:`monolayer.train`.
