@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +19,6 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.recipe.shuffle import parse_shuffle
 from monolayer.threads import count_cores
 from monolayer.tuning.halving import Rung
-
-T = TypeVar("T")
 
 # Rows of weights (classes times members) in a bank: on 3,072 dimensions and batches of 100, two banks at once compute
 # 83 billion operations a second with 40 rows, 110 with 120, 134 with 320, 150 with 640 and 149 with 1,280, of sgemm's
@@ -47,7 +45,7 @@ def group_recipes(recipes: Sequence[Recipe], n_classes: int) -> list[tuple[Recip
     return [tuple(bank) for bank in banks]
 
 
-def divide_evenly(members: list[T], max_size: int) -> list[list[T]]:
+def divide_evenly(members: list[Any], max_size: int) -> list[list[Any]]:
     """Parts of at most ``max_size`` members and of about the same size: 65 members are 33 and 32, not 64 and 1."""
     n_parts = math.ceil(len(members) / max_size)
     cuts = pairwise(round(i * len(members) / n_parts) for i in range(n_parts + 1))
