@@ -11,7 +11,8 @@ import numpy.typing as npt
 from benchmarks.limit import EMBEDDINGS
 from benchmarks.peers.task import read_epochs
 from monolayer.data.dataset import Dataset, Splits
-from monolayer.training.run import evaluate_test, train
+from monolayer.training.run import evaluate_test
+from monolayer.training.train import train
 
 Array = npt.NDArray[Any]
 TEST_ROWS = 2_000

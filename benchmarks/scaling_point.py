@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.scaling import Shape
 from monolayer.data.dataset import Dataset, Splits
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import train_bank
+from monolayer.training.train import train_bank
 
 REPEATS = 5
 

@@ -35,7 +35,7 @@ from .runs.compare import compare as compare
 from .training.history import EpochRow as EpochRow
 from .training.run import Run as Run
 from .training.run import evaluate_test as evaluate_test
-from .training.run import train as train
+from .training.train import train as train
 from .tuning.optuna import search as search
 from .tuning.probe import Probe as Probe
 from .tuning.probe import probe as probe

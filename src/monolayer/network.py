@@ -24,7 +24,7 @@ BLOCK = 1024
 # Values that are centred at a time, 3 MB in float64: on 3,072 features a third of the time that 1,024 rows take.
 CENTRED = 400_000
 FILE = "network.safetensors"  # in a run's folder
-PREFIX = "transformer."  # of the names of what a transformer has learnt
+PREFIX = "transformer."  # of the names of a transformer's tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +66,8 @@ class OneLayer:
 
     def __repr__(self) -> str:
         """One line, without the arrays."""
-        looks = "" if self.transformer is None else f" by {self.transformer.describe()}"
-        return f"<OneLayer {self.loss}: {self.weights.shape[1]:,} features{looks} to {len(self.class_names)} classes>"
+        by = "" if self.transformer is None else f" by {self.transformer.describe()}"
+        return f"<OneLayer {self.loss}: {self.weights.shape[1]:,} features{by} to {len(self.class_names)} classes>"
 
     def compute_scores(self, X: Array) -> Array:
         """Scores (n, K), in the weights' dtype, of features X (n, D) in the unit of the training data.
@@ -76,7 +76,7 @@ class OneLayer:
         images have as many values as features, X is taken to be images.
 
         Raises:
-            BadInput: if X does not have so many columns of real numbers, or holds one that is not finite.
+            BadInput: if X has another number of columns, is not numeric, or has a value that is not finite.
         """
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] not in (self.n_inputs, self.weights.shape[1]):
@@ -87,7 +87,7 @@ class OneLayer:
         scores = np.empty((len(X), len(self.bias)), self.weights.dtype)
         size = max(1, min(BLOCK, CENTRED // X.shape[1]))
         for start in range(0, len(X), size):
-            block = self._look(X[start : start + size], start)
+            block = self._transform(X[start : start + size], start)
             # Centred in float64 a block at a time: right for any features, and never a copy of the whole.
             z = ((self._normalise(block) - self.mean) / self.std).astype(self.weights.dtype)
             scores[start : start + size] = z @ self.weights.T + self.bias
@@ -106,8 +106,8 @@ class OneLayer:
         """(channels, height, width) of the input if it is an image, else None."""
         return self.image_shape if self.transformer is None else self.transformer.image_shape_
 
-    def _look(self, X: Array, start: int) -> Array:
-        """Features of rows; those of images in half precision, as in training."""
+    def _transform(self, X: Array, start: int) -> Array:
+        """The features of these rows; those of images in half precision, as in training."""
         if self.transformer is None or X.shape[1] != self.n_inputs:
             return X
         _check_finite(X, start)
@@ -146,9 +146,9 @@ class OneLayer:
         dtype = self.weights.dtype
         return replace(self, weights=weights.astype(dtype), bias=bias.astype(dtype), mean=mean, std=std)
 
-    def keep(self, **words: str) -> OneLayer:
-        """The network with these entries in its metadata; empty ones are left out."""
-        return replace(self, metadata={**self.metadata, **{name: word for name, word in words.items() if word}})
+    def with_metadata(self, **entries: str) -> OneLayer:
+        """A copy with these entries added to its metadata; empty ones are left out."""
+        return replace(self, metadata={**self.metadata, **{name: text for name, text in entries.items() if text}})
 
     def check_shapes(self) -> None:
         """Raise ValueError if the shapes of the arrays do not fit together."""
@@ -188,7 +188,7 @@ class OneLayer:
         """The network that :meth:`save` wrote.
 
         Args:
-            path: its file, or the folder of a run that holds it.
+            path: its file, or the folder of a run.
 
         Raises:
             BadData: if there is no such file, or it was not written by monolayer.
@@ -201,8 +201,8 @@ class OneLayer:
             with safe_open(path, framework="numpy") as file:
                 header = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in ("weights", "bias", "mean", "std")}
-                names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118 - it is no dict
-                learnt = {name.removeprefix(PREFIX): file.get_tensor(name) for name in names}
+                names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118 - not a dictionary
+                learned = {name.removeprefix(PREFIX): file.get_tensor(name) for name in names}
             shape = json.loads(header["image_shape"])
             network = cls(
                 **tensors,
@@ -212,7 +212,7 @@ class OneLayer:
                 metadata=json.loads(header["metadata"]),
                 normalize=header.get("normalize", "none"),
                 temperature=json.loads(header.get("temperature", "1.0")),  # not in files of earlier versions
-                transformer=_make_transformer(header["transformer"], learnt) if "transformer" in header else None,
+                transformer=_make_transformer(header["transformer"], learned) if "transformer" in header else None,
             )
             network.check_shapes()
             return network

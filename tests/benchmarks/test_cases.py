@@ -36,7 +36,7 @@ def test_every_task_has_a_peer_that_does_it():
     assert {task for task in tasks.values() if isinstance(task, Task)} == set(PEERS)
 
 
-def test_the_numpy_engine_is_asked_to_do_the_same_as_the_compiled_one():
+def test_the_numpy_engine_is_given_to_do_the_same_as_the_compiled_one():
     commands = {case.name: list(case.command) for case in make_cases(4)}
     assert commands["NumPy engine, one run"] == [*commands[RUN], "--engine", "numpy"]
 

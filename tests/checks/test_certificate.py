@@ -9,7 +9,7 @@ from monolayer.engine.exact import solve_exactly
 from monolayer.evaluate.metrics import Metrics
 from monolayer.progress import SILENCE
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import train
+from monolayer.training.train import train
 from tests.made import make_dataset
 
 

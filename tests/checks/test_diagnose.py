@@ -8,8 +8,10 @@ from monolayer.checks.registry import CHECKS
 from monolayer.data.dataset import choose_val_size
 from monolayer.data.load import load_digits
 from monolayer.errors import BadInput
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import add_test_metrics, evaluate_test, predict_rows, train
+from monolayer.training.run import add_test_metrics, evaluate_test
+from monolayer.training.train import train
 from monolayer.tuning.sweep import sweep
 
 

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from monolayer.data.load import load
-from monolayer.evaluate.predictions import Predictions
+from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.evaluate.probabilities import fit_temperature
 from monolayer.network import OneLayer
 from monolayer.recipe.recipe import Recipe
 from monolayer.reports.run import save_run_with_report
 from monolayer.runs.folder import load_network, load_predictions, save_predictions
-from monolayer.training.run import add_test_metrics, predict_rows, train
+from monolayer.training.run import add_test_metrics
+from monolayer.training.train import train
 
 TRAIN = ["train", "digits", "--epochs", "5", "--val-size", "300", "--learning-rate", "0.05"]
 

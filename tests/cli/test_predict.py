@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from monolayer.data.load import load
 from monolayer.network import OneLayer
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import train
+from monolayer.training.train import train
 
 
 @pytest.fixture(scope="module")

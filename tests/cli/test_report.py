@@ -4,8 +4,9 @@ import shutil
 import pytest
 
 import monolayer as ml
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.reports.run import save_run_with_report, save_sweep_with_report
-from monolayer.training.run import add_test_metrics, predict_rows
+from monolayer.training.run import add_test_metrics
 
 
 @pytest.fixture(scope="module")

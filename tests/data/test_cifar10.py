@@ -60,7 +60,7 @@ def test_a_named_copy_is_checked_even_where_the_cache_could_answer(folder: Path)
         load_cifar10(folder)
 
 
-def test_a_named_copy_that_is_wrong_is_an_error_and_nothing_else_is_asked(
+def test_a_named_copy_that_is_wrong_is_an_error_and_nothing_else_is_given(
     folder: Path, apart: Path, small_is_expected: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cifar10, "MIRRORS", (Played("network", small_is_expected, AssertionError("was tried")),))

@@ -40,7 +40,7 @@ def test_what_does_not_fit_together_is_refused(features, labels, options, messag
         Dataset(features, labels, ("a", "b"), **options)
 
 
-def test_the_hash_is_computed_when_it_is_asked_for_and_belongs_to_the_content():
+def test_the_hash_is_computed_when_it_is_given_for_and_belongs_to_the_content():
     dataset = Dataset(X, Y, ("a", "b"))
     assert "sha256" not in vars(dataset)
     assert replace(dataset, y=Y[::-1]).sha256 == compute_sha256(X, Y[::-1]) != dataset.sha256

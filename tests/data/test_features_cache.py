@@ -10,8 +10,8 @@ import monolayer as ml
 from monolayer.data.dataset import Dataset, Rows
 from monolayer.data.features_cache import extract_features
 from monolayer.errors import BadData, BadInput
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.features import HOGFeatures, PatchFeatures, PixelFeatures
-from monolayer.training.run import predict_rows
 from monolayer.tuning.few_shot import divide, draw_rows
 from tests.features.test_patches import make_images
 from tests.made import make_dataset

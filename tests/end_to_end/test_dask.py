@@ -80,13 +80,13 @@ def machines(tmp_path: Path, scheduler: str) -> Iterator[Machines]:
 
 def find_holders(client: Client) -> list[str]:
     """The workers that have the rows."""
-    return [worker for key, found in client.who_has().items() if key.startswith("_Rows") for worker in found]
+    return [worker for key, found in client.who_has().items() if key.startswith("Splits") for worker in found]
 
 
 def collect(result: Sweep) -> list[Any]:
     return [
         (run.recipe, run.network.weights.tobytes(), run.network.bias.tobytes(), repr(run.history),
-         repr(run.evaluation), run.val_correct.tobytes(), run.has_left)
+         repr(run.evaluation), run.val_correct.tobytes(), run.ends_early)
         for run in result.runs
     ]  # fmt: skip
 

@@ -10,11 +10,11 @@ import monolayer as ml
 from monolayer.checks.predictions import check_calibration
 from monolayer.data.scaler import fit_scaler
 from monolayer.engine.bank import make_bank
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.figures import ProbabilityHistogram, ReliabilityDiagram
 from monolayer.recipe.losses import LOSSES, get_loss
 from monolayer.sklearn import FusedSearchCV, OneLayerClassifier
 from monolayer.training.loop import BankTraining, TrainOptions
-from monolayer.training.run import predict_rows
 from tests.made import make_dataset
 from tests.reference import plain_loop
 

@@ -27,8 +27,8 @@ from monolayer.runs.folder import save_sweep
 from monolayer.runs.resume import begin_folder, is_unfinished, resume_folder
 from monolayer.tuning.sweep import train_recipes
 
-# 200 in all, with the five on CIFAR-10 below.
-LIBRARY_KILLS, SWEEP_KILLS, TRAIN_KILLS, CIFAR10_KILLS = 150, 25, 20, 5
+# 120 in all, with the five on CIFAR-10 below.
+LIBRARY_KILLS, SWEEP_KILLS, TRAIN_KILLS, CIFAR10_KILLS = 85, 15, 15, 5
 SAME_BYTES = (
     "recipe.json", "history.csv", "network.safetensors", "sweep.csv", "histories.csv", "answers.safetensors",
     "model-card.md", "model-card.json",

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import train, train_bank
+from monolayer.training.train import train, train_bank
 from tests.made import make_dataset
 from tests.reference import plain_loop
 

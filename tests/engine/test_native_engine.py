@@ -19,9 +19,10 @@ from monolayer.engine.native import find_native, open_native_engine
 from monolayer.engine.numpy import open_numpy_engine
 from monolayer.engine.select import ENGINES, choose_engine
 from monolayer.errors import BadInput
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import predict_rows, train
+from monolayer.training.train import train
 from tests.made import make_dataset
 
 pytestmark = pytest.mark.usefixtures("native")
@@ -276,7 +277,7 @@ def test_a_network_that_is_lost_is_lost_in_its_loss(loss, value):
     assert correct.tolist() == right.tolist()
 
 
-def test_the_engine_is_the_one_that_is_asked_for(monkeypatch):
+def test_the_engine_is_the_one_that_is_given_for(monkeypatch):
     monkeypatch.delenv("MONOLAYER_ENGINE", raising=False)
     assert choose_engine() == "native"
     for name in ("numpy", "native"):

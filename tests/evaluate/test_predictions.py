@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from monolayer.evaluate.predictions import Predictions
+from monolayer.evaluate.predictions import Predictions, predict_all_rows, predict_rows
 from monolayer.network import OneLayer
-from monolayer.training.run import predict_all_rows, predict_rows, train
+from monolayer.training.train import train
 from tests.made import make_dataset
 from tests.reference import plain_loop
 

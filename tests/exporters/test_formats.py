@@ -189,7 +189,7 @@ def test_wrong_input_gets_one_sentence(tmp_path, to):
     assert os.listdir(tmp_path) == []
 
 
-def test_onnx_is_asked_for_by_name_where_it_is_missing(tmp_path, monkeypatch):
+def test_onnx_is_given_for_by_name_where_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(BadInput, match=r"needs the package onnx: pip install 'monolayer\[onnx\]'"):
         ml.export_onnx(make_network(), tmp_path / "a.onnx")

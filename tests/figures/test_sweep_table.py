@@ -24,7 +24,7 @@ from monolayer.recipe.grid import Range, draw_recipes
 from monolayer.recipe.recipe import Recipe
 from monolayer.reports.figures import draw_curves, draw_templates
 from monolayer.reports.sweep_figures import draw_sweep
-from monolayer.training.run import train
+from monolayer.training.train import train
 from monolayer.tuning.sweep import sweep, train_recipes
 from tests.made import make_dataset
 

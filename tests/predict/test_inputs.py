@@ -14,7 +14,7 @@ from monolayer.errors import BadData, BadInput
 from monolayer.network import OneLayer
 from monolayer.predict.inputs import find_files, iterate_rows
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import train
+from monolayer.training.train import train
 
 N = 12
 y = np.arange(N) % 2

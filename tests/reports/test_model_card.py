@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monolayer.data.dataset import Dataset
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.recipe.recipe import Recipe
 from monolayer.reports.card_facts import collect_card_facts, measure_probabilities
 from monolayer.reports.model_card import render_card, render_front_matter
 from monolayer.reports.run import save_run_with_report, save_sweep_with_report
 from monolayer.runs.folder import load_evaluation, load_predictions
-from monolayer.training.run import add_test_metrics, predict_rows, train
+from monolayer.training.run import add_test_metrics
+from monolayer.training.train import train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 

@@ -4,12 +4,13 @@ from scipy.stats import binomtest
 
 import monolayer as ml
 from monolayer.errors import BadInput
-from monolayer.evaluate.predictions import Predictions
+from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.recipe.recipe import Recipe
 from monolayer.reports.run import describe_origin, write_predictions
 from monolayer.runs.compare import choose_rows, compare, compare_predictions, compute_cosine, judge_match, load_side
 from monolayer.runs.folder import open_new_folder, save_run, save_sweep
-from monolayer.training.run import add_test_metrics, predict_rows, train
+from monolayer.training.run import add_test_metrics
+from monolayer.training.train import train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 

@@ -19,7 +19,7 @@ from monolayer.runs.folder import (
     save_run,
     save_sweep,
 )
-from monolayer.training.run import train
+from monolayer.training.train import train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 
@@ -134,7 +134,7 @@ def test_only_an_older_folder_of_the_same_kind_is_replaced(tmp_path, kind, names
     ("kind", "names", "content"),
     [(REPORT_FOLDER, REPORT, OF_REPORT), (LADDER_FOLDER, [*REPORT, "ladder.csv"], OF_LADDER)],
 )
-def test_an_older_folder_of_the_same_kind_is_replaced_when_that_is_asked(tmp_path, kind, names, content):
+def test_an_older_folder_of_the_same_kind_is_replaced_when_that_is_given(tmp_path, kind, names, content):
     out = tmp_path / "out"
     write(out, names, content)
     with pytest.raises(BadInput, match=r"with --out, or replace it with --overwrite\.$"):

@@ -10,7 +10,7 @@ import pytest
 
 from monolayer.sklearn import FusedSearchCV, OneLayerClassifier
 
-N, D, K = 80_000, 784, 10  # 63 MB of bytes, 250 MB in float32
+N, D, K = 60_000, 784, 10  # 47 MB of bytes, 188 MB in float32
 # Blocks that are centred in float64, the rows that the rate is found on, weights of folds: none by the features' size.
 MOST = 45e6
 

@@ -13,8 +13,8 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, StratifiedKFold
 
 from monolayer.errors import BadInput
-from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, fused, search
-from monolayer.sklearn.fused import Trained
+from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, members, search
+from monolayer.sklearn.members import Member
 from monolayer.sklearn.problem import scale_batch_size
 from tests.made import make_dataset
 
@@ -36,7 +36,7 @@ def train_members(estimator, grid, cv, y=Y, **fit_params):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search.FusedSearchCV, "_train", spy)
         FusedSearchCV(estimator, grid, cv=cv, refit=False).fit(X, y, **fit_params)
-    return {one.member.index: one for one in kept if isinstance(one, Trained)}
+    return {one.index: one for one in kept if isinstance(one, Member)}
 
 
 SEARCHES = {
@@ -79,7 +79,7 @@ def test_where_a_batch_holds_all_rows_it_finds_what_grid_search_finds(name):
 @pytest.mark.parametrize("few_rows", [1, 10_000])
 def test_each_member_is_the_estimator_fitted_with_the_fold_as_its_weights(batch_size, few_rows, monkeypatch):
     """In a bank of its fold's members alone, and beside those of other folds."""
-    monkeypatch.setattr("monolayer.sklearn.fused.MIN_ROWS_OF_WEIGHTS", few_rows)
+    monkeypatch.setattr("monolayer.sklearn.members.MIN_ROWS_OF_WEIGHTS", few_rows)
     estimator = OneLayerClassifier(epochs=2, batch_size=batch_size)
     grid = {"l2": [0.0, 0.05], "learning_rate": [0.01, "auto"], "seed": [1, 2]}
     folds = list(StratifiedKFold(3).split(X, Y))
@@ -89,7 +89,7 @@ def test_each_member_is_the_estimator_fitted_with_the_fold_as_its_weights(batch_
     for (_, split), one in learnt.items():
         mask = np.zeros(150)
         mask[folds[split][0]] = weight[folds[split][0]]
-        fields = one.member.recipe.to_dict()
+        fields = one.recipe.to_dict()
         assert fields["batch_size"] == {1: 1, 16: 24, 64: 96}[batch_size]  # of which a fold has two thirds
         varied = ("l2", "learning_rate", "seed", "batch_size")
         alone = clone(estimator).set_params(**{name: fields[name] for name in varied})
@@ -118,7 +118,7 @@ def test_scores_are_those_of_grid_search_as_of_another_order_of_the_rows(n_folds
 def test_folds_of_unlike_sizes_share_a_batch_size_by_their_mean():
     folds = [(np.arange(30), np.arange(100, 150)), (np.arange(60), np.arange(100, 150))]
     learnt = train_members(OneLayerClassifier(epochs=1, batch_size=10), {"l2": [0.0]}, folds)
-    assert [one.member.recipe.batch_size for one in learnt.values()] == [33, 33]
+    assert [one.recipe.batch_size for one in learnt.values()] == [33, 33]
 
 
 @settings(deadline=None)
@@ -223,7 +223,7 @@ def test_banks_are_of_one_fold_where_that_is_enough_of_them(monkeypatch):
 
 @pytest.mark.parametrize("few_rows", [1, 10_000])
 def test_losses_and_scalers_share_banks(monkeypatch, few_rows):
-    monkeypatch.setattr("monolayer.sklearn.fused.MIN_ROWS_OF_WEIGHTS", few_rows)
+    monkeypatch.setattr("monolayer.sklearn.members.MIN_ROWS_OF_WEIGHTS", few_rows)
     grid = {"loss": ["cross_entropy", "multiple_bce"], "l2": [0.0, 0.1], "standardize": [True, False]}
     expected = [(8, 1, 2)] * 4 if few_rows == 1 else [(32, 4, 2)]
     assert list_banks(monkeypatch, grid, learning_rate=0.01) == expected
@@ -235,8 +235,8 @@ def test_of_two_classes_losses_have_banks_of_their_own(monkeypatch):
 
 def test_the_curvature_is_found_once_for_candidates_that_differ_in_l2(monkeypatch):
     found = []
-    original = fused.find_curvature
-    monkeypatch.setattr(fused, "find_curvature", lambda *given: found.append(given) or original(*given))
+    original = members.find_curvature
+    monkeypatch.setattr(members, "find_curvature", lambda *given: found.append(given) or original(*given))
     grid = {"l2": [0.0, 0.1, 1.0], "loss": ["cross_entropy", "multiple_bce"], "batch_size": [16, 64]}
     FusedSearchCV(OneLayerClassifier(epochs=1), grid, cv=3, refit=False).fit(X, Y)
     assert len(found) == 3 * 2 * 2

@@ -22,7 +22,7 @@ from monolayer.trackers import (
     resolve_spec,
 )
 from monolayer.training.checkpoints import Checkpoints
-from monolayer.training.run import train
+from monolayer.training.train import train
 from monolayer.tuning.sweep import sweep
 from tests.trackers.trained import list_values, log_epochs, make_run, make_splits, make_sweep
 

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
 from monolayer.trackers import MLflowTracker, RunLogger, log_run, log_sweep, open_logger
-from monolayer.training.run import train
+from monolayer.training.train import train
 from tests.trackers.trained import list_values, log_epochs, make_run, make_splits, make_sweep
 
 pytestmark = [

@@ -3,8 +3,9 @@
 from functools import cache
 
 from monolayer.checks.diagnose import diagnose_run, diagnose_sweep
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import predict_rows, train
+from monolayer.training.train import train
 from monolayer.tuning.sweep import sweep
 from tests.made import make_dataset
 

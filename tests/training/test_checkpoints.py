@@ -34,7 +34,7 @@ def test_a_state_comes_back_with_every_bit_and_what_was_never_measured_stays_so(
     assert back.weights.dtype == state.weights.dtype
     assert back.bias.tobytes() == state.bias.tobytes()
     assert repr(back.histories) == repr(state.histories)
-    assert (back.epoch, back.alive, back.seconds) == (2, (0, 1), 1.25)
+    assert (back.epoch, back.active, back.seconds) == (2, (0, 1), 1.25)
 
 
 def test_a_bank_is_known_by_its_recipes_to_the_last_digit(tmp_path):

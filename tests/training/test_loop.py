@@ -6,7 +6,8 @@ from monolayer.engine.bank import make_bank
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
-from monolayer.training.run import make_runs, train, train_bank
+from monolayer.training.run import make_runs
+from monolayer.training.train import train, train_bank
 from tests.made import make_dataset
 
 BASE = Recipe(epochs=6, batch_size=10, l2=0.01, flip=0.5)
@@ -40,7 +41,7 @@ def make_training(splits, recipes, options=None):
 def test_a_member_that_is_lost_leaves_and_the_others_train_on_as_if_alone(splits):
     recipes = [BASE, LOST, BASE.replace(learning_rate=0.002)]
     runs = train_bank(splits, recipes)
-    assert [run.has_left for run in runs] == [False, True, False]
+    assert [run.ends_early for run in runs] == [False, True, False]
     assert len(runs[1].history) < 6
     assert runs[1].has_diverged
     assert runs[1].is_complete
@@ -58,7 +59,7 @@ def test_when_all_are_lost_the_training_ends(splits):
             told.append((done, total))
 
     runs = train_bank(splits, [LOST, LOST.replace(l2=2.0)], progress=Display())
-    assert all(run.has_left and not np.isfinite(run.evaluation["val"].loss) for run in runs)
+    assert all(run.ends_early and not np.isfinite(run.evaluation["val"].loss) for run in runs)
     assert told[-1] == (6, 6)
 
 
@@ -77,7 +78,7 @@ def test_taken_up_from_any_epoch_it_ends_with_the_same_bytes(splits, dtype, ever
             assert repr(first.history) == repr(second.history)
             assert repr(first.evaluation) == repr(second.evaluation)
             assert first.val_correct.tobytes() == second.val_correct.tobytes()
-            assert first.has_left == second.has_left
+            assert first.ends_early == second.ends_early
 
 
 def test_a_stop_leaves_no_trace_in_what_is_kept(splits):
@@ -99,7 +100,7 @@ def test_members_can_be_let_go_between_two_segments(splits):
     training.run(2)
     training.retain([2])
     training.run()
-    runs = make_runs(training, splits)
+    runs = make_runs(training)
     assert [len(run.history) for run in runs] == [2, 2, 6]
     alone = train(splits, recipes[2])
     np.testing.assert_allclose(runs[2].network.weights, alone.network.weights, atol=1e-6)

@@ -44,7 +44,7 @@ def tell(training):
     """Everything that a bank ends with."""
     return (
         training.epoch,
-        training.alive,
+        training.active,
         training.bank.weights.tobytes(),
         training.bank.bias.tobytes(),
         repr(training.histories),
@@ -94,7 +94,7 @@ def test_banks_that_are_left_at_every_epoch_and_taken_up_again_end_with_the_same
     trainings = [job.training for job in make_jobs(splits)]
     for until in range(1, 8):
         run_jobs([Job(training, min(until, training.epochs)) for training in trainings])
-        assert all(t.epoch == min(until, t.epochs) or not t.alive for t in trainings)
+        assert all(t.epoch == min(until, t.epochs) or not t.active for t in trainings)
     assert [tell(training) for training in trainings] == [told for told, _ in alone]
 
 
@@ -271,7 +271,7 @@ def test_jobs_that_are_done_are_not_touched(splits, monkeypatch, n_cores):
     stopped.run(1)
     stopped.is_stopped = True
     lost.run()
-    assert not lost.alive
+    assert not lost.active
     assert lost.epoch < lost.epochs
     done = [Job(arrived, 2), Job(arrived, 1), Job(stopped, 7), Job(lost, 5)]
     before, run = [tell(job.training) for job in done], BankTraining.run

@@ -113,9 +113,9 @@ class Taking:
 
 @pytest.mark.parametrize("error", [OSError, KeyError, ValueError])
 def test_rows_are_sent_past_workers_that_have_just_died(error):
-    training, cluster = make_training(), Cluster(Taking(2, error=error), 3, SILENCE)
-    there = cluster._scatter(training)
-    assert cluster._scatter(training) is there  # sent once, and another scatter would have been the fourth
+    splits, cluster = make_training().splits, Cluster(Taking(2, error=error), 3, SILENCE)
+    there = cluster._scatter(splits)
+    assert cluster._scatter(splits) is there  # sent once, and another scatter would have been the fourth
     assert there.number == 1
 
 
@@ -129,7 +129,7 @@ def test_rows_are_sent_past_workers_that_have_just_died(error):
 )
 def test_rows_that_nobody_takes_are_one_sentence(client, message):
     with pytest.raises(MonolayerError, match=message):
-        Cluster(client, 3, SILENCE)._scatter(make_training())
+        Cluster(client, 3, SILENCE)._scatter(make_training().splits)
     assert client.n_left >= 90
 
 

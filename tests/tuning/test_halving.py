@@ -14,7 +14,7 @@ from monolayer.training import scheduler
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
-from monolayer.training.run import train
+from monolayer.training.train import train
 from monolayer.tuning.halving import Rung, keep_best, plan_rungs
 from monolayer.tuning.sweep import plan_sweep, sweep, train_recipes
 from tests.made import make_dataset
@@ -113,7 +113,7 @@ def test_exactly_the_best_of_all_banks_are_kept(splits, banks, n):
         return loss < other_loss if loss != other_loss else a < b  # of equals the one that stands first
 
     expected = [m for m in members if sum(is_better(other, m) for other in members) < n]
-    assert [(place, m) for place, training in enumerate(trainings) for m in training.alive] == expected
+    assert [(place, m) for place, training in enumerate(trainings) for m in training.active] == expected
     assert len(expected) == min(n, len(members))
 
 
@@ -124,9 +124,9 @@ def test_who_has_left_does_not_come_back_and_takes_no_place(splits):
             tell(training, member, 0.1 * (member + 1), 1.0)
     first.retain([0, 1])  # the best, at 0.3, has left
     keep_best([first, second], 2)
-    assert (first.alive, second.alive) == ([1], [1])
+    assert (first.active, second.active) == ([1], [1])
     keep_best([first, second], 5)
-    assert (first.alive, second.alive) == ([1], [1])
+    assert (first.active, second.active) == ([1], [1])
 
 
 def test_who_is_kept_is_written_down_at_once(splits):
@@ -138,7 +138,7 @@ def test_who_is_kept_is_written_down_at_once(splits):
             return None
 
         def save_if_due(self, recipes, make_state, *, force):
-            self.kept.append((make_state().alive, force))
+            self.kept.append((make_state().active, force))
 
     keepers = [Checkpointer(), Checkpointer()]
     trainings = [make_training(splits, 2, checkpointer) for checkpointer in keepers]
@@ -193,7 +193,7 @@ def test_survivors_rank_first_and_those_let_go_behind_the_later_ones_first():
     result = sweep(splits, BASE, halving=4, grid=AXES)
     assert not any(run.has_diverged for run in result.runs)
     assert [len(run.history) for run in result.runs] == [16] * 2 + [4] * 6 + [1] * 24
-    assert [run.has_left for run in result.runs] == [False] * 2 + [True] * 30
+    assert [run.ends_early for run in result.runs] == [False] * 2 + [True] * 30
     assert result.is_complete
     ranked = [(-run.evaluation["val"].accuracy, run.evaluation["val"].loss) for run in result.runs]
     for part in (ranked[:2], ranked[2:8], ranked[8:]):
@@ -258,9 +258,9 @@ def test_a_halving_that_is_stopped_anywhere_lets_nobody_go_for_that(splits, n_as
     recipes = make_grid(BASE, AXES)
     result = train_recipes(splits, recipes, {}, should_stop=lambda: next(asked, True), halving=4)
     assume(not result.is_complete)
-    assert not all(run.has_left for run in result.runs)
-    assert all(len(run.history) in (1, 4) for run in result.runs if run.has_left)
-    assert len([run for run in result.runs if not run.has_left]) in (32, 8, 2)
+    assert not all(run.ends_early for run in result.runs)
+    assert all(len(run.history) in (1, 4) for run in result.runs if run.ends_early)
+    assert len([run for run in result.runs if not run.ends_early]) in (32, 8, 2)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import JOURNAL, save_sweep
 from monolayer.runs.resume import UNFINISHED, begin_folder, is_unfinished, resume_folder
 from monolayer.training.checkpoints import Checkpoints
-from monolayer.training.run import train
+from monolayer.training.train import train
 from monolayer.tuning import optuna as optuna_module
 from monolayer.tuning.optuna import BATCH, NUMBER, SEED, SearchSpace, open_journal, search, silence_optuna
 from monolayer.tuning.sweep import rank_run, sweep, train_recipes
@@ -313,7 +313,7 @@ def test_two_processes_cannot_be_at_the_same_search(tmp_path):
     def start_again():
         if not asked.is_set():
             asked.set()
-            with pytest.raises(BadInput, match="Another process is running this very search"):
+            with pytest.raises(BadInput, match="Another process is running the same search"):
                 run_search(journal=tmp_path / "j")
             errors.append(1)
         return False

@@ -11,8 +11,8 @@ from monolayer.data.scaler import fit_scaler
 from monolayer.errors import BadInput, MonolayerError
 from monolayer.recipe.grid import Range
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import train
 from monolayer.training.stable_rate import compute_stable_rate
+from monolayer.training.train import train
 from monolayer.tuning import few_shot
 from monolayer.tuning.few_shot import MIN_STEPS, adapt, draw_rows
 from monolayer.tuning.probe import probe
@@ -88,7 +88,9 @@ def test_test_labels_choose_nothing():
     assert a.winner.network.weights.tobytes() == b.winner.network.weights.tobytes()
     assert a.winner.network.bias.tobytes() == b.winner.network.bias.tobytes()
     assert a.few_shot[0].recipe == b.few_shot[0].recipe
-    assert [r.val for r in a.few_shot[0].repeats] == [r.val for r in b.few_shot[0].repeats]
+    assert [r.run.evaluation["val"] for r in a.few_shot[0].repeats] == [
+        r.run.evaluation["val"] for r in b.few_shot[0].repeats
+    ]
     assert a.winner.evaluation["test"].accuracy > 0.6 > 0.5 > b.winner.evaluation["test"].accuracy
 
 
@@ -116,7 +118,7 @@ def test_twice_is_the_same_to_the_byte():
     assert a.winner.network.weights.tobytes() == b.winner.network.weights.tobytes()
     for first, second in zip(a.few_shot, b.few_shot, strict=True):
         for one, other in zip(first.repeats, second.repeats, strict=True):
-            assert one.network.weights.tobytes() == other.network.weights.tobytes()
+            assert one.run.network.weights.tobytes() == other.run.network.weights.tobytes()
 
 
 def test_only_what_can_be_told_from_the_winner_is():
@@ -238,13 +240,13 @@ def test_a_few_shot_run_is_the_run_alone_on_the_same_rows():
         one = few.repeats[repeat]
         drawn = replace(sharp, train=Rows(sharp.dataset, one.draw.index))
         alone = train(drawn, few.recipe)
-        np.testing.assert_array_equal(one.network.weights, alone.network.weights)
-        np.testing.assert_array_equal(one.network.mean, fit_scaler(drawn.train).mean)
-        assert one.val == alone.evaluation["val"]
+        np.testing.assert_array_equal(one.run.network.weights, alone.network.weights)
+        np.testing.assert_array_equal(one.run.network.mean, fit_scaler(drawn.train).mean)
+        assert one.run.evaluation["val"] == alone.evaluation["val"]
         correct = alone.network.predict(sharp.dataset.test.X) == sharp.dataset.test.y
-        assert one.test.accuracy == correct.mean()
+        assert one.run.evaluation["test"].accuracy == correct.mean()
     spread = found.few_shot[0].summarise("test")
-    accuracies = [one.test.accuracy for one in found.few_shot[0].repeats]
+    accuracies = [one.run.evaluation["test"].accuracy for one in found.few_shot[0].repeats]
     assert (spread.mean, spread.sd, spread.n) == (np.mean(accuracies), np.std(accuracies, ddof=1), 2)
 
 

@@ -192,7 +192,7 @@ def test_a_sweep_is_told_from_its_begin_to_its_end(splits, monkeypatch, n_cores,
     assert display.told[0].total == done[-1]  # no one is lost here: it was known from the beginning
     best = max(run.evaluation["val"].accuracy for run in result.runs)
     assert f"best {format_accuracy(best, 20)} % at epoch" in display.last.detail
-    alive = sum(not run.has_left for run in result.runs)
+    alive = sum(not run.ends_early for run in result.runs)
     assert display.last.detail.startswith(f"{alive} of 6 train; ")
 
 
@@ -200,7 +200,7 @@ def test_members_that_are_lost_are_told_of(splits, monkeypatch):
     monkeypatch.setattr(progress_line, "UPDATE_EVERY_S", 0)
     display = Display()
     result = sweep(splits, BASE.replace(epochs=9, l2=1.0), grid={"learning_rate": [0.001, 1e6]}, progress=display)
-    assert [run.has_left for run in result.runs] == [False, True]
+    assert [run.ends_early for run in result.runs] == [False, True]
     assert display.told[0].total == 18
     assert display.last.total == sum(len(run.history) for run in result.runs) < 18
     assert display.last.detail.startswith("1 of 2 train; best")

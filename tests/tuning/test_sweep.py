@@ -9,7 +9,7 @@ from monolayer.errors import BadInput
 from monolayer.recipe.grid import Range, collect_axes, draw_recipes, make_grid
 from monolayer.recipe.recipe import FIELDS, Recipe
 from monolayer.training import scheduler
-from monolayer.training.run import train
+from monolayer.training.train import train
 from monolayer.tuning.optuna import search
 from monolayer.tuning.probe import probe
 from monolayer.tuning.sweep import sweep, train_recipes

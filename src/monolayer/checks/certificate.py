@@ -13,10 +13,11 @@ from monolayer.data.dataset import Splits
 from monolayer.data.scaler import Scaler
 from monolayer.engine.exact import Optimum, Problem, correlate, solve_exactly
 from monolayer.evaluate.metrics import Metrics, format_loss, make_finite
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.evaluate.significance import compute_mcnemar
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.losses import compute_chance_loss
-from monolayer.training.run import Run, predict_rows
+from monolayer.training.run import Run
 
 SIGNIFICANT = 0.05
 UNSURE = 0.01  # with a gap of more than this share of the cost, the solver has not converged

@@ -13,11 +13,11 @@ from monolayer.checks.splits import check_classes, check_fitted, check_leaked, c
 from monolayer.checks.sweep import check_edges, check_noise
 from monolayer.data.dataset import Splits
 from monolayer.engine.native import explain_missing
-from monolayer.evaluate.predictions import Predictions
+from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.findings import Finding
 from monolayer.recipe.losses import compute_chance_loss, get_loss
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import Run, predict_rows
+from monolayer.training.run import Run
 from monolayer.tuning.probe import Probe
 from monolayer.tuning.sweep import Sweep
 

@@ -11,7 +11,7 @@ from monolayer.cli import options as opt
 from monolayer.cli.console import print_json, print_line, print_table
 from monolayer.cli.grid import parse_axes
 from monolayer.cli.options import Request, Without, with_options
-from monolayer.cli.session import fit_batch_size, load_dataset, open_output
+from monolayer.cli.session import fit_batch_sizes, load_dataset, open_output
 from monolayer.cli.show import show_findings, split_interval
 from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.errors import BadInput
@@ -90,7 +90,7 @@ def probe(
             name: split.split(load_dataset(path, data, console, replace(reading, features=array)))
             for name, (path, array) in _name_sets(dataset or [], features).items()
         }
-        [recipe] = fit_batch_size([recipe], next(iter(splits.values())), request, console, axes)
+        [recipe] = fit_batch_sizes([recipe], next(iter(splits.values())), request, console, axes)
         found = train_probe(splits, recipe, draw_seed=draw_seed, progress=console, **options)
         console.close()
         # Imported after the training, which does not need Matplotlib and SciPy.
@@ -98,7 +98,7 @@ def probe(
         from monolayer.reports.probe import save_probe
 
         chosen = splits[found.sets[0].name]
-        found = diagnose_probe(found, chosen, muted=training.mute).keep(licence=training.licence.strip())
+        found = diagnose_probe(found, chosen, muted=training.mute).with_metadata(licence=training.licence.strip())
         if folder:
             save_probe(found, chosen, folder)
     if as_json:

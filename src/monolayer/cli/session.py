@@ -22,8 +22,8 @@ from monolayer.runs.folder import CONFIG, JOURNAL, REPORT, FolderKind, open_new_
 from monolayer.runs.options import RunOptions
 from monolayer.runs.resume import UNFINISHED, Unfinished, begin_folder, resume_folder
 from monolayer.trackers import RunLogger, open_logger
-from monolayer.training import run as training_run
 from monolayer.training.checkpoints import Checkpoints
+from monolayer.training.train import check_recipe, fit_batch_size
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Session:
             BadInput: if a recipe does not fit the rows, or the rows of a resumed run have changed.
         """
         for recipe in recipes:
-            training_run.check_recipe(recipe, splits)
+            check_recipe(recipe, splits)
         if self.unfinished is None:
             return
         engine, request = describe_engine(), self.unfinished.request
@@ -228,12 +228,12 @@ def open_session(
             raise
 
 
-def fit_batch_size(
+def fit_batch_sizes(
     recipes: Sequence[Recipe], splits: Splits, request: Request, console: Console, axes: Iterable[str] = ()
 ) -> list[Recipe]:
     """The recipes with batches of at most the training rows, unless a batch size was asked for."""
-    is_asked = "batch_size" in axes or "batch_size" in request.given
-    fitted = [training_run.fit_batch_size(recipe, splits, is_asked=is_asked) for recipe in recipes]
+    is_given = "batch_size" in axes or "batch_size" in request.given
+    fitted = [fit_batch_size(recipe, splits, is_given=is_given) for recipe in recipes]
     if fitted != list(recipes):
         request.config["recipe"]["batch_size"] = fitted[0].batch_size
         console.info(

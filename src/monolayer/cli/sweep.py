@@ -12,7 +12,7 @@ from monolayer.cli import options as opt
 from monolayer.cli.console import INTERRUPTED, catch_interruption, print_json
 from monolayer.cli.grid import parse_axes
 from monolayer.cli.options import Request, Without, with_options
-from monolayer.cli.session import DataSource, Session, fit_batch_size, open_session
+from monolayer.cli.session import DataSource, Session, fit_batch_sizes, open_session
 from monolayer.cli.show import describe_plan, show_plan, show_sweep
 from monolayer.cli.tracking import TrackingOptions
 from monolayer.data.dataset import Splits
@@ -98,7 +98,7 @@ def sweep(
     with open_session(request, training, tracking, out=out, resume=resume, dask=dask) as session:
         source = DataSource(dataset, data, features, reading)
         splits = session.load_splits(source, split, flips="flip" in axes or recipe.flip > 0)
-        recipes = fit_batch_size(recipes, splits, request, session.console, axes)
+        recipes = fit_batch_sizes(recipes, splits, request, session.console, axes)
         options: dict[str, Any] = {"train_every": training.train_every, "halving": FACTOR if halving else None}
         if dry_run:
             plan = plan_sweep(splits, recipes, **options)
@@ -117,7 +117,7 @@ def sweep(
 
             result = diagnose_sweep(result, splits, muted=training.mute)
             if licence := training.licence.strip():
-                best = replace(result.best, network=result.best.network.keep(licence=licence))
+                best = replace(result.best, network=result.best.network.with_metadata(licence=licence))
                 result = replace(result, runs=(best, *result.runs[1:]))
 
             def save(folder: Path) -> None:

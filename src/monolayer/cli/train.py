@@ -10,18 +10,19 @@ from monolayer.checks.certificate import certify as certify_run
 from monolayer.cli import options as opt
 from monolayer.cli.console import INTERRUPTED, catch_interruption, print_json
 from monolayer.cli.options import Request, Without, with_options
-from monolayer.cli.session import DataSource, Session, fit_batch_size, open_session
+from monolayer.cli.session import DataSource, Session, fit_batch_sizes, open_session
 from monolayer.cli.show import show_certificate, show_run
 from monolayer.cli.tracking import TrackingOptions
 from monolayer.data.dataset import Splits
 from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.engine.exact import check_solvable
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.options import RunOptions
 from monolayer.trackers import RunLogger
 from monolayer.training.history import EpochRow, format_epoch
-from monolayer.training.run import Run, add_test_metrics, predict_rows
-from monolayer.training.run import train as train_recipe
+from monolayer.training.run import Run, add_test_metrics
+from monolayer.training.train import train as train_recipe
 
 Certify = Annotated[
     bool, typer.Option("--certify", help="Solve the same problem exactly, and show how far from it the run ended.")
@@ -62,7 +63,7 @@ def train(
     with open_session(request, training, tracking, out=out, resume=resume) as session:
         source = DataSource(dataset, data, features, reading)
         splits = session.load_splits(source, split, flips=recipe.flip > 0)
-        [recipe] = fit_batch_size([recipe], splits, request, session.console)
+        [recipe] = fit_batch_sizes([recipe], splits, request, session.console)
         session.start(splits, [recipe])
         with session.open_logger(tracking) as logger:
             run = _train(splits, recipe, training.evaluate_every, session, logger)
@@ -77,7 +78,7 @@ def train(
             from monolayer.reports.run import save_run_with_report
 
             run = diagnose_run(run, splits, predictions, certificate=certificate, muted=training.mute)
-            run = replace(run, network=run.network.keep(licence=training.licence.strip()))
+            run = replace(run, network=run.network.with_metadata(licence=training.licence.strip()))
             session.publish(
                 lambda folder: save_run_with_report(
                     run, splits, folder, predictions, session.arguments, certificate=certificate

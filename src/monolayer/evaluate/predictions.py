@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from monolayer._typing import Array
+from monolayer.data.dataset import Rows
 from monolayer.evaluate.metrics import Metrics, find_correct
-from monolayer.network import OneLayer
+from monolayer.network import BLOCK, OneLayer
 from monolayer.recipe.losses import compute_cost, get_loss
 
 
@@ -76,3 +78,32 @@ class Predictions:
         with np.errstate(all="ignore"):
             loss, norm = float(self.losses.mean()), float((network.weights.astype(np.float64) ** 2).sum())
             return Metrics(loss, compute_cost(loss, l2, norm), float(self.correct.mean()), len(self))
+
+
+def predict_rows(network: OneLayer, rows: Rows) -> Predictions:
+    """The network's scores of these rows, computed a block at a time."""
+    if rows.dataset.transformer is not None:  # the rows are features already, even where these are as many as pixels
+        network = replace(network, transformer=None)
+    with np.errstate(all="ignore"):  # a diverged network has scores too
+        scores = np.concatenate([network.compute_scores(block) for block in rows.iterate_blocks(BLOCK)])
+    return Predictions(network.loss, scores, rows.y, rows.index)
+
+
+def predict_all_rows(networks: Sequence[OneLayer], rows: Rows) -> list[Predictions]:
+    """The result of :func:`predict_rows` for each network, with one pass over the rows per scaler."""
+    groups: dict[bytes, list[int]] = {}
+    for i, network in enumerate(networks):
+        groups.setdefault(network.mean.tobytes() + network.std.tobytes(), []).append(i)
+    predictions: dict[int, Predictions] = {}
+    for members in groups.values():
+        first = networks[members[0]]
+        stacked = replace(
+            first,
+            weights=np.concatenate([networks[i].weights for i in members]),
+            bias=np.concatenate([networks[i].bias for i in members]),
+        )
+        scores = predict_rows(stacked, rows).scores.reshape(len(rows), len(members), -1)
+        for place, i in enumerate(members):
+            own_scores = np.ascontiguousarray(scores[:, place])
+            predictions[i] = Predictions(networks[i].loss, own_scores, rows.y, rows.index)
+    return [predictions[i] for i in range(len(networks))]

@@ -57,7 +57,7 @@ class ProbabilityHistogram(Chart):
         Raises:
             BadInput: if the network has diverged, so that its probabilities are not finite.
         """
-        from monolayer.training.run import predict_rows
+        from monolayer.evaluate.predictions import predict_rows
 
         predictions = predict_rows(find_network(network), rows)
         return cls(predictions.probability_of_label, predictions.correct)

@@ -59,7 +59,7 @@ class ReliabilityDiagram(Chart):
             BadInput: if the network has diverged, so that its probabilities are not finite.
         """
         from monolayer.evaluate.calibration import compute_reliability, compute_top_label
-        from monolayer.training.run import predict_rows
+        from monolayer.evaluate.predictions import predict_rows
 
         predictions = predict_rows(find_network(network), rows)
         return cls(compute_reliability(*compute_top_label(predictions.probabilities, predictions.y)))

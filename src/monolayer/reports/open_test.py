@@ -9,10 +9,10 @@ from typing import Any
 
 from monolayer.data.dataset import Dataset
 from monolayer.errors import BadInput
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.reports.run import write_predictions, write_run_report
 from monolayer.runs.folder import EVALUATION, load_evaluation, load_network, load_predictions, load_recipe, write_json
 from monolayer.runs.splits import restore_splits
-from monolayer.training.run import predict_rows
 
 
 def open_test(folder: Path, dataset: Dataset, reason: str, *, again: bool = False) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _list_repeats(few: FewShot) -> list[dict[str, Any]]:
             **{
                 f"{rows}_{name}": getattr(metrics, name)
                 for rows in ROW_NAMES
-                if (metrics := getattr(repeat, rows)) is not None
+                if (metrics := repeat.run.evaluation.get(rows)) is not None
                 for name in ("loss", "accuracy")
             },
             "rows_sha256": repeat.draw.sha256,

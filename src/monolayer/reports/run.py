@@ -9,7 +9,7 @@ from monolayer.checks.certificate import Certificate
 from monolayer.data.dataset import Splits
 from monolayer.errors import BadInput
 from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy, format_loss
-from monolayer.evaluate.predictions import Predictions
+from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.figures.sweep_table import SweepTable
 from monolayer.reports.document import Block, Document, FigureBlock, FigureRow, Notice, Paragraph, Section, Table
 from monolayer.reports.figures import draw_curves, draw_probabilities, draw_templates, save_figures
@@ -36,7 +36,7 @@ from monolayer.runs.folder import (
     write_text,
 )
 from monolayer.runs.provenance import collect_provenance
-from monolayer.training.run import Run, predict_rows
+from monolayer.training.run import Run
 from monolayer.tuning.sweep import Sweep
 
 PREDICTION_COLUMNS = ("row", "label", "predicted", "probability_of_label")

@@ -73,7 +73,7 @@ def calibrate_folder(folder: Path) -> FittedTemperature:
         )
     caveat = SELECTION_CAVEAT if "sweep" in evaluation else ""
     stored = json.dumps({**asdict(fit), "caveat": caveat}, sort_keys=True)
-    replace(network, temperature=fit.temperature).keep(**{TEMPERATURE_FIT: stored}).save(folder / NETWORK)
+    replace(network, temperature=fit.temperature).with_metadata(**{TEMPERATURE_FIT: stored}).save(folder / NETWORK)
     write_card(folder)
     judged = tuple(measure_probabilities(test, T) for T in (1.0, fit.temperature)) if test else None
     return FittedTemperature(fit, caveat, (judged[0], judged[1]) if judged else None)

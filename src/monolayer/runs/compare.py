@@ -10,7 +10,7 @@ from monolayer._typing import Array
 from monolayer.data.dataset import Splits
 from monolayer.errors import BadInput
 from monolayer.evaluate.calibration_summary import Calibration, Rescaled, measure_readings, rescale
-from monolayer.evaluate.predictions import Predictions
+from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.evaluate.significance import Interval, McNemar, compute_difference_interval, compute_mcnemar
 from monolayer.network import OneLayer
 from monolayer.progress import SILENCE, Progress
@@ -18,7 +18,7 @@ from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import load_evaluation, load_history, load_network, load_predictions, load_recipe
 from monolayer.training.history import EpochRow
-from monolayer.training.run import Run, predict_rows
+from monolayer.training.run import Run
 from monolayer.tuning.sweep import Sweep
 
 SAME = 1e-9  # relative: rates and l2 that were meant to be equal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self
@@ -27,7 +28,7 @@ from monolayer.sklearn.callbacks import CallbackSupportMixin, FitTasks, with_cal
 from monolayer.sklearn.early_stopping import BestEpoch
 from monolayer.sklearn.problem import Problem, make_fold, make_problem, make_recipe
 from monolayer.sklearn.validation import Targets
-from monolayer.training.history import HISTORY_COLUMNS
+from monolayer.training.history import HISTORY_COLUMNS, EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
 from monolayer.training.run import make_network
@@ -79,7 +80,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         early_stopping: whether to stop when the loss on ``X_val`` has not decreased for ``patience`` epochs, and to
             restore the weights of the epoch where it was lowest.
         patience: epochs without improvement, for ``early_stopping``.
-        train_every: evaluate the training rows after every so many epochs, for ``history_``; 0: after the last only.
+        train_every: interval in epochs of evaluating the training rows, for ``history_``; 0: after the last only.
         warm_start: whether ``fit`` continues from the current weights.
         image_shape: (channels, height, width) if a row is an image.
         random_state: if given, the seed is drawn from it instead of ``seed``.
@@ -173,9 +174,10 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         targets = validation.encode_targets(y, self.loss, present=weights > 0)
         problem = make_problem(self, X, targets, weights, self._make_val(X_val, y_val, targets))
         recipe = make_recipe(self, problem)
-        best = self._choose_best(problem)
-        options = TrainOptions(self.train_every)
-        training = BankTraining(self._make_bank(recipe, problem), problem.splits, options)
+        if self.early_stopping and problem.splits.val is None:
+            raise BadInput("early_stopping needs validation rows: fit(X, y, X_val=..., y_val=...).")
+        best = BestEpoch(self.patience) if self.early_stopping else None
+        training = BankTraining(self._make_bank(recipe, problem), problem.splits, TrainOptions(self.train_every))
         tasks = FitTasks(self, recipe.epochs, *given)
         self._train(training, problem, tasks, best)
         self._keep(training, problem, best)
@@ -219,12 +221,11 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             problem = replace(problem, moments=self._moments.merge(problem.moments))
             recipe = self._make_next_recipe(problem, self._moments.n_rows)
         bank = self._resume_bank(recipe, problem)
-        loss = self._step(bank, problem)
-        self._set_fitted(
-            make_network(bank, 0, problem.splits.dataset, self.network_.metadata), problem, recipe, self.n_iter_ + 1
-        )
-        self.findings_ = (*_check_diverged(recipe, [loss], problem), *problem.findings)
-        return self
+        training = BankTraining(bank, problem.splits, TrainOptions())
+        training.order, training.epoch = self._order, min(self.n_iter_, recipe.epochs - 1)
+        training.run(training.epoch + 1)
+        network = make_network(bank, 0, problem.splits.dataset, self.network_.metadata)
+        return self._set_fitted(network, problem, recipe, self.n_iter_ + 1, training.histories[0])
 
     def decision_function(self, X: Any) -> Array:
         """Scores (n, K); for two classes (n,), which are above 0 for the second class."""
@@ -272,12 +273,16 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         bias = network.bias - network.weights @ (network.mean / network.std)
         return np.asarray((bias[1] - bias[0])[None] if self._is_binary_softmax else bias)
 
-    def _set_fitted(self, network: OneLayer, problem: Problem, recipe: Recipe, n_epochs: int) -> Self:
+    def _set_fitted(
+        self, network: OneLayer, problem: Problem, recipe: Recipe, n_epochs: int, history: Sequence[EpochRow] = ()
+    ) -> Self:
         """Set the fitted attributes from a network that was trained on this problem."""
         for name, value in self._describe(network, problem, n_epochs).items():
             setattr(self, name, value)
-        self.learning_rate_, self._moments, self.findings_ = recipe.learning_rate, problem.moments, problem.findings
-        self.best_epoch_ = n_epochs
+        self.learning_rate_, self._moments, self.best_epoch_ = recipe.learning_rate, problem.moments, n_epochs
+        losses = [row.train_loss for row in history if row.train_loss is not None]
+        diverged = check_diverged(recipe, losses, compute_chance_loss(recipe.loss, problem.n_scores))
+        self.findings_: tuple[Finding, ...] = (*diverged, *problem.findings)
         return self
 
     @property
@@ -302,13 +307,6 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         if val.y.shape[1:] != targets.y.shape[1:]:
             raise BadInput(f"y_val has shape {np.shape(y_val)}, which does not fit y.")
         return validation.make_dataset(X_val, val, self.image_shape)
-
-    def _choose_best(self, problem: Problem) -> BestEpoch | None:
-        if not self.early_stopping:
-            return None
-        if problem.splits.val is None:
-            raise BadInput("early_stopping needs validation rows: fit(X, y, X_val=..., y_val=...).")
-        return BestEpoch(self.patience)
 
     def _choose_classes(self, y: Any, classes: Any, is_first: bool) -> Array | None:
         """The classes for a call of partial_fit; None for several labels per row."""
@@ -367,12 +365,11 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         if best:
             best.restore(training)
         network = make_network(training.bank, 0, dataset, {"recipe": recipe.to_json()})
-        self._set_fitted(network, problem, recipe, training.epoch)
-        self.best_epoch_ = best.epoch if best else training.epoch
+        self._set_fitted(network, problem, recipe, training.epoch, history)
+        if best:
+            self.best_epoch_ = best.epoch
         self._order = training.order
         self.history_ = {name: [getattr(row, name) for row in history] for name in HISTORY_COLUMNS}
-        losses = [row.train_loss for row in history if row.train_loss is not None]
-        self.findings_ = (*_check_diverged(recipe, losses, problem), *problem.findings)
 
     def _make_next_recipe(self, problem: Problem, n_before: int) -> Recipe:
         """The recipe of a later call of partial_fit; ``n_before`` rows were seen before."""
@@ -387,14 +384,6 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         curvature = (before / self.learning_rate_ + now / recipe.learning_rate) / (before + now)
         return recipe.replace(learning_rate=1 / curvature)
 
-    def _step(self, bank: Bank, problem: Problem) -> float:
-        """Train one epoch at the learning rate of the schedule's next epoch; the loss of the rows after it."""
-        training = BankTraining(bank, problem.splits, TrainOptions())
-        training.order, training.epoch = self._order, min(self.n_iter_, bank.recipes[0].epochs - 1)
-        training.run(training.epoch + 1)
-        loss = training.histories[0][-1].train_loss
-        return float("nan") if loss is None else loss
-
     def _describe(self, network: OneLayer, problem: Problem, n_epochs: int) -> dict[str, Any]:
         """The fitted attributes that predicting needs."""
         return {
@@ -404,10 +393,6 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             "n_features_in_": network.weights.shape[1],
             "n_iter_": n_epochs,
         }
-
-
-def _check_diverged(recipe: Recipe, losses: list[float], problem: Problem) -> list[Finding]:
-    return check_diverged(recipe, losses, compute_chance_loss(recipe.loss, problem.n_scores))
 
 
 def _list_folds(fold: Fold) -> tuple[Fold, ...]:

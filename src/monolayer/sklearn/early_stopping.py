@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from monolayer.sklearn.validation import validate_count
+from monolayer.errors import validate_whole
 from monolayer.training.checkpoints import BankState
 from monolayer.training.loop import BankTraining
 
@@ -19,7 +19,7 @@ class BestEpoch:
     """
 
     def __init__(self, patience: int) -> None:
-        self._patience = validate_count("patience", patience, 1)
+        self._patience = validate_whole("patience", patience, 1)
         self._loss = math.inf
         self._state: BankState | None = None
 

@@ -14,14 +14,14 @@ from monolayer.checks.class_weights import check_weights
 from monolayer.data.dataset import Dataset, Splits
 from monolayer.data.scaler import Moments, Scaler, compute_moments
 from monolayer.engine.bank import Fold
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, validate_whole
 from monolayer.findings import Finding
 from monolayer.recipe.recipe import FIELDS, Recipe
 from monolayer.sklearn import validation
 from monolayer.sklearn.validation import Targets
 from monolayer.threads import limit_blas_threads
-from monolayer.training.run import check_recipe
 from monolayer.training.stable_rate import compute_curvature
+from monolayer.training.train import check_recipe
 
 SEEDS = 2**31 - 1
 
@@ -123,7 +123,7 @@ def make_recipe(
     Raises:
         BadInput: if a parameter is not valid, or does not fit the rows.
     """
-    validation.validate_count("train_every", estimator.train_every, 0)
+    validate_whole("train_every", estimator.train_every, 0)
     fields = {name: getattr(estimator, name) for name in FIELDS}
     rows = problem.splits.train
     if fields["dtype"] == "auto":

@@ -14,22 +14,22 @@ from sklearn.utils import indexable
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.network import BLOCK
-from monolayer.sklearn import validation as validation_module
 from monolayer.sklearn.callbacks import FitTasks, with_callbacks
 from monolayer.sklearn.classifier import OneLayerClassifier
-from monolayer.sklearn.fused import (
+from monolayer.sklearn.members import (
     NO_EARLY_STOPPING,
     Index,
+    Member,
     MemberFactory,
-    Trained,
     collect,
     group_members,
     make_training,
 )
+from monolayer.sklearn.validation import validate_rows, validate_weights
 from monolayer.threads import limit_blas_threads
 from monolayer.training.scheduler import Job, run_jobs
 
-Outcome = Trained | Exception  # the exception if it could not be trained
+Outcome = Member | Exception  # the exception if it could not be trained
 
 
 class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
@@ -49,7 +49,7 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
     folds, also on a fold without a row of one: it has a log loss where GridSearchCV's is nan.
 
     Differences from GridSearchCV. ``estimator`` must be a OneLayerClassifier without ``early_stopping``, and not a
-    pipeline; all cores are used, whatever ``n_jobs`` is; ``fit_time`` is a member's share of its bank's time; scorers
+    pipeline; all cores are used and ``n_jobs`` is ignored; ``fit_time`` is a member's share of its bank's time; scorers
     and splitters receive row numbers as ``X``, which scikit-learn's own do not use.
 
     Args:
@@ -80,18 +80,16 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
         self._get_scorers()
         X, y = indexable(X, y)
         routed = self._get_routed_params_for_fit(params)
-        features, labels = validation_module.validate_rows(clone(self.estimator), X, y, reset=True)
-        weights = validation_module.validate_weights(routed.estimator.fit.get("sample_weight"), features)
+        features, labels = validate_rows(clone(self.estimator), X, y, reset=True)
+        weights = validate_weights(routed.estimator.fit.get("sample_weight"), features)
         numbers = np.arange(len(features))[:, None]
         splits = self._cut(numbers, labels, routed.splitter.split)
         tasks = FitTasks(self, 1, X, y, routed.estimator.fit.get("sample_weight"))
         only_split = routed.splitter.split.keys() - routed.estimator.fit.keys() - routed.scorer.score.keys()
         with limit_blas_threads():  # in products this narrow, BLAS threads wait longer than they compute
-            factory = MemberFactory(
-                features, labels, compute_fold_weights(weights, splits), compute_train_fraction(splits, len(features))
-            )
+            factory = MemberFactory(features, labels, weights, splits)
             outcomes = self._train(factory, len(splits), tasks)
-            # One job, whatever the default is: candidates are looked up in the order in which they are fitted.
+            # One job: candidates are looked up in the order in which they are fitted.
             changes = {"n_jobs": 1, "cv": splits, "estimator": make_candidate(self.estimator, X, features, outcomes)}
             inner = GridSearchCV(**{**self.get_params(deep=False), **changes})
             inner.fit(numbers, labels, **{name: value for name, value in params.items() if name not in only_split})
@@ -118,7 +116,7 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
         trainings = [(bank, make_training(bank)) for bank in group_members(members)]
         tasks.run("bank", lambda: run_jobs([Job(training, training.epochs) for _, training in trainings]))
         for bank, training in trainings:
-            outcomes |= {one.member.index: one for one in collect(bank, training)}
+            outcomes |= collect(bank, training)
         return [outcomes[place] for place in sorted(outcomes)]
 
     def _take_results(self, inner: GridSearchCV, outcomes: list[Outcome]) -> None:
@@ -126,7 +124,7 @@ class FusedSearchCV(GridSearchCV):  # type: ignore[misc]
         for name, value in vars(inner).items():
             if name.endswith("_") and not name.startswith("_"):
                 setattr(self, name, value)
-        seconds = [one.seconds if isinstance(one, Trained) else 0.0 for one in outcomes]
+        seconds = [one.seconds if isinstance(one, Member) else 0.0 for one in outcomes]
         by_candidate = np.reshape(seconds, (-1, self.n_splits_))
         self.cv_results_["mean_fit_time"][:] = by_candidate.mean(axis=1)
         self.cv_results_["std_fit_time"][:] = by_candidate.std(axis=1)
@@ -165,8 +163,7 @@ class FittedCandidate:
         if outcome is None:
             self.__class__ = lookup.kind
             return self.fit(lookup.X, y, sample_weight, **validation)
-        member = outcome.member
-        return self._set_fitted(outcome.network, member.problem, member.recipe, member.recipe.epochs)  # type: ignore[attr-defined]
+        return self._set_fitted(outcome.network, outcome.problem, outcome.recipe, outcome.recipe.epochs)  # type: ignore[attr-defined]
 
     def _compute_scores(self, numbers: Any) -> Array:
         rows, network = numbers[:, 0], self.network_  # type: ignore[attr-defined]
@@ -184,14 +181,3 @@ def make_candidate(estimator: OneLayerClassifier, X: Any, features: Array, outco
     candidate, lookup = clone(estimator), Lookup(type(estimator), X, features, iter(outcomes))
     candidate.__class__ = type(type(estimator).__name__, (FittedCandidate, type(estimator)), {"lookup": lookup})
     return candidate
-
-
-def compute_fold_weights(weights: Array, splits: Sequence[tuple[Array, Array]]) -> Array:
-    """The sample weights of each fold, (F, n) float64: of its training rows times their count; 0 for the others."""
-    return np.stack([weights * np.bincount(train, minlength=len(weights)) for train, _ in splits])
-
-
-def compute_train_fraction(splits: Sequence[tuple[Array, Array]], n: int) -> float:
-    """The mean fraction of n rows in a fold, over the folds with training rows."""
-    sizes = [len(train) for train, _ in splits if len(train)]
-    return float(np.mean(sizes)) / n if sizes else 1.0

@@ -165,7 +165,9 @@ def compute_class_weights(class_weight: Any, targets: Targets, sample_weight: Ar
     if isinstance(class_weight, str) and class_weight == "balanced":
         sums = np.bincount(targets.y.ravel(), weights=sample_weight, minlength=K)
         return np.asarray(sample_weight.sum() / (K * np.where(sums > 0, sums, np.inf)))
-    if not (isinstance(class_weight, Mapping) and all(map(_is_weight, class_weight.values()))):
+    if not isinstance(class_weight, Mapping) or not all(
+        isinstance(weight, Real) and 0 <= float(weight) < math.inf for weight in class_weight.values()
+    ):
         raise BadInput(
             f"class_weight is {class_weight!r}; accepted are None, 'balanced' or a dictionary of labels to finite "
             "numbers of 0 or above."
@@ -174,21 +176,6 @@ def compute_class_weights(class_weight: Any, targets: Targets, sample_weight: Ar
     if unknown:
         raise BadInput(f"class_weight names {unknown[0]!r}, which is not among the classes; they are {labels!r}.")
     return np.array([float(class_weight.get(label, 1.0)) for label in labels])
-
-
-def _is_weight(value: Any) -> bool:
-    return isinstance(value, Real) and 0 <= float(value) < math.inf
-
-
-def validate_count(name: str, value: Any, least: int) -> int:
-    """The value as an int.
-
-    Raises:
-        BadInput: if it is not a whole number of at least ``least``.
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise BadInput(f"{name} is {value!r}; accepted is a whole number of {least} or above.")
-    return int(value)
 
 
 def make_dataset(X: Array, targets: Targets, image_shape: tuple[int, int, int] | None) -> Dataset:
@@ -214,8 +201,6 @@ def _validate_image_shape(image_shape: Any) -> tuple[int, int, int] | None:
 
 def make_splits(train: Dataset, val: Dataset | None = None) -> Splits:
     """All rows of ``train`` for training, those of ``val`` for validation, and no test rows."""
-    return Splits(Rows(train, _count(train)), Rows(val, _count(val)) if val else None, Rows(train, _count(train)[:0]))
-
-
-def _count(dataset: Dataset) -> Array:
-    return np.arange(len(dataset.X), dtype=np.int64)
+    train_index = np.arange(len(train.X), dtype=np.int64)
+    val_rows = Rows(val, np.arange(len(val.X), dtype=np.int64)) if val else None
+    return Splits(Rows(train, train_index), val_rows, Rows(train, train_index[:0]))

@@ -17,13 +17,14 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from monolayer.data.dataset import Splits
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import CERTIFICATE, EVALUATION, FIGURES, NETWORK, REPORT, save_run, save_sweep
 from monolayer.trackers.base import EpochMetrics, Summary, TrackedRun, Tracker
 from monolayer.trackers.registry import open_tracker
 from monolayer.training.checkpoints import Checkpoints
 from monolayer.training.history import EpochRow
-from monolayer.training.run import Run, predict_rows
+from monolayer.training.run import Run
 from monolayer.tuning.sweep import Sweep
 
 ARTIFACTS = (NETWORK, REPORT, EVALUATION, CERTIFICATE)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -18,7 +17,7 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import HISTORY_COLUMNS, EpochRow
 
 FORMAT = "monolayer-checkpoint-1"
-# A save may take one part in so many of the time since the last: 2 %.
+# A save may take this fraction of the time since the last save: one part in 50, or 2 %.
 COST_SHARE = 50
 PATTERN = "bank-*.safetensors"
 
@@ -31,7 +30,7 @@ class BankState:
         epoch: epochs done.
         weights: (K * M, D), as :class:`Bank` has them, of all members, those that have left included.
         bias: (K * M,).
-        alive: indices of the members that still train.
+        active: indices of the members that still train.
         histories: a tuple of rows for each member; members that have left have fewer.
         seconds: training time so far.
     """
@@ -39,27 +38,13 @@ class BankState:
     epoch: int
     weights: Array
     bias: Array
-    alive: tuple[int, ...]
+    active: tuple[int, ...]
     histories: tuple[tuple[EpochRow, ...], ...]
     seconds: float
 
 
-class Checkpointer(Protocol):
-    """Saves and loads the states of banks. Banks that train at the same time call it from their own threads."""
-
-    @property
-    def seconds_before(self) -> float:
-        """Training time, by the clock, of earlier processes, as far as it was saved."""
-
-    def load(self, recipes: Sequence[Recipe]) -> BankState | None:
-        """The last state saved of the bank of these recipes, or None."""
-
-    def save_if_due(self, recipes: Sequence[Recipe], make_state: Callable[[], BankState], *, force: bool) -> None:
-        """Save the state; without ``force`` the checkpointer may skip a save that would take too long now."""
-
-
 class Checkpoints:
-    """A :class:`Checkpointer` that writes one file per bank.
+    """Saves and loads the states of banks, one file per bank; banks that train at the same time use it from threads.
 
     Without ``force`` a state is saved only if the last save took at most a fiftieth of the time since, so saving takes
     2 % of the time at most. A run that is killed repeats the epochs after the last save.
@@ -69,7 +54,7 @@ class Checkpoints:
         check: called before each save; raises if the folder may no longer be written to.
 
     Attributes:
-        seconds_before: training time, by the clock, of earlier processes, as far as it was saved.
+        seconds_before: wall-clock training time of earlier processes, up to their last save.
         on_load: called with the recipes and histories of each bank whose state is loaded; None for no call.
     """
 
@@ -122,7 +107,7 @@ def _pack_state(state: BankState, seconds: float) -> bytes:
     tensors = {
         "weights": state.weights,
         "bias": state.bias,
-        "alive": np.array(state.alive, np.int64),
+        "alive": np.array(state.active, np.int64),
         "lengths": np.array([len(rows) for rows in state.histories], np.int64),
         "history": np.array([np.nan if cell is None else cell for cell in cells], np.float64).reshape(shape),
         "missing": np.array([cell is None for cell in cells], bool).reshape(shape),

@@ -28,7 +28,7 @@ HISTORY_COLUMNS = tuple(column.name for column in fields(EpochRow))
 
 
 def make_row(epoch: int, rate: float, evaluation: dict[str, Metrics]) -> EpochRow:
-    """The row of an epoch from its metrics by name of the rows: ``train`` and ``val``, as far as evaluated."""
+    """The row of an epoch from the metrics of the rows that were evaluated, by name: ``train``, ``val``."""
     columns = {
         f"{name}_{column}": value
         for name, metrics in evaluation.items()

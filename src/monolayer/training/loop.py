@@ -28,14 +28,14 @@ class Evaluation:
 
     @property
     def has_diverged(self) -> bool:
-        """Whether the validation loss is not finite, which no later step can repair."""
+        """Whether the validation loss is not finite; further training cannot make it finite again."""
         return "val" in self.metrics and not math.isfinite(self.metrics["val"].loss)
 
 
 class BankTraining:
     """A bank in training.
 
-    A member whose validation loss is not finite leaves the training for good; the others continue without it.
+    A member whose validation loss is not finite is not trained further; the others continue without it.
 
     Attributes:
         bank: the networks; their weights are updated in place.
@@ -43,7 +43,7 @@ class BankTraining:
         options: how to train.
         order: the order of the batches.
         epoch: epochs done.
-        alive: indices of the members that still train.
+        active: indices of the members that still train.
         histories: one list of rows per member; members that have left have fewer rows.
         is_stopped: whether ``should_stop`` has returned True.
         seconds: training time so far, evaluation included.
@@ -55,7 +55,7 @@ class BankTraining:
         self.options = options
         self.order = make_batch_order(bank.recipes[0], bank.n_classes, bank.weights.shape[1])
         self.epoch = 0
-        self.alive: list[int] = list(range(bank.n_members))
+        self.active: list[int] = list(range(bank.n_members))
         self.histories: list[list[EpochRow]] = [[] for _ in bank.recipes]
         self.is_stopped = False
         self.seconds = 0.0
@@ -74,7 +74,7 @@ class BankTraining:
         Args:
             until: the number of epochs done at the end.
             n_threads: threads to use; by default as many as there are cores. The results do not depend on it.
-            time_slice: return after so many seconds, at the end of an epoch.
+            time_slice: seconds after which to return, at the end of an epoch.
         """
         until = self.epochs if until is None else until
         end = time.perf_counter() + time_slice
@@ -88,7 +88,7 @@ class BankTraining:
 
     def can_continue(self, until: int) -> bool:
         """Whether there is anything to train before this epoch is done."""
-        return self.epoch < until and bool(self.alive) and not self.is_stopped
+        return self.epoch < until and bool(self.active) and not self.is_stopped
 
     def poll_stop(self) -> bool:
         """Call ``should_stop``; once it returns True, no more epochs are trained."""
@@ -97,7 +97,7 @@ class BankTraining:
 
     def retain(self, members: Sequence[int]) -> None:
         """Stop training all members except these, and save a checkpoint."""
-        leaving = set(self.alive) - set(members)
+        leaving = set(self.active) - set(members)
         if leaving:
             self._remove(leaving)
             self.save_checkpoint()
@@ -108,10 +108,10 @@ class BankTraining:
             self.options.checkpointer.save_if_due(self.bank.recipes, self.make_state, force=force)
 
     def evaluate(self, n_threads: int | None = None) -> list[Evaluation]:
-        """Evaluate every member on the training and validation rows, as far as that has not been done."""
+        """Evaluate every member on the training and validation rows, unless it has been evaluated already."""
         # Those that train and those that have left, apart: sums beside other members differ in the last digit, and a
         # resumed training must give the same metrics as one that was never interrupted.
-        for members in (self.alive, [m for m in range(self.bank.n_members) if m not in self.alive]):
+        for members in (self.active, [m for m in range(self.bank.n_members) if m not in self.active]):
             if not self._evaluations.keys() >= set(members):
                 start = time.perf_counter()
                 bank = self._select(members)
@@ -123,7 +123,7 @@ class BankTraining:
     def make_state(self) -> BankState:
         """The current state; its arrays are the bank's own, which training changes."""
         histories = tuple(map(tuple, self.histories))
-        return BankState(self.epoch, self.bank.weights, self.bank.bias, tuple(self.alive), histories, self.seconds)
+        return BankState(self.epoch, self.bank.weights, self.bank.bias, tuple(self.active), histories, self.seconds)
 
     def restore_state(self, state: BankState) -> None:
         """Continue from a state of the same bank, at this epoch or a later one."""
@@ -132,12 +132,12 @@ class BankTraining:
         for _ in range(state.epoch - self.epoch):
             self.order.draw_epoch(len(self.splits.train))
         self.epoch, self.seconds = state.epoch, state.seconds
-        self.alive, self.histories = list(state.alive), [list(rows) for rows in state.histories]
+        self.active, self.histories = list(state.active), [list(rows) for rows in state.histories]
         self._evaluations.clear()
 
     def receive_state(self, state: BankState, evaluations: Sequence[Evaluation] | None = None) -> None:
         """Continue from a state that another process has reached: report its epochs and save a checkpoint."""
-        members, epochs_before = list(self.alive), self.epoch
+        members, epochs_before = list(self.active), self.epoch
         self.restore_state(state)
         self._evaluations = dict(enumerate(evaluations or ()))
         for epoch in range(epochs_before + 1, self.epoch + 1):
@@ -156,10 +156,10 @@ class BankTraining:
 
     def _run_segment(self, until: int, n_threads: int, end: float) -> None:
         """Train epochs with the same members, until some of them leave or training ends for another reason."""
-        members = list(self.alive)
+        members = list(self.active)
         bank = self._select(members)
         with open_engine(bank, self.splits.dataset, n_threads) as engine:
-            while self.alive == members and self.can_continue(until):
+            while self.active == members and self.can_continue(until):
                 start = time.perf_counter()
                 self._run_epoch(engine, members)
                 if bank is not self.bank:
@@ -188,7 +188,7 @@ class BankTraining:
         self._remove({m for m, evaluation in zip(members, evaluations, strict=True) if evaluation.has_diverged})
 
     def _remove(self, leaving: set[int]) -> None:
-        self.alive = [m for m in self.alive if m not in leaving]
+        self.active = [m for m in self.active if m not in leaving]
         if leaving:  # those that stay are evaluated again without them: see evaluate()
             self._evaluations.clear()
 

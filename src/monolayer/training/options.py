@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any, TypedDict
 
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, validate_whole
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.checkpoints import Checkpointer
+from monolayer.training.checkpoints import Checkpoints
 from monolayer.training.history import EpochRow
 
 OnEpoch = Callable[[Sequence[Recipe], Sequence[EpochRow]], None]
@@ -25,7 +24,7 @@ class TrainKeywords(TypedDict, total=False):
     on_epoch: OnEpoch | None
     should_stop: Callable[[], bool] | None
     progress: Progress | None
-    checkpointer: Checkpointer | None
+    checkpointer: Checkpoints | None
 
 
 def _never() -> bool:
@@ -37,14 +36,14 @@ class TrainOptions:
     """How to train, as opposed to what: no option changes a weight.
 
     Args:
-        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch
-            of a single run, four times in a sweep.
+        train_every: interval in epochs at which the training rows are evaluated; 0: only after the last; None: every
+            epoch of a single run, four times in a sweep.
         val_every: the same for the validation rows, with whole numbers only.
         on_epoch: called after each epoch of a bank, in the bank's thread, with the recipes that trained and their
-            newest rows, in the same order. On a cluster the calls come when the epochs have come back.
+            newest rows, in the same order. On a cluster it is called when a task returns its epochs.
         should_stop: called after each epoch; True ends the training there and keeps everything so far.
         progress: shows how far the training is.
-        checkpointer: saves the state of each bank, and returns it to a run that was killed.
+        checkpointer: saves the state of each bank, from which a killed run is resumed.
         task: the name of the training in the progress display.
         evaluate_last: whether all rows are evaluated after the last epoch; False for callers that do so themselves.
     """
@@ -54,16 +53,15 @@ class TrainOptions:
     on_epoch: OnEpoch | None = None
     should_stop: Callable[[], bool] = _never
     progress: Progress = field(default=SILENCE, repr=False)
-    checkpointer: Checkpointer | None = field(default=None, repr=False)
+    checkpointer: Checkpoints | None = field(default=None, repr=False)
     task: str = "training"
     evaluate_last: bool = True
 
     def __post_init__(self) -> None:
         """Raise BadInput unless the numbers of epochs, where given, are whole numbers of 0 or above."""
-        given: dict[str, object] = {"train_every": self.train_every, "val_every": self.val_every}
-        for name, every in given.items():
-            if every is not None and (isinstance(every, bool) or not isinstance(every, Integral) or every < 0):
-                raise BadInput(f"{name} is {every!r}; accepted is a whole number of 0 or above.")
+        if self.train_every is not None:
+            validate_whole("train_every", self.train_every, 0)
+        validate_whole("val_every", self.val_every, 0)
 
     @classmethod
     def from_keywords(cls, keywords: TrainKeywords, task: str = "training", function: Any = None) -> TrainOptions:

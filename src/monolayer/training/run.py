@@ -1,29 +1,29 @@
-"""Train recipes on splits and return runs: the trained networks with their histories and metrics."""
+"""Runs: trained networks with their recipes, histories and metrics."""
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
-
-import numpy as np
+from typing import Any
 
 from monolayer._typing import Array
-from monolayer.data.dataset import Dataset, Rows, Splits
-from monolayer.data.scaler import Scaler, fit_checked_scaler
-from monolayer.engine.bank import Bank, make_bank, resume_bank
+from monolayer.data.dataset import Dataset, Splits
+from monolayer.engine.bank import Bank
 from monolayer.errors import BadInput
 from monolayer.evaluate.metrics import Metrics
-from monolayer.evaluate.predictions import Predictions
+from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.findings import Finding
-from monolayer.network import BLOCK, OneLayer
-from monolayer.progress import Progress
-from monolayer.recipe.losses import LOSSES, compute_chance_loss, get_loss
+from monolayer.network import OneLayer
+from monolayer.recipe.losses import compute_chance_loss
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.checkpoints import Checkpointer
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining, Evaluation
-from monolayer.training.options import OnEpoch, TrainKeywords, TrainOptions
+
+# A loss above the chance loss is possible in the first noisy epochs; twice the chance loss is not.
+DIVERGED_RATIO = 2.0
+# A loss of a thousand times the chance loss needs scores in the thousands: the steps were far too large, even if the
+# last loss is low, as it is where few training rows are all separable.
+ENORMOUS_RATIO = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Run:
         val_correct: whether each validation row is predicted correctly after the last epoch, (n,) bool; None without
             validation rows.
         has_diverged: whether a loss was not finite, or training ended with a loss far above that of the start.
-        has_left: whether training ended before the last epoch because the validation loss was not finite or
+        ends_early: whether training ended before the last epoch because the validation loss was not finite or
             successive halving dropped the recipe.
     """
 
@@ -53,7 +53,7 @@ class Run:
     findings: tuple[Finding, ...] = ()
     val_correct: Array | None = None
     has_diverged: bool = False
-    has_left: bool = False
+    ends_early: bool = False
 
     def __repr__(self) -> str:
         """One line, without the arrays."""
@@ -63,8 +63,8 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        """Whether training was not stopped: all epochs were trained, or training ended early for good."""
-        return self.has_left or len(self.history) == self.recipe.epochs
+        """Whether training was not stopped: all epochs were trained, or training ended early and cannot continue."""
+        return self.ends_early or len(self.history) == self.recipe.epochs
 
     def to_dict(self) -> dict[str, Any]:
         """The run as ``monolayer train --json`` prints it."""
@@ -75,107 +75,6 @@ class Run:
             "epochs_done": len(self.history),
             "findings": [finding.to_dict() for finding in self.findings],
         }
-
-
-def train(
-    splits: Splits,
-    recipe: Recipe | None = None,
-    *,
-    train_every: int | None = None,
-    val_every: int = 1,
-    on_epoch: OnEpoch | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    progress: Progress | None = None,
-    checkpointer: Checkpointer | None = None,
-    **fields: Any,
-) -> Run:
-    """Train one network.
-
-    The default batch size is lowered to the number of training rows where they are fewer.
-
-    Args:
-        splits: the rows, from :meth:`monolayer.Dataset.split`.
-        recipe: what to train; by default ``Recipe()``.
-        train_every: evaluate the training rows after every so many epochs; 0: only after the last; None: every epoch.
-        val_every: the same for the validation rows, with whole numbers only.
-        on_epoch: called after each epoch with the recipes that train (here one) and their newest rows.
-        should_stop: called after each epoch; True ends the training there and keeps everything so far.
-        progress: shows how far the training is.
-        checkpointer: saves the state after each epoch, and returns it to a run that was killed.
-        fields: fields of the recipe to replace, such as ``learning_rate=0.01``.
-
-    Raises:
-        BadInput: if the dataset was not split, or the recipe does not fit the data: a batch larger than the training
-            rows, flips without images.
-    """
-    check_splits(splits)
-    recipe = fit_batch_size((recipe or Recipe()).replace(**fields), splits, is_asked="batch_size" in fields)
-    options: TrainKeywords = {
-        "train_every": train_every,
-        "val_every": val_every,
-        "on_epoch": on_epoch,
-        "should_stop": should_stop,
-        "progress": progress,
-        "checkpointer": checkpointer,
-    }
-    return train_bank(splits, [recipe], **options)[0]
-
-
-def train_bank(
-    splits: Splits,
-    recipes: Sequence[Recipe],
-    *,
-    scaler: Scaler | None = None,
-    starts: Sequence[OneLayer] | None = None,
-    **options: Unpack[TrainKeywords],
-) -> list[Run]:
-    """Train one bank of networks side by side; the runs are in the order of the recipes.
-
-    Args:
-        splits: the rows.
-        recipes: one per network, with the same values in the fields that a bank shares.
-        scaler: fitted on these training rows; by default it is fitted here.
-        starts: networks to continue from, one per recipe and all with one scaler, which is kept; by default weights
-            are drawn from the seed.
-        options: as for :func:`monolayer.train`.
-
-    Raises:
-        BadInput: if the recipes do not fit the data or cannot share a bank.
-    """
-    for recipe in recipes:
-        check_recipe(recipe, splits)
-    if starts is not None:
-        bank = resume_bank(recipes, starts)
-    else:
-        bank = make_bank(recipes, scaler or fit_checked_scaler(splits), splits.dataset.n_classes)
-    training = BankTraining(bank, splits, TrainOptions.from_keywords(options))
-    training.run()
-    return make_runs(training, splits)
-
-
-def check_splits(splits: object) -> None:
-    """Raise BadInput unless these are splits."""
-    if not isinstance(splits, Splits):
-        kind = type(splits).__name__
-        raise BadInput(f"A {kind} is not divided into training and other rows; accepted is dataset.split(val=1000).")
-
-
-def fit_batch_size(recipe: Recipe, splits: Splits, *, is_asked: bool = False) -> Recipe:
-    """The recipe, with the default batch size lowered to the number of training rows where they are fewer."""
-    n_rows = len(splits.train)
-    is_default = recipe.batch_size == Recipe().batch_size and not is_asked
-    return recipe.replace(batch_size=n_rows) if is_default and n_rows < recipe.batch_size else recipe
-
-
-def check_recipe(recipe: Recipe, splits: Splits) -> None:
-    """Raise BadInput if this recipe cannot be trained on these rows."""
-    if recipe.batch_size > len(splits.train):
-        raise BadInput(f"batch_size is {recipe.batch_size}; accepted are 1 to {len(splits.train)}, the training rows.")
-    if splits.dataset.is_multi_label and not get_loss(recipe.loss).is_multi_label:
-        accepted = ", ".join(name for name, loss in LOSSES.items() if loss.is_multi_label)
-        raise BadInput(f"loss is {recipe.loss}, but rows have several labels each; accepted is {accepted}.")
-    if recipe.flip and not splits.dataset.has_flips:
-        raise BadInput(f"flip is {recipe.flip:g}, but the rows of {splits.dataset.name} are not images; accepted is 0.")
 
 
 def evaluate_test(run: Run, splits: Splits, reason: str = "final evaluation", *, again: bool = False) -> Run:
@@ -194,35 +93,6 @@ def evaluate_test(run: Run, splits: Splits, reason: str = "final evaluation", *,
     if run.network.metadata.get("splits") != splits.fingerprint:
         raise BadInput("The run was trained on other splits; accepted are those that it was trained on.")
     return add_test_metrics(run, predict_rows(run.network, splits.open_test(reason, again=again)))
-
-
-def predict_rows(network: OneLayer, rows: Rows) -> Predictions:
-    """The network's scores of these rows, computed a block at a time."""
-    if rows.dataset.transformer is not None:  # the rows are features already, even where these are as many as pixels
-        network = replace(network, transformer=None)
-    with np.errstate(all="ignore"):  # a diverged network has scores too
-        scores = np.concatenate([network.compute_scores(block) for block in rows.iterate_blocks(BLOCK)])
-    return Predictions(network.loss, scores, rows.y, rows.index)
-
-
-def predict_all_rows(networks: Sequence[OneLayer], rows: Rows) -> list[Predictions]:
-    """The result of :func:`predict_rows` for each network, with one pass over the rows per scaler."""
-    groups: dict[bytes, list[int]] = {}
-    for i, network in enumerate(networks):
-        groups.setdefault(network.mean.tobytes() + network.std.tobytes(), []).append(i)
-    predictions: dict[int, Predictions] = {}
-    for members in groups.values():
-        first = networks[members[0]]
-        stacked = replace(
-            first,
-            weights=np.concatenate([networks[i].weights for i in members]),
-            bias=np.concatenate([networks[i].bias for i in members]),
-        )
-        scores = predict_rows(stacked, rows).scores.reshape(len(rows), len(members), -1)
-        for place, i in enumerate(members):
-            own_scores = np.ascontiguousarray(scores[:, place])
-            predictions[i] = Predictions(networks[i].loss, own_scores, rows.y, rows.index)
-    return [predictions[i] for i in range(len(networks))]
 
 
 def add_test_metrics(run: Run, predictions: Predictions) -> Run:
@@ -244,10 +114,10 @@ def is_divergent(losses: Sequence[float], start: float) -> bool:
     return is_high or max(losses) > ENORMOUS_RATIO * start
 
 
-def make_runs(training: BankTraining, splits: Splits) -> list[Run]:
+def make_runs(training: BankTraining) -> list[Run]:
     """The runs of a bank's members after the epochs trained so far."""
     found = zip(training.complete_histories(), training.evaluate(), strict=True)
-    return [_make_run(training, member, *one, splits) for member, one in enumerate(found)]
+    return [_make_run(training, member, *one) for member, one in enumerate(found)]
 
 
 def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, str]) -> OneLayer:
@@ -268,23 +138,21 @@ def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, 
 
 
 def _describe_reading(dataset: Dataset) -> dict[str, str]:
-    """How a file of the user's was read, so that predictions read theirs alike; its path is private and left out."""
+    """The reading options of the dataset, with which predictions read their input; the path is private, so left out."""
     options = {name: value for name, value in dataset.reading.items() if name != "path"}
     found = {"reading": options, "columns": dataset.columns}
     return {name: json.dumps(value) for name, value in found.items() if value}
 
 
-def _make_run(
-    training: BankTraining, member: int, history: tuple[EpochRow, ...], evaluation: Evaluation, splits: Splits
-) -> Run:
-    dataset, recipe = splits.dataset, training.bank.recipes[member]
+def _make_run(training: BankTraining, member: int, history: tuple[EpochRow, ...], evaluation: Evaluation) -> Run:
+    dataset, recipe = training.splits.dataset, training.bank.recipes[member]
     metadata = {
         "recipe": recipe.to_json(),
         "dataset": dataset.name,
         "dataset_sha256": dataset.sha256,
         "pixel_max": str(dataset.transformer.pixel_max if dataset.transformer else dataset.pixel_max),
         "features_dtype": dataset.X.dtype.name,
-        "splits": splits.fingerprint,
+        "splits": training.splits.fingerprint,
         **_describe_reading(dataset),
     }
     losses = [row.train_loss for row in history if row.train_loss is not None]
@@ -297,12 +165,5 @@ def _make_run(
         seconds=training.seconds,
         val_correct=evaluation.val_correct,
         has_diverged=evaluation.has_diverged or is_divergent(losses, chance_loss),
-        has_left=member not in training.alive,
+        ends_early=member not in training.active,
     )
-
-
-# A loss above the chance loss is possible in the first noisy epochs; twice the chance loss is not.
-DIVERGED_RATIO = 2.0
-# A loss of a thousand times the chance loss needs scores in the thousands: the steps were far too large, even if the
-# last loss is low, as it is where few training rows are all separable.
-ENORMOUS_RATIO = 1000.0

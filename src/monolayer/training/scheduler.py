@@ -1,9 +1,10 @@
 """Train several banks at the same time, one per core; a bank that has run for a time slice waits for its next one."""
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from monolayer.threads import count_cores, limit_blas_threads
 from monolayer.training.loop import BankTraining
@@ -29,7 +30,7 @@ class Job:
     @property
     def work_left(self) -> int:
         """Work left, in units of an epoch of one member."""
-        return (self.until - self.training.epoch) * (len(self.training.alive) + BASE_MEMBERS)
+        return (self.until - self.training.epoch) * (len(self.training.active) + BASE_MEMBERS)
 
 
 Runner = Callable[[Sequence[Job]], None]
@@ -41,70 +42,37 @@ def run_jobs(jobs: Sequence[Job]) -> None:
     After each time slice a core continues with the bank that has the most work left. So all banks end at about the
     same time, and no core is idle while the last one trains.
     """
-    queue = _Queue([job for job in jobs if not job.is_done], count_cores())
-    with limit_blas_threads():
-        if queue.n_workers <= 1:  # in this thread, so that an interrupt stops it at once
-            queue.work()
-            return
-        with ThreadPoolExecutor(queue.n_workers, "monolayer-bank") as pool:
-            futures = [pool.submit(queue.work) for _ in range(queue.n_workers)]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-            finally:
-                queue.cancel()
-        for future in futures:
-            future.result()
+    waiting, n_cores = [job for job in jobs if not job.is_done], count_cores()
+    running: dict[Future[None], Job] = {}
+    n_workers, is_stopped = min(n_cores, len(waiting)), False
+    pool = ThreadPoolExecutor(n_workers, "monolayer-bank") if n_workers > 1 else _SameThreadExecutor()
+    with limit_blas_threads(), pool:
+        while running or (waiting and not is_stopped):
+            while waiting and len(running) < n_cores and not is_stopped:
+                job = max(waiting, key=lambda job: job.work_left)
+                waiting.remove(job)
+                # A bank gets a second thread only when no other bank can use the core.
+                n_threads = max(1, n_cores // (1 + len(waiting) + len(running)))
+                task = partial(job.training.run, job.until, n_threads=n_threads, time_slice=TIME_SLICE_S)
+                running[pool.submit(task)] = job
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                future.result()
+                is_stopped |= job.training.is_stopped  # should_stop stops all banks
+                if not job.is_done:
+                    waiting.append(job)
+
+
+class _SameThreadExecutor(Executor):
+    """Runs a task in the calling thread, so that an interrupt stops it at once."""
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **keywords: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(task(*args, **keywords))
+        return future
 
 
 def evaluate_all(trainings: Iterable[BankTraining]) -> None:
     """Evaluate every member of these banks, as many banks at the same time as there are cores."""
     with limit_blas_threads(), ThreadPoolExecutor(count_cores()) as pool:
-        try:
-            for future in [pool.submit(training.evaluate, 1) for training in trainings]:
-                future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-class _Queue:
-    """The jobs that wait for a time slice; its methods are called by several threads."""
-
-    def __init__(self, jobs: list[Job], n_cores: int) -> None:
-        self._waiting = jobs
-        self._n_unfinished = len(jobs)
-        self._lock = threading.Lock()
-        self._n_cores = n_cores
-        self._is_cancelled = False
-
-    @property
-    def n_workers(self) -> int:
-        return min(self._n_cores, self._n_unfinished)
-
-    def work(self) -> None:
-        """Train one time slice after another until no job waits."""
-        while (taken := self._take()) is not None:
-            job, n_threads = taken
-            job.training.run(job.until, n_threads=n_threads, time_slice=TIME_SLICE_S)
-            self._put_back(job)
-
-    def cancel(self) -> None:
-        """Start no more time slices."""
-        with self._lock:
-            self._is_cancelled = True
-
-    def _take(self) -> tuple[Job, int] | None:
-        with self._lock:
-            if not self._waiting or self._is_cancelled:
-                return None
-            job = max(self._waiting, key=lambda job: job.work_left)
-            self._waiting.remove(job)
-            # A bank gets a second thread only when no other bank can use the core.
-            return job, max(1, self._n_cores // self._n_unfinished)
-
-    def _put_back(self, job: Job) -> None:
-        with self._lock:
-            self._is_cancelled |= job.training.is_stopped  # should_stop stops all banks
-            if job.is_done:
-                self._n_unfinished -= 1
-            else:
-                self._waiting.append(job)
+        list(pool.map(lambda training: training.evaluate(1), trainings))

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -39,38 +39,8 @@ KEPT = "with --out, the results received before are saved."
 LOST = f"The Dask scheduler was lost; {KEPT}"
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """The rows, without test rows, and their scaler; sent to the workers before any task."""
-
-    splits: Splits
-    scaler: Scaler
-
-
-@dataclass(frozen=True)
-class _Task:
-    """Some epochs of a bank: the recipes, and the epoch up to which they are trained."""
-
-    recipes: tuple[Recipe, ...]
-    until: int
-    train_every: int | None
-    val_every: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Result:
-    """The state of a bank after a task; evaluated only after the bank's last epoch."""
-
-    state: BankState
-    evaluations: list[Evaluation] | None
-
-
-@dataclass(frozen=True, eq=False)
-class _Submitted:
-    """A task that was submitted to Dask: its job, and the rows that it uses."""
-
-    job: Job
-    rows: Future
+# The state of a bank after a task, and its evaluations if the task trained the last epoch.
+Result = tuple[BankState, list[Evaluation] | None]
 
 
 class Cluster:
@@ -96,11 +66,11 @@ class Cluster:
             self._progress.info(
                 f"A bank trains on one worker: {len(unfinished)} of {self._n_workers} workers are busy."
             )
-        waiting: dict[Future, _Submitted] = {}
+        waiting: dict[Future, tuple[Job, Future]] = {}
         try:
             for job in unfinished:
                 self._submit(waiting, job)
-            while waiting and not any(submitted.job.training.poll_stop() for submitted in waiting.values()):
+            while waiting and not any(job.training.poll_stop() for job, _ in waiting.values()):
                 done = [future for future in waiting if future.done()]
                 for future in done:
                     self._receive(waiting, future)
@@ -111,15 +81,14 @@ class Cluster:
                 with suppress(OSError):
                     self._client.cancel(list(waiting))
 
-    def _receive(self, waiting: dict[Future, _Submitted], future: Future) -> None:
+    def _receive(self, waiting: dict[Future, tuple[Job, Future]], future: Future) -> None:
         """Save the result of a task and submit the bank's next task, or the same task again if its rows were lost."""
-        submitted = waiting.pop(future)
-        job = submitted.job
+        job, rows = waiting.pop(future)
         result = _get_result(future, len(job.training.bank.recipes))
         if result is not None:
             self._n_lost = 0
-            job.training.receive_state(result.state, result.evaluations)
-        elif self._rows is not None and self._rows[1] is submitted.rows:  # else they were sent again for another task
+            job.training.receive_state(*result)
+        elif self._rows is not None and self._rows[1] is rows:  # else they were sent again for another task
             self._rows = None
             self._n_lost += 1
             if self._n_lost > MAX_RETRIES:
@@ -127,24 +96,25 @@ class Cluster:
         if not job.is_done:
             self._submit(waiting, job)
 
-    def _submit(self, waiting: dict[Future, _Submitted], job: Job) -> None:
+    def _submit(self, waiting: dict[Future, tuple[Job, Future]], job: Job) -> None:
         if self._client.status == "closed":  # the client gave up reconnecting while the last result was saved
             raise MonolayerError(LOST)
-        training = job.training
+        training, bank = job.training, job.training.bank
         until = min(job.until, training.epoch + math.ceil(training.epochs / TASKS_PER_BANK))
-        task = _Task(training.bank.recipes, until, training.options.train_every, training.options.val_every)
+        options = TrainOptions(training.options.train_every, training.options.val_every)
         state = training.make_state() if training.epoch else None
-        rows = self._scatter(training)
+        rows = self._scatter(training.splits)
         # Not pure: Dask would return the first result for a task that is submitted again.
-        waiting[self._client.submit(_train, rows, task, state, pure=False)] = _Submitted(job, rows)
+        task = self._client.submit(_train, rows, bank.scaler, bank.recipes, until, options, state, pure=False)
+        waiting[task] = job, rows
 
-    def _scatter(self, training: BankTraining) -> Future:
-        if self._rows is None or self._rows[0] is not training.splits:
-            rows = _Rows(_remove_test_rows(training.splits), training.bank.scaler)
-            self._rows = training.splits, self._send(rows)
+    def _scatter(self, splits: Splits) -> Future:
+        """Send the rows to all workers, unless they have them."""
+        if self._rows is None or self._rows[0] is not splits:
+            self._rows = splits, self._send(_remove_test_rows(splits))
         return self._rows[1]
 
-    def _send(self, rows: _Rows) -> Future:
+    def _send(self, rows: Splits) -> Future:
         for _ in range(1 + MAX_RETRIES):
             try:
                 return self._client.scatter(rows, broadcast=True, hash=False)
@@ -211,23 +181,28 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def _train(rows: _Rows, task: _Task, state: BankState | None) -> _Result:
-    """Run a task on a worker: restore the bank's state and train it."""
-    bank = make_bank(task.recipes, rows.scaler, rows.splits.dataset.n_classes)
-    training = BankTraining(bank, rows.splits, TrainOptions(task.train_every, task.val_every))
+def _train(
+    splits: Splits,
+    scaler: Scaler,
+    recipes: tuple[Recipe, ...],
+    until: int,
+    options: TrainOptions,
+    state: BankState | None,
+) -> Result:
+    """Run a task on a worker: restore the bank's state and train it up to this epoch."""
+    training = BankTraining(make_bank(recipes, scaler, splits.dataset.n_classes), splits, options)
     if state is not None:
         training.restore_state(state)
-    training.run(task.until, n_threads=1)  # the worker's other threads run other tasks
-    is_last = task.until == training.epochs
-    return _Result(training.make_state(), training.evaluate(1) if is_last else None)
+    training.run(until, n_threads=1)  # the worker's other threads run other tasks
+    return training.make_state(), training.evaluate(1) if until == training.epochs else None
 
 
-def _get_result(future: Future, n_recipes: int) -> _Result | None:
+def _get_result(future: Future, n_recipes: int) -> Result | None:
     """The result of a task; None if Dask cancelled it because its rows were lost with their worker."""
     from distributed import CancelledError, KilledWorker
 
     try:
-        result: _Result = future.result()
+        result: Result = future.result()
     except KilledWorker:
         raise MonolayerError(
             f"Every worker that trained a bank of {n_recipes} recipes died, so Dask stopped trying; {KEPT}"

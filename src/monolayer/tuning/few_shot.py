@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,21 +22,22 @@ from monolayer.data.dataset import MAX_SEED, Rows, Splits
 from monolayer.data.memmap import read_rows
 from monolayer.data.scaler import fit_scaler
 from monolayer.engine.bank import make_bank
-from monolayer.errors import BadInput, MonolayerError
+from monolayer.errors import BadInput, MonolayerError, validate_whole
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics
-from monolayer.network import OneLayer
+from monolayer.evaluate.predictions import predict_all_rows
 from monolayer.progress import Progress
-from monolayer.recipe.grid import is_edge
+from monolayer.recipe.grid import collect_axes, is_edge
 from monolayer.recipe.recipe import Recipe
 from monolayer.recipe.schedules import SCHEDULES, parse_schedule
 from monolayer.recipe.shuffle import Shuffle
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
-from monolayer.training.run import Run, make_runs, predict_all_rows
+from monolayer.training.run import Run, add_test_metrics, make_runs
 from monolayer.training.scheduler import Job, evaluate_all, run_jobs
 from monolayer.tuning.plan import group_recipes
 from monolayer.tuning.probe_grid import ALONE, ProbeGrid
+from monolayer.tuning.progress_line import UNIT, UPDATE_EVERY_S
 
 # The least number of gradient steps on few rows: 40 epochs of one batch of 10 rows would be 40 steps.
 MIN_STEPS = 1000
@@ -52,53 +53,42 @@ STEPS_RULE = (
     "in memory, so the shuffle is full."
 )
 STOPPED = "The probe was stopped before all recipes were trained; its test rows are still sealed."
-UPDATE_EVERY_S = 0.1
 # Bytes of the weights that train at the same time: with 10 classes a recipe on pixels needs 1.2 MB, with 1,000 classes
 # one on a large network's features 16 MB.
 AT_ONCE_BYTES = 2**28
 
 
-@dataclass(frozen=True)
-class Shots:
-    """The few-shot probes to run.
+def validate_shots(shots: Sequence[int], repeats: int, seed: int, rows: Rows) -> tuple[int, ...]:
+    """The numbers of shots, each once and the smallest first.
 
     Args:
         shots: numbers of rows per class.
         repeats: draws of each number of rows.
         seed: of the draws.
+        rows: the training rows from which they are drawn.
 
     Raises:
-        BadInput: if a value is not a whole number, or below 1 (the seed: below 0).
+        BadInput: if a value is not a whole number, or below 1 (the seed: below 0); if a class has fewer rows than are
+            to be drawn, or rows have several labels.
     """
-
-    shots: tuple[int, ...] = ()
-    repeats: int = 5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for n in self.shots:
-            _check_whole(n, 1, "shots")
-        _check_whole(self.repeats, 1, "repeats")
-        _check_whole(self.seed, 0, "the seed of the draws", MAX_SEED - 1)
-        object.__setattr__(self, "shots", tuple(sorted({int(n) for n in self.shots})))
-
-    def check(self, rows: Rows) -> None:
-        """Raise BadInput if a class has fewer training rows than are to be drawn."""
-        if not self.shots:
-            return
-        if rows.dataset.is_multi_label:
-            raise BadInput("Shots are rows per class, but these rows have several labels each; leave the shots out.")
-        names = rows.dataset.class_names
-        counts = np.bincount(rows.y, minlength=len(names))
-        smallest, most = int(counts.argmin()), self.shots[-1]
-        n = int(counts[smallest])
-        if n == 0:
-            raise BadInput(f"Class {names[smallest]!r} has no training row to draw; leave the shots out.")
-        if n < most:
-            raise BadInput(
-                f"{most} shots are more than the {n:,} training rows of class {names[smallest]!r}; accepted are 1 to "
-                f"{n:,}."
-            )
+    validate_whole("repeats", repeats, 1)
+    validate_whole("the seed of the draws", seed, 0, MAX_SEED - 1)
+    ordered = tuple(sorted({validate_whole("shots", n, 1) for n in shots}))
+    if not ordered:
+        return ()
+    if rows.dataset.is_multi_label:
+        raise BadInput("Shots are rows per class, but these rows have several labels each; leave the shots out.")
+    names = rows.dataset.class_names
+    counts = np.bincount(rows.y, minlength=len(names))
+    smallest, n = int(counts.argmin()), int(counts.min())
+    if n == 0:
+        raise BadInput(f"Class {names[smallest]!r} has no training row to draw; leave the shots out.")
+    if n < ordered[-1]:
+        raise BadInput(
+            f"{ordered[-1]} shots are more than the {n:,} training rows of class {names[smallest]!r}; "
+            f"accepted are 1 to {n:,}."
+        )
+    return ordered
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,21 +107,18 @@ class Draw:
 
 @dataclass(frozen=True, eq=False)
 class Repeat:
-    """One draw, and the chosen recipe's network and metrics on it; ``test`` once the test rows are open."""
+    """One draw, and the run of the chosen recipe on it, with test metrics once the test rows are open."""
 
     draw: Draw
-    train: Metrics
-    val: Metrics
-    network: OneLayer
-    test: Metrics | None = None
+    run: Run
 
     def to_dict(self) -> dict[str, Any]:
         """The repeat for JSON, with the hash of its rows."""
-        measured = {rows: getattr(self, rows) for rows in ROW_NAMES}
+        evaluation = self.run.evaluation
         return {
             "repeat": self.draw.repeat,
             "rows_sha256": self.draw.sha256,
-            **{rows: metrics.to_dict() if metrics else None for rows, metrics in measured.items()},
+            **{rows: evaluation[rows].to_dict() if rows in evaluation else None for rows in ROW_NAMES},
         }
 
 
@@ -165,21 +152,20 @@ class FewShot:
 
     def summarise(self, rows: str) -> Spread | None:
         """Mean and spread of the accuracy on the ``train``, ``val`` or ``test`` rows; None while these are sealed."""
-        measured = [getattr(repeat, rows) for repeat in self.repeats]
-        if any(metrics is None for metrics in measured):
+        if rows not in self.repeats[0].run.evaluation:
             return None
-        accuracies = [metrics.accuracy for metrics in measured]
+        accuracies = [repeat.run.evaluation[rows].accuracy for repeat in self.repeats]
         sd = float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None
         return Spread(float(np.mean(accuracies)), sd, len(accuracies))
 
     def open_test(self, rows: Rows) -> FewShot:
         """The same with metrics on test rows that have been opened."""
-        networks = [repeat.network for repeat in self.repeats]
-        found = [
-            replace(repeat, test=predictions.compute_metrics(repeat.network, self.recipe.l2))
-            for repeat, predictions in zip(self.repeats, predict_all_rows(networks, rows), strict=True)
+        predictions = predict_all_rows([repeat.run.network for repeat in self.repeats], rows)
+        repeats = [
+            replace(repeat, run=add_test_metrics(repeat.run, one))
+            for repeat, one in zip(self.repeats, predictions, strict=True)
         ]
-        return replace(self, repeats=tuple(found))
+        return replace(self, repeats=tuple(repeats))
 
     def to_dict(self) -> dict[str, Any]:
         """The result for JSON, with the hash of each draw's rows."""
@@ -190,7 +176,7 @@ class FewShot:
             "grid": self.grid,
             "recipe": self.recipe.to_dict(),
             "at_edge": list(self.at_edge),
-            **{rows: spread.to_dict() if (spread := self.summarise(rows)) else None for rows in ("val", "test")},
+            **{rows: asdict(spread) if (spread := self.summarise(rows)) else None for rows in ("val", "test")},
             "repeats": [repeat.to_dict() for repeat in self.repeats],
         }
 
@@ -206,10 +192,6 @@ class Spread:
     def __str__(self) -> str:
         spread = "" if self.sd is None else f" ± {100 * self.sd:.2f}"
         return f"{100 * self.mean:.2f}{spread}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The spread for JSON."""
-        return vars(self)
 
 
 def draw_rows(rows: Rows, shots: int, repeat: int, seed: int) -> Draw:
@@ -249,8 +231,8 @@ def adapt(recipe: Recipe, n_rows: int) -> Recipe:
     return recipe.replace(batch_size=batch_size, epochs=epochs, shuffle=str(Shuffle()))
 
 
-def train_shots(splits: Splits, grid: ProbeGrid, shots: int, plan: Shots, options: TrainOptions) -> FewShot:
-    """Train every recipe on every draw of so many shots, and choose the best recipe.
+def train_shots(splits: Splits, grid: ProbeGrid, shots: int, repeats: int, seed: int, options: TrainOptions) -> FewShot:
+    """Train every recipe on every draw of this number of shots, and choose the best recipe.
 
     The chosen recipe is then trained alone on each draw: so its networks have the same bytes as those that
     :func:`monolayer.train` returns for these rows, and the networks of the other recipes need not be kept in memory.
@@ -259,35 +241,30 @@ def train_shots(splits: Splits, grid: ProbeGrid, shots: int, plan: Shots, option
         BadInput: if every recipe diverged on some draw.
         MonolayerError: if ``should_stop`` ended the training.
     """
-    draws = [draw_rows(splits.train, shots, repeat, plan.seed) for repeat in range(plan.repeats)]
+    draws = [draw_rows(splits.train, shots, repeat, seed) for repeat in range(repeats)]
     divided = [divide(splits, draw) for draw in draws]
     n_rows = len(draws[0].index)
     adapted = list(dict.fromkeys(adapt(recipe, n_rows) for recipe in grid.list_recipes()))
     recipes = grid.set_rates(adapted, [one.train for one in divided])
-    counter = _EpochCounter(f"{shots} shot{'s'[: shots != 1]}", recipes, plan.repeats, options.progress)
+    counter = _EpochCounter(f"{shots} shot{'s'[: shots != 1]}", recipes, repeats, options.progress)
     options = TrainOptions(train_every=0, val_every=0, on_epoch=counter.update, should_stop=options.should_stop)
     best = _choose(divided, recipes, options)
-    chosen = [runs[0] for runs in _train(divided, [best], options)]
-    repeats = tuple(
-        Repeat(draw, run.evaluation["train"], run.evaluation["val"], run.network)
-        for draw, run in zip(draws, chosen, strict=True)
-    )
-    tried = {name: tuple(dict.fromkeys(getattr(recipe, name) for recipe in recipes)) for name in grid.fields}
-    return FewShot(shots, best, repeats, tried, len(recipes))
+    runs = _train(divided, [best], options)
+    tried = collect_axes(recipes, dict.fromkeys(grid.fields, ()))
+    return FewShot(shots, best, tuple(map(Repeat, draws, runs)), tried, len(recipes))
 
 
 def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> Recipe:
-    """The recipe with the highest mean validation accuracy over the draws; of equals that with the lower loss."""
+    """The recipe with the highest mean validation accuracy over the draws; ties are broken by the lower loss."""
     dataset, first = divided[0].dataset, recipes[0]
     n_bytes = len(recipes) * dataset.n_classes * int(dataset.X.shape[1]) * np.dtype(first.dtype).itemsize
     at_once = max(1, AT_ONCE_BYTES // n_bytes)
     metrics: dict[Recipe, list[Metrics]] = {recipe: [] for recipe in recipes}
     diverged: set[Recipe] = set()
     for start in range(0, len(divided), at_once):
-        for runs in _train(divided[start : start + at_once], recipes, options):
-            for run in runs:
-                metrics[run.recipe].append(run.evaluation["val"])
-                diverged |= {run.recipe} if run.has_diverged else set()
+        for run in _train(divided[start : start + at_once], recipes, options):
+            metrics[run.recipe].append(run.evaluation["val"])
+            diverged |= {run.recipe} if run.has_diverged else set()
     candidates = [recipe for recipe in recipes if recipe not in diverged]
     if not candidates:
         raise BadInput(f"Each of {len(recipes)} recipes diverged on some few rows; give lower learning rates.")
@@ -299,22 +276,18 @@ def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], options: Train
     return min(candidates, key=rank)
 
 
-def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> list[list[Run]]:
-    """The runs of each draw."""
-    by_draw = []
+def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> list[Run]:
+    """The runs of all recipes on all draws, draw after draw."""
+    trainings: list[BankTraining] = []
     for splits in divided:
         scaler, n_classes = fit_scaler(splits.train), splits.dataset.n_classes
         banks = [make_bank(bank, scaler, n_classes) for bank in group_recipes(recipes, n_classes)]
-        by_draw.append([BankTraining(bank, splits, options) for bank in banks])
-    trainings = [training for one in by_draw for training in one]
+        trainings += [BankTraining(bank, splits, options) for bank in banks]
     run_jobs([Job(training, training.epochs) for training in trainings])
     if any(training.is_stopped for training in trainings):
         raise MonolayerError(STOPPED)
     evaluate_all(trainings)
-    return [
-        [run for training in one for run in make_runs(training, splits)]
-        for one, splits in zip(by_draw, divided, strict=True)
-    ]
+    return [run for training in trainings for run in make_runs(training)]
 
 
 class _EpochCounter:
@@ -327,16 +300,9 @@ class _EpochCounter:
         self._done, self._last_update, self._lock = 0, 0.0, threading.Lock()
 
     def update(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
-        """Count these epochs, and show the progress unless the last update was a moment ago; an ``on_epoch``."""
+        """Count these epochs, and show the progress at most ten times a second; an ``on_epoch``."""
         with self._lock:
             self._done += len(rows)
             if self._done >= self._total or time.monotonic() - self._last_update >= UPDATE_EVERY_S:
                 self._last_update = time.monotonic()
-                self._progress.advance(self._task, self._done, self._total, "epochs of members")
-
-
-def _check_whole(value: Any, least: int, name: str, most: float = math.inf) -> None:
-    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_whole or not least <= value <= most:
-        limit = "" if math.isinf(most) else f" to {most}"
-        raise BadInput(f"{name} is {value!r}; accepted is a whole number of {least}{limit or ' or above'}.")
+                self._progress.advance(self._task, self._done, self._total, UNIT)

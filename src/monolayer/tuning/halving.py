@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, validate_whole
 from monolayer.training.loop import BankTraining
 
 FACTOR = 4
@@ -29,28 +29,23 @@ class Rung:
     n_kept: int
 
     def count_epochs(self, epochs: int) -> int:
-        """Epochs done at this rung, of a recipe with so many epochs."""
+        """Epochs done at this rung, of a recipe with this number of epochs."""
         # Rounded first, so that 40 * (0.1 + 0.2) is 12 and not 13.
         return max(1, math.ceil(round(epochs * self.share, 9)))
 
-    def to_dict(self) -> dict[str, float]:
-        """The rung for JSON."""
-        return {"share": self.share, "n_kept": self.n_kept}
-
 
 def plan_rungs(n_recipes: int, epochs: int, factor: int = FACTOR) -> tuple[Rung, ...]:
-    """The rungs for so many recipes; of 36 recipes with 40 epochs, 9 are kept after 3 epochs and 2 after 10.
+    """The rungs for this number of recipes; of 36 recipes with 40 epochs, 9 are kept after 3 epochs and 2 after 10.
 
     Args:
         n_recipes: the number of recipes at the start.
         epochs: of the recipe with the fewest.
-        factor: one in so many is kept, 2 or more.
+        factor: one recipe in ``factor`` is kept, 2 or more.
 
     Raises:
         BadInput: if the factor is below 2.
     """
-    if not isinstance(factor, int) or factor < 2:
-        raise BadInput(f"The factor of successive halving is {factor}; accepted is a whole number of 2 or above.")
+    validate_whole("The factor of successive halving", factor, 2)
     n_rungs = 0
     while factor ** (n_rungs + 1) <= min(n_recipes, epochs):
         n_rungs += 1
@@ -58,13 +53,13 @@ def plan_rungs(n_recipes: int, epochs: int, factor: int = FACTOR) -> tuple[Rung,
 
 
 def keep_best(trainings: Sequence[BankTraining], n: int) -> None:
-    """Drop all members of these banks except the n with the highest validation accuracy, of equals the lower loss."""
+    """Drop all members of these banks except the n most accurate on validation; the lower loss breaks ties."""
     ranked = sorted(
-        (_rank(training, member), i, member) for i, training in enumerate(trainings) for member in training.alive
+        (_rank(training, member), i, member) for i, training in enumerate(trainings) for member in training.active
     )
     kept = {(i, member) for _, i, member in ranked[:n]}
     for i, training in enumerate(trainings):
-        training.retain([member for member in training.alive if (i, member) in kept])
+        training.retain([member for member in training.active if (i, member) in kept])
 
 
 def _rank(training: BankTraining, member: int) -> tuple[float, float]:

@@ -18,10 +18,11 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
@@ -29,16 +30,18 @@ import filelock
 import numpy as np
 
 from monolayer.data.dataset import Splits
-from monolayer.errors import BadData, BadInput
+from monolayer.errors import BadData, BadInput, validate_whole
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.files import explain_os_error
 from monolayer.progress import Progress
 from monolayer.recipe.grid import WHOLE_FIELDS, Axis, Range, check_axes, collect_axes
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.options import TrainKeywords, TrainOptions
-from monolayer.training.run import Run, check_splits, fit_batch_size
+from monolayer.training.run import Run
 from monolayer.training.scheduler import Runner
+from monolayer.training.train import check_splits, fit_batch_size
 from monolayer.tuning.halving import Rung
+from monolayer.tuning.progress_line import UNIT
 from monolayer.tuning.sweep import Sweep, list_axes, plan_sweep, rank_run, train_recipes
 
 if TYPE_CHECKING:
@@ -92,28 +95,56 @@ def search(
         BadData: if the journal is a file of another kind.
     """
     check_splits(splits)
-    given, batches = TrainOptions.from_keywords(options, "sweep", search), _Batches(n_trials, n_at_once)
+    given = TrainOptions.from_keywords(options, "sweep", search)
+    validate_whole("n_trials", n_trials, 1)
+    validate_whole("n_at_once", n_at_once, 1)
     axes = list_axes(grid)
-    space = SearchSpace(fit_batch_size(recipe or Recipe(), splits, is_asked="batch_size" in axes), axes, halving)
+    space = SearchSpace(fit_batch_size(recipe or Recipe(), splits, is_given="batch_size" in axes), axes, halving)
     space.check(splits, given)
-
-    def train(recipes: Sequence[Recipe], progress: Progress) -> Sweep:
-        keywords: TrainKeywords = {**options, "progress": progress}
-        return train_recipes(splits, recipes, space.collect_axes(recipes), halving=halving, runner=runner, **keywords)
-
-    with _open_trials(space, splits, batches, Path(journal) if journal else None) as trials:
+    study_name, path = space.name_study(splits), Path(journal) if journal else None
+    train = partial(train_recipes, splits, halving=halving, runner=runner, **options)
+    with open_journal(path, _digest([study_name, space.base.seed])) if path else nullcontext() as storage:
+        trials = _Trials(storage, study_name, space, n_trials, n_at_once, path)
         given.progress.info(trials.describe())
-        results = _Results(space, batches, given, train)
-        for numbers in batches:
-            asked = trials.ask(numbers)
-            recipes = [space.make_recipe(trial.params) for trial in asked]
-            if not results.train(recipes, numbers):
-                break
-            trials.tell(asked, [results.runs[recipe] for recipe in recipes])
+        return _train_batches(trials, space, given, train)
+
+
+def _train_batches(trials: _Trials, space: SearchSpace, options: TrainOptions, train: Callable[..., Sweep]) -> Sweep:
+    """Propose and train one batch of trials after another; returns all runs, best first."""
+    runs: dict[Recipe, Run] = {}
+    rungs: Counter[float] = Counter()
+    seconds, n_left, is_stopped = 0.0, trials.n_trials, False
+    progress = _BatchProgress(options.progress, trials.n_trials, trials.n_at_once)
+    while n_left and not is_stopped:
+        numbers = range(trials.n_trials - n_left, trials.n_trials)[: trials.n_at_once]
+        n_left = trials.n_trials - numbers.stop
+        asked = trials.ask(numbers)
+        recipes = [space.base.replace(**trial.params) for trial in asked]
+        new = [recipe for recipe in dict.fromkeys(recipes) if recipe not in runs]
+        if new:
+            progress.start_batch(numbers, runs.values())
+            start = time.perf_counter()
+            batch = train(new, space.collect_axes(new), progress=progress)
+            seconds += time.perf_counter() - start
+            runs |= {run.recipe: run for run in batch.runs}
+            rungs.update({rung.share: rung.n_kept for rung in batch.rungs})
+            is_stopped = not batch.is_complete
+        if not is_stopped:
+            trials.tell(asked, [runs[recipe] for recipe in recipes])
             # should_stop may have become True with the last epoch of the batch.
-            if numbers.stop < n_trials and given.should_stop():
-                break
-        return results.make_sweep()
+            is_stopped = n_left > 0 and options.should_stop()
+    if options.checkpointer:
+        seconds += options.checkpointer.seconds_before
+    result = Sweep(
+        tuple(sorted(runs.values(), key=rank_run)),
+        space.collect_axes(list(runs)),
+        seconds,
+        len(runs) + n_left,
+        rungs=tuple(Rung(share, n_kept) for share, n_kept in sorted(rungs.items())),
+    )
+    if result.is_complete:
+        progress.finish(options.task)
+    return result
 
 
 def check_optuna() -> None:
@@ -138,30 +169,6 @@ def silence_optuna() -> Iterator[None]:
             yield
         finally:
             optuna.logging.set_verbosity(before)
-
-
-@dataclass(frozen=True)
-class _Batches:
-    """The number of trials, and how many are proposed at once; iterates over the trial numbers of each batch.
-
-    Raises:
-        BadInput: if a number is below 1.
-    """
-
-    n_trials: int
-    n_at_once: int
-
-    def __post_init__(self) -> None:
-        for name, n in vars(self).items():
-            if n < 1:
-                raise BadInput(f"{name} is {n}; accepted is a whole number of 1 or above.")
-
-    def __len__(self) -> int:
-        return math.ceil(self.n_trials / self.n_at_once)
-
-    def __iter__(self) -> Iterator[range]:
-        for start in range(0, self.n_trials, self.n_at_once):
-            yield range(start, min(start + self.n_at_once, self.n_trials))
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,10 +216,6 @@ class SearchSpace:
                 made[name] = CategoricalDistribution(self._ends[name])
         return made
 
-    def make_recipe(self, params: Mapping[str, Any]) -> Recipe:
-        """The recipe of a trial."""
-        return self.base.replace(**params)
-
     def collect_axes(self, recipes: Sequence[Recipe]) -> dict[str, tuple[Any, ...]]:
         """The values of these recipes along the axes: in the order given, or sorted where there is a range."""
         found = collect_axes(list(recipes), self.axes)
@@ -252,32 +255,28 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-@contextmanager
-def _open_trials(space: SearchSpace, splits: Splits, batches: _Batches, path: Path | None) -> Iterator[_Trials]:
-    from optuna.storages import InMemoryStorage
-
-    name = space.name_study(splits)
-    with silence_optuna():
-        opened = open_journal(path, _digest([name, space.base.seed])) if path else nullcontext(InMemoryStorage())
-    with opened as storage:
-        yield _Trials(storage, name, space, batches, path)
-
-
 class _Trials:
     """The trials of a search, in a storage that other searches may share."""
 
     def __init__(
-        self, storage: BaseStorage, name: str, space: SearchSpace, batches: _Batches, path: Path | None
+        self,
+        storage: BaseStorage | None,
+        name: str,
+        space: SearchSpace,
+        n_trials: int,
+        n_at_once: int,
+        path: Path | None,
     ) -> None:
         import optuna
 
-        self._storage, self._space, self._batches, self._path = storage, space, batches, path
+        self.n_trials, self.n_at_once = n_trials, n_at_once
+        self._storage, self._space, self._path = storage or optuna.storages.InMemoryStorage(), space, path
         with self._access():
             try:
-                self._study = optuna.load_study(study_name=name, storage=storage)
+                self._study = optuna.load_study(study_name=name, storage=self._storage)
             except KeyError:
                 self._study = optuna.create_study(
-                    storage=storage, study_name=name, direction="maximize", load_if_exists=True
+                    storage=self._storage, study_name=name, direction="maximize", load_if_exists=True
                 )
 
     @contextmanager
@@ -289,9 +288,8 @@ class _Trials:
         """The number of trials, and how many are finished already."""
         with self._access():
             n_finished = sum(trial.state.is_finished() for trial in self._list_ours().values())
-        n = self._batches.n_trials
-        finished = f"; {min(n_finished, n)} were finished before" if n_finished else ""
-        return f"{n} trials by Optuna, {self._batches.n_at_once} at once{finished}."
+        finished = f"; {min(n_finished, self.n_trials)} were finished before" if n_finished else ""
+        return f"{self.n_trials} trials by Optuna, {self.n_at_once} at once{finished}."
 
     def ask(self, numbers: range) -> list[FrozenTrial]:
         """The trials of a batch: those that the journal has already, and new proposals for the others."""
@@ -331,7 +329,7 @@ class _Trials:
                 state=TrialState.RUNNING,
                 params=self._space.round_params(self._propose_params(scratch, number)),
                 distributions=self._space.distributions,
-                user_attrs={SEED: self._space.base.seed, NUMBER: number, BATCH: number // self._batches.n_at_once},
+                user_attrs={SEED: self._space.base.seed, NUMBER: number, BATCH: number // self.n_at_once},
             )
             scratch.add_trial(trial)
             self._study.add_trial(trial)
@@ -368,7 +366,7 @@ class _Trials:
         from optuna.trial import TrialState
 
         val = run.evaluation["val"]
-        if not run.has_diverged and not run.has_left:
+        if not run.has_diverged and not run.ends_early:
             self._study.tell(trial.number, val.accuracy, skip_if_finished=True)
             return
         if not run.has_diverged:
@@ -378,76 +376,25 @@ class _Trials:
         self._study.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
 
 
-class _Results:
-    """Trains the batches of a search and collects their runs."""
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        batches: _Batches,
-        options: TrainOptions,
-        train: Callable[[Sequence[Recipe], Progress], Sweep],
-    ) -> None:
-        self.runs: dict[Recipe, Run] = {}
-        self._space, self._batches, self._checkpointer, self._train = space, batches, options.checkpointer, train
-        self._progress = _SearchProgress(batches, options)
-        self._recipes: dict[Recipe, None] = {}  # in the order of the proposals
-        self._rungs: dict[float, int] = {}
-        self._n_left = batches.n_trials
-        self._seconds = 0.0
-
-    def train(self, recipes: Sequence[Recipe], numbers: range) -> bool:
-        """Train the new recipes of a batch; returns whether training was not stopped."""
-        self._n_left = self._batches.n_trials - numbers.stop
-        new = [recipe for recipe in dict.fromkeys(recipes) if recipe not in self.runs]
-        if not new:
-            return True
-        self._recipes.update(dict.fromkeys(new))
-        self._progress.start_batch(numbers, self._describe_best())
-        start = time.perf_counter()
-        result = self._train(new, self._progress)
-        self.runs.update({run.recipe: run for run in result.runs})
-        for rung in result.rungs:
-            self._rungs[rung.share] = self._rungs.get(rung.share, 0) + rung.n_kept
-        self._seconds += time.perf_counter() - start
-        return result.is_complete
-
-    def make_sweep(self) -> Sweep:
-        """All runs, best first."""
-        runs = tuple(sorted(self.runs.values(), key=rank_run))
-        seconds = self._seconds + (self._checkpointer.seconds_before if self._checkpointer else 0.0)
-        rungs = tuple(Rung(share, n_kept) for share, n_kept in sorted(self._rungs.items()))
-        axes = self._space.collect_axes(list(self._recipes))
-        result = Sweep(runs, axes, seconds, len(runs) + self._n_left, rungs=rungs)
-        if result.is_complete:
-            self._progress.finish()
-        return result
-
-    def _describe_best(self) -> str:
-        if not self.runs:
-            return ""
-        best = min(self.runs.values(), key=rank_run).evaluation["val"]
-        return f", best before {format_accuracy(best.accuracy, best.n)} %"
-
-
-class _SearchProgress:
+class _BatchProgress:
     """A Progress that shows the sweeps of all batches as one task."""
 
-    def __init__(self, batches: _Batches, options: TrainOptions) -> None:
-        self._progress, self._task, self._batches = options.progress, options.task, batches
-        self._numbers, self._best = range(0), ""
-        self._before = self._done = 0.0
-        self._unit = ""
+    def __init__(self, progress: Progress, n_trials: int, n_at_once: int) -> None:
+        self._progress, self._n_trials, self._n_at_once = progress, n_trials, n_at_once
+        self._numbers, self._label = range(0), ""
+        self._done_before = self._done = 0.0
 
-    def start_batch(self, numbers: range, best: str) -> None:
-        """Show this batch from now on."""
-        self._numbers, self._best = numbers, best
-        self._before, self._done = self._before + self._done, 0.0
+    def start_batch(self, numbers: range, runs: Collection[Run]) -> None:
+        """Show the batch of these trials from now on, and the best of the runs before."""
+        batch, n_batches = numbers.start // self._n_at_once + 1, math.ceil(self._n_trials / self._n_at_once)
+        self._numbers, self._done_before, self._label = numbers, self._done, f"batch {batch} of {n_batches}"
+        if runs:
+            best = min(runs, key=rank_run).evaluation["val"]
+            self._label += f", best before {format_accuracy(best.accuracy, best.n)} %"
 
-    def finish(self) -> None:
+    def finish(self, task: str) -> None:
         """Show that the search is complete."""
-        n = self._before + self._done
-        self._progress.advance(self._task, n, n, self._unit)
+        self._progress.advance(task, self._done, self._done, UNIT)
 
     def info(self, text: str) -> None:
         """Show the message."""
@@ -455,12 +402,11 @@ class _SearchProgress:
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
         """Show the progress of the whole search; the batches to come are expected to take as long as this one."""
-        self._done, self._unit = done, unit
+        self._done = self._done_before + done
         if total is not None:
-            n_left = self._batches.n_trials - self._numbers.start
-            total = self._before + max(done, round(total * n_left / len(self._numbers)))
-        batch = f"batch {self._numbers.start // self._batches.n_at_once + 1} of {len(self._batches)}{self._best}"
-        self._progress.advance(task, self._before + done, total, unit, f"{batch}: {detail}")
+            n_left = self._n_trials - self._numbers.start
+            total = self._done_before + max(done, round(total * n_left / len(self._numbers)))
+        self._progress.advance(task, self._done, total, unit, f"{self._label}: {detail}")
 
 
 @contextmanager
@@ -482,20 +428,31 @@ def open_journal(path: Path, name: str) -> Iterator[BaseStorage]:
     with explain_os_error(path):
         _check_kind(path)
         path.parent.stat()  # a missing folder is an error here; a lock would make it
+    # If two processes ever run the same search, some work is done twice: of trials with one number the first counts.
+    search_lock = filelock.FileLock(path.with_name(f".{path.name}.{name}.lock"), thread_local=False)
     # Optuna's own lock is a link beside the file: one that a killed process has left makes all others wait for half a
     # minute. Programs that use that lock may share the file all the same: a line is appended in one call.
-    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
-    with _lock_search(path, name):
+    file_lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
+    try:
         with explain_os_error(path):
-            with lock:
+            search_lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise BadInput(
+            f"Another process is running the same search in {path}; to share the journal, give this search another "
+            "seed."
+        ) from None
+    try:
+        with explain_os_error(path):
+            with file_lock:
                 _remove_torn_end(path)
             try:
-                storage = JournalStorage(JournalFileBackend(str(path), cast(Any, lock)))
+                storage = JournalStorage(JournalFileBackend(str(path), cast(Any, file_lock)))
             except (ValueError, KeyError, TypeError, AssertionError) as error:
                 raise BadData(f"{path}: is a journal of Optuna that cannot be read ({error}).") from None
-        try:
-            yield storage
-        finally:
+        yield storage
+    finally:
+        search_lock.release()
+        for lock in (file_lock, search_lock):
             with contextlib.suppress(OSError):
                 Path(lock.lock_file).unlink()
 
@@ -518,25 +475,3 @@ def _remove_torn_end(path: Path) -> None:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             file.truncate(whole)
-
-
-@contextmanager
-def _lock_search(path: Path, name: str) -> Iterator[None]:
-    """Keep other processes from running the search of this name in this journal.
-
-    If two ever do, some work is done twice: of a trial that is there two times the first counts.
-    """
-    lock = filelock.FileLock(path.with_name(f".{path.name}.{name}.lock"), thread_local=False)
-    try:
-        with explain_os_error(path):
-            lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise BadInput(
-            f"Another process is running this very search in {path}; to share the journal, give this one another seed."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-        with contextlib.suppress(OSError):
-            Path(lock.lock_file).unlink()

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -39,13 +39,17 @@ def group_recipes(recipes: Sequence[Recipe], n_classes: int) -> list[tuple[Recip
     groups: dict[tuple[Any, ...], list[Recipe]] = {}
     for recipe in sorted(recipes, key=astuple):
         groups.setdefault(tuple(getattr(recipe, name) for name in SHARED_FIELDS), []).append(recipe)
-    banks = []
+    banks: list[list[Recipe]] = []
     for _, group in sorted(groups.items()):
-        # Banks of about the same size: 65 members are 33 and 32, not 64 and 1.
-        n_banks = math.ceil(len(group) / count_max_members(group[0], n_classes))
-        cuts = pairwise(round(i * len(group) / n_banks) for i in range(n_banks + 1))
-        banks += [tuple(group[start:end]) for start, end in cuts]
-    return banks
+        banks += divide_evenly(group, count_max_members(group[0], n_classes))
+    return [tuple(bank) for bank in banks]
+
+
+def divide_evenly(members: list[Any], max_size: int) -> list[list[Any]]:
+    """Parts of at most ``max_size`` members and of about the same size: 65 members are 33 and 32, not 64 and 1."""
+    n_parts = math.ceil(len(members) / max_size)
+    cuts = pairwise(round(i * len(members) / n_parts) for i in range(n_parts + 1))
+    return [members[start:end] for start, end in cuts]
 
 
 def count_max_members(recipe: Recipe, n_classes: int) -> int:
@@ -62,7 +66,7 @@ def choose_train_every(epochs: int) -> int:
 
 @dataclass(frozen=True)
 class Segment:
-    """Epochs that a bank trains with the same members, as far as that is known before training.
+    """Epochs that a bank is expected to train with the same members.
 
     Args:
         recipe: one of the bank's recipes.
@@ -194,7 +198,7 @@ class Plan:
                 {"members": len(bank), **{name: getattr(bank[0], name) for name in SHARED_FIELDS}}
                 for bank in self.banks
             ],
-            "rungs": [rung.to_dict() for rung in self.rungs],
+            "rungs": [asdict(rung) for rung in self.rungs],
             "epochs_of_members": self.member_epochs,
             "operations": self.operations,
             "memory_bytes": self.memory,

@@ -9,19 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import numpy as np
 
 from monolayer.data.dataset import Rows, Splits
 from monolayer.errors import BadInput, MonolayerError
-from monolayer.evaluate.predictions import Predictions
+from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.evaluate.significance import find_indistinguishable
-from monolayer.recipe.grid import Range, collect_axes
+from monolayer.recipe.grid import collect_axes
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.options import TrainKeywords, TrainOptions
-from monolayer.training.run import Run, add_test_metrics, predict_rows
-from monolayer.tuning.few_shot import MIN_STEPS, RULE, STEPS_RULE, STOPPED, FewShot, Shots, adapt, train_shots
+from monolayer.training.run import Run, add_test_metrics
+from monolayer.tuning.few_shot import MIN_STEPS, RULE, STEPS_RULE, STOPPED, FewShot, adapt, train_shots, validate_shots
 from monolayer.tuning.probe_grid import RATES, ProbeGrid, make_probe_grid
 from monolayer.tuning.sweep import list_axes, rank_run, train_recipes
 
@@ -96,9 +96,9 @@ class Probe:
     predictions: dict[str, Predictions]
     seconds: float
 
-    def keep(self, **words: str) -> Probe:
-        """The probe with these texts added to the metadata of the winner's network, such as its licence."""
-        return replace(self, winner=replace(self.winner, network=self.winner.network.keep(**words)))
+    def with_metadata(self, **entries: str) -> Probe:
+        """A copy with these entries added to the metadata of the winner's network, such as its licence."""
+        return replace(self, winner=replace(self.winner, network=self.winner.network.with_metadata(**entries)))
 
     def to_dict(self) -> dict[str, Any]:
         """The probe as ``monolayer probe --json`` prints it, without times."""
@@ -148,23 +148,23 @@ def probe(
     given, start = TrainOptions.from_keywords(options, function=probe), time.perf_counter()
     if given.checkpointer is not None:
         raise BadInput("A probe keeps no checkpoints; leave the checkpointer out.")
-    few_shots = Shots(tuple(shots), repeats, draw_seed)
     probe_grid = make_probe_grid(recipe, list_axes(grid or {}), rates)
     check_sets(splits)
     first = next(iter(splits.values()))
-    few_shots.check(first.train)
-    if few_shots.shots:
+    n_shots = validate_shots(shots, repeats, draw_seed, first.train)
+    if n_shots:
         for candidate in probe_grid.list_recipes():
             adapt(candidate, len(first.train))
     sets = _rank([_sweep(name, one, probe_grid, options) for name, one in splits.items()])
     chosen = splits[sets[0].name]
-    few = [train_shots(chosen, probe_grid, n, few_shots, given) for n in few_shots.shots]
-    protocol = _describe(chosen, probe_grid, few_shots, sum(len(one.runs) for one in sets))
-    rows = _open_test(sets[0].name, splits)
-    predictions = {
-        "val": predict_rows(sets[0].best.network, _get_val(chosen)),
-        "test": predict_rows(sets[0].best.network, rows),
+    few = [train_shots(chosen, probe_grid, n, repeats, draw_seed, given) for n in n_shots]
+    protocol = {
+        **_describe(chosen, probe_grid, sum(len(one.runs) for one in sets)),
+        "few_shot": _describe_shots(n_shots, repeats, draw_seed) if n_shots else None,
     }
+    rows = _open_test(sets[0].name, splits)
+    network = sets[0].best.network
+    predictions = {"val": predict_rows(network, cast(Rows, chosen.val)), "test": predict_rows(network, rows)}
     winner = add_test_metrics(sets[0].best, predictions["test"])
     opened = tuple(one.open_test(rows) for one in few)
     return Probe(sets, winner, opened, protocol, predictions, time.perf_counter() - start)
@@ -194,24 +194,16 @@ def _check_same(first: tuple[str, Splits], other: tuple[str, Splits]) -> None:
     a, b = first[1].dataset, other[1].dataset
     if a.class_names != b.class_names:
         raise BadInput(f"{names} have different classes; {accepted}.")
-    for what in ("", "val", "test"):
-        one, two = (getattr(dataset, what) if what else dataset for dataset in (a, b))
+    for kind, one, two in (("rows", a, b), ("validation rows", a.val, b.val), ("test rows", a.test, b.test)):
         sizes = [0 if part is None else len(part.y) for part in (one, two)]
-        kind = {"": "rows", "val": "validation rows", "test": "test rows"}[what]
         if sizes[0] != sizes[1]:
             raise BadInput(f"{names} have {sizes[1]:,} and {sizes[0]:,} {kind}; {accepted}.")
-        if one is not None and not np.array_equal(one.y, two.y):
+        if one is not None and two is not None and not np.array_equal(one.y, two.y):
             raise BadInput(f"{names} have different labels; {accepted}.")
     if not first[1].divides_like(other[1]):
         raise BadInput(
             f"{names} are split differently; feature sets of a probe have the same sizes and seed of the split."
         )
-
-
-def _get_val(splits: Splits) -> Rows:
-    if splits.val is None:
-        raise BadInput("No rows are held out for validation.")
-    return splits.val
 
 
 def _sweep(name: str, splits: Splits, grid: ProbeGrid, options: TrainKeywords) -> FeatureSet:
@@ -257,33 +249,32 @@ def _open_test(winner: str, splits: Mapping[str, Splits]) -> Rows:
     return rows
 
 
-def _describe(splits: Splits, grid: ProbeGrid, few_shots: Shots, n_candidates: int) -> dict[str, Any]:
+def _describe(splits: Splits, grid: ProbeGrid, n_candidates: int) -> dict[str, Any]:
     """The part of the protocol that all feature sets share, for JSON."""
     dataset = splits.dataset
     fixed = {name: value for name, value in grid.base.to_dict().items() if name not in grid.fields}
     return {
         "data": {
             "n_classes": dataset.n_classes,
-            "rows": {"train": len(splits.train), "val": len(_get_val(splits)), "test": splits.n_test},
+            "rows": {"train": len(splits.train), "val": len(splits.val or ()), "test": splits.n_test},
             "normalize": dataset.normalize,
         },
         "split": {"how": _describe_split(splits), **splits.request},
         "preprocessing": PREPROCESSING,
         "recipe": fixed,
-        "axes": {name: list(values) for name, values in grid.axes.items() if not isinstance(values, Range)},
+        "axes": {name: list(values) for name, values in grid.axes.items()},
         "rates_as_multiples_of_stable": list(grid.multiples) or None,
         "n_candidates": n_candidates,
         "selection": SELECTION,
         "comparison": TEST,
-        "few_shot": _describe_shots(few_shots) if few_shots.shots else None,
     }
 
 
-def _describe_shots(few_shots: Shots) -> dict[str, Any]:
+def _describe_shots(shots: tuple[int, ...], repeats: int, seed: int) -> dict[str, Any]:
     return {
-        "shots": list(few_shots.shots),
-        "repeats": few_shots.repeats,
-        "seed": few_shots.seed,
+        "shots": list(shots),
+        "repeats": repeats,
+        "seed": seed,
         "draw": RULE,
         "training": STEPS_RULE.format(steps=MIN_STEPS),
         "selection": SHOTS_SELECTION,

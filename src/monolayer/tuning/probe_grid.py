@@ -43,7 +43,7 @@ class ProbeGrid:
     """
 
     base: Recipe
-    axes: dict[str, Axis]
+    axes: dict[str, tuple[Any, ...]]
     multiples: tuple[float, ...]
 
     @property
@@ -86,14 +86,15 @@ def make_probe_grid(base: Recipe | None, axes: Mapping[str, Axis], multiples: Se
     Raises:
         BadInput: if an axis is no recipe field or has no values, or a multiple is not above 0.
     """
-    axes = {"l2": L2, **axes}
+    values: dict[str, tuple[Any, ...]] = {"l2": L2}
     for name, axis in axes.items():
         if isinstance(axis, Range):
             raise BadInput(f"The axis {name} is a range without a number of values; give one, such as {axis}:5.")
+        values[name] = axis
     if not multiples or not all(math.isfinite(m) and m > 0 for m in multiples):
         raise BadInput(f"rates is {list(multiples)}; accepted are multiples above 0 of the stable rate.")
-    rates = () if "learning_rate" in axes else tuple(sorted({float(m) for m in multiples}))
-    grid = ProbeGrid(base or BASE, axes, rates)
+    rates = () if "learning_rate" in values else tuple(sorted({float(m) for m in multiples}))
+    grid = ProbeGrid(base or BASE, values, rates)
     grid.list_recipes()  # raises for an invalid axis before any features are read
     return grid
 

@@ -17,6 +17,7 @@ from monolayer.tuning.plan import Plan
 
 # On small data epochs are faster than any reader, and each update goes through the histories of all members.
 UPDATE_EVERY_S = 0.1
+UNIT = "epochs of members"
 
 
 class ProgressLine:
@@ -37,7 +38,7 @@ class ProgressLine:
         self._show(is_over=False)
 
     def update(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
-        """Show the current state, unless the last update was a moment ago; an ``on_epoch``."""
+        """Show the current state, at most ten times a second; an ``on_epoch``."""
         with self._lock:
             if time.monotonic() - self._last_update >= UPDATE_EVERY_S:
                 self._show(is_over=False)
@@ -51,7 +52,7 @@ class ProgressLine:
     def _show(self, *, is_over: bool) -> None:
         done = sum(len(rows) for training in self._trainings for rows in training.histories)
         total = done if is_over else max(done + 1, self._count_total())
-        self._progress.advance(self._task, done, total, "epochs of members", self.describe())
+        self._progress.advance(self._task, done, total, UNIT, self.describe())
 
     def _count_total(self) -> int:
         if self._plan.rungs:
@@ -60,13 +61,13 @@ class ProgressLine:
         return sum(
             training.epochs if member in alive else len(rows)
             for training in self._trainings
-            for alive in [set(training.alive)]
+            for alive in [set(training.active)]
             for member, rows in enumerate(training.histories)
         )
 
     def describe(self) -> str:
         """Such as ``34 of 36 train; best 40.3 [37.3, 43.4] % at epoch 12: learning_rate 0.005, l2 0.0``."""
-        n_alive = sum(len(training.alive) for training in self._trainings)
+        n_alive = sum(len(training.active) for training in self._trainings)
         counts = f"{n_alive} of {self._plan.n_recipes} train"
         n_classes = self._plan.splits.dataset.n_classes
         candidates = [
@@ -76,7 +77,7 @@ class ProgressLine:
             if rows
             and (row := rows[-1]).val_accuracy is not None
             and row.val_loss is not None
-            # The accuracy of a member that has diverged so far is one by accident.
+            # The accuracy of a member that has diverged so far has no meaning.
             and row.val_loss <= DIVERGED_RATIO * compute_chance_loss(recipe.loss, n_classes)
         ]
         if not candidates:

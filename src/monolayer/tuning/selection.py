@@ -75,13 +75,14 @@ def analyse_selection(runs: Sequence[Run]) -> Selection | None:
     Args:
         runs: best first, all on the same validation rows.
     """
-    kept = [i for i, run in enumerate(runs) if run.val_correct is not None and not (run.has_diverged or run.has_left)]
-    is_halved = any(run.has_left and not run.has_diverged for run in runs)
+    kept = [i for i, run in enumerate(runs) if run.val_correct is not None and not (run.has_diverged or run.ends_early)]
+    is_halved = any(run.ends_early and not run.has_diverged for run in runs)
     if not kept:
         return None
     correct = np.array([runs[i].val_correct for i in kept])
     compared = find_indistinguishable(correct)
-    complexity = _rank_complexity([runs[i] for i in kept])
+    keys = [(-runs[i].recipe.l2, runs[i].recipe.learning_rate) for i in kept]
+    complexity = np.unique(keys, axis=0, return_inverse=True)[1].ravel().tolist()  # equal keys have equal ranks
     simplest = choose_one_standard_error(correct.mean(axis=1), correct.shape[1], complexity)
     p_values = dict(zip(kept, compared.adjusted.tolist(), strict=True))
     is_indistinguishable = dict(zip(kept, compared.mask.tolist(), strict=True))
@@ -92,13 +93,6 @@ def analyse_selection(runs: Sequence[Run]) -> Selection | None:
         kept[simplest],
         None if is_halved else _estimate_optimism(correct),
     )
-
-
-def _rank_complexity(runs: Sequence[Run]) -> list[int]:
-    """The rank of each run's complexity; equal for equal l2 and learning rate."""
-    keys = [(-run.recipe.l2, run.recipe.learning_rate) for run in runs]
-    ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
-    return [ranks[key] for key in keys]
 
 
 def _estimate_optimism(correct: Any) -> Optimism | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Unpack
 
@@ -17,8 +17,9 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainKeywords, TrainOptions
-from monolayer.training.run import Run, check_recipe, check_splits, fit_batch_size, make_runs
+from monolayer.training.run import Run, make_runs
 from monolayer.training.scheduler import Job, Runner, evaluate_all, run_jobs
+from monolayer.training.train import check_recipe, check_splits, fit_batch_size
 from monolayer.tuning.halving import Rung, keep_best, plan_rungs
 from monolayer.tuning.plan import Plan, choose_train_every, group_recipes
 from monolayer.tuning.progress_line import ProgressLine
@@ -27,7 +28,7 @@ from monolayer.tuning.selection import Selection, analyse_selection
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """The runs of a sweep, best validation accuracy first; of equals the lower loss, and diverged runs last.
+    """The runs of a sweep, best validation accuracy first; ties are broken by the lower loss; diverged runs are last.
 
     Args:
         runs: one per recipe; the ``seconds`` of a run are those of its bank.
@@ -101,7 +102,7 @@ class Sweep:
             "n_recipes": self.n_recipes,
             "n_complete": sum(run.is_complete for run in self.runs),
             "is_complete": self.is_complete,
-            "rungs": [rung.to_dict() for rung in self.rungs],
+            "rungs": [asdict(rung) for rung in self.rungs],
         }
 
 
@@ -125,8 +126,8 @@ def sweep(
         splits: the rows, from :meth:`monolayer.Dataset.split`.
         recipe: the fields that do not vary; by default those of ``Recipe()``.
         grid: values to try by field of the recipe, such as ``{"l2": [0, 0.1]}``; a single value is a list of one.
-        n_random: draw so many different recipes from the grid instead, which may then have a :class:`Range`.
-        halving: successive halving: one recipe in so many goes on after each rung; None trains all to their last epoch.
+        n_random: number of different recipes to draw from the grid instead, which may then have a :class:`Range`.
+        halving: factor of successive halving: one recipe in ``halving`` continues after each rung; None: no halving.
         runner: trains the banks; by default the cores of this machine do.
         options: ``train_every``, ``val_every``, ``on_epoch``, ``should_stop``, ``progress`` and ``checkpointer``, as
             for :func:`monolayer.train`.
@@ -138,7 +139,7 @@ def sweep(
     check_splits(splits)
     TrainOptions.from_keywords(options, function=sweep)  # refuses what only train_recipes takes
     axes = list_axes(grid)
-    base = fit_batch_size(recipe or Recipe(), splits, is_asked="batch_size" in axes)
+    base = fit_batch_size(recipe or Recipe(), splits, is_given="batch_size" in axes)
     recipes = make_grid(base, axes) if n_random is None else draw_recipes(base, axes, n_random)
     return train_recipes(splits, recipes, collect_axes(recipes, axes), halving=halving, runner=runner, **options)
 
@@ -205,7 +206,7 @@ def train_recipes(
     _train(trainings, plan.rungs, runner or run_jobs)
     progress_line.finish()
     evaluate_all(trainings)
-    runs = [run for training in trainings for run in make_runs(training, splits)]
+    runs = [run for training in trainings for run in make_runs(training)]
     seconds = time.perf_counter() - start + (given.checkpointer.seconds_before if given.checkpointer else 0.0)
     return Sweep(tuple(sorted(runs, key=rank_run)), dict(axes), seconds, len(recipes), rungs=plan.rungs)
 
@@ -235,5 +236,5 @@ def _train(trainings: Sequence[BankTraining], rungs: Sequence[Rung], runner: Run
 def rank_run(run: Run) -> tuple[bool, float, float, float]:
     """Sort key: complete runs by accuracy, then dropped ones, later ones first, then diverged and untrained ones."""
     val = run.evaluation["val"]
-    share = len(run.history) / run.recipe.epochs if run.has_left else 1.0
+    share = len(run.history) / run.recipe.epochs if run.ends_early else 1.0
     return run.has_diverged or not run.history, -share, -val.accuracy, val.loss

@@ -5,7 +5,7 @@ from monolayer.data.scaler import fit_scaler
 from monolayer.progress import SILENCE
 from monolayer.recipe.recipe import Recipe
 from monolayer.studies.bonus.leaky_procedures import remove_mean, rerun_continued, rerun_untrained
-from monolayer.training.run import train
+from monolayer.training.train import train
 from tests.made import make_dataset
 
 

@@ -12,7 +12,7 @@ from monolayer.studies.bonus import reported
 from monolayer.studies.bonus.leaky_procedures import WHY_OPENED
 from monolayer.studies.bonus.report import decode_grid_row, draw_study, is_comparable_with_report, make_study_document
 from monolayer.studies.bonus.study import GRID_AXES, WINNER, StudyPlan, declare_experiments, run_study
-from monolayer.training.run import train
+from monolayer.training.train import train
 
 
 @pytest.fixture(scope="module")

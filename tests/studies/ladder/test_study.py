@@ -7,8 +7,8 @@ import pytest
 
 import monolayer as ml
 from monolayer.errors import BadInput
+from monolayer.evaluate.predictions import predict_rows
 from monolayer.studies.ladder.study import LadderPlan, run_ladder
-from monolayer.training.run import predict_rows
 
 PLAN = LadderPlan(features=("pixels", "hog:2", "patches:40,size=3"), epochs=8, flip=0.0)
 

@@ -12,7 +12,8 @@ from monolayer.data.scaler import Scaler
 from monolayer.evaluate.metrics import Metrics
 from monolayer.progress import Progress
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import Run, train_bank
+from monolayer.training.run import Run
+from monolayer.training.train import train_bank
 
 WHY_OPENED = "the procedures of the original report, run again: they train ON the test images, to reproduce its figures"
 

@@ -17,6 +17,7 @@ from monolayer.data.scaler import Scaler, fit_scaler
 from monolayer.duplicates.leaked import Leaked, find_leaked
 from monolayer.evaluate.calibration_summary import Calibration, Rescaled, measure_readings, rescale
 from monolayer.evaluate.metrics import Metrics
+from monolayer.evaluate.predictions import predict_all_rows, predict_rows
 from monolayer.findings import Finding
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.grid import make_grid
@@ -24,7 +25,8 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.studies.bonus.claims import judge_all
 from monolayer.studies.bonus.leaky_procedures import WHY_OPENED, remove_mean, rerun_continued, rerun_untrained
 from monolayer.studies.bonus.verdicts import ClaimData, Scored, Verdict
-from monolayer.training.run import Run, add_test_metrics, predict_all_rows, predict_rows, train_bank
+from monolayer.training.run import Run, add_test_metrics
+from monolayer.training.train import train_bank
 from monolayer.tuning.plan import group_recipes
 from monolayer.tuning.sweep import Sweep, train_recipes
 

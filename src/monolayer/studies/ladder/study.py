@@ -21,13 +21,14 @@ from monolayer.errors import BadInput
 from monolayer.evaluate.calibration_summary import measure_readings
 from monolayer.evaluate.localisation import compute_evidence
 from monolayer.evaluate.metrics import compute_wilson_interval
-from monolayer.evaluate.predictions import Predictions
+from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.features import PatchFeatures
 from monolayer.features.registry import parse_features
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.grid import make_grid
 from monolayer.recipe.recipe import Recipe
-from monolayer.training.run import Run, add_test_metrics, check_recipe, fit_batch_size, predict_rows
+from monolayer.training.run import Run, add_test_metrics
+from monolayer.training.train import check_recipe, fit_batch_size
 from monolayer.tuning.probe_grid import BASE, make_probe_grid
 from monolayer.tuning.selection import analyse_selection
 from monolayer.tuning.sweep import rank_run, train_recipes

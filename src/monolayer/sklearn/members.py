@@ -1,8 +1,8 @@
-"""Candidates and folds as members of banks, for FusedSearchCV."""
+"""The members of a FusedSearchCV's banks: one for each candidate and fold."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +21,7 @@ from monolayer.sklearn.problem import Problem, apply_class_weights, find_curvatu
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
 from monolayer.training.run import make_network
-from monolayer.tuning.plan import count_max_members
+from monolayer.tuning.plan import count_max_members, divide_evenly
 
 Index = tuple[int, int]
 # A bank of one fold skips the rows that the fold leaves out; a bank of several folds reads all rows, a fourth more for
@@ -40,21 +40,16 @@ class Member:
         recipe: the recipe.
         fold: weights and scaler; the same object for all members that share them.
         problem: rows and targets; the targets are the same object for all members that share them.
+        network: the trained network; None before training.
+        seconds: its share of the training time of its bank.
     """
 
     index: Index
     recipe: Recipe
     fold: Fold
     problem: Problem
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """A member after training: its network, and its share of the seconds of its bank."""
-
-    member: Member
-    network: OneLayer
-    seconds: float
+    network: OneLayer | None = None
+    seconds: float = 0.0
 
 
 NO_EARLY_STOPPING = "early_stopping is not accepted in a FusedSearchCV: its members train side by side."
@@ -66,12 +61,16 @@ class MemberFactory:
     Args:
         X: features (n, D).
         y: labels (n,) or (n, K).
-        weights: (F, n) float64, the sample weights of each fold's training rows; 0 for the other rows.
-        train_fraction: the fraction of all rows that a fold trains on.
+        sample_weight: (n,) float64.
+        splits: the row numbers of each fold, (training, other).
     """
 
-    def __init__(self, X: Array, y: Array, weights: Array, train_fraction: float) -> None:
-        self._X, self._y, self._weights, self._train_fraction = X, y, weights, train_fraction
+    def __init__(self, X: Array, y: Array, sample_weight: Array, splits: Sequence[tuple[Array, Array]]) -> None:
+        self._X, self._y = X, y
+        # Of each fold, (F, n): those of its training rows times their count; 0 for the other rows.
+        self._weights = np.stack([sample_weight * np.bincount(train, minlength=len(X)) for train, _ in splits])
+        sizes = [len(train) for train, _ in splits if len(train)]
+        self._train_fraction = float(np.mean(sizes)) / len(X) if sizes else 1.0
         self._cached: dict[Any, Any] = {}
 
     def make_member(self, estimator: OneLayerClassifier, index: Index) -> Member:
@@ -139,18 +138,13 @@ def group_members(members: Sequence[Member]) -> list[list[Member]]:
 
 
 def _divide(group: list[Member]) -> list[list[Member]]:
-    K = group[0].problem.n_scores
+    K, recipe = group[0].problem.n_scores, group[0].recipe
     by_fold = [list(part) for _, part in groupby(group, key=lambda member: member.index[1])]
-    is_enough = K * max(map(len, by_fold)) >= MIN_ROWS_OF_WEIGHTS and not parse_shuffle(group[0].recipe.shuffle).buffer
-    parts = by_fold if is_enough else [group]
-    size = count_max_members(group[0].recipe, K)
-    banks = []
-    for part in parts:
-        n_banks = -(-len(part) // size)
-        cuts = [round(i * len(part) / n_banks) for i in range(n_banks + 1)]
-        # Members of one loss side by side: see Bank.group_by_loss.
-        banks += [sorted(part[a:b], key=lambda member: member.recipe.loss) for a, b in pairwise(cuts)]
-    return banks
+    is_enough = K * max(map(len, by_fold)) >= MIN_ROWS_OF_WEIGHTS and not parse_shuffle(recipe.shuffle).buffer
+    size = count_max_members(recipe, K)
+    banks = [bank for part in (by_fold if is_enough else [group]) for bank in divide_evenly(part, size)]
+    # Members of one loss side by side: see Bank.group_by_loss.
+    return [sorted(bank, key=lambda member: member.recipe.loss) for bank in banks]
 
 
 def make_training(members: Sequence[Member]) -> BankTraining:
@@ -161,10 +155,14 @@ def make_training(members: Sequence[Member]) -> BankTraining:
     return BankTraining(bank, first.problem.splits, QUIET)
 
 
-def collect(members: Sequence[Member], training: BankTraining) -> list[Trained]:
-    """Each member's network and seconds."""
+def collect(members: Sequence[Member], training: BankTraining) -> dict[Index, Member]:
+    """The members of a bank after training, by index."""
     dataset, seconds = training.splits.dataset, training.seconds / len(members)
-    return [
-        Trained(member, make_network(training.bank, i, dataset, {"recipe": member.recipe.to_json()}), seconds)
+    return {
+        member.index: replace(
+            member,
+            network=make_network(training.bank, i, dataset, {"recipe": member.recipe.to_json()}),
+            seconds=seconds,
+        )
         for i, member in enumerate(members)
-    ]
+    }
