@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from monolayer.data.dataset import Dataset, Splits
 from monolayer.errors import BadInput
-
-if TYPE_CHECKING:
-    from monolayer.data.dataset import Dataset, Splits
 
 
 def parse_size(text: str) -> tuple[int, int]:

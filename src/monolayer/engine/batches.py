@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,6 @@ from monolayer._typing import Array
 from monolayer.engine.bank import Bank, Fold
 from monolayer.recipe.recipe import Recipe
 from monolayer.recipe.shuffle import Shuffle, parse_shuffle
-
-if TYPE_CHECKING:
-    from monolayer.engine.bank import Bank
 
 
 @dataclass(frozen=True, eq=False)

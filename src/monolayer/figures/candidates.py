@@ -6,9 +6,10 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -21,11 +22,7 @@ from monolayer.figures.curves import check_quantity
 from monolayer.figures.style import SERIES, WIDTH, get_ink
 from monolayer.figures.sweep_table import Histories, SweepTable, find_varying, has_diverged, name_run
 from monolayer.training.history import EpochRow
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from monolayer.tuning.sweep import Sweep
+from monolayer.tuning.sweep import Sweep
 
 MOST_NAMED = 5  # more colours are hard to distinguish
 GREY = SERIES[-1]

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 
 from monolayer.figures.colours import CROSS, choose_colour
 from monolayer.figures.style import ON_DARK, ON_LIGHT, SMALL_SIZE, WIDTH, get_ink, scale_text
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Place = tuple[int, int]  # column and row of a cell
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from monolayer._typing import Array
+from monolayer.data.dataset import Dataset
 from monolayer.data.images import stretch
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame, check_images
 from monolayer.figures.style import SMALL_SIZE, scale_text
-
-if TYPE_CHECKING:
-    from monolayer.data.dataset import Dataset
 
 CELL, NAME_WIDTH = 0.62, 0.7  # inches: an image, and the minimum width of the class names
 CHARACTER = 0.098  # inches: approximate width of a character of small text

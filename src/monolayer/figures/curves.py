@@ -6,21 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.style import SERIES, TRAIN, VAL, WIDTH, get_ink
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from monolayer.training.history import EpochRow
-    from monolayer.training.run import Run
+from monolayer.training.history import EpochRow
+from monolayer.training.run import Run
 
 QUANTITIES = ("loss", "cost", "accuracy")
 MAX_NAME_IN_PAIR = 14  # characters; two longer legend entries are wider than the figure

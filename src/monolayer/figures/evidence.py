@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
@@ -12,15 +11,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from monolayer._typing import Array
+from monolayer.data.dataset import Rows
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame, find_network
 from monolayer.figures.colours import draw_colour_bar
 from monolayer.figures.style import SMALL_SIZE, scale_text
-
-if TYPE_CHECKING:
-    from monolayer.data.dataset import Rows
-    from monolayer.network import OneLayer
-    from monolayer.training.run import Run
+from monolayer.network import OneLayer
+from monolayer.training.run import Run
 
 COLOUR_MAP = "RdBu_r"  # red adds, blue subtracts; distinguishable without red or green
 IN_ROW = 5

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator, PercentFormatter
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from monolayer.tuning.probe import Probe
+from monolayer.tuning.probe import Probe
 
 MIN_RATIO = 1.25  # between two numbers on the axis that both have a label
 OFFSET = 0.92  # factor of the shots: single draws are left of the bar

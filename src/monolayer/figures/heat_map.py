@@ -7,9 +7,9 @@ import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 
 from monolayer._typing import Array
@@ -28,11 +28,7 @@ from monolayer.figures.sweep_table import (
     count_values,
     order_from_last,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from monolayer.tuning.sweep import Sweep
+from monolayer.tuning.sweep import Sweep
 
 Cell = tuple[tuple[Value, ...], Value, Value]  # panel, x and y
 

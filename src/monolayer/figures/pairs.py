@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from monolayer._typing import Array
+from monolayer.data.dataset import Dataset
 from monolayer.data.images import stretch
+from monolayer.duplicates.search import Duplicate
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame, check_images
 from monolayer.figures.style import SMALL_SIZE, scale_text
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.axes import Axes
-
-    from monolayer.data.dataset import Dataset
-    from monolayer.duplicates.search import Duplicate
 
 CELL_WIDTH, CELL_HEIGHT = 2.5, 1.85  # inches; with two pairs in a row their text is legible on a phone
 PAIRS_A_ROW = 2

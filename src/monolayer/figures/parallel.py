@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
@@ -19,11 +20,7 @@ from monolayer.figures.colours import CROSS, VECTOR_POINTS, choose_colour, make_
 from monolayer.figures.fields import ZERO_GAP, FieldScale, Settings, Ticks, check_settings, fold, make_scale
 from monolayer.figures.style import WIDTH, get_ink, get_paper, scale_text
 from monolayer.figures.sweep_table import SweepTable, check_accuracy, check_marked, find_best, order_from_last
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from monolayer.tuning.sweep import Sweep
+from monolayer.tuning.sweep import Sweep
 
 AXIS_DISTANCE = 0.66  # inches between two axes
 LABEL_SIZE = 9.0

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monolayer._typing import Array
+from monolayer.data.dataset import Rows
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, find_network
 from monolayer.figures.style import CORRECT, INCORRECT, WIDTH
-
-if TYPE_CHECKING:
-    from monolayer.data.dataset import Rows
-    from monolayer.network import OneLayer
-    from monolayer.training.run import Run
+from monolayer.network import OneLayer
+from monolayer.training.run import Run
 
 N_BINS = 20
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from monolayer.data.dataset import Rows
 from monolayer.errors import BadInput
+from monolayer.evaluate.calibration import Reliability
 from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, find_network
 from monolayer.figures.style import SERIES, WIDTH, get_ink
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from monolayer.data.dataset import Rows
-    from monolayer.evaluate.calibration import Reliability
-    from monolayer.network import OneLayer
-    from monolayer.training.run import Run
+from monolayer.network import OneLayer
+from monolayer.training.run import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from monolayer._typing import Array
@@ -14,11 +15,7 @@ from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
 from monolayer.figures.fields import Column, FieldScale, check_settings, fold, make_scale
 from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
 from monolayer.figures.sweep_table import SweepTable, check_accuracy, find_best
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from monolayer.tuning.sweep import Sweep
+from monolayer.tuning.sweep import Sweep
 
 TICK_GAP = 0.12  # of the axis, between two numbers: the width of a label
 MARGIN = 0.06

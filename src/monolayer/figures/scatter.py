@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
@@ -21,11 +21,7 @@ from monolayer.figures.sweep_table import (
     find_best,
     order_from_last,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from monolayer.tuning.sweep import Sweep
+from monolayer.tuning.sweep import Sweep
 
 X_GAP, Y_GAP = 0.13, 0.07  # of the axis, between two ticks: the size of a label
 MARGIN = 0.05

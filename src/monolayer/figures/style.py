@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.colors import to_hex
-
-if TYPE_CHECKING:
-    from matplotlib.typing import RcKeyType
+from matplotlib.typing import RcKeyType
 
 # Colour of everything that is not data (text, axes, grid). In an SVG it becomes currentColor, so that one file serves
 # light and dark pages; no data colour has this value.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,7 @@ from monolayer.errors import BadInput
 from monolayer.figures.chart import convert_to_column
 from monolayer.figures.fields import format_setting
 from monolayer.training.history import EpochRow
-
-if TYPE_CHECKING:
-    from monolayer.tuning.sweep import Sweep
-
+from monolayer.tuning.sweep import Sweep
 
 Runs = Sequence[dict[str, Any]]
 Histories = Sequence[Sequence[EpochRow]]

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame, check_images, find_network
 from monolayer.figures.style import SMALL_SIZE, get_ink, scale_text
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from monolayer.network import OneLayer
-    from monolayer.training.run import Run
+from monolayer.network import OneLayer
+from monolayer.training.run import Run
 
 CELL_WIDTH, CELL_HEIGHT = 1.02, 1.28  # inches; five in a row are legible on a phone, ten are not
 CLASSES_IN_SHORT_ROWS = 20

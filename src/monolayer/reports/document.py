@@ -9,12 +9,10 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from monolayer.errors import BadInput
-
-if TYPE_CHECKING:
-    from monolayer.figures import Chart
+from monolayer.figures import Chart
 
 Cell = str | int | float
 Level = Literal["note", "good", "warning", "bad"]

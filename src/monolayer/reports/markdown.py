@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from monolayer.errors import BadInput
@@ -22,9 +22,6 @@ from monolayer.reports.document import (
     Table,
 )
 from monolayer.reports.inline import render_cell_markdown, render_inline_markdown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 
 def render_markdown(document: Document, figure_paths: Mapping[str, str]) -> str:
