@@ -429,21 +429,6 @@ def test_measures_refuse_what_is_no_probability_or_label(name, probabilities, y,
         MEASURES[name](probabilities, y)
 
 
-@pytest.mark.parametrize(
-    ("confidence", "came_true", "message"),
-    [
-        (np.array([1, 0]), np.array([True, False]), "floats"),
-        (np.array([0.5]), np.array([1]), "bool"),
-        (np.array([0.5]), np.array([True, False]), "bool of shape"),
-        (np.array([1.5]), np.array([True]), "within 0 and 1"),
-        (np.array([]), np.array([], bool), "shape"),
-    ],
-)
-def test_tables_refuse_what_is_no_claim(confidence, came_true, message):
-    with pytest.raises(BadInput, match=message):
-        compute_reliability(confidence, came_true)
-
-
 def test_unknown_settings_are_refused_by_name():
     scores, y = make_case(10)
     with pytest.raises(BadInput, match="equal_mass"):

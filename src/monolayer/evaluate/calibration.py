@@ -14,7 +14,7 @@ import numpy as np
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.evaluate.metrics import compute_wilson_interval
-from monolayer.evaluate.probabilities import _check_labels, _convert_to_table
+from monolayer.evaluate.probabilities import validate_labels, validate_table
 from monolayer.evaluate.significance import Bootstrap, Interval
 
 Measure = Callable[[Array, Array], float]
@@ -49,7 +49,7 @@ class Reliability:
     """A reliability table of B bins; an empty bin has count 0 and NaN elsewhere.
 
     Args:
-        edges: (B + 1,), float64, rising from 0 to 1; bin b is (edges[b], edges[b + 1]], the first one holds 0 too.
+        edges: (B + 1,), float64, rising from 0 to 1; bin b is (edges[b], edges[b + 1]], the first one includes 0.
         counts: (B,), int64, rows in each bin.
         confidence: (B,), float64, their mean confidence.
         accuracy: (B,), float64, the share of them that came true.
@@ -67,9 +67,7 @@ class Reliability:
     @property
     def expected_error(self) -> float:
         """Expected calibration error: sum over bins of ``counts/n * |accuracy - confidence|``."""
-        filled = self.counts > 0
-        gaps = np.abs(self.accuracy - self.confidence)[filled]
-        return float(gaps @ self.counts[filled] / self.counts.sum())
+        return float(np.nansum(self.counts * np.abs(self.accuracy - self.confidence)) / self.counts.sum())
 
     @property
     def maximum_error(self) -> float:
@@ -99,7 +97,7 @@ class BrierParts:
 
 
 def compute_edges(confidence: Array, binning: Binning) -> Array:
-    """Edges of the bins, (B + 1,) float64 from 0 to 1; bin b is (edges[b], edges[b + 1]], the first one holds 0 too.
+    """Edges of the bins, (B + 1,) float64 from 0 to 1; bin b is (edges[b], edges[b + 1]], the first one includes 0.
 
     Equal mass cuts the sorted confidences into runs whose lengths differ by one at most; a cut is the highest value
     below it, so that equal values fall on one side, and cuts that coincide become one.
@@ -123,20 +121,16 @@ def assign_bins(confidence: Array, edges: Array) -> Array:
 
 
 def compute_reliability(confidence: Array, came_true: Array, binning: Binning | None = None) -> Reliability:
-    """The reliability table of claims with a confidence each.
+    """The reliability table of predictions with a confidence each, such as those of :func:`compute_top_label`.
 
     Args:
         confidence: (n,), floats 0 to 1.
-        came_true: (n,), bool, whether each claim was right.
-        binning: 15 bins of equal width unless told.
-
-    Raises:
-        BadInput: if the shapes differ, nothing is there, a confidence is outside 0 to 1, or came_true is not bool.
+        came_true: (n,), bool, whether each prediction was right.
+        binning: 15 bins of equal width by default.
     """
-    confidence, came_true = _check_claims(confidence, came_true)
     edges = compute_edges(confidence, binning or Binning())
     counts, sums, hits = _sum_bins(assign_bins(confidence, edges), len(edges) - 1, confidence, came_true)
-    with np.errstate(invalid="ignore"):  # 0/0 of an empty bin: NaN is what is wanted
+    with np.errstate(invalid="ignore"):  # 0/0 of an empty bin is NaN
         means, shares = sums / counts, hits / counts
     intervals = np.full((len(counts), 2), np.nan)
     for index in np.flatnonzero(counts):
@@ -150,7 +144,7 @@ def compute_top_label(probabilities: Array, y: Array) -> tuple[Array, Array]:
     Raises:
         BadInput: if the shapes do not fit, a probability is outside 0 to 1, or a label is out of range.
     """
-    probabilities, y = _check(probabilities, y)
+    probabilities, y = _validate(probabilities, y)
     predictions = probabilities.argmax(axis=1)
     return probabilities[np.arange(len(y)), predictions], predictions == y
 
@@ -164,7 +158,7 @@ def compute_expected_error(probabilities: Array, y: Array, binning: Binning | No
     Args:
         probabilities: (n, K).
         y: (n,).
-        binning: 15 bins of equal width unless told.
+        binning: 15 bins of equal width by default.
 
     Raises:
         BadInput: as :func:`compute_top_label`.
@@ -172,7 +166,28 @@ def compute_expected_error(probabilities: Array, y: Array, binning: Binning | No
     Source: Naeini, Cooper and Hauskrecht 2015, AAAI; Guo et al. 2017, ICML.
     """
     confidence, correct = compute_top_label(probabilities, y)
-    return float(_compute_gaps(confidence, correct, binning)[0].sum())
+    return prepare_expected_error(confidence, correct, binning)(_share_equally(len(y)))
+
+
+def prepare_expected_error(
+    confidence: Array, came_true: Array, binning: Binning | None = None
+) -> Callable[[Array], float]:
+    """The expected calibration error as a function of the rows' weights, (n,), which sum to 1.
+
+    Everything that does not depend on the weights is computed once, so that a bootstrap is fast.
+
+    Args:
+        confidence: (n,), or (n, C) for the mean of the errors of C columns; floats 0 to 1.
+        came_true: the same shape, bool or 0 and 1.
+        binning: 15 bins of equal width by default; the bins are those of the unweighted rows.
+    """
+    binning = binning or Binning()
+    confidence, came_true = confidence.reshape(len(confidence), -1), came_true.reshape(len(confidence), -1)
+    n_columns = confidence.shape[1]
+    columns = [assign_bins(column, compute_edges(column, binning)) for column in confidence.T]
+    bins = (np.stack(columns, axis=1) + binning.n_bins * np.arange(n_columns)).ravel()
+    gaps = came_true - confidence
+    return lambda weights: float(np.abs(np.bincount(bins, (weights[:, None] * gaps).ravel())).sum() / n_columns)
 
 
 def compute_maximum_error(probabilities: Array, y: Array, binning: Binning | None = None) -> float:
@@ -183,16 +198,14 @@ def compute_maximum_error(probabilities: Array, y: Array, binning: Binning | Non
     Args:
         probabilities: (n, K).
         y: (n,).
-        binning: 15 bins of equal width unless told.
+        binning: 15 bins of equal width by default.
 
     Raises:
         BadInput: as :func:`compute_top_label`.
 
     Source: Naeini, Cooper and Hauskrecht 2015, AAAI.
     """
-    confidence, correct = compute_top_label(probabilities, y)
-    shares, counts = _compute_gaps(confidence, correct, binning)
-    return float((shares * len(confidence) / counts).max())
+    return compute_reliability(*compute_top_label(probabilities, y), binning).maximum_error
 
 
 def compute_classwise_error(probabilities: Array, y: Array, binning: Binning | None = None) -> float:
@@ -201,16 +214,16 @@ def compute_classwise_error(probabilities: Array, y: Array, binning: Binning | N
     Args:
         probabilities: (n, K).
         y: (n,).
-        binning: 15 bins of equal width unless told; equal mass cuts each class by itself.
+        binning: 15 bins of equal width by default; equal mass cuts the bins of each class separately.
 
     Raises:
         BadInput: as :func:`compute_top_label`.
 
     Source: Kull et al. 2019, "Beyond temperature scaling", NeurIPS.
     """
-    probabilities, y = _check(probabilities, y)
-    errors = [_compute_gaps(column, y == k, binning)[0].sum() for k, column in enumerate(probabilities.T)]
-    return float(np.mean(errors))
+    probabilities, y = _validate(probabilities, y)
+    came_true = _encode(y, probabilities.shape[1])
+    return prepare_expected_error(probabilities, came_true, binning)(_share_equally(len(y)))
 
 
 def compute_brier(probabilities: Array, y: Array) -> float:
@@ -222,8 +235,7 @@ def compute_brier(probabilities: Array, y: Array) -> float:
     Raises:
         BadInput: as :func:`compute_top_label`.
     """
-    probabilities, y = _check(probabilities, y)
-    return float(((probabilities - _encode(y, probabilities.shape[1])) ** 2).sum(axis=1).mean())
+    return float(_compute_brier_scores(*_validate(probabilities, y)).mean())
 
 
 def decompose_brier(probabilities: Array, y: Array, binning: Binning | None = None) -> BrierParts:
@@ -237,7 +249,7 @@ def decompose_brier(probabilities: Array, y: Array, binning: Binning | None = No
     Args:
         probabilities: (n, K).
         y: (n,).
-        binning: 15 bins of equal width unless told.
+        binning: 15 bins of equal width by default.
 
     Raises:
         BadInput: as :func:`compute_top_label`.
@@ -245,7 +257,7 @@ def decompose_brier(probabilities: Array, y: Array, binning: Binning | None = No
     Source: Murphy 1973, Journal of Applied Meteorology 12; Stephenson, Coelho and Jolliffe 2008, Weather and
     Forecasting 23.
     """
-    probabilities, y = _check(probabilities, y)
+    probabilities, y = _validate(probabilities, y)
     parts = [_decompose_class(column, y == k, binning or Binning()) for k, column in enumerate(probabilities.T)]
     return BrierParts(compute_brier(probabilities, y), *(float(part) for part in np.sum(parts, axis=0)))
 
@@ -255,28 +267,25 @@ def compute_log_loss(probabilities: Array, y: Array) -> float:
 
     Raises:
         BadInput: as :func:`compute_top_label`, or if a row does not sum to 1: -log p_y alone would reward raw sigmoids
-            for saying 1 to everything; their own loss is multiple binary cross-entropy.
+            that are 1 everywhere; their own loss is multiple binary cross-entropy.
     """
-    probabilities, y = _check(probabilities, y)
-    _check_sums(probabilities)
-    with np.errstate(divide="ignore"):
-        return float(-np.log(probabilities[np.arange(len(y)), y]).mean())
+    return float(_compute_log_losses(*_validate(probabilities, y)).mean())
 
 
 def compute_sharpness(probabilities: Array) -> float:
-    """Sharpness: sum over classes of the variance, over rows, of p_k; 0 if every row says the same.
+    """Sharpness: sum over classes of the variance, over rows, of p_k; 0 if all rows are equal.
 
-    It knows nothing of the labels: sharper is better only among networks that are equally well calibrated.
+    It does not depend on the labels: sharper is better only among networks that are equally well calibrated.
 
     Args:
         probabilities: (n, K).
 
     Raises:
-        BadInput: if the shape is another, or a probability is outside 0 to 1.
+        BadInput: if the shape is not (n, K), or a probability is outside 0 to 1.
 
     Source: Murphy and Winkler 1992, International Journal of Forecasting 7.
     """
-    return float(_check_probabilities(probabilities).var(axis=0).sum())
+    return float(_validate_probabilities(probabilities).var(axis=0).sum())
 
 
 def compute_bootstrap_interval(
@@ -307,7 +316,7 @@ def compute_bootstrap_interval(
     Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 5.2.
     """
     bootstrap = bootstrap or Bootstrap(n_resamples=200)
-    probabilities, y = _check(probabilities, y)
+    probabilities, y = _validate(probabilities, y)
     rng, n = np.random.default_rng(bootstrap.seed), len(y)
     estimate = measure(probabilities, y)
     measure_drawn = _prepare(measure, probabilities, y)
@@ -319,7 +328,7 @@ def compute_bootstrap_interval(
 
 
 def compute_chance_interval(measure: Measure, probabilities: Array, bootstrap: Bootstrap | None = None) -> Interval:
-    """What a measure would come to on these rows were the probabilities exactly right: mean, and interval.
+    """The value of a measure on these rows if the probabilities were exactly right: mean and interval.
 
     Labels are drawn from each row's own probabilities. A calibration error within the interval is what chance gives a
     calibrated network; only one above it shows that the network is not calibrated.
@@ -330,16 +339,16 @@ def compute_chance_interval(measure: Measure, probabilities: Array, bootstrap: B
         bootstrap: draws (200 by default), seed and confidence.
 
     Raises:
-        BadInput: if the shape is another, a probability is outside 0 to 1, or a row does not sum to 1.
+        BadInput: if the shape is not (n, K), a probability is outside 0 to 1, or a row does not sum to 1.
 
     Source: consistency resampling, Broecker and Smith 2007, Weather and Forecasting 22.
     """
-    probabilities = _check_probabilities(probabilities)
-    _check_sums(probabilities)
+    probabilities = _validate_probabilities(probabilities)
+    _validate_sums(probabilities)
     bootstrap = bootstrap or Bootstrap(n_resamples=200)
     rng = np.random.default_rng(bootstrap.seed)
     ends = probabilities.cumsum(axis=1)
-    ends /= ends[:, -1:]  # sums in float32 miss 1 by a little, and a draw above the last end would be no class
+    ends /= ends[:, -1:]  # sums in float32 miss 1 by a little, and a draw above the last end would have no class
     draws = (rng.random((len(ends), 1)) for _ in range(bootstrap.n_resamples))
     values = [measure(probabilities, (draw >= ends[:, :-1]).sum(axis=1)) for draw in draws]
     low, high = np.quantile(values, bootstrap.tails)
@@ -347,61 +356,42 @@ def compute_chance_interval(measure: Measure, probabilities: Array, bootstrap: B
 
 
 def _prepare(measure: Measure, probabilities: Array, y: Array) -> Callable[[Array], float]:
-    """The measure as a function of the rows drawn, (m,) int64, with all that does not depend on them done before.
+    """The measure as a function of the rows drawn, (n,) int64, with all that does not depend on them computed before.
 
-    With the measures that are known here that saves two thirds of their bootstraps' time (10,000 rows, 10 classes); any
-    other is asked for its value.
+    For the measures of this module that saves two thirds of the time of their bootstraps (10,000 rows, 10 classes).
     """
     function, binning = measure, None
     if isinstance(measure, partial) and set(measure.keywords) <= {"binning"} and not measure.args:
         function, binning = measure.func, measure.keywords.get("binning")
     if function is compute_expected_error:
-        confidence, correct = compute_top_label(probabilities, y)
-        return _prepare_gaps(confidence[:, None], correct[:, None], binning or Binning())
+        return _prepare_drawn_error(*compute_top_label(probabilities, y), binning)
     if function is compute_classwise_error:
-        return _prepare_gaps(probabilities, _encode(y, probabilities.shape[1]) > 0, binning or Binning())
+        return _prepare_drawn_error(probabilities, _encode(y, probabilities.shape[1]), binning)
     if function is compute_brier:
-        return _prepare_mean(((probabilities - _encode(y, probabilities.shape[1])) ** 2).sum(axis=1))
-    if function is compute_log_loss:
-        _check_sums(probabilities)
-        with np.errstate(divide="ignore"):
-            return _prepare_mean(-np.log(probabilities[np.arange(len(y)), y]))
-    return lambda drawn: measure(probabilities[drawn], y[drawn])
-
-
-def _prepare_mean(values: Array) -> Callable[[Array], float]:
+        values = _compute_brier_scores(probabilities, y)
+    elif function is compute_log_loss:
+        values = _compute_log_losses(probabilities, y)
+    else:
+        return lambda drawn: measure(probabilities[drawn], y[drawn])
     return lambda drawn: float(values[drawn].mean())
 
 
-def _prepare_gaps(confidence: Array, came_true: Array, binning: Binning) -> Callable[[Array], float]:
-    """The expected error of each column of claims (n, C), mean over the columns, of the rows drawn."""
-    n_columns = confidence.shape[1]
-    if binning.scheme == "equal_mass":  # the bins are of the rows drawn
-        columns = list(zip(confidence.T, came_true.T, strict=True))
-        return lambda drawn: float(np.mean([_compute_gaps(c[drawn], t[drawn], binning)[0].sum() for c, t in columns]))
-    edges = compute_edges(confidence[:, 0], binning)
-    n_bins = len(edges) - 1
-    places, gaps = assign_bins(confidence, edges) + n_bins * np.arange(n_columns), came_true - confidence
+def _prepare_drawn_error(confidence: Array, came_true: Array, binning: Binning | None) -> Callable[[Array], float]:
+    n = len(confidence)
+    if binning and binning.scheme == "equal_mass":  # the bins are those of the rows drawn
+        return lambda drawn: prepare_expected_error(confidence[drawn], came_true[drawn], binning)(_share_equally(n))
+    measure_weighted = prepare_expected_error(confidence, came_true, binning)
+    return lambda drawn: measure_weighted(np.bincount(drawn, minlength=n) / n)
 
-    def measure_drawn(drawn: Array) -> float:
-        sums = np.bincount(places[drawn].ravel(), gaps[drawn].ravel(), n_bins * n_columns)
-        return float(np.abs(sums).sum() / (len(drawn) * n_columns))
 
-    return measure_drawn
+def _share_equally(n: int) -> Array:
+    return np.full(n, 1 / n)
 
 
 def _sum_bins(bins: Array, n_bins: int, confidence: Array, came_true: Array) -> tuple[Array, Array, Array]:
     """Rows, sum of confidence and number that came true in each bin, (B,) each."""
     counts = np.bincount(bins, minlength=n_bins)
     return counts, np.bincount(bins, confidence, n_bins), np.bincount(bins, came_true, n_bins)
-
-
-def _compute_gaps(confidence: Array, came_true: Array, binning: Binning | None) -> tuple[Array, Array]:
-    """n_b / n * |accuracy_b - mean confidence_b| and n_b of the filled bins; without the table's costly intervals."""
-    edges = compute_edges(confidence, binning or Binning())
-    counts, sums, hits = _sum_bins(assign_bins(confidence, edges), len(edges) - 1, confidence, came_true)
-    filled = counts > 0
-    return (np.abs(hits - sums) / len(confidence))[filled], counts[filled]
 
 
 def _decompose_class(column: Array, came_true: Array, binning: Binning) -> Array:
@@ -423,36 +413,35 @@ def _decompose_class(column: Array, came_true: Array, binning: Binning) -> Array
     )
 
 
+def _compute_brier_scores(probabilities: Array, y: Array) -> Array:
+    return np.asarray(((probabilities - _encode(y, probabilities.shape[1])) ** 2).sum(axis=1))
+
+
+def _compute_log_losses(probabilities: Array, y: Array) -> Array:
+    _validate_sums(probabilities)
+    with np.errstate(divide="ignore"):
+        return np.asarray(-np.log(probabilities[np.arange(len(y)), y]))
+
+
 def _encode(y: Array, n_classes: int) -> Array:
     return np.eye(n_classes)[y]
 
 
-def _check(probabilities: Array, y: Array) -> tuple[Array, Array]:
-    probabilities = _check_probabilities(probabilities)
-    return probabilities, _check_labels(y, probabilities.shape)
+def _validate(probabilities: Array, y: Array) -> tuple[Array, Array]:
+    probabilities = _validate_probabilities(probabilities)
+    return probabilities, validate_labels(y, probabilities.shape)
 
 
-def _check_probabilities(probabilities: Array) -> Array:
-    table = _convert_to_table(probabilities, "probabilities")
+def _validate_probabilities(probabilities: Array) -> Array:
+    table = validate_table(probabilities, "probabilities")
     wrong = np.flatnonzero(~((table >= 0) & (table <= 1)).all(axis=1))
     if wrong.size:
         raise BadInput(f"Row {wrong[0]} of probabilities is {table[wrong[0]].tolist()}; accepted are 0 to 1.")
     return table
 
 
-def _check_sums(probabilities: Array) -> None:
+def _validate_sums(probabilities: Array) -> None:
     sums = probabilities.sum(axis=1)
     wrong = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
     if wrong.size:
         raise BadInput(f"Row {wrong[0]} of probabilities sums to {sums[wrong[0]]:.6g}; needed are rows that sum to 1.")
-
-
-def _check_claims(confidence: Array, came_true: Array) -> tuple[Array, Array]:
-    confidence, came_true = np.asarray(confidence), np.asarray(came_true)
-    if not np.issubdtype(confidence.dtype, np.floating) or confidence.ndim != 1 or not confidence.size:
-        raise BadInput(f"confidence must be floats of shape (n,), not {confidence.dtype} of {confidence.shape}.")
-    if came_true.dtype != np.bool_ or came_true.shape != confidence.shape:
-        raise BadInput(f"came_true must be bool of shape {confidence.shape}, not {came_true.dtype} {came_true.shape}.")
-    if not ((confidence >= 0) & (confidence <= 1)).all():
-        raise BadInput("confidence must lie within 0 and 1 in every row.")
-    return confidence.astype(np.float64, copy=False), came_true

@@ -62,7 +62,7 @@ def compute_readings(scores: Array, loss: str) -> dict[str, Array]:
     Raises:
         BadInput: if the scores have another shape or are not finite, or the loss is unknown.
     """
-    scores = _check_scores(scores)
+    scores = _validate_scores(scores)
     return {reading.name: reading.compute_probabilities(scores) for reading in get_loss(loss).readings}
 
 
@@ -74,7 +74,7 @@ def apply_temperature(scores: Array, temperature: float, reading: str = "softmax
     """
     if not 0 < temperature < np.inf:
         raise BadInput(f"temperature must be a number above 0, not {temperature}.")
-    return get_reading(reading).compute_probabilities(_check_scores(scores) / temperature)
+    return get_reading(reading).compute_probabilities(_validate_scores(scores) / temperature)
 
 
 def fit_temperature(scores: Array, y: Array, reading: str = "softmax") -> TemperatureFit:
@@ -98,8 +98,8 @@ def fit_temperature(scores: Array, y: Array, reading: str = "softmax") -> Temper
     from scipy.optimize import minimize_scalar
 
     compute_loss = get_reading(reading).compute_loss
-    scores = _check_scores(scores)
-    y = _check_labels(y, scores.shape)
+    scores = _validate_scores(scores)
+    y = validate_labels(y, scores.shape)
 
     def mean_loss(log_temperature: float) -> float:
         return float(compute_loss(scores / np.exp(log_temperature), y).mean())
@@ -112,22 +112,24 @@ def fit_temperature(scores: Array, y: Array, reading: str = "softmax") -> Temper
     return TemperatureFit(float(np.exp(found.x)), reading, mean_loss(0.0), float(found.fun), len(y), at_limit)
 
 
-def _check_scores(scores: Array) -> Array:
-    table = _convert_to_table(scores, "scores")
+def _validate_scores(scores: Array) -> Array:
+    table = validate_table(scores, "scores")
     wrong = np.flatnonzero(~np.isfinite(table).all(axis=1))
     if wrong.size:
         raise BadInput(f"Row {wrong[0]} of scores is not finite; a network that diverged has no probabilities.")
     return table
 
 
-def _convert_to_table(values: Array, name: str) -> Array:
+def validate_table(values: Array, name: str) -> Array:
+    """The values as float64; BadInput if they are not floats of shape (n, K)."""
     values = np.asarray(values)
     if not np.issubdtype(values.dtype, np.floating) or values.ndim != 2 or not values.size:
         raise BadInput(f"{name} must be floats of shape (n, K), not {values.dtype} of shape {values.shape}.")
     return values.astype(np.float64, copy=False)
 
 
-def _check_labels(y: Array, shape: tuple[int, ...]) -> Array:
+def validate_labels(y: Array, shape: tuple[int, ...]) -> Array:
+    """The labels; BadInput if they are not integers of shape (n,), 0 to K - 1, for scores of shape (n, K)."""
     y = np.asarray(y)
     if not np.issubdtype(y.dtype, np.integer) or y.shape != shape[:1]:
         raise BadInput(f"y must be integers of shape ({shape[0]},), not {y.dtype} of shape {y.shape}.")

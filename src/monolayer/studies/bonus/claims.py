@@ -11,7 +11,7 @@ import numpy as np
 from monolayer._typing import Array
 from monolayer.data.scaler import Scaler
 from monolayer.engine.bank import make_bank
-from monolayer.evaluate.calibration import Binning, assign_bins, compute_edges
+from monolayer.evaluate.calibration import Binning, prepare_expected_error
 from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import compute_readings
 from monolayer.evaluate.significance import Bootstrap, Interval, compute_mcnemar, find_indistinguishable
@@ -413,7 +413,7 @@ def _compare_calibration(data: ClaimData, reading: str) -> Evidence:
     ce = [_compute_confidence(scored.test) for scored in data.repeats["cross_entropy"]]
     bce = [_compute_confidence(scored.test, reading) for scored in data.repeats["multiple_bce"]]
     n_bins = Binning().n_bins
-    errors = [[_prepare_error(*found) for found in row] for row in (ce, bce)]
+    errors = [[prepare_expected_error(*found) for found in row] for row in (ce, bce)]
 
     def compare(u: Array, v: Array) -> float:
         means = [sum(w * error(v) for w, error in zip(u, parts, strict=True)) for parts in errors]
@@ -429,13 +429,6 @@ def _compare_calibration(data: ClaimData, reading: str) -> Evidence:
         "points",
         is_above(interval),
     )
-
-
-def _prepare_error(confidence: Array, correct: Array) -> Callable[[Array], float]:
-    """The expected calibration error as a function of the rows' weights (n,)."""
-    binning = Binning()
-    bins, gaps = assign_bins(confidence, compute_edges(confidence, binning)), correct - confidence
-    return lambda v: float(np.abs(np.bincount(bins, v * gaps, binning.n_bins)).sum())
 
 
 def judge_overfitting(data: ClaimData) -> Verdict:
