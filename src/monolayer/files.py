@@ -146,20 +146,21 @@ def validate_new_file(path: Path) -> None:
         )
 
 
-def validate_folder_path(path: Path) -> bool:
-    """Whether there is a folder at ``path`` already.
+def list_folder(path: Path) -> list[str] | None:
+    """The names in the folder at ``path``; None if there is no folder yet.
 
     Raises:
-        BadInput: if ``path`` or a parent of it is a file.
+        BadInput: if ``path`` or a parent of it is a file, or the folder cannot be read.
     """
     for parent in path.parents:
         if parent.is_file():
             raise BadInput(f"{parent} is a file, so {path} cannot be created below it; name another --out.")
     if not os.path.lexists(path):
-        return False
+        return None
     if not path.is_dir():
         raise BadInput(f"{path} exists and is not a folder; name a new or empty folder with --out.")
-    return True
+    with explain_os_error(path):
+        return os.listdir(path)
 
 
 @contextlib.contextmanager

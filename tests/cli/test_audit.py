@@ -99,7 +99,11 @@ def test_a_runs_accuracy_is_told_without_the_leaked_rows(command, tmp_path):
 
 
 @pytest.mark.usefixtures("planted")
-def test_a_run_that_cannot_be_weighed_is_refused(command, tmp_path):
+def test_a_run_that_cannot_be_weighed_is_refused_before_the_search(command, tmp_path, monkeypatch):
+    def search(*_, **__):
+        pytest.fail("searched for duplicates")
+
+    monkeypatch.setattr("monolayer.runs.audit.find_duplicates", search)
     sealed, other = tmp_path / "sealed", tmp_path / "other"
     words = ("--epochs", "1", "--val-size", "5", "--batch-size", "5")
     command("train", "cifar10", *words, "--sealed", "--out", sealed)

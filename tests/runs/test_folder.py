@@ -193,7 +193,7 @@ def test_a_diverged_sweep_can_be_saved(tmp_path):
     result = sweep(
         make_dataset().split(40), Recipe(epochs=9, batch_size=10), grid={"learning_rate": [0.01, 10.0], "l2": [1.0]}
     )
-    save_sweep(result, tmp_path, dataset={}, splits={}, test_openings=[], provenance={})
+    save_sweep(result, str(tmp_path), dataset={}, splits={}, test_openings=[], provenance={})
     assert load_evaluation(tmp_path)["sweep"]["runs"][-1]["val"]["loss"] is None
 
 

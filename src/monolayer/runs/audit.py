@@ -16,6 +16,7 @@ from monolayer.duplicates.leaked import compute_shift
 from monolayer.duplicates.search import Duplicate, find_duplicates
 from monolayer.errors import BadInput
 from monolayer.evaluate.metrics import ROW_NAMES
+from monolayer.evaluate.predictions import Predictions
 from monolayer.findings import Finding
 from monolayer.progress import SILENCE, Progress
 from monolayer.runs.folder import load_evaluation, load_predictions
@@ -125,9 +126,12 @@ def audit(
         if not claims:
             raise BadInput("There is nothing to audit; give a dataset, or claims with a training accuracy.")
         return Audit(mute(findings, muted))
-    if run is not None:
-        load_evaluation(Path(run))  # an invalid folder is an error before the search
+    folder = None if run is None else Path(run)
+    if folder is not None:
+        load_evaluation(folder)  # an invalid folder is an error before the dataset is read
     data = dataset if isinstance(dataset, Dataset) else load(dataset, progress=progress, **options)
+    # Before the search, which may take minutes.
+    test = _load_test_predictions(folder, data) if folder is not None else None
     across, across_val = (
         find_duplicates(data, part, progress=progress) if part else [] for part in (data.test, data.val)
     )
@@ -135,7 +139,7 @@ def audit(
     findings += check_duplicates(across, len(data.test.X)) if data.test else []
     findings += check_duplicates(across_val, len(data.val.X), "validation") if data.val else []
     found = Audit(mute(findings, muted), data, across, across_val, inside, within)
-    return found if run is None else replace(found, run=_measure_run(Path(run), found, data))
+    return found if folder is None or test is None else replace(found, run=_measure_run(folder, found, data, test))
 
 
 def _check_claims(claims: Mapping[str, float | tuple[float, int]]) -> list[Finding]:
@@ -161,18 +165,22 @@ def _count_pairs(pairs: Sequence[Duplicate]) -> str:
     return f"{len(pairs):,} pair{'s'[: len(pairs) != 1]}{differing}"
 
 
-def _measure_run(folder: Path, found: Audit, dataset: Dataset) -> dict[str, Any]:
-    """The test accuracy of a run with and without the test rows that have a duplicate among its training rows."""
-    evaluation = load_evaluation(folder)
-    if evaluation["dataset"]["sha256"] != dataset.sha256:
+def _load_test_predictions(folder: Path, dataset: Dataset) -> Predictions:
+    """The predictions of a run for its test rows; raises BadInput if it was trained on other data or has none."""
+    if load_evaluation(folder)["dataset"]["sha256"] != dataset.sha256:
         raise BadInput(f"{folder} was trained on other data than {dataset.name}.")
     test = load_predictions(folder).get("test")
     if test is None:
         raise BadInput(f"{folder} has no predictions for test rows; make them with monolayer report --open-test.")
+    return test
+
+
+def _measure_run(folder: Path, found: Audit, dataset: Dataset, test: Predictions) -> dict[str, Any]:
+    """The test accuracy of a run with and without the test rows that have a duplicate among its training rows."""
     if dataset.test is not None:
         rows = [pair.second for pair in found.across]
     else:
-        trained = set(restore_splits(dataset, evaluation).train.index.tolist())
+        trained = set(restore_splits(dataset, load_evaluation(folder)).train.index.tolist())
         both_ways = [(p.first, p.second) for p in found.inside] + [(p.second, p.first) for p in found.inside]
         rows = [row for row, other in both_ways if other in trained]
     leaked = np.isin(test.index, rows)

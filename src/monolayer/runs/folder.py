@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import json
-import os
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from monolayer.checks.certificate import Certificate
 from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.predictions import Predictions
-from monolayer.files import explain_os_error, open_whole_folder, pack_tensors, validate_folder_path, write_whole
+from monolayer.files import explain_os_error, list_folder, open_whole_folder, pack_tensors, write_whole
 from monolayer.network import FILE, OneLayer
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.resume import is_unfinished
@@ -75,6 +74,7 @@ LADDER_FOLDER = FolderKind(
 EVALUATION_KEYS = frozenset(
     {"train", "epochs_done", "seconds", "findings", "dataset", "splits", "test_openings", "provenance"}
 )
+CERTIFICATE_KEYS = frozenset({"optimal_cost", "description"})
 
 
 @contextlib.contextmanager
@@ -114,8 +114,9 @@ def save_run(run: Run, folder: str | Path, **extra: Any) -> None:
     write_json(folder / EVALUATION, {**run.to_dict(), **extra})
 
 
-def save_sweep(sweep: Sweep, folder: Path, **extra: Any) -> None:
+def save_sweep(sweep: Sweep, folder: str | Path, **extra: Any) -> None:
     """Write a sweep: its best run like any run, every run's row in sweep.csv and history in histories.csv."""
+    folder = Path(folder)
     save_run(sweep.best, folder, sweep=sweep.to_dict(), axes=sweep.axes, **extra)
     rows = [
         {
@@ -192,10 +193,7 @@ def load_evaluation(folder: Path) -> dict[str, Any]:
     Raises:
         BadData: if the folder is not a run's folder.
     """
-    content = _parse_object(_read(folder / EVALUATION))
-    if not set(content) >= EVALUATION_KEYS:
-        raise BadData(f"{folder / EVALUATION}: is not an evaluation written by monolayer.")
-    return content
+    return _load_object(folder / EVALUATION, EVALUATION_KEYS, "an evaluation")
 
 
 def load_certificate(folder: Path) -> dict[str, Any] | None:
@@ -205,12 +203,7 @@ def load_certificate(folder: Path) -> dict[str, Any] | None:
         BadData: if monolayer did not write the file.
     """
     path = folder / CERTIFICATE
-    if not path.is_file():
-        return None
-    content = _parse_object(_read(path))
-    if not {"optimal_cost", "description"} <= set(content):
-        raise BadData(f"{path}: is not a certificate written by monolayer.")
-    return content
+    return _load_object(path, CERTIFICATE_KEYS, "a certificate") if path.is_file() else None
 
 
 def load_recipe(folder: Path) -> Recipe:
@@ -270,6 +263,13 @@ def _read(path: Path) -> str:
     raise BadData(f"{path}: cannot be read ({reason}); a folder made by monolayer train holds it.") from None
 
 
+def _load_object(path: Path, keys: frozenset[str], name: str) -> dict[str, Any]:
+    content = _parse_object(_read(path))
+    if not keys <= set(content):
+        raise BadData(f"{path}: is not {name} written by monolayer.")
+    return content
+
+
 def _parse_object(text: str) -> dict[str, Any]:
     """A JSON object; empty if the text is none."""
     try:
@@ -294,13 +294,10 @@ def _explain_no_run(folder: Path) -> None:
 
 def _validate_free(path: Path, kind: FolderKind | None, overwrite: bool) -> None:
     """Raise BadInput unless a new folder may take this place."""
-    if not validate_folder_path(path):
-        return
-    if path == Path.cwd() or path.is_mount():
+    names = list_folder(path)
+    if names is not None and (path == Path.cwd() or path.is_mount()):
         raise BadInput(f"{path} is in use as a working folder or a mount; name a new folder with --out.")
-    with explain_os_error(path):
-        is_empty = not os.listdir(path)
-    if is_empty:
+    if not names:
         return
     objection = _find_objection(path, kind) if kind else "is not empty"
     if not overwrite:

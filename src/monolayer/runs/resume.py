@@ -16,7 +16,7 @@ from typing import Any
 import filelock
 
 from monolayer.errors import BadData, BadInput
-from monolayer.files import delete_whole_folder, explain_os_error, validate_folder_path, write_whole
+from monolayer.files import delete_whole_folder, explain_os_error, list_folder, write_whole
 from monolayer.training.checkpoints import PATTERN, Checkpoints
 
 UNFINISHED = "unfinished"
@@ -122,11 +122,9 @@ def begin_folder(path: Path, command: str) -> Iterator[Unfinished]:
     with explain_os_error(path):
         (path / UNFINISHED).mkdir(parents=True, exist_ok=True)
         unfinished = Unfinished(path, command, created=created)
-    try:
+    with contextlib.closing(unfinished):
         _validate_new(path)  # again: another process may have finished here before the lock was acquired
         yield unfinished
-    finally:
-        unfinished.close()
 
 
 @contextlib.contextmanager
@@ -140,10 +138,8 @@ def resume_folder(path: Path, command: str) -> Iterator[Unfinished]:
     request = read_request(path, command)
     with explain_os_error(path):
         unfinished = Unfinished(path, command, request)
-    try:
+    with contextlib.closing(unfinished):
         yield unfinished
-    finally:
-        unfinished.close()
 
 
 def is_unfinished(path: Path) -> bool:
@@ -152,16 +148,13 @@ def is_unfinished(path: Path) -> bool:
 
 
 def _validate_new(path: Path) -> None:
-    if not validate_folder_path(path):
-        return
-    with explain_os_error(path):
-        names = os.listdir(path)
+    names = list_folder(path) or []
     if is_unfinished(path):
         raise BadInput(
             f"{path} holds a run that is not finished; resume it with --resume {path}, or name another --out."
         )
     # A run that was killed before it stored its request leaves only this.
-    if [name for name in names if name != UNFINISHED]:
+    if set(names) - {UNFINISHED}:
         raise BadInput(f"{path} exists and is not empty; name a new or empty folder with --out.")
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -44,6 +44,9 @@ class RunLogger:
         axes: of a sweep, the names of the fields that vary; None for a single run.
         token: the same for a run and for its resumption, and different for every other run; by default a random one.
         warn: called with a sentence when a tracker fails.
+
+    Attributes:
+        sweep_run: the run of the sweep as a whole; None for a single run.
     """
 
     def __init__(
@@ -58,21 +61,17 @@ class RunLogger:
     ) -> None:
         self.token = token or secrets.token_hex(8)
         self._name, self._axes = name, axes
-        self._params = {"dataset": dataset} if dataset else {}
+        self._params: dict[str, str | int | float] = {"dataset": dataset} if dataset else {}
+        self.sweep_run: TrackedRun | None = None
+        if axes is not None:
+            params = {"axes": ", ".join(axes), **self._params}
+            self.sweep_run = TrackedRun(_digest(self.token), name, params, is_sweep=True)
         self._warn = warn or (lambda text: warnings.warn(text, stacklevel=2))
         self._workers = [_Worker(tracker, self._warn) for tracker in trackers]
         self._lock = threading.Lock()  # banks that train at once call on_epoch from their own threads
         self._runs: dict[Recipe, TrackedRun] = {}
         self._logged: dict[str, dict[int, dict[str, float]]] = {}  # by run and epoch
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
-
-    @property
-    def sweep_run(self) -> TrackedRun | None:
-        """The run of the sweep as a whole; None for a single run."""
-        if self._axes is None:
-            return None
-        params: dict[str, str | int | float] = {"axes": ", ".join(self._axes), **self._params}
-        return TrackedRun(_digest(self.token), self._name, params, is_sweep=True)
+        self._temporary = ExitStack()  # folders of files that the trackers have not stored yet
 
     def make_run(self, recipe: Recipe) -> TrackedRun:
         """The run of a recipe; in a sweep it is named by the fields that vary."""
@@ -102,7 +101,7 @@ class RunLogger:
         if not self._workers:
             return
         try:
-            source = folder or write_results(result, splits, self._make_folder("results"))
+            source = folder or write_results(result, splits, self._make_folder())
             figures = sorted((source / FIGURES).glob("*.png"))
             paths = [path for name in ARTIFACTS if (path := source / name).is_file()] + figures
             if isinstance(result, Sweep):
@@ -120,8 +119,7 @@ class RunLogger:
             worker.submit(None)
         for worker in self._workers:
             worker.wait(deadline)
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self._temporary.close()
 
     def describe(self) -> list[str]:
         """How to view what was logged, in a line per tracker that has not failed."""
@@ -129,7 +127,7 @@ class RunLogger:
 
     def _log_sweep(self, sweep: Sweep, paths: Sequence[Path]) -> None:
         for run in sweep.runs:
-            network = self._make_folder(self._find_run(run.recipe).id) / NETWORK
+            network = self._make_folder() / NETWORK
             run.network.save(network)
             self._log_run(run, [network])
         metrics = {f"best/{name.partition('/')[2]}": value for name, value in _collect_metrics(sweep.best).items()}
@@ -191,12 +189,9 @@ class RunLogger:
             for worker in self._workers:
                 worker.submit(partial(worker.tracker.start_run, run))
 
-    def _make_folder(self, name: str) -> Path:
-        if self._temporary is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="monolayer-log-", ignore_cleanup_errors=True)
-        folder = Path(self._temporary.name) / name
-        folder.mkdir()
-        return folder
+    def _make_folder(self) -> Path:
+        folder = tempfile.TemporaryDirectory(prefix="monolayer-log-", ignore_cleanup_errors=True)
+        return Path(self._temporary.enter_context(folder))
 
 
 class _Worker:
