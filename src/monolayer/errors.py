@@ -16,7 +16,7 @@ class MonolayerError(Exception):
 
 
 class BadInput(MonolayerError, ValueError):
-    """What the caller gave is wrong; the text names it and says what is accepted."""
+    """Invalid input; the message names it and what is accepted."""
 
 
 class BadData(BadInput):

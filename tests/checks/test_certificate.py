@@ -78,8 +78,8 @@ def test_a_solver_that_has_not_arrived_makes_no_claim_of_the_optimum():
     assert not described["converged"]
     assert described["distance"] is described["left"] is described["val"] is None
     assert described["description"] == (
-        "Not solved in 201 exact passes: the optimum lies below 0.2570 (gradient norm 6.4e-02). How far the run "
-        "stopped from the optimum is not known."
+        "Not solved in 201 exact passes: the optimum lies below 0.2570 (gradient norm 6.4e-02). The distance "
+        "of the run to the optimum is not known."
     )
 
 
@@ -99,15 +99,15 @@ def test_where_rows_can_be_told_apart_and_l2_is_0_the_optimum_is_at_infinity():
     assert certificate.optimal_cost == 0
     assert certificate.val is None
     assert certificate.left == certificate.cost / certificate.start_cost
-    assert "no network is the optimum" in certificate.describe_optimum()
+    assert "there is no optimal network" in certificate.describe_optimum()
 
 
 @pytest.mark.parametrize(
     ("accuracies", "p_value", "words"),
     [
-        ((0.5, 0.4), 0.01, "Stopping short of it was better"),
+        ((0.5, 0.4), 0.01, "The run is better"),
         ((0.4, 0.5), 0.01, "The optimum is better"),
-        ((0.4, 0.5), 0.2, "cannot be told apart"),
+        ((0.4, 0.5), 0.2, "not significantly different"),
     ],
 )
 def test_whether_stopping_early_was_better_is_said_only_where_it_can_be_told(accuracies, p_value, words):

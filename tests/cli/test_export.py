@@ -40,8 +40,8 @@ def test_the_temperature_goes_with_it(command, network, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--to", "keras", "--out", "a.h5"], "'keras' is no format; accepted are onnx, json, safetensors, torch."),
-        (["--to", "onnx", "--out", "a.json"], "a.json: is no name for onnx; accepted is one ending in .onnx."),
+        (["--to", "keras", "--out", "a.h5"], "'keras' is not a format; accepted are onnx, json, safetensors, torch."),
+        (["--to", "onnx", "--out", "a.json"], "a.json: is not a file name for onnx; accepted is one ending in .onnx."),
         (["--to", "json", "--out", "exists.json"], "exists.json exists; name a new file with --out."),
         (["--to", "json", "--out", "none/a.json"], "is not a folder, so a.json cannot be written to it"),
     ],

@@ -177,14 +177,14 @@ def test_a_file_that_answers_otherwise_is_not_put_in_place(tmp_path, monkeypatch
 @pytest.mark.parametrize("to", NAMES)
 def test_wrong_input_gets_one_sentence(tmp_path, to):
     network = make_network()
-    with pytest.raises(BadInput, match=r"a\.h5: is no name for"):
+    with pytest.raises(BadInput, match=r"a\.h5: is not a file name for"):
         export(network, tmp_path / "a.h5", to)
     with pytest.raises(BadInput, match=r"cannot be written \(No such file or directory\)"):
         export(network, tmp_path / "none" / NAMES[to], to)
     network.weights[0, 0] = np.nan
     with pytest.raises(BadInput, match="its training diverged; it cannot predict"):
         export(network, tmp_path / NAMES[to], to)
-    with pytest.raises(BadInput, match="'keras' is no format; accepted are onnx, json, safetensors, torch"):
+    with pytest.raises(BadInput, match="'keras' is not a format; accepted are onnx, json, safetensors, torch"):
         export(network, tmp_path / "a.h5", "keras")
     assert os.listdir(tmp_path) == []
 

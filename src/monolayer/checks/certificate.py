@@ -41,9 +41,9 @@ class OnValidation:
         """Which of them is better, in a sentence."""
         accuracies = f"{100 * self.run.accuracy:.1f} % for the run, {100 * self.optimum.accuracy:.1f} % for its optimum"
         if self.p_value >= SIGNIFICANT:
-            verdict = "The two cannot be told apart on validation"
+            verdict = "The two are not significantly different on validation"
         elif self.run.accuracy > self.optimum.accuracy:
-            verdict = "Stopping short of it was better on validation"
+            verdict = "The run is better on validation"
         else:
             verdict = "The optimum is better on validation"
         return f"{verdict}: {accuracies} (exact McNemar test, p = {self.p_value:.2g}, {self.run.n:,} rows)."
@@ -51,7 +51,7 @@ class OnValidation:
 
 @dataclass(frozen=True)
 class Certificate:
-    """How far a run stopped from the optimum, by the exact solver.
+    """The distance of a run to the optimum, computed by the exact solver.
 
     Args:
         cost: of the run, on its training rows.
@@ -103,24 +103,24 @@ class Certificate:
         return "rate vanished" if self.rate_share <= VANISHED * (1 + 1e-9) else "under way"
 
     def describe(self) -> str:
-        """How the descent ended, and whether stopping there was a loss or a gain, in words."""
+        """How the run ended, and which of the two is better on validation, in sentences."""
+        remaining = f"{self.left:.1%} of the possible reduction in cost remains"
         endings = {
             "diverged": "The run diverged.",
-            "arrived": f"The descent arrived: {self.left:.1%} of what there was to gain is left.",
-            "rate vanished": f"The rate vanished before the descent arrived: {self.left:.1%} of what there was to gain "
-            "is left.",
-            "not known": "How far the run stopped from the optimum is not known.",
-            "under way": f"The descent was still under way: {self.left:.1%} of what there was to gain is left.",
+            "arrived": f"The run converged; {remaining}.",
+            "rate vanished": f"The learning rate vanished before the run converged; {remaining}.",
+            "not known": "The distance of the run to the optimum is not known.",
+            "under way": f"The run had not converged; {remaining}.",
         }
         return " ".join([endings[self.ending], *([self.val.describe()] if self.val else [])])
 
     def describe_optimum(self) -> str:
-        """The lowest cost that there is, as far as the solver came, in a sentence."""
+        """The lowest cost that the solver found, in a sentence."""
         norm = f"gradient norm {self.gradient_norm:.1e}"
         if self.is_separable:
             return (
-                "Without l2, and with training rows that can all be told apart, the cost falls to 0 as the weights "
-                "grow without end, and no network is the optimum; the run stopped "
+                "The training rows are linearly separable and l2 is 0, so the cost tends to 0 as the weights "
+                "grow, and there is no optimal network; the run stopped "
                 f"{format_loss(self.distance)} above it."
             )
         if not self.has_converged:
@@ -131,7 +131,7 @@ class Certificate:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The certificate as JSON holds it; what is not known where the solver did not arrive is None."""
+        """The certificate as in JSON; what is unknown because the solver did not converge is None."""
         is_known = self.has_converged
         return {
             "converged": is_known,
@@ -220,10 +220,10 @@ def _compare(optimum: Optimum, run: Run, splits: Splits) -> OnValidation | None:
     if splits.val is None:
         return None
     network = replace(run.network, weights=optimum.weights, bias=optimum.bias)
-    said = predict_rows(network, splits.val)
+    predictions = predict_rows(network, splits.val)
     correct = run.val_correct if run.val_correct is not None else predict_rows(run.network, splits.val).correct
     return OnValidation(
         run.evaluation["val"],
-        said.compute_metrics(network, run.recipe.l2),
-        compute_mcnemar(correct, said.correct).p_value,
+        predictions.compute_metrics(network, run.recipe.l2),
+        compute_mcnemar(correct, predictions.correct).p_value,
     )

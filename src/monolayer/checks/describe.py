@@ -19,7 +19,7 @@ from monolayer.errors import BadInput
 from monolayer.findings import Finding
 from monolayer.progress import SILENCE, Progress
 
-BY_NAME = "a dataset that monolayer knows by name"
+BY_NAME = "a dataset built into monolayer"
 IN_MEMORY = "a dataset that has been read"
 
 

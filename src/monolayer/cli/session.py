@@ -76,7 +76,7 @@ class Session:
         return self.unfinished.request["arguments"] if self.unfinished and self.unfinished.request else None
 
     def load_splits(self, source: DataSource, split: SplitOptions, *, flips: bool) -> Splits:
-        """The dataset, divided; ``flips`` says whether images will be mirrored.
+        """The splits of the dataset; ``flips`` is whether images will be mirrored.
 
         Raises:
             BadInput: if no dataset is named, or it cannot be read so.

@@ -14,7 +14,7 @@ def compute_evidence(network: OneLayer, X: Array, y: Array) -> Array:
     """What each place adds to a class's score in images of that class, less what it adds in the others, (K, L, C).
 
     A score is a sum over the places of patches, and a constant. So the map of a class adds up to its mean score on its
-    own images less that on all others: where it is high, the class is told from the others there.
+    own images minus that on all others: where it is high, the location distinguishes the class from the others.
 
     Args:
         network: on patches of images.

@@ -46,7 +46,7 @@ class Predictions:
     @property
     def losses(self) -> Array:
         """The loss of each row, (n,) float64."""
-        with np.errstate(all="ignore"):  # a diverged network's scores overflow; its loss says so
+        with np.errstate(all="ignore"):  # a diverged network's scores overflow, which its loss shows
             return np.asarray(get_loss(self.loss).compute_loss(self.scores.astype(np.float64), self.y))
 
     @property

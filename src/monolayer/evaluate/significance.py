@@ -85,7 +85,7 @@ class SeedSummary:
 
 @dataclass(frozen=True, eq=False)
 class Indistinguishable:
-    """Which runs cannot be told from the best one.
+    """Which runs are not significantly different from the best one.
 
     Args:
         best: index of the run with the highest accuracy, the first of equals.
@@ -265,7 +265,7 @@ def choose_one_standard_error(accuracies: npt.ArrayLike, n: int, complexity: npt
         The index of the run.
 
     Raises:
-        BadInput: if the columns are empty or differ in length, an accuracy is no fraction, or n is below 1.
+        BadInput: if the columns are empty or differ in length, an accuracy is not a fraction, or n is below 1.
 
     Source: Breiman, Friedman, Olshen and Stone 1984, Classification and Regression Trees, section 3.4.3.
     """

@@ -66,10 +66,10 @@ def export(network: OneLayer, path: Path | str, to: str | None = None) -> Export
         suffixes = ", ".join(dict.fromkeys(made.suffix for made in FORMATS.values()))
         raise BadInput(f"{path}: has the suffix of no format; accepted are {suffixes}.")
     if to not in FORMATS:
-        raise BadInput(f"{to!r} is no format; accepted are {', '.join(FORMATS)}.")
+        raise BadInput(f"{to!r} is not a format; accepted are {', '.join(FORMATS)}.")
     made = FORMATS[to]
     if path.suffix.lower() != made.suffix:
-        raise BadInput(f"{path}: is no name for {to}; accepted is one ending in {made.suffix}.")
+        raise BadInput(f"{path}: is not a file name for {to}; accepted is one ending in {made.suffix}.")
     check_network(network)
     if network.normalize != "none" and not made.is_complete:
         raise BadInput(

@@ -65,7 +65,7 @@ def make_grid(base: Recipe, axes: Mapping[str, Axis]) -> list[Recipe]:
     """Every combination of the axes' values, the last axis running fastest; repeated recipes are kept once.
 
     Raises:
-        BadInput: if an axis is no recipe field, has no values or is a range, or a value is not accepted.
+        BadInput: if an axis is not a recipe field, has no values or is a range, or a value is not accepted.
     """
     check_axes(axes)
     values = []
@@ -81,12 +81,12 @@ def make_grid(base: Recipe, axes: Mapping[str, Axis]) -> list[Recipe]:
 
 
 def draw_recipes(base: Recipe, axes: Mapping[str, Axis], n: int) -> list[Recipe]:
-    """N different recipes, each axis drawn by itself: from its values with equal chances, or from its range.
+    """N different recipes, each axis drawn independently: uniformly from its values, or from its range.
 
     The draws come from the base recipe's seed, in a stream of their own.
 
     Raises:
-        BadInput: if an axis is no recipe field or empty, a value is not accepted, or there are fewer recipes than n.
+        BadInput: if an axis is not a recipe field or is empty, a value is not accepted, or there are fewer recipes than n.
     """
     check_axes(axes)
     if n < 1:
@@ -122,7 +122,7 @@ def _draw(name: str, axis: Axis, rng: np.random.Generator) -> Any:
 
 
 def check_axes(axes: Mapping[str, Axis]) -> None:
-    """Raise BadInput if an axis is no field of a recipe, or has no values."""
+    """Raise BadInput if an axis is not a field of a recipe, or has no values."""
     for name, axis in axes.items():
         if name not in FIELDS:
             raise BadInput(f"A recipe has no field {name!r} to sweep; it has {', '.join(FIELDS)}.")

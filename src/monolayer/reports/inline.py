@@ -1,6 +1,6 @@
 """The two marks inside a text, ``**bold**`` and `` `code` ``, as HTML and as Markdown; everything else is literal.
 
-A Markdown parser is no substitute: it reads more than two marks, so that class names and paths would need escaping
+A Markdown parser does not replace this: it reads more than two marks, so that class names and paths would need escaping
 first, and no parser writes the escaped Markdown.
 """
 

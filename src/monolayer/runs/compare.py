@@ -91,7 +91,7 @@ class Paired:
 
 @dataclass(frozen=True)
 class Matched:
-    """Whether two runs have the same training rows and the same scale of the losses, and a sentence that says so."""
+    """Whether two runs have the same training rows and the same scale of the losses, as a flag and a sentence."""
 
     is_matched: bool
     text: str

@@ -84,7 +84,7 @@ def make_probe_grid(base: Recipe | None, axes: Mapping[str, Axis], multiples: Se
     """The grid of a probe: by default l2 from 0 to 0.1 and multiples of each feature set's stable rate.
 
     Raises:
-        BadInput: if an axis is no recipe field or has no values, or a multiple is not above 0.
+        BadInput: if an axis is not a recipe field or has no values, or a multiple is not above 0.
     """
     values: dict[str, tuple[Any, ...]] = {"l2": L2}
     for name, axis in axes.items():

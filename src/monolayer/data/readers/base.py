@@ -58,7 +58,7 @@ class Raw:
         image_shape: (channels, height, width) where X is (n, D) and rows are images.
         parts: (n,) name of the part that each row belongs to, where a column assigns it.
         groups: (n,) values; rows with equal values are never divided between parts.
-        pixel_max: the value of a fully lit pixel, where the reader knows it.
+        pixel_max: the value of a fully lit pixel, if the format defines it.
         columns: names of the D features, where they are columns of a table.
     """
 

@@ -35,7 +35,7 @@ class NamedArrays:
 
 
 class NamedArraysReader(Reader):
-    """A format of several arrays with names; a subclass says how they are opened."""
+    """A format of several named arrays; a subclass opens them."""
 
     options = ARRAY_OPTIONS
 

@@ -120,7 +120,7 @@ def make_verdict_table(result: StudyResult) -> Table:
 
 
 def _format_deciding(verdict: Verdict) -> str:
-    """The evidence that decides the verdict, or the first if none does by itself."""
+    """The evidence that decides the verdict, or the first if no single piece decides."""
     deciding = [e for e in verdict.evidence if e.outcome == verdict.outcome] or list(verdict.evidence)
     return f"{deciding[0].short}: {format_evidence(deciding[0])}"
 
