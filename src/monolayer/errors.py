@@ -1,8 +1,8 @@
-"""What can go wrong, as a tree.
+"""The exceptions of this library, as a tree.
 
 MonolayerError                 anything this library raises on purpose
 ├── BadInput  (ValueError)     what the caller gave is wrong; the message is one sentence (exit code 2)
-│   ├── BadData                a file or array does not hold what it should
+│   ├── BadData                a file or array has the wrong content
 │   └── MissingPackage         an optional package is needed that is not installed
 └── DataUnavailable            no source of a dataset answered
 """
@@ -20,7 +20,7 @@ class BadInput(MonolayerError, ValueError):
 
 
 class BadData(BadInput):
-    """A file or an array does not hold what it should; the text names the file or row."""
+    """A file or an array has the wrong content; the text names the file or row."""
 
 
 class MissingPackage(BadInput):

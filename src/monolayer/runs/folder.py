@@ -55,7 +55,7 @@ class FolderKind(NamedTuple):
 
     Args:
         name: what messages call it.
-        names: the files and folders that it may hold.
+        names: the files and folders that it may contain.
         keys: keys of its results.json that no other kind has.
     """
 

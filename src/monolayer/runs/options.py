@@ -67,9 +67,10 @@ class RunOptions:
         Raises:
             BadInput: if the engine is unknown or not built.
         """
-        asked = {ENGINE: self.engine, THREADS: None if self.threads is None else str(self.threads)}
-        before = {name: os.environ.get(name) for name, value in asked.items() if value is not None}
-        os.environ.update({name: value for name, value in asked.items() if value is not None})
+        options = {ENGINE: self.engine, THREADS: self.threads}
+        asked = {name: str(value) for name, value in options.items() if value is not None}
+        before = {name: os.environ[name] for name in asked if name in os.environ}
+        os.environ.update(asked)
         try:
             if self.engine is not None:
                 from monolayer.engine.select import choose_engine
@@ -77,8 +78,6 @@ class RunOptions:
                 choose_engine()
             yield
         finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+            for name in asked:
+                os.environ.pop(name, None)
+            os.environ.update(before)

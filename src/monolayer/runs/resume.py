@@ -1,6 +1,6 @@
 """Run folders that can be resumed: the request, one checkpoint per bank, and a lock, in ``unfinished/``.
 
-While a run trains, its folder holds ``unfinished/`` with these. The operating system releases the lock of a process
+While a run trains, these are in ``unfinished/`` in its folder. The operating system releases the lock of a process
 that dies. Results are written there too and renamed to their places when they are complete; ``unfinished/`` is deleted
 last, in one step. So a process that is killed at any moment leaves a folder that can be resumed, or none.
 """
@@ -22,7 +22,7 @@ from monolayer.training.checkpoints import PATTERN, Checkpoints
 UNFINISHED = "unfinished"
 REQUEST = "request.json"
 LOCK = "lock"
-RESULTS = "results"
+RESULTS_DRAFT = "results"
 FORMAT = "monolayer-unfinished-2"
 OLDER = ("monolayer-unfinished-1",)
 
@@ -60,7 +60,7 @@ class Unfinished:
             write: writes the results into an empty folder.
             is_finished: whether nothing is left to resume.
         """
-        draft = self.path / UNFINISHED / RESULTS
+        draft = self.path / UNFINISHED / RESULTS_DRAFT
         self._validate_still_there()
         with self._explain_os_error():
             shutil.rmtree(draft, ignore_errors=True)

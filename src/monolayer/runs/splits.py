@@ -11,7 +11,7 @@ def restore_splits(dataset: Dataset, evaluation: dict[str, Any]) -> Splits:
 
     Args:
         dataset: the one that the run was trained on.
-        evaluation: what the run's evaluation.json holds.
+        evaluation: the content of the run's evaluation.json.
 
     Raises:
         BadInput: if the dataset is another one.

@@ -11,7 +11,7 @@ unless ``WANDB_MODE`` is set::
         sweep = ml.sweep(splits, grid={"l2": [0, 0.1]}, on_epoch=logger.on_epoch)
         logger.log_result(sweep, splits=splits)
 
-A tracker that fails ends its own log and no training: there is one warning, and everything else continues.
+A tracker that fails ends only its own log: there is one warning, and training continues.
 """
 
 from monolayer.trackers.base import EpochMetrics, Summary, TrackedRun, Tracker

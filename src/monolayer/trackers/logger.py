@@ -1,6 +1,6 @@
 """RunLogger: logs a run or a sweep to trackers, each in a thread of its own.
 
-Training never waits for a tracker, and a tracker that fails ends nothing but its own log.
+Training does not wait for the trackers, and a tracker that fails ends only its own log.
 """
 
 import hashlib
@@ -313,7 +313,10 @@ def log_sweep(
 
 
 def write_results(result: Run | Sweep, splits: Splits | None, folder: Path) -> Path:
-    """Write what ``train`` or ``sweep`` would into an empty folder; without splits there is no page. The folder."""
+    """Write the results into an empty folder as ``train`` or ``sweep`` does, without a page if there are no splits.
+
+    Returns the folder.
+    """
     # Plotting takes half a second to import, which training need not wait for.
     from monolayer.figures.sweep_table import SweepTable
     from monolayer.reports.figures import save_figures
