@@ -10,8 +10,8 @@ from .checks.diagnose import diagnose_run as diagnose_run
 from .checks.diagnose import diagnose_sweep as diagnose_sweep
 from .data.dataset import Dataset as Dataset
 from .data.dataset import Splits as Splits
-from .data.features_cache import Extracted as Extracted
-from .data.features_cache import extract_features as extract_features
+from .data.extraction import Extracted as Extracted
+from .data.extraction import extract_features as extract_features
 from .data.load import load as load
 from .duplicates.search import Duplicate as Duplicate
 from .duplicates.search import find_duplicates as find_duplicates

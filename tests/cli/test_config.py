@@ -12,10 +12,10 @@ from monolayer.cli import options as opt
 from monolayer.cli.config import LAYOUTS
 from monolayer.cli.main import SETTINGS
 from monolayer.cli.options import Request, with_options
+from monolayer.cli.run_options import RunOptions
 from monolayer.cli.tracking import TrackingOptions
 from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.recipe.recipe import Recipe
-from monolayer.runs.options import RunOptions
 from tests.recipe.test_recipe import RECIPES
 
 SIZES = st.one_of(st.none(), st.integers(0, 10**6), st.floats(0.01, 0.99))

@@ -24,7 +24,7 @@ from monolayer.data.load import load
 from monolayer.recipe.grid import make_grid
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import save_sweep
-from monolayer.runs.resume import begin_folder, is_unfinished, resume_folder
+from monolayer.runs.unfinished import begin_folder, is_unfinished, resume_folder
 from monolayer.tuning.sweep import train_recipes
 
 # 120 in all, with the five on CIFAR-10 below.

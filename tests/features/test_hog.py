@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monolayer.data.dataset import Dataset
-from monolayer.data.features_cache import extract_features
+from monolayer.data.extraction import extract_features
 from monolayer.errors import BadInput, MissingPackage
 from monolayer.features import HOGFeatures
 from monolayer.network import OneLayer

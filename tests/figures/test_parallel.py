@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from monolayer.errors import BadInput
 from monolayer.figures import ParallelCoordinates, render_svg
 from monolayer.figures.chart import _draw, _rc
-from monolayer.figures.fields import ZERO_GAP
 from monolayer.figures.parallel import DIVERGED
+from monolayer.figures.scales import ZERO_GAP
 
 SETTINGS = {"learning_rate": [0.1, 0.001, 0.01, 0.1], "l2": [0, 0.1, 0.001, 0], "loss": ["b", "a", "a", "b"]}
 ACCURACY = [0.5, 0.3, 0.4, np.nan]

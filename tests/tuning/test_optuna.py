@@ -15,7 +15,7 @@ from monolayer.errors import BadData, BadInput
 from monolayer.recipe.grid import Range, make_grid
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import JOURNAL, save_sweep
-from monolayer.runs.resume import UNFINISHED, begin_folder, is_unfinished, resume_folder
+from monolayer.runs.unfinished import UNFINISHED, begin_folder, is_unfinished, resume_folder
 from monolayer.training.checkpoints import Checkpoints
 from monolayer.training.train import train
 from monolayer.tuning import optuna as optuna_module

@@ -8,11 +8,11 @@ import typer
 from monolayer.cli import options as opt
 from monolayer.cli.console import print_json, print_line
 from monolayer.cli.options import Only, Without, with_options
+from monolayer.cli.run_options import RunOptions
 from monolayer.cli.session import open_output
 from monolayer.cli.show import show_finding
 from monolayer.data.options import DataOptions
 from monolayer.errors import BadInput
-from monolayer.runs.options import RunOptions
 
 
 @with_options

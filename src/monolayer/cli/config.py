@@ -38,7 +38,7 @@ def apply_request(context: typer.Context, folder: Path | None) -> Path | None:
         BadInput: if the folder has no unfinished run of this command.
     """
     if folder is not None and not context.resilient_parsing:
-        from monolayer.runs.resume import read_request
+        from monolayer.runs.unfinished import read_request
 
         request = read_request(folder.resolve(), context.info_name or "")
         content = {name: value for name, value in request.items() if name not in FACTS}

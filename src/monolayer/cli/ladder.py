@@ -7,13 +7,13 @@ import typer
 from monolayer.cli import options as opt
 from monolayer.cli.console import print_json, print_line, print_table
 from monolayer.cli.options import Only, Request, Without, with_options
+from monolayer.cli.run_options import RunOptions
 from monolayer.cli.session import load_dataset, open_output, show_folder
 from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.errors import BadInput
 from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import LADDER_FOLDER
-from monolayer.runs.options import RunOptions
 
 BASE = Recipe(epochs=25)
 FLIPPED = ("cifar10",)  # of which a mirrored image shows the same thing

@@ -10,13 +10,13 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from monolayer.cli.axes import format_axes, parse_axes
 from monolayer.cli.config import LAYOUTS, SECTION, apply_config, apply_request
-from monolayer.cli.grid import format_axes, parse_axes
+from monolayer.cli.run_options import RunOptions
 from monolayer.cli.tracking import TrackingOptions
 from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.errors import BadInput
 from monolayer.recipe.recipe import Recipe
-from monolayer.runs.options import RunOptions
 
 
 def parse_folder(text: str) -> Path:

@@ -8,16 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from monolayer.cli import options as opt
+from monolayer.cli.axes import parse_axes
 from monolayer.cli.console import print_json, print_line, print_table
-from monolayer.cli.grid import parse_axes
 from monolayer.cli.options import Request, Without, with_options
+from monolayer.cli.run_options import RunOptions
 from monolayer.cli.session import fit_batch_sizes, load_dataset, open_output
 from monolayer.cli.show import show_findings, split_interval
 from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.errors import BadInput
 from monolayer.recipe.grid import format_value
 from monolayer.recipe.recipe import PROBE, Recipe
-from monolayer.runs.options import RunOptions
 from monolayer.tuning.probe import Probe
 from monolayer.tuning.probe import probe as train_probe
 

@@ -10,12 +10,12 @@ import typer
 from monolayer.cli import options as opt
 from monolayer.cli.console import Console, open_console, print_json, print_line, print_table
 from monolayer.cli.options import Only, with_options
+from monolayer.cli.run_options import RunOptions
 from monolayer.cli.session import load_dataset
 from monolayer.data.dataset import Dataset
 from monolayer.errors import DataUnavailable
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import REPORT_FOLDER, open_new_folder
-from monolayer.runs.options import RunOptions
 
 if TYPE_CHECKING:
     from monolayer.studies.bonus.study import StudyResult

@@ -11,6 +11,7 @@ from typing import Any
 
 from monolayer.cli.console import Console, open_console, print_line
 from monolayer.cli.options import Request, resolve_dataset
+from monolayer.cli.run_options import RunOptions
 from monolayer.cli.tracking import TrackingOptions
 from monolayer.data.dataset import Dataset, Splits
 from monolayer.data.options import DataOptions, SplitOptions
@@ -19,8 +20,7 @@ from monolayer.errors import BadInput
 from monolayer.progress import Progress
 from monolayer.recipe.recipe import Recipe
 from monolayer.runs.folder import CONFIG, JOURNAL, REPORT, FolderKind, open_new_folder, write_json
-from monolayer.runs.options import RunOptions
-from monolayer.runs.resume import UNFINISHED, Unfinished, begin_folder, resume_folder
+from monolayer.runs.unfinished import UNFINISHED, Unfinished, begin_folder, resume_folder
 from monolayer.trackers import RunLogger, open_logger
 from monolayer.training.checkpoints import Checkpoints
 from monolayer.training.train import check_recipe, fit_batch_size
@@ -86,7 +86,7 @@ class Session:
         if source.features is None or not _is_transformer(source.features, source.dataset):
             reading = replace(source.reading, features=source.features)
             return split.split(load_dataset(resolve_dataset(source.dataset), source.data, self.console, reading))
-        from monolayer.data.features_cache import extract_features
+        from monolayer.data.extraction import extract_features
         from monolayer.features.registry import parse_features
 
         transformer = parse_features(source.features)

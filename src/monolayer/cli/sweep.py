@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from monolayer.cli import options as opt
+from monolayer.cli.axes import parse_axes
 from monolayer.cli.console import INTERRUPTED, catch_interruption, print_json
-from monolayer.cli.grid import parse_axes
 from monolayer.cli.options import Request, Without, with_options
+from monolayer.cli.run_options import RunOptions
 from monolayer.cli.session import DataSource, Session, fit_batch_sizes, open_session
 from monolayer.cli.show import describe_plan, show_plan, show_sweep
 from monolayer.cli.tracking import TrackingOptions
@@ -20,7 +21,6 @@ from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.errors import BadInput
 from monolayer.recipe.grid import Axis, check_axes, collect_axes, draw_recipes, make_grid
 from monolayer.recipe.recipe import Recipe
-from monolayer.runs.options import RunOptions
 from monolayer.trackers import RunLogger
 from monolayer.tuning.dask import open_cluster
 from monolayer.tuning.halving import FACTOR

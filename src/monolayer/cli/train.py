@@ -10,6 +10,7 @@ from monolayer.checks.certificate import certify as certify_run
 from monolayer.cli import options as opt
 from monolayer.cli.console import INTERRUPTED, catch_interruption, print_json
 from monolayer.cli.options import Request, Without, with_options
+from monolayer.cli.run_options import RunOptions
 from monolayer.cli.session import DataSource, Session, fit_batch_sizes, open_session
 from monolayer.cli.show import show_certificate, show_run
 from monolayer.cli.tracking import TrackingOptions
@@ -18,7 +19,6 @@ from monolayer.data.options import DataOptions, SplitOptions
 from monolayer.engine.exact import check_solvable
 from monolayer.evaluate.predictions import predict_rows
 from monolayer.recipe.recipe import Recipe
-from monolayer.runs.options import RunOptions
 from monolayer.trackers import RunLogger
 from monolayer.training.history import EpochRow, format_epoch
 from monolayer.training.run import Run, add_test_metrics

@@ -18,7 +18,7 @@ changes Matplotlib's global state, and pyplot is used only if ``plot()`` makes a
 """
 
 from monolayer.figures.accuracy_cost import AccuracyCost
-from monolayer.figures.candidates import MOST_NAMED, Candidate, CandidateCurves
+from monolayer.figures.candidate_curves import MOST_NAMED, Candidate, CandidateCurves
 from monolayer.figures.chart import Chart, Frame, render_svg, save_csv, save_png
 from monolayer.figures.contact_sheet import ContactSheet
 from monolayer.figures.curves import Curve, Curves

@@ -31,7 +31,7 @@ class Evidence(Chart):
     All maps share one symmetric colour scale.
 
     Args:
-        maps: (K, rows, columns), from :func:`monolayer.evaluate.localisation.compute_evidence`.
+        maps: (K, rows, columns), from :func:`monolayer.evaluate.evidence.compute_evidence`.
         class_names: K names.
 
     Raises:
@@ -53,7 +53,7 @@ class Evidence(Chart):
         Raises:
             BadInput: if the network has no patch features, or the rows are not images of its shape.
         """
-        from monolayer.evaluate.localisation import compute_evidence
+        from monolayer.evaluate.evidence import compute_evidence
 
         if rows.dataset.transformer is not None:
             raise BadInput("The rows are features already; accepted are rows of the images that these were made of.")

@@ -17,7 +17,7 @@ from monolayer.errors import BadInput
 from monolayer.figures.cells import CHARACTER, LINE, CellLayout, draw_cells, outline_cells
 from monolayer.figures.chart import Canvas, Chart, Frame
 from monolayer.figures.colours import CROSS, draw_colour_bar, make_mappable
-from monolayer.figures.fields import FieldScale, Settings, Value, check_settings, fold, format_value, make_scale
+from monolayer.figures.scales import FieldScale, Settings, Value, check_settings, fold, format_value, make_scale
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 from monolayer.figures.sweep_table import (
     OUTLINE_NOTE,

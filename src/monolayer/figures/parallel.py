@@ -17,7 +17,7 @@ from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame
 from monolayer.figures.colours import CROSS, VECTOR_POINTS, choose_colour, make_mappable
-from monolayer.figures.fields import ZERO_GAP, FieldScale, Settings, Ticks, check_settings, fold, make_scale
+from monolayer.figures.scales import ZERO_GAP, FieldScale, Settings, Ticks, check_settings, fold, make_scale
 from monolayer.figures.style import WIDTH, get_ink, get_paper, scale_text
 from monolayer.figures.sweep_table import SweepTable, check_accuracy, check_marked, find_best, order_from_last
 from monolayer.tuning.sweep import Sweep

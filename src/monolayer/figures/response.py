@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
-from monolayer.figures.fields import Column, FieldScale, check_settings, fold, make_scale
+from monolayer.figures.scales import Column, FieldScale, check_settings, fold, make_scale
 from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
 from monolayer.figures.sweep_table import SweepTable, check_accuracy, find_best
 from monolayer.tuning.sweep import Sweep

@@ -11,7 +11,7 @@ from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame
 from monolayer.figures.colours import CROSS, choose_colour, draw_colour_bar, make_mappable
-from monolayer.figures.fields import FieldScale, Settings, check_settings, make_scale
+from monolayer.figures.scales import FieldScale, Settings, check_settings, make_scale
 from monolayer.figures.style import SMALL_SIZE, WIDTH, get_ink, scale_text
 from monolayer.figures.sweep_table import (
     OUTLINE_NOTE,

@@ -16,7 +16,7 @@ import numpy as np
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.chart import convert_to_column
-from monolayer.figures.fields import format_setting
+from monolayer.figures.scales import format_setting
 from monolayer.training.history import EpochRow
 from monolayer.tuning.sweep import Sweep
 

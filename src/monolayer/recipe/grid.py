@@ -86,7 +86,7 @@ def draw_recipes(base: Recipe, axes: Mapping[str, Axis], n: int) -> list[Recipe]
     The draws come from the base recipe's seed, in a stream of their own.
 
     Raises:
-        BadInput: if an axis is not a recipe field or is empty, a value is not accepted, or there are fewer recipes than n.
+        BadInput: if an axis is not a recipe field or is empty, a value is not accepted, or fewer than n recipes exist.
     """
     check_axes(axes)
     if n < 1:

@@ -16,7 +16,7 @@ import numpy as np
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.recipe.written import format_written, parse_numbers
+from monolayer.recipe.notation import format_written, parse_numbers
 
 
 def compute_softmax(scores: Array) -> Array:

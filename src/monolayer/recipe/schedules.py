@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monolayer.errors import BadInput
-from monolayer.recipe.written import format_written, parse_numbers
+from monolayer.recipe.notation import format_written, parse_numbers
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ are in memory.
 ``block:ROWS:BLOCKS`` is for features larger than memory: the rows are cut into blocks of ROWS consecutive rows; an
 epoch reads the blocks in a new random order, BLOCKS of them at a time, and shuffles the rows of these. The file is read
 once for each epoch, in pieces of ROWS rows. The rows of one buffer come from BLOCKS places of the file and not from all
-of it. This makes no difference if the file is in random order. If it is sorted by class and a buffer has few classes, it
-is, so ROWS should be small and BLOCKS large; docs/howto/embeddings.md has measurements.
+of it. This makes no difference if the file is in random order. If it is sorted by class and a buffer has few classes,
+it does, so ROWS should be small and BLOCKS large; docs/howto/embeddings.md has measurements.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 from typing import Any
 
 from monolayer.evaluate.metrics import format_accuracy
-from monolayer.figures.fields import format_setting
+from monolayer.figures.scales import format_setting
 from monolayer.recipe.grid import format_value
 from monolayer.reports.document import Document, Paragraph, Section, Table
 from monolayer.reports.sweep import SIGN

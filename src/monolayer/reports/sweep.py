@@ -5,7 +5,7 @@ from typing import Any
 
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures import CandidateCurves
-from monolayer.figures.fields import format_setting
+from monolayer.figures.scales import format_setting
 from monolayer.recipe.grid import format_value
 from monolayer.reports.document import FigureBlock, FigureRow, Paragraph, Section, Table
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures import CandidateCurves, HeatMap, ParallelCoordinates, Response, Scatter
-from monolayer.figures.candidates import is_measured
-from monolayer.figures.fields import format_setting
+from monolayer.figures.candidate_curves import is_measured
 from monolayer.figures.heat_map import lies_on_grid
+from monolayer.figures.scales import format_setting
 from monolayer.figures.sweep_table import Pair, Runs, SweepTable, count_values, ends_early, has_diverged, name_run
 from monolayer.reports.document import FigureBlock
 

@@ -14,7 +14,7 @@ from monolayer.recipe.losses import get_loss
 from monolayer.reports.card_facts import TEMPERATURE_FIT, measure_probabilities
 from monolayer.reports.model_card import write_card
 from monolayer.runs.folder import NETWORK, load_evaluation, load_network, load_predictions
-from monolayer.runs.resume import is_unfinished
+from monolayer.runs.unfinished import is_unfinished
 
 SELECTION_CAVEAT = (
     "These rows also selected this run from the recipes of a sweep, so its accuracy and calibration on them are "

@@ -17,7 +17,7 @@ from monolayer.evaluate.predictions import Predictions
 from monolayer.files import explain_os_error, list_folder, open_whole_folder, pack_tensors, write_whole
 from monolayer.network import FILE, OneLayer
 from monolayer.recipe.recipe import Recipe
-from monolayer.runs.resume import is_unfinished
+from monolayer.runs.unfinished import is_unfinished
 from monolayer.training.history import HISTORY_COLUMNS, EpochRow
 from monolayer.training.run import Run
 from monolayer.tuning.sweep import Sweep

@@ -18,8 +18,8 @@ from monolayer.evaluate.significance import Bootstrap, Interval, compute_mcnemar
 from monolayer.recipe.losses import MultipleBCE
 from monolayer.recipe.recipe import Recipe
 from monolayer.studies.bonus import reported
-from monolayer.studies.bonus.seeds import N_RESAMPLES, compute_mean_interval, compute_two_way_interval
 from monolayer.studies.bonus.smoothness import compute_roughness
+from monolayer.studies.bonus.two_way import N_RESAMPLES, compute_mean_interval, compute_two_way_interval
 from monolayer.studies.bonus.verdicts import (
     ClaimData,
     Evidence,

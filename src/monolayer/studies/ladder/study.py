@@ -14,12 +14,12 @@ import numpy as np
 
 from monolayer._typing import Array
 from monolayer.data.dataset import Splits
-from monolayer.data.features_cache import Extracted, check_features, extract_features
+from monolayer.data.extraction import Extracted, check_features, extract_features
 from monolayer.duplicates.leaked import Leaked, compute_shift, find_leaked
 from monolayer.duplicates.search import name_obstacle
 from monolayer.errors import BadInput
 from monolayer.evaluate.calibration_summary import measure_readings
-from monolayer.evaluate.localisation import compute_evidence
+from monolayer.evaluate.evidence import compute_evidence
 from monolayer.evaluate.metrics import compute_wilson_interval
 from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.features import PatchFeatures
@@ -107,7 +107,7 @@ class Ladder:
         steps: one for each kind of features and loss, in the order of the plan.
         leaked: test rows with a duplicate among the training rows.
         evidence: where the best step on patches, by validation, finds each class in the validation images, as
-            :func:`monolayer.evaluate.localisation.compute_evidence` gives it; None without patches.
+            :func:`monolayer.evaluate.evidence.compute_evidence` gives it; None without patches.
     """
 
     splits: Splits

@@ -3,7 +3,7 @@ import pytest
 
 import monolayer as ml
 from monolayer.errors import BadInput
-from monolayer.evaluate.localisation import compute_evidence
+from monolayer.evaluate.evidence import compute_evidence
 from monolayer.features import PatchFeatures
 
 

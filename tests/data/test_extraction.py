@@ -8,7 +8,7 @@ import pytest
 
 import monolayer as ml
 from monolayer.data.dataset import Dataset, Rows
-from monolayer.data.features_cache import extract_features
+from monolayer.data.extraction import extract_features
 from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.predictions import predict_rows
 from monolayer.features import HOGFeatures, PatchFeatures, PixelFeatures
@@ -88,7 +88,7 @@ def test_what_takes_much_of_the_disk_is_told_when_it_is_made(tmp_path, monkeypat
     splits = make_pictures().split(20)
     extract_features(splits, PixelFeatures(), folder=tmp_path, progress=progress)
     assert told == []
-    monkeypatch.setattr("monolayer.data.features_cache.REPORTED", 1)
+    monkeypatch.setattr("monolayer.data.extraction.REPORTED", 1)
     extract_features(splits, PixelFeatures(), folder=tmp_path, progress=progress)  # which is there already
     assert told == []
     extract_features(splits, HOGFeatures(cell=4), folder=tmp_path, progress=progress)

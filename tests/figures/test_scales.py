@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from monolayer.errors import BadInput
-from monolayer.figures.fields import ZERO_GAP, check_settings, fold, format_setting, make_scale
+from monolayer.figures.scales import ZERO_GAP, check_settings, fold, format_setting, make_scale
 
 
 def test_numbers_over_a_decade_stand_on_a_logarithmic_scale():

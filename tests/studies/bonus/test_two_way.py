@@ -3,7 +3,7 @@ import pytest
 
 from monolayer.errors import BadInput
 from monolayer.evaluate.significance import Bootstrap
-from monolayer.studies.bonus.seeds import compute_mean_interval, compute_two_way_interval
+from monolayer.studies.bonus.two_way import compute_mean_interval, compute_two_way_interval
 
 
 def test_with_one_seed_it_is_the_interval_of_the_rows():

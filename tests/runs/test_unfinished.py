@@ -8,7 +8,7 @@ import pytest
 
 from monolayer.errors import BadData, BadInput
 from monolayer.recipe.recipe import Recipe
-from monolayer.runs.resume import begin_folder, is_unfinished, resume_folder
+from monolayer.runs.unfinished import begin_folder, is_unfinished, resume_folder
 from monolayer.training.loop import BankState
 
 STATE = BankState(1, np.zeros((3, 4), np.float32), np.zeros(3, np.float32), (0,), ((),), 0.5)
