@@ -50,7 +50,7 @@ def test_a_sweep_is_checked_as_a_whole(splits):
     )
     outcomes = {(f.code, f.outcome) for f in result.findings}
     assert ("ML004", "issue") in outcomes  # the largest rate is far better than the next
-    assert ("ML007", "tip") in outcomes  # the two l2 cannot be told apart
+    assert ("ML007", "tip") in outcomes  # the two l2 are not significantly different
     assert result.to_dict()["findings"][0]["code"] == "ML004"
 
 
@@ -70,10 +70,10 @@ def test_a_second_opening_shows(splits):
 
 def test_validation_rows_are_asked_where_no_answers_are_given(splits):
     run = train(splits, epochs=1)
-    said = diagnose_run(run, splits, {"val": predict_rows(run.network, splits.val)}).findings
-    assert diagnose_run(run, splits).findings == said
+    message = diagnose_run(run, splits, {"val": predict_rows(run.network, splits.val)}).findings
+    assert diagnose_run(run, splits).findings == message
     outcomes = {finding.code: finding.outcome for finding in diagnose_run(run, splits, {}).findings}
-    assert outcomes["ML011"] == outcomes["ML012"] == "skipped" not in {f.outcome for f in said if f.code > "ML010"}
+    assert outcomes["ML011"] == outcomes["ML012"] == "skipped" not in {f.outcome for f in message if f.code > "ML010"}
 
 
 def test_what_is_muted_is_told_as_muted(run, splits):

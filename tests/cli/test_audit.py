@@ -94,8 +94,8 @@ def test_a_runs_accuracy_is_told_without_the_leaked_rows(command, tmp_path):
     assert (weighed["n"], weighed["n_leaked"]) == (10, 2)
     assert weighed["accuracy_without"] == pytest.approx(np.mean(kept))
     assert weighed["change"] == pytest.approx(np.mean(kept) - np.mean(list(correct.values())))
-    told = command("audit", "cifar10", "--run", out).out
-    assert "without the 2 leaked rows" in told
+    result = command("audit", "cifar10", "--run", out).out
+    assert "without the 2 leaked rows" in result
 
 
 @pytest.mark.usefixtures("planted")

@@ -41,8 +41,8 @@ def test_eighty_columns_hold_the_accuracies_of_both(command, runs, monkeypatch):
 
 def test_the_terminal_says_which_is_better_or_that_nobody_knows(command, runs):
     first, second = runs
-    told = command("compare", first, second).out
-    assert "Run A is significantly more accurate" in told or "are not significantly different" in told
+    result = command("compare", first, second).out
+    assert "Run A is significantly more accurate" in result or "are not significantly different" in result
     assert "are not significantly different" in command("compare", first, first).out
 
 

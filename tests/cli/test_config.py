@@ -169,7 +169,7 @@ def test_a_probe_and_a_ladder_read_and_write_one_too(command, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("c.toml", "[recipes]\nl2 = 1", "has 'recipes', which is unknown; accepted are data, dataset, features, grid,"),
         ("c.toml", "recipe = 3", "has 'recipe', which is unknown; accepted are"),
@@ -185,12 +185,12 @@ def test_a_probe_and_a_ladder_read_and_write_one_too(command, tmp_path, monkeypa
         ("missing.toml", None, "cannot be read (No such file or directory)."),
     ],
 )
-def test_what_is_not_a_config_is_one_sentence_and_leaves_nothing(command, tmp_path, name, text, said):
+def test_what_is_not_a_config_is_one_sentence_and_leaves_nothing(command, tmp_path, name, text, message):
     if text is not None:
         (tmp_path / name).write_text(text)
     result = command("train", "digits", "--config", tmp_path / name, "--out", tmp_path / "out")
     assert (result.code, result.out) == (2, "")
-    assert said in result.err
+    assert message in result.err
     assert result.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

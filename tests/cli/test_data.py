@@ -115,8 +115,8 @@ def test_a_stopped_run_goes_on_with_the_rows_that_its_options_named(command, tmp
     (tmp_path / "t.csv").write_text("\n".join(["a,b,answer,who", *lines]))
     words = ["train", str(tmp_path / "t.csv"), "--label", "answer", "--group-by", "who", "--val-size", "0.2"]
     words += ["--batch-size", "10", "--epochs", "600"]
-    code, _, told = stop(words, tmp_path / "out", "Epoch 3/")
-    assert code == 130, told
+    code, _, result = stop(words, tmp_path / "out", "Epoch 3/")
+    assert code == 130, result
     assert command("train", "--resume", tmp_path / "out").code == 0
     assert command(*words, "--out", tmp_path / "whole").code == 0
     assert read(tmp_path / "out") == read(tmp_path / "whole")

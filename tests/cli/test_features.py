@@ -44,14 +44,14 @@ def test_a_mistyped_kind_is_answered_with_the_kinds_where_only_images_can_be_mea
         Image.new("RGB", (4, 4)).save(tmp_path / "photos" / name / "1.png")
     np.savez(tmp_path / "a.npz", X=np.zeros((4, 3), np.float32), y=[0, 1, 0, 1])
     (tmp_path / "t.csv").write_text("w,label\n1,a\n2,b\n")
-    for data, said in (
+    for data, message in (
         ("photos", "--features 'patchs:9' is not a kind of features; accepted are hog"),
         ("a.npz", "has no features named 'patchs:9'; it has X, y"),
         ("t.csv", "--features does not apply to"),
     ):
         result = command("train", tmp_path / data, "--features", "patchs:9")
         assert (result.code, result.out) == (2, "")
-        assert said in result.err
+        assert message in result.err
 
 
 def test_test_rows_are_opened_later_by_the_images(command, tmp_path):
@@ -79,9 +79,9 @@ def test_runs_on_pixels_and_on_features_are_compared_on_the_same_rows(command, t
 
 def test_formats_that_would_not_make_them_are_refused(command, tmp_path):
     assert command("train", "digits", *WORDS, "--out", tmp_path / "run").code == 0
-    told = command("export", tmp_path / "run", "--to", "json", "--out", tmp_path / "n.json")
-    assert (told.code, told.out) == (2, "")
-    assert "takes features of images, by PatchFeatures(n_filters=30" in told.err
+    result = command("export", tmp_path / "run", "--to", "json", "--out", tmp_path / "n.json")
+    assert (result.code, result.out) == (2, "")
+    assert "takes features of images, by PatchFeatures(n_filters=30" in result.err
     again = command("export", tmp_path / "run", "--to", "safetensors", "--out", tmp_path / "n.safetensors")
     assert again.code == 0
     assert (
@@ -102,7 +102,7 @@ def test_what_is_not_accepted_is_told(command, tmp_path, dataset, features, mess
     if dataset == "table.csv":
         dataset = tmp_path / dataset
         dataset.write_text("a,b,label\n" + "1,2,x\n3,4,y\n" * 20)
-    told = command("train", dataset, "--features", features, "--epochs", "1")
-    assert (told.code, told.out) == (2, "")
-    assert message in told.err
-    assert "Traceback" not in told.err
+    result = command("train", dataset, "--features", features, "--epochs", "1")
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert "Traceback" not in result.err

@@ -67,7 +67,7 @@ def test_a_folder_of_images_has_a_ladder_too(command, tmp_path, monkeypatch):
 
 
 def test_what_is_wrong_is_one_sentence_and_leaves_nothing(command, tmp_path):
-    for words, said in (
+    for words, message in (
         (["digits", "--features", "photos"], "not a kind of features"),
         (["nowhere", "--features", "photos"], "not a kind of features"),  # before anything is read
         (
@@ -84,7 +84,7 @@ def test_what_is_wrong_is_one_sentence_and_leaves_nothing(command, tmp_path):
     ):
         result = command("ladder", *words, "--out", tmp_path / "out")
         assert (result.code, result.out) == (2, "")
-        assert said in result.err
+        assert message in result.err
         assert len(result.err.strip().splitlines()) == 1
         assert not (tmp_path / "out").exists()
 

@@ -29,7 +29,7 @@ def test_version_and_help(command):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["train", "digits", "--momentum", "0.9"], "No such option: --momentum"),
         (["train", "digits", "--epochs", "x"], "--epochs is 'x'; accepted is a whole number."),
@@ -45,10 +45,10 @@ def test_version_and_help(command):
         (["probe", "digits", "--rates=-1"], "--rates is '-1'; accepted are multiples above 0"),
     ],
 )
-def test_what_cannot_be_read_is_bad_input_in_one_line(command, words, said):
+def test_what_cannot_be_read_is_bad_input_in_one_line(command, words, message):
     result = command(*words)
     assert result.code == 2
-    assert result.err.startswith(f"monolayer: {said}")
+    assert result.err.startswith(f"monolayer: {message}")
     assert result.err.count("\n") == 1
     assert result.out == ""
 

@@ -149,8 +149,8 @@ def test_features_get_what_the_library_gives(command, network, rows, tmp_path):
     result = command("predict", network, tmp_path / "rows.npy", "--json")
     predictions = result.json["predictions"]
     assert [p["row"] for p in predictions] == list(range(len(rows)))
-    said = [list(p["probabilities"].values()) for p in predictions]
-    np.testing.assert_allclose(said, predict_directly(network, rows), rtol=1e-6)
+    message = [list(p["probabilities"].values()) for p in predictions]
+    np.testing.assert_allclose(message, predict_directly(network, rows), rtol=1e-6)
 
 
 def test_a_terminal_is_shown_the_first_rows_and_how_many_each_class_has(command, network, rows, tmp_path, monkeypatch):

@@ -56,13 +56,13 @@ def test_json_holds_the_whole_probe_and_nothing_else(command):
 
 def test_the_terminal_shows_both_tables_and_who_won(command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    told = command(*LAYERS, *SHOTS).out
-    assert re.search(r"layer10 .* \[\d\d\.\d\d, \d+\.\d\d\] .*=", told)
-    assert re.search(r"Few shots of layer10: mean ± standard deviation of 2 draws", told)
-    assert "layer10 with learning_rate" in told
-    assert "on 150 test rows, opened once for it and for its few-shot runs, is" in told
-    assert "All others are significantly worse on the validation rows (exact McNemar test)." in told
-    assert "**" not in told
+    result = command(*LAYERS, *SHOTS).out
+    assert re.search(r"layer10 .* \[\d\d\.\d\d, \d+\.\d\d\] .*=", result)
+    assert re.search(r"Few shots of layer10: mean ± standard deviation of 2 draws", result)
+    assert "layer10 with learning_rate" in result
+    assert "on 150 test rows, opened once for it and for its few-shot runs, is" in result
+    assert "All others are significantly worse on the validation rows (exact McNemar test)." in result
+    assert "**" not in result
 
 
 def test_the_folder_is_that_of_a_run_with_the_probes_tables_and_card(command, tmp_path):

@@ -18,14 +18,14 @@ def stop(words, out, sign):
     """Start the command, press Ctrl-C at the first line that has the sign, and wait; (exit code, stdout, stderr)."""
     words = [sys.executable, "-m", "monolayer", *words, "--out", str(out)]
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        told = []
+        result = []
         for line in process.stderr:
-            told.append(line)
+            result.append(line)
             if line.startswith(sign):
                 break
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=120)
-    return process.returncode, stdout, "".join(told) + stderr
+    return process.returncode, stdout, "".join(result) + stderr
 
 
 def read(folder):
@@ -152,5 +152,5 @@ def test_the_page_of_a_resumed_run_names_the_command_that_it_began_with(command,
     stop(TRAIN, tmp_path / "out", "Epoch 3/")
     assert command("predict", tmp_path / "out" / "unfinished", "x.png").code == 2
     command("train", "--resume", tmp_path / "out")
-    told = json.loads((tmp_path / "out" / "evaluation.json").read_text())["provenance"]["command"]
-    assert told == f"monolayer {' '.join(TRAIN)} --out {tmp_path / 'out'}"
+    result = json.loads((tmp_path / "out" / "evaluation.json").read_text())["provenance"]["command"]
+    assert result == f"monolayer {' '.join(TRAIN)} --out {tmp_path / 'out'}"

@@ -48,8 +48,8 @@ def test_the_folder_is_that_of_a_sweep_with_the_journal(command, tmp_path):
     }  # fmt: skip
     trials = read_ours(out / "journal.log")
     with (out / "sweep.csv").open() as file:
-        told = {(float(row["learning_rate"]), float(row["val_accuracy"])) for row in csv.DictReader(file)}
-    assert told == {(params["learning_rate"], value) for _, params, _, value, _ in trials}
+        outcome = {(float(row["learning_rate"]), float(row["val_accuracy"])) for row in csv.DictReader(file)}
+    assert outcome == {(params["learning_rate"], value) for _, params, _, value, _ in trials}
     assert len(trials) == 12
 
 

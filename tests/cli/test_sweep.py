@@ -41,9 +41,9 @@ def test_the_folder_is_that_of_a_run_with_the_table_of_all(command, tmp_path):
 
 
 def test_the_table_marks_what_cannot_be_told_from_the_best_and_the_page_says_so_too(command, tmp_path):
-    told = command(*QUICK, *GRID, "--out", tmp_path / "grid")
+    result = command(*QUICK, *GRID, "--out", tmp_path / "grid")
     page = (tmp_path / "grid" / "report.html").read_text()
-    for text in (told.out, page):
+    for text in (result.out, page):
         assert "of 8 recipes, including the best, are not significantly different from the best (=) on 200 rows" in text
         assert "implest recipe within one standard error of the best" in text
         assert "its expected accuracy on other rows is about" in text
@@ -88,10 +88,10 @@ def test_nothing_held_out_is_refused(command):
 
 def test_a_dry_run_says_what_it_would_take_and_does_nothing(command, tmp_path):
     words = [*QUICK, *GRID, "--dry-run", "--out", tmp_path / "out"]
-    told = command(*words)
-    assert told.code == 0
-    assert "8 recipes in 2 banks: 16 epochs in total" in told.out
-    assert "nothing was trained" in told.out
+    result = command(*words)
+    assert result.code == 0
+    assert "8 recipes in 2 banks: 16 epochs in total" in result.out
+    assert "nothing was trained" in result.out
     plan = command(*words, "--json").json
     assert [bank["members"] for bank in plan["banks"]] == [4, 4]
     # 64 features of 10 classes; an epoch trains on 1,238 rows and evaluates them and 200 more, half a row each.
@@ -127,17 +127,17 @@ def test_every_candidates_training_is_measured_four_times_and_its_validation_eve
 
 
 def test_a_recipe_that_diverged_is_named_and_ranks_last_in_the_table(command):
-    told = command(*QUICK, "--grid", "learning-rate=0.001,1e30")
-    assert told.code == 0
-    assert re.search(r"1e\+30 .* diverged", told.out)
-    assert "1 of 2 recipes diverged and rank last, such as learning_rate 1e+30:" in told.out
-    assert "ML001 [issue] Learning rate" in told.out
-    assert "best" not in told.err or "1e+30" not in told.err.split("best")[-1]
+    result = command(*QUICK, "--grid", "learning-rate=0.001,1e30")
+    assert result.code == 0
+    assert re.search(r"1e\+30 .* diverged", result.out)
+    assert "1 of 2 recipes diverged and rank last, such as learning_rate 1e+30:" in result.out
+    assert "ML001 [issue] Learning rate" in result.out
+    assert "best" not in result.err or "1e+30" not in result.err.split("best")[-1]
 
 
 def test_halving_too_few_recipes_says_that_nothing_is_halved(command):
-    told = command(*QUICK, "--grid", "l2=0,0.1", "--halving")
-    assert "Halving needs 4 recipes and 4 epochs or more, so all go to their end." in told.err
+    result = command(*QUICK, "--grid", "l2=0,0.1", "--halving")
+    assert "Halving needs 4 recipes and 4 epochs or more, so all go to their end." in result.err
 
 
 def test_batches_that_nobody_asked_for_have_no_more_than_the_rows(command):

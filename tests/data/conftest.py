@@ -18,21 +18,21 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Told:
-    """A Progress that remembers what it is told."""
+    """A Progress that records its calls."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.message: list[str] = []
         self.advances: list[tuple[str, float, float | None, str]] = []
 
     def info(self, text: str) -> None:
-        self.said.append(text)
+        self.message.append(text)
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "") -> None:
         self.advances.append((task, done, total, unit))
 
 
 @pytest.fixture
-def told() -> Told:
+def result() -> Told:
     return Told()
 
 

@@ -23,12 +23,12 @@ def folder(small_is_expected: Content, tmp_path: Path) -> Path:
     return write_folder(tmp_path / "cifar-10-batches-bin", make_binary(small_is_expected))
 
 
-def test_a_named_folder_fills_the_cache_which_then_answers(folder: Path, apart: Path, told) -> None:
+def test_a_named_folder_fills_the_cache_which_then_answers(folder: Path, apart: Path, result) -> None:
     first = load_cifar10(folder)
     assert isinstance(first.X, np.memmap)
     shutil.rmtree(folder)
-    second = load_cifar10(progress=told)
-    assert told.said == []
+    second = load_cifar10(progress=result)
+    assert result.message == []
     assert second.sha256 == first.sha256 == compute_sha256(second.X, second.y, second.test)
     assert first.source == second.source == f"the copy in {folder}"
     assert second.test is not None
@@ -83,47 +83,47 @@ def test_another_number_of_images_is_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["train_X.npy", "test_y.npy", "content.json"])
 @pytest.mark.parametrize("damage", ["cut", "flipped"])
-def test_a_damaged_cache_is_told_and_made_anew(folder: Path, apart: Path, told, name: str, damage: str) -> None:
+def test_a_damaged_cache_is_told_and_made_anew(folder: Path, apart: Path, result, name: str, damage: str) -> None:
     load_cifar10(folder)
     path = apart / "cifar10" / name
     raw = path.read_bytes()
     flipped = raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:] if name != "content.json" else b"[]"
     path.write_bytes(raw[:-1] if damage == "cut" else flipped)
-    again = load_cifar10(folder, progress=told)
+    again = load_cifar10(folder, progress=result)
     assert again.sha256 == cifar10.EXPECTED.sha256
-    assert len(told.said) == 1
-    assert told.said[0].startswith("The cache is damaged and will be written again: ")
+    assert len(result.message) == 1
+    assert result.message[0].startswith("The cache is damaged and will be written again: ")
     assert path.read_bytes() == raw
 
 
-def test_a_read_only_cache_is_read_and_left_as_it_is(folder: Path, apart: Path, told) -> None:
+def test_a_read_only_cache_is_read_and_left_as_it_is(folder: Path, apart: Path, result) -> None:
     load_cifar10(folder)
     places = [apart, apart / "cifar10", *(apart / "cifar10").iterdir()]
     for place in places:
         place.chmod(place.stat().st_mode & 0o555)
     before = [place.stat().st_mtime_ns for place in places]
     try:
-        assert isinstance(load_cifar10(folder, progress=told).X, np.memmap)
+        assert isinstance(load_cifar10(folder, progress=result).X, np.memmap)
     finally:
         for place in places:
             place.chmod(place.stat().st_mode | 0o200)
-    assert told.said == []
+    assert result.message == []
     assert [place.stat().st_mtime_ns for place in places] == before
 
 
 def test_where_the_cache_cannot_be_written_the_data_stay_in_memory(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("MONOLAYER_CACHE", str(tmp_path / "file" / "cache"))
-    loaded = load_cifar10(folder, progress=told)
+    loaded = load_cifar10(folder, progress=result)
     assert not isinstance(loaded.X, np.memmap)
-    assert len(told.said) == 1
-    assert "cannot be written (Not a directory); CIFAR-10 is kept in memory instead" in told.said[0]
+    assert len(result.message) == 1
+    assert "cannot be written (Not a directory); CIFAR-10 is kept in memory instead" in result.message[0]
 
 
 def test_a_damaged_cache_that_cannot_be_written_does_not_hinder(
-    folder: Path, apart: Path, monkeypatch: pytest.MonkeyPatch, told
+    folder: Path, apart: Path, monkeypatch: pytest.MonkeyPatch, result
 ) -> None:
     load_cifar10(folder)
     (apart / "cifar10" / "train_X.npy").write_bytes(b"")
@@ -132,23 +132,23 @@ def test_a_damaged_cache_that_cannot_be_written_does_not_hinder(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(cache, "store", refuse)
-    assert load_cifar10(folder, progress=told).sha256 == cifar10.EXPECTED.sha256
-    assert told.said[0].startswith("The cache is damaged and will be written again: ")
-    assert "Permission denied" in told.said[1]
+    assert load_cifar10(folder, progress=result).sha256 == cifar10.EXPECTED.sha256
+    assert result.message[0].startswith("The cache is damaged and will be written again: ")
+    assert "Permission denied" in result.message[1]
 
 
-def test_a_copy_that_keras_left_is_used(small_is_expected: Content, tmp_path: Path, told) -> None:
+def test_a_copy_that_keras_left_is_used(small_is_expected: Content, tmp_path: Path, result) -> None:
     place = tmp_path / "home/.keras/datasets/cifar-10-batches-py"
     write_folder(place, make_pickled(small_is_expected))
-    assert load_cifar10(progress=told).source == f"the copy in {place}"
-    assert told.said == [f"CIFAR-10: reading the copy in {place}"]
+    assert load_cifar10(progress=result).source == f"the copy in {place}"
+    assert result.message == [f"CIFAR-10: reading the copy in {place}"]
 
 
-def test_a_spoilt_copy_is_told_and_passed_over(small_is_expected: Content, tmp_path: Path, told) -> None:
+def test_a_spoilt_copy_is_told_and_passed_over(small_is_expected: Content, tmp_path: Path, result) -> None:
     write_folder(tmp_path / "work/data/cifar-10-batches-py", {"data_batch_1": b"noise"})
     write_tar(tmp_path / "work/data/cifar-10-binary.tar.gz", make_binary(small_is_expected))
-    assert load_cifar10(progress=told).source.endswith("cifar-10-binary.tar.gz")
-    assert "this copy cannot be used" in told.said[1]
+    assert load_cifar10(progress=result).source.endswith("cifar-10-binary.tar.gz")
+    assert "this copy cannot be used" in result.message[1]
 
 
 class Played:
@@ -172,26 +172,26 @@ def play(monkeypatch: pytest.MonkeyPatch, *mirrors: Played) -> None:
 
 
 def test_the_first_source_that_answers_is_taken(
-    small_is_expected: Content, monkeypatch: pytest.MonkeyPatch, told
+    small_is_expected: Content, monkeypatch: pytest.MonkeyPatch, result
 ) -> None:
     wrong = Content(small_is_expected.train, small_is_expected.train, "wrong")
     one, two = Played("one", small_is_expected, SourceFailed("the server answered 404")), Played("two", wrong)
     three, four = Played("three", small_is_expected), Played("four", small_is_expected)
     play(monkeypatch, one, two, three, four)
-    assert load_cifar10(progress=told).sha256 == cifar10.EXPECTED.sha256
+    assert load_cifar10(progress=result).sha256 == cifar10.EXPECTED.sha256
     assert [len(source.asked) for source in (one, two, three, four)] == [1, 1, 1, 0]
-    assert told.said[1] == "CIFAR-10: one failed: the server answered 404"
-    assert told.said[3].startswith("CIFAR-10: two failed: two: 15 training and 15 test images")
+    assert result.message[1] == "CIFAR-10: one failed: the server answered 404"
+    assert result.message[3].startswith("CIFAR-10: two failed: two: 15 training and 15 test images")
 
 
 def test_a_slow_source_is_set_aside_and_taken_when_nothing_else_answers(
-    small_is_expected: Content, monkeypatch: pytest.MonkeyPatch, told
+    small_is_expected: Content, monkeypatch: pytest.MonkeyPatch, result
 ) -> None:
     slow = Played("slow", small_is_expected, TooSlow("70 kB/s, which would take 40 more minutes"))
     play(monkeypatch, slow, Played("gone", small_is_expected, OSError("disk full")))
-    assert load_cifar10(progress=told).sha256 == cifar10.EXPECTED.sha256
+    assert load_cifar10(progress=result).sha256 == cifar10.EXPECTED.sha256
     assert [limits.total_s for limits in slow.asked] == [300, None]
-    assert "CIFAR-10: slow is slow (70 kB/s, which would take 40 more minutes)" in told.said[1]
+    assert "CIFAR-10: slow is slow (70 kB/s, which would take 40 more minutes)" in result.message[1]
 
 
 def test_a_slow_source_is_left_alone_when_another_answers(

@@ -83,16 +83,16 @@ def test_what_was_made_is_found_again_and_anything_else_is_made(tmp_path, monkey
 
 
 def test_what_takes_much_of_the_disk_is_told_when_it_is_made(tmp_path, monkeypatch):
-    told = []
-    progress = SimpleNamespace(info=told.append, advance=lambda *words: None)
+    result = []
+    progress = SimpleNamespace(info=result.append, advance=lambda *words: None)
     splits = make_pictures().split(20)
     extract_features(splits, PixelFeatures(), folder=tmp_path, progress=progress)
-    assert told == []
+    assert result == []
     monkeypatch.setattr("monolayer.data.extraction.REPORTED", 1)
     extract_features(splits, PixelFeatures(), folder=tmp_path, progress=progress)  # which is there already
-    assert told == []
+    assert result == []
     extract_features(splits, HOGFeatures(cell=4), folder=tmp_path, progress=progress)
-    assert told == [f"0.0 GB of features are kept in {tmp_path}"]
+    assert result == [f"0.0 GB of features are kept in {tmp_path}"]
 
 
 def test_what_was_made_with_flips_serves_one_without_them_and_not_the_other_way_round(tmp_path):

@@ -155,33 +155,33 @@ def test_rows_that_are_no_images_are_compared_byte_for_byte():
 
 def test_digits_are_too_small_to_tell_and_say_so():
     digits = load_digits()
-    said = []
+    message = []
 
     class Listener:
         def info(self, text):
-            said.append(text)
+            message.append(text)
 
         def advance(self, *_):
             pass
 
     assert find_duplicates(digits, progress=Listener()) == []
-    assert len(said) == 1
-    assert "8 x 8" in said[0]
+    assert len(message) == 1
+    assert "8 x 8" in message[0]
 
 
 def test_progress_reaches_every_total(planted):
-    heard = {}
+    events = {}
 
     class Listener:
         def info(self, text):
             pass
 
         def advance(self, task, done, total, unit=""):
-            heard[task] = (done, total)
+            events[task] = (done, total)
 
     find_duplicates(planted[0], planted[1], progress=Listener())
-    assert {"whitening", "fingerprints", "learning the threshold", "comparing", "aligning"} == set(heard)
-    assert all(done == total for done, total in heard.values())
+    assert {"whitening", "fingerprints", "learning the threshold", "comparing", "aligning"} == set(events)
+    assert all(done == total for done, total in events.values())
 
 
 @settings(max_examples=15, deadline=None)

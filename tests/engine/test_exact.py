@@ -117,16 +117,16 @@ def test_a_loss_that_is_not_smooth_is_refused():
 
 
 def test_passes_are_bounded_and_told():
-    told = []
+    result = []
 
     class Display:
         def info(self, text):
             pass
 
         def advance(self, task, done, total, unit=""):
-            told.append((done, total))
+            result.append((done, total))
 
     problem, _, _ = make_problem(l2=0.0)
     solve_exactly(problem, start(), max_passes=5, tolerance=0.0, progress=Display())
-    assert told[-1][1] == 5
-    assert max(done for done, _ in told) == 5
+    assert result[-1][1] == 5
+    assert max(done for done, _ in result) == 5

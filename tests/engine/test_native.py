@@ -41,7 +41,7 @@ def test_one_that_cannot_be_loaded_is_told_in_the_words_of_the_loader(monkeypatc
 
 def test_the_package_does_not_load_it():
     code = "import sys, monolayer, monolayer.engine.native; print('monolayer.engine._native' in sys.modules)"
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, env={**os.environ, "LD_PRELOAD": ""}
     )
-    assert told.stdout == "False\n"
+    assert result.stdout == "False\n"

@@ -50,8 +50,8 @@ def run(folder, *words, check=True, **environment):
 def make_wheel(sources, place, check=True, **environment):
     """(the wheel, or None where there is none; what was said on the way)."""
     words = ["--no-build-isolation", "--no-deps", "--no-index", "--verbose", "--wheel-dir", place, sources]
-    said = run(place, "-m", "pip", "wheel", *words, check=check, **environment)
-    return next(place.glob("*.whl"), None), said.stdout + said.stderr
+    message = run(place, "-m", "pip", "wheel", *words, check=check, **environment)
+    return next(place.glob("*.whl"), None), message.stdout + message.stderr
 
 
 def list_extensions(wheel):
@@ -77,28 +77,28 @@ def test_the_sdist_has_the_sources_and_nothing_that_was_built(sources):
 
 
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("environment", "result"),
     [(NO_COMPILER, "no C++ compiler named /nowhere/c++"), (BROKEN, "NumPy engine"), ({"MONOLAYER_NATIVE": "off"}, "")],
 )
-def test_without_a_compiler_the_wheel_is_pure(sources, tmp_path, environment, told):
-    wheel, said = make_wheel(sources, tmp_path, **environment)
-    assert told in said
+def test_without_a_compiler_the_wheel_is_pure(sources, tmp_path, environment, result):
+    wheel, message = make_wheel(sources, tmp_path, **environment)
+    assert result in message
     assert wheel.name.endswith("-py3-none-any.whl")
     assert list_extensions(wheel) == []
     assert find_out(wheel, tmp_path) == "It was not built for this Python."
 
 
 def test_a_build_that_is_required_and_fails_is_an_error(sources, tmp_path):
-    wheel, said = make_wheel(sources, tmp_path, check=False, MONOLAYER_NATIVE="required", **NO_COMPILER)
+    wheel, message = make_wheel(sources, tmp_path, check=False, MONOLAYER_NATIVE="required", **NO_COMPILER)
     assert wheel is None
-    assert "no C++ compiler named /nowhere/c++" in said
+    assert "no C++ compiler named /nowhere/c++" in message
 
 
 @needs_compiler
 def test_with_a_compiler_the_wheel_has_the_extension_and_the_tag_of_the_platform(sources, tmp_path):
-    wheel, said = make_wheel(sources, tmp_path, check=False, MONOLAYER_NATIVE="required")
+    wheel, message = make_wheel(sources, tmp_path, check=False, MONOLAYER_NATIVE="required")
     if wheel is None:
-        give_up(f"The extension cannot be built here:\n{said}")
+        give_up(f"The extension cannot be built here:\n{message}")
     version = f"cp{sys.version_info.major}{sys.version_info.minor}"
     assert f"-{version}-{version}" in wheel.name
     assert not wheel.name.endswith("-any.whl")

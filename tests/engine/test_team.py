@@ -25,8 +25,9 @@ def build(folder, *words):
         command = [*compiler.split(), *options, *map(str, SOURCES), "-o", str(folder / "races")]
         built = subprocess.run(command, capture_output=True, text=True, check=False)
     if built is None or built.returncode:
-        said = "there is no C++ compiler" if built is None else built.stderr
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"Cannot be built with the sanitizer: {said}")
+        message = "there is no C++ compiler" if built is None else built.stderr
+        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        give_up(f"Cannot be built with the sanitizer: {message}")
     return [*STILL, str(folder / "races")]
 
 

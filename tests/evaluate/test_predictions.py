@@ -13,12 +13,12 @@ Y = np.array([0, 1, 1])
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "multiple_bce"])
 def test_answers_are_read_as_the_loss_reads_them(loss):
-    said = Predictions(loss, SCORES, Y, np.arange(3))
-    assert said.correct.tolist() == [True, False, True]
-    assert said.losses.mean() == pytest.approx(plain_loop.compute_mean_loss(loss, SCORES.astype(float), Y))
-    assert said.probability_of_label.tolist() == [said.probabilities[i, k] for i, k in enumerate(Y)]
-    assert said.probabilities.dtype == np.float64
-    some = said.take(np.array([True, False, True]))
+    message = Predictions(loss, SCORES, Y, np.arange(3))
+    assert message.correct.tolist() == [True, False, True]
+    assert message.losses.mean() == pytest.approx(plain_loop.compute_mean_loss(loss, SCORES.astype(float), Y))
+    assert message.probability_of_label.tolist() == [message.probabilities[i, k] for i, k in enumerate(Y)]
+    assert message.probabilities.dtype == np.float64
+    some = message.take(np.array([True, False, True]))
     assert (len(some), some.index.tolist(), some.correct.tolist()) == (2, [0, 2], [True, True])
 
 
@@ -44,9 +44,9 @@ def test_many_networks_answer_as_each_alone_whatever_their_scalers():
     recipes = [{"seed": 1}, {"seed": 2, "loss": "multiple_bce"}]
     networks = [train(s, epochs=1, batch_size=10, **r).network for r in recipes for s in (whole, part)]
     together = predict_all_rows(networks, whole.val)
-    for network, said in zip(networks, together, strict=True):
-        np.testing.assert_allclose(said.scores, predict_rows(network, whole.val).scores, rtol=1e-5, atol=1e-6)
-        assert said.loss == network.loss
+    for network, message in zip(networks, together, strict=True):
+        np.testing.assert_allclose(message.scores, predict_rows(network, whole.val).scores, rtol=1e-5, atol=1e-6)
+        assert message.loss == network.loss
 
 
 def test_a_diverged_network_answers_without_a_warning():

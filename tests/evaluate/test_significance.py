@@ -165,7 +165,7 @@ def test_seeds_refuse_what_has_no_spread(values):
         summarise_seeds(values)
 
 
-# Which runs cannot be told from the best
+# Which runs are not significantly different from the best
 
 
 def make_grid(rng, shift):

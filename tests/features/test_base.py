@@ -128,14 +128,14 @@ def test_blocks_are_told_as_they_come():
     X = make_images(150, (3, 12, 10))
 
     class Listener:
-        told = ()
+        result = ()
 
         def info(self, text):
             raise AssertionError(text)
 
         def advance(self, task, done, total, unit="", detail=""):
-            self.told = (*self.told, (task, done, total, unit))
+            self.result = (*self.result, (task, done, total, unit))
 
     listener = Listener()
     list(PixelFeatures((3, 12, 10)).fit(X).iterate(X, progress=listener))
-    assert listener.told == tuple(("features", done, 150, "images") for done in (0, 64, 128, 150))
+    assert listener.result == tuple(("features", done, 150, "images") for done in (0, 64, 128, 150))

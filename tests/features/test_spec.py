@@ -7,7 +7,7 @@ from monolayer.features.registry import KINDS, is_spec, parse_features
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("pixels", "PixelFeatures()"),
         ("hog", "HOGFeatures()"),
@@ -18,9 +18,9 @@ from monolayer.features.registry import KINDS, is_spec, parse_features
         ("patches:activation=soft:0.25, seed=7", "PatchFeatures(activation='soft:0.25', random_state=7)"),
     ],
 )
-def test_a_text_names_a_transformer(text, said):
+def test_a_text_names_a_transformer(text, message):
     assert is_spec(text)
-    assert parse_features(text).describe() == said
+    assert parse_features(text).describe() == message
 
 
 @given(

@@ -63,8 +63,8 @@ def test_whatever_comes_is_answered_line_by_line_in_json(content):
 def test_features_and_ids_come_through(features, name):
     (answer,) = ask(json.dumps({"id": name, "features": features}))
     assert answer["id"] == name
-    said = [answer["probabilities"][k] for k in "abc"]
-    np.testing.assert_array_equal(said, NETWORK.compute_probabilities(np.array([features]))[0])
+    message = [answer["probabilities"][k] for k in "abc"]
+    np.testing.assert_array_equal(message, NETWORK.compute_probabilities(np.array([features]))[0])
 
 
 def test_a_line_without_end_is_not_read_into_memory(monkeypatch):

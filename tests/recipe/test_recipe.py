@@ -99,6 +99,6 @@ def test_docstrings_say_of_each_field_what_the_help_of_the_command_line_says(kin
     text = inspect.getdoc(kind).partition("Args:\n")[2].partition("\n\n")[0]
     entries = dict(re.findall(r"^ +(\w+): ((?:.|\n {6,})*)", text, re.MULTILINE))
     for field in dataclasses.fields(Recipe):
-        said = " ".join(entries[field.name].replace("``", "").split())
-        assert said.lower().startswith(field.metadata["help"].lower()), field.name
+        message = " ".join(entries[field.name].replace("``", "").split())
+        assert message.lower().startswith(field.metadata["help"].lower()), field.name
         assert field.default == inspect.signature(kind).parameters[field.name].default or kind is not Recipe

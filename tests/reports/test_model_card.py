@@ -93,11 +93,11 @@ def test_calibration_and_classes_are_those_of_the_answers(folder):
 def test_no_clock_and_no_place_is_in_the_card(folder):
     _, text, facts = read(folder)
     evaluation = load_evaluation(folder)
-    for said in (text, json.dumps(facts)):
-        assert evaluation["test_openings"][0]["when"] not in said
-        assert not re.search(r"\d{2}:\d{2}", said)
-        assert str(folder.parent) not in said
-        assert "seconds" not in said
+    for message in (text, json.dumps(facts)):
+        assert evaluation["test_openings"][0]["when"] not in message
+        assert not re.search(r"\d{2}:\d{2}", message)
+        assert str(folder.parent) not in message
+        assert "seconds" not in message
     assert "The test rows were opened once." in text
 
 

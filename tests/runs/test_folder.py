@@ -107,7 +107,7 @@ OF_LADDER = {"steps": [], "published": [], "plan": {}}
 
 
 @pytest.mark.parametrize(
-    ("kind", "names", "content", "said"),
+    ("kind", "names", "content", "message"),
     [
         (REPORT_FOLDER, [*REPORT, "thesis.txt"], OF_REPORT, "holds thesis.txt, which is not part of a report"),
         (REPORT_FOLDER, [*REPORT, "figures/me.jpg"], OF_REPORT, "holds figures/me.jpg, which is not part of a report"),
@@ -121,9 +121,9 @@ OF_LADDER = {"steps": [], "published": [], "plan": {}}
         (LADDER_FOLDER, ["recipe.json", "network.safetensors"], {}, "holds network.safetensors, which is not part"),
     ],
 )
-def test_only_an_older_folder_of_the_same_kind_is_replaced(tmp_path, kind, names, content, said):
+def test_only_an_older_folder_of_the_same_kind_is_replaced(tmp_path, kind, names, content, message):
     write(tmp_path, names, content)
-    with pytest.raises(BadInput, match=f" {said}.* so it is not replaced; name another --out"):
+    with pytest.raises(BadInput, match=f" {message}.* so it is not replaced; name another --out"):
         fill(tmp_path, kind=kind, overwrite=True)
     with pytest.raises(BadInput, match=r"name a new or empty folder with --out\.$"):
         fill(tmp_path, kind=kind)

@@ -17,19 +17,19 @@ class StopAfter:
     """Asks to stop when this epoch is done, and notes what it is told."""
 
     def __init__(self, epoch):
-        self.epoch, self.told = epoch, []
+        self.epoch, self.result = epoch, []
 
     def setup(self, estimator, context):
-        self.told.append("setup")
+        self.result.append("setup")
 
     def teardown(self, estimator, context):
-        self.told.append("teardown")
+        self.result.append("teardown")
 
     def on_fit_task_begin(self, estimator, context):
-        self.told.append(f"{context.task_name} begins")
+        self.result.append(f"{context.task_name} begins")
 
     def on_fit_task_end(self, estimator, context):
-        self.told.append(f"{context.task_name} ends")
+        self.result.append(f"{context.task_name} ends")
         return context.task_name == "epoch" and context.task_id + 1 == self.epoch
 
 
@@ -37,7 +37,7 @@ def test_a_wish_to_stop_is_heard_after_the_epoch():
     X, y = make_rows()
     stop = StopAfter(3)
     stopped = OneLayerClassifier(epochs=9).set_callbacks(stop).fit(X, y)
-    assert stop.told == ["setup", "fit begins", *["epoch begins", "epoch ends"] * 3, "fit ends", "teardown"]
+    assert stop.result == ["setup", "fit begins", *["epoch begins", "epoch ends"] * 3, "fit ends", "teardown"]
     assert stopped.n_iter_ == stopped.best_epoch_ == 3
     assert stopped.history_["epoch"] == [1, 2, 3]
     expected = OneLayerClassifier(epochs=3).fit(X, y)
@@ -49,7 +49,7 @@ def test_whoever_watches_changes_nothing():
     stop = StopAfter(99)
     watched = OneLayerClassifier(epochs=5, schedule="cosine", l2=0.1).set_callbacks(stop).fit(X, y)
     alone = OneLayerClassifier(epochs=5, schedule="cosine", l2=0.1).fit(X, y)
-    assert stop.told.count("epoch ends") == 5
+    assert stop.result.count("epoch ends") == 5
     np.testing.assert_array_equal(watched.network_.weights, alone.network_.weights)
 
 
@@ -62,7 +62,7 @@ def test_callbacks_are_torn_down_when_a_fit_fails():
     stop, broken = StopAfter(1), Broken(1)
     with pytest.raises(RuntimeError, match="broken"):
         OneLayerClassifier(epochs=2).set_callbacks(stop, broken).fit(X, y)
-    assert stop.told[-1] == broken.told[-1] == "teardown"
+    assert stop.result[-1] == broken.result[-1] == "teardown"
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -107,7 +107,7 @@ def test_a_fused_search_is_one_task_and_its_best_estimator_is_watched(table):
     stop, monitor = StopAfter(99), callback.ScoringMonitor(scoring="accuracy")
     estimator = OneLayerClassifier(epochs=3).set_callbacks(monitor)
     search = FusedSearchCV(estimator, {"l2": [0.0, 0.1]}, cv=2).set_callbacks(stop).fit(X, y)
-    assert stop.told == ["setup", "fit begins", "bank begins", "bank ends", "fit ends", "teardown"]
+    assert stop.result == ["setup", "fit begins", "bank begins", "bank ends", "fit ends", "teardown"]
     logged = [row["accuracy"] for row in monitor.get_logs().data]
     assert len(logged) == 3
     assert logged[-1] == search.best_estimator_.score(X, y)

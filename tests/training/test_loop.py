@@ -52,15 +52,15 @@ def test_a_member_that_is_lost_leaves_and_the_others_train_on_as_if_alone(splits
 
 
 def test_when_all_are_lost_the_training_ends(splits):
-    told = []
+    result = []
 
     class Display:
         def advance(self, task, done, total, unit=""):
-            told.append((done, total))
+            result.append((done, total))
 
     runs = train_bank(splits, [LOST, LOST.replace(l2=2.0)], progress=Display())
     assert all(run.ends_early and not np.isfinite(run.evaluation["val"].loss) for run in runs)
-    assert told[-1] == (6, 6)
+    assert result[-1] == (6, 6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

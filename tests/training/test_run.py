@@ -87,17 +87,17 @@ def test_on_epoch_gets_the_recipe_with_its_newest_row():
 
 
 def test_progress_is_shown_after_every_epoch():
-    told = []
+    result = []
 
     class Display:
         def info(self, text):
             raise AssertionError("training shows no messages")
 
         def advance(self, task, done, total, unit=""):
-            told.append((done, total, unit))
+            result.append((done, total, unit))
 
     train(make_dataset().split(), Recipe(epochs=2, batch_size=10), progress=Display())
-    assert told == [(0, 2, "epochs"), (1, 2, "epochs"), (2, 2, "epochs")]
+    assert result == [(0, 2, "epochs"), (1, 2, "epochs"), (2, 2, "epochs")]
 
 
 def test_a_recipe_that_does_not_fit_the_data_is_refused():

@@ -76,7 +76,7 @@ def test_banks_that_take_turns_end_with_the_bytes_of_banks_alone(splits, alone, 
     jobs = make_jobs(splits)
     run_jobs(jobs)
     assert all(job.is_done for job in jobs)
-    assert [tell(job.training) for job in jobs] == [told for told, _ in alone]
+    assert [tell(job.training) for job in jobs] == [result for result, _ in alone]
     evaluate_all([job.training for job in jobs])
     assert [tell_measured(job.training.evaluate()) for job in jobs] == [measured for _, measured in alone]
 
@@ -95,7 +95,7 @@ def test_banks_that_are_left_at_every_epoch_and_taken_up_again_end_with_the_same
     for until in range(1, 8):
         run_jobs([Job(training, min(until, training.epochs)) for training in trainings])
         assert all(t.epoch == min(until, t.epochs) or not t.active for t in trainings)
-    assert [tell(training) for training in trainings] == [told for told, _ in alone]
+    assert [tell(training) for training in trainings] == [result for result, _ in alone]
 
 
 def test_a_second_thread_goes_to_a_bank_only_when_no_other_bank_has_a_use_for_the_core(splits, monkeypatch):
@@ -306,9 +306,9 @@ def test_measuring_all_is_measuring_each_wherever_it_stands(splits, monkeypatch,
         training.retain([1])
     evaluate_all(together)
     monkeypatch.setattr(loop, "open_engine", None)  # from here on nothing can be evaluated
-    told = [tell_measured(training.evaluate()) for training in together]
+    result = [tell_measured(training.evaluate()) for training in together]
     monkeypatch.undo()
-    assert told == [tell_measured(training.evaluate()) for training in apart]
+    assert result == [tell_measured(training.evaluate()) for training in apart]
     assert {name for training in together for found in training.evaluate() for name in found.metrics} == {
         "train",
         "val",

@@ -459,24 +459,24 @@ def test_optuna_says_nothing_and_is_left_as_it_was(tmp_path, capfd):
 
 class Heard:
     def __init__(self):
-        self.steps, self.said = [], []
+        self.steps, self.message = [], []
 
     def info(self, text):
-        self.said.append(text)
+        self.message.append(text)
 
     def advance(self, task, done, total, unit="", detail=""):
         self.steps.append((task, done, total, unit, detail))
 
 
 def test_progress_goes_on_from_batch_to_batch_and_ends_once():
-    heard = Heard()
-    run_search(progress=heard)
-    tasks, done, totals, units, details = zip(*heard.steps, strict=True)
+    events = Heard()
+    run_search(progress=events)
+    tasks, done, totals, units, details = zip(*events.steps, strict=True)
     assert (set(tasks), set(units)) == ({"sweep"}, {"epochs of members"})
     assert list(done) == sorted(done)
     assert done[-1] == totals[-1] == 3 * N
     assert all(d < t for d, t, text in zip(done, totals, details, strict=True) if "batch 3" not in text and text)
-    assert heard.said == ["20 trials by Optuna, 8 at once."]
+    assert events.message == ["20 trials by Optuna, 8 at once."]
     assert details[0] == "batch 1 of 3: 8 of 8 train"
     assert any(text.startswith("batch 2 of 3, best before ") for text in details)
     assert any("batch 3 of 3" in text and "; best " in text for text in details)

@@ -21,20 +21,20 @@ BASE = Recipe(epochs=4, batch_size=10)
 
 
 class Display:
-    """A Progress that remembers what it was told."""
+    """A Progress that records its calls."""
 
     def __init__(self):
-        self.told = []
+        self.result = []
 
     def info(self, text):
         raise AssertionError(text)
 
     def advance(self, task, done, total, unit="", detail=""):
-        self.told.append(SimpleNamespace(task=task, done=done, total=total, unit=unit, detail=detail))
+        self.result.append(SimpleNamespace(task=task, done=done, total=total, unit=unit, detail=detail))
 
     @property
     def last(self):
-        return self.told[-1]
+        return self.result[-1]
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def add_row(training, member, epoch, accuracy=None, loss=1.0):
 def test_before_the_first_epoch_it_tells_how_many_train_and_how_much_there_is(splits, clock):
     recipes = [BASE.replace(l2=l2, epochs=epochs) for l2 in (0, 1, 2) for epochs in (4, 6)]
     _, display, _ = begin_watch(splits, recipes)
-    told = display.last
-    assert (told.task, told.done, told.total, told.unit) == ("sweep", 0, 3 * 4 + 3 * 6, "epochs of members")
-    assert told.detail == "6 of 6 train"
+    result = display.last
+    assert (result.task, result.done, result.total, result.unit) == ("sweep", 0, 3 * 4 + 3 * 6, "epochs of members")
+    assert result.detail == "6 of 6 train"
 
 
 def test_it_tells_who_is_best_now_and_by_the_axes_that_vary(splits, clock):
@@ -152,16 +152,16 @@ def test_it_tells_no_more_often_than_an_eye_can_follow(splits, clock):
     progress_line, display, _ = begin_watch(splits, [BASE])
     times = []
     for _ in range(100):
-        n = len(display.told)
+        n = len(display.result)
         progress_line.update([], [])
-        if len(display.told) > n:
+        if len(display.result) > n:
             times.append(clock.now)
         clock.now += UPDATE_EVERY_S / 8
     assert times[0] == 1000.0
     assert {round((b - a) / UPDATE_EVERY_S, 6) for a, b in itertools.pairwise(times)} == {1.0}
-    n = len(display.told)
+    n = len(display.result)
     progress_line.finish()  # at once, whenever the last was
-    assert len(display.told) == n + 1
+    assert len(display.result) == n + 1
 
 
 def test_a_watch_of_nothing_tells_nothing_to_divide_by(splits, clock):
@@ -182,14 +182,14 @@ def test_a_sweep_is_told_from_its_begin_to_its_end(splits, monkeypatch, n_cores,
     display = Display()
     grid = {"batch_size": [10, 20], "learning_rate": [0.001, 0.01, 0.1]}
     result = sweep(splits, BASE, grid=grid, halving=halving, progress=display)
-    done = [told.done for told in display.told]
+    done = [outcome.done for outcome in display.outcome]
     assert done[0] == 0
     assert done == sorted(done)
     assert done[-1] == sum(len(run.history) for run in result.runs)
-    assert all(told.done < told.total for told in display.told[:-1])
+    assert all(outcome.done < outcome.total for outcome in display.outcome[:-1])
     assert display.last.done == display.last.total
-    assert {told.task for told in display.told} == {"sweep"}
-    assert display.told[0].total == done[-1]  # no one is lost here: it was known from the beginning
+    assert {outcome.task for outcome in display.outcome} == {"sweep"}
+    assert display.outcome[0].total == done[-1]  # no one is lost here: it was known from the beginning
     best = max(run.evaluation["val"].accuracy for run in result.runs)
     assert f"best {format_accuracy(best, 20)} % at epoch" in display.last.detail
     alive = sum(not run.ends_early for run in result.runs)
@@ -201,16 +201,16 @@ def test_members_that_are_lost_are_told_of(splits, monkeypatch):
     display = Display()
     result = sweep(splits, BASE.replace(epochs=9, l2=1.0), grid={"learning_rate": [0.001, 1e6]}, progress=display)
     assert [run.ends_early for run in result.runs] == [False, True]
-    assert display.told[0].total == 18
+    assert display.outcome[0].total == 18
     assert display.last.total == sum(len(run.history) for run in result.runs) < 18
     assert display.last.detail.startswith("1 of 2 train; best")
 
 
 def test_a_caller_hears_of_each_epoch_too_whatever_is_told(splits):
-    heard = []
+    events = []
     grid = {"learning_rate": [0.001, 0.01], "seed": [1, 2]}
-    sweep(splits, BASE, grid=grid, on_epoch=lambda recipes, rows: heard.append([row.epoch for row in rows]))
-    assert sorted(heard) == sorted([[epoch] * 2 for epoch in range(1, 5)] * 2)
+    sweep(splits, BASE, grid=grid, on_epoch=lambda recipes, rows: events.append([row.epoch for row in rows]))
+    assert sorted(events) == sorted([[epoch] * 2 for epoch in range(1, 5)] * 2)
 
 
 @pytest.mark.parametrize("loss", [np.nan, np.inf, 2.5])

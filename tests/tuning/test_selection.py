@@ -70,10 +70,10 @@ def test_a_sweep_tells_it_of_its_runs():
         Recipe(epochs=2, batch_size=10),
         grid={"learning_rate": [1e-6, 1e-2], "l2": [0.0, 0.01]},
     )
-    told = result.to_dict()
-    assert told["runs"][0]["is_indistinguishable"] is True
-    assert told["runs"][0]["p_value_adjusted"] == 1
-    assert told["selection"]["n_indistinguishable"] == sum(run["is_indistinguishable"] for run in told["runs"])
-    assert told["selection"]["one_standard_error"]["recipe"]["l2"] in (0.0, 0.01)
-    assert told["selection"]["optimism"]["apparent"] == pytest.approx(result.best.evaluation["val"].accuracy)
-    assert result.to_dict(1)["selection"] == told["selection"]
+    outcome = result.to_dict()
+    assert outcome["runs"][0]["is_indistinguishable"] is True
+    assert outcome["runs"][0]["p_value_adjusted"] == 1
+    assert outcome["selection"]["n_indistinguishable"] == sum(run["is_indistinguishable"] for run in outcome["runs"])
+    assert outcome["selection"]["one_standard_error"]["recipe"]["l2"] in (0.0, 0.01)
+    assert outcome["selection"]["optimism"]["apparent"] == pytest.approx(result.best.evaluation["val"].accuracy)
+    assert result.to_dict(1)["selection"] == outcome["selection"]

@@ -9,18 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monolayer._typing import Array
 from monolayer.data.dataset import Rows
 from monolayer.data.memmap import SCATTERED, give_back, is_large
-from monolayer.engine._native import NativeBank
 from monolayer.engine.bank import Bank
 from monolayer.engine.batches import EpochPlan, cut_batches, plan_epoch
 from monolayer.errors import BadInput
 from monolayer.recipe.losses import get_loss
 from monolayer.recipe.shuffle import parse_shuffle
+
+if TYPE_CHECKING:
+    from monolayer.engine._native import NativeBank
+
 
 NAME = "monolayer.engine._native"
 

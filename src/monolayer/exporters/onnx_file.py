@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from monolayer._typing import Array
 from monolayer._version import __version__
@@ -16,6 +15,9 @@ from monolayer.exporters.base import Format, describe_reading
 from monolayer.exporters.folding import fold, get_dtype, is_foldable
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import get_loss
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 Parts = tuple[list[Any], dict[str, Array]]  # nodes, and the constants that they name
 OPSET, IR_VERSION = 17, 8  # supported by runtimes since 2022

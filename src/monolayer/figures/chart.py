@@ -10,27 +10,33 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colorbar import Colorbar
 from matplotlib.colors import to_hex, to_rgba
-from matplotlib.figure import Figure, FigureBase, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
-from matplotlib.typing import RcKeyType
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.style import DPI, FONT_STACK, INK, PAPER, RC, TEXT_SIZE, make_rc
 from monolayer.files import write_whole
-from monolayer.network import OneLayer
-from monolayer.training.run import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import FigureBase, SubFigure
+    from matplotlib.typing import RcKeyType
+
+    from monolayer.network import OneLayer
+    from monolayer.training.run import Run
+
 
 Frame = dict[str, list[Any]]
 Canvas: TypeAlias = "FigureBase | GivenAxes"  # what a chart draws on: a figure, a subfigure, or a reader's axes

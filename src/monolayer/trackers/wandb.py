@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
-
-from wandb import Run
+from typing import TYPE_CHECKING, Any
 
 from monolayer.files import explain_os_error
 from monolayer.trackers.base import EpochMetrics, Summary, TrackedRun, Tracker, is_figure
+
+if TYPE_CHECKING:
+    from wandb import Run
 
 PROJECT = "monolayer"
 OFFLINE = "offline"

@@ -24,14 +24,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import filelock
 import numpy as np
-from optuna import Study
-from optuna.distributions import BaseDistribution
-from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial
 
 from monolayer.data.dataset import Splits
 from monolayer.errors import BadData, BadInput, validate_whole
@@ -47,6 +43,12 @@ from monolayer.training.train import check_splits, fit_batch_size
 from monolayer.tuning.halving import Rung
 from monolayer.tuning.progress_line import UNIT
 from monolayer.tuning.sweep import Sweep, list_axes, plan_sweep, rank_run, train_recipes
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
 
 # Trials proposed at once: a bank of 16 trains in a quarter of the time of 16 banks of one (scheduler.BASE_MEMBERS), a
 # bank of 64 in a fifth, and the fewer are proposed at once, the more finished trials each proposal is based on.

@@ -187,9 +187,9 @@ def test_labels_are_not_offered_as_features(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("./nope.npz", True), ("nope.npz", True), ("nope/photos", True), ("mnist", False)]
+    ("name", "message"), [("./nope.npz", True), ("nope.npz", True), ("nope/photos", True), ("mnist", False)]
 )
-def test_a_path_that_is_not_there_is_said_to_be_missing(name, said):
+def test_a_path_that_is_not_there_is_said_to_be_missing(name, message):
     with pytest.raises(BadInput, match="is not a dataset") as caught:
         ml.load(name)
-    assert ("there is no such file or folder" in str(caught.value)) == said
+    assert ("there is no such file or folder" in str(caught.value)) == message

@@ -27,12 +27,12 @@ def send(request: BaseHTTPRequestHandler, body: bytes, code: int = 200, length: 
     request.wfile.write(body)
 
 
-def test_bytes_come_as_served(serve: Serve, tmp_path: Path, told) -> None:
+def test_bytes_come_as_served(serve: Serve, tmp_path: Path, result) -> None:
     url = serve(lambda request: send(request, BODY, Content_Encoding="gzip"))
-    download(url, tmp_path / "file", TransferProgress("home page", QUICK, told))
+    download(url, tmp_path / "file", TransferProgress("home page", QUICK, result))
     assert (tmp_path / "file").read_bytes() == BODY
-    assert told.advances[-1] == ("home page", len(BODY), len(BODY), "B")
-    done = [advance[1] for advance in told.advances]
+    assert result.advances[-1] == ("home page", len(BODY), len(BODY), "B")
+    done = [advance[1] for advance in result.advances]
     assert done == sorted(done)
 
 

