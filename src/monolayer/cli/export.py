@@ -7,15 +7,18 @@ import typer
 
 from monolayer.cli import options as opt
 from monolayer.cli.console import print_json, print_line
+from monolayer.exporters.formats import FORMATS
 from monolayer.exporters.formats import export as export_network
 from monolayer.files import validate_new_file
 from monolayer.runs.folder import load_network
 
+SUFFIXES = dict.fromkeys(made.suffix for made in FORMATS.values())
+
 
 def export(
     network: Annotated[Path, typer.Argument(help="A run's folder, or a network.safetensors file.", metavar="RUN")],
-    to: Annotated[str, typer.Option("--to", help="onnx, torch, json or safetensors.")],
-    out: Annotated[Path, typer.Option(help="A new file: .onnx, .json, or .safetensors (also for torch).")],
+    to: Annotated[str, typer.Option("--to", help=f"The format: {', '.join(FORMATS)}.")],
+    out: Annotated[Path, typer.Option(help=f"A new file, ending in {', '.join(SUFFIXES)}.")],
     as_json: opt.AsJson = False,
 ) -> None:
     """Write a network in another format, with its scaling and its temperature.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from monolayer.errors import BadInput
+from monolayer.trackers.registry import TRACKERS, open_tracker, resolve_spec
 
 
 @dataclass(frozen=True)
@@ -12,24 +13,18 @@ class TrackingOptions:
     trackers: tuple[str, ...] = field(
         default=(),
         metadata={
-            "help": "Log to mlflow[:PLACE], tensorboard:DIR or wandb[:PROJECT] during training; repeatable.",
+            "help": "A tracker to log to during training; repeatable",
+            "choices": lambda: [tracker.usage for tracker in TRACKERS.values()],
             "show_default": False,
             "option": "--track",
         },
     )
 
     def __post_init__(self) -> None:
-        if self.trackers:
-            from monolayer.trackers import resolve_spec
-
-            object.__setattr__(self, "trackers", tuple(map(resolve_spec, self.trackers)))
+        object.__setattr__(self, "trackers", tuple(map(resolve_spec, self.trackers)))
 
     def check(self) -> None:
         """Raise BadInput if a tracker is given twice, is not installed, or cannot use its place."""
-        if not self.trackers:
-            return
-        from monolayer.trackers import open_tracker
-
         for spec in self.trackers:
             if self.trackers.count(spec) > 1:
                 raise BadInput(f"--track {spec} is given twice; name each tracker once.")
