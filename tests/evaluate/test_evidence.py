@@ -37,5 +37,5 @@ def test_a_class_without_images_has_no_map_and_the_others_do(run):
 def test_a_network_on_pixels_is_refused():
     digits = ml.load("digits")
     run = ml.train(digits.split(), epochs=1)
-    with pytest.raises(BadInput, match="does not look at patches"):
+    with pytest.raises(BadInput, match="has no patch features"):
         compute_evidence(run.network, digits.X, digits.y)

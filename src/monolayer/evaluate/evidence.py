@@ -1,10 +1,9 @@
-"""Localisation: a network's scores of a class divided among the places of the image."""
+"""Evidence maps: a network's scores of a class divided among the places of the image."""
 
 import numpy as np
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.features.patches import PatchFeatures
 from monolayer.network import OneLayer
 
 BLOCK = 64
@@ -25,11 +24,11 @@ def compute_evidence(network: OneLayer, X: Array, y: Array) -> Array:
         float64, for each of K classes L lines and C columns of places; NaN for a class without images, or with all.
 
     Raises:
-        BadInput: if the network does not look at patches.
+        BadInput: if the network has no patch features.
     """
     transformer = network.transformer
-    if not isinstance(transformer, PatchFeatures):
-        raise BadInput("The network does not look at patches of images, so its scores are not divided among places.")
+    if transformer is None or transformer.patch_shape is None:
+        raise BadInput("The network has no patch features, so its scores cannot be divided among places.")
     n_classes, weights = len(network.bias), network.weights / network.std
     # A class's images, and all: what the others have is the difference.
     own = total = 0.0

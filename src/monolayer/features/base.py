@@ -35,6 +35,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         words: of the kind on the command line: name to (parameter, type). The first needs no name.
         version: of the arithmetic, with the version of a library that computes it; other versions, other features.
         learns: whether the features depend on the images that it is fitted to.
+        filters_: of features of patches, the images that patches are compared with, (M, d).
         image_shape_: (channels, height, width) of the images that it was fitted to.
         n_features_in_: values of an image, D.
     """
@@ -47,6 +48,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     pixel_max: float
     version = "1"
     learns = False
+    filters_: Array
 
     def fit(self, X: Array, y: object = None) -> Self:
         """Learn from images.
@@ -121,6 +123,20 @@ class ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 for future in waiting:
                     future.cancel()
         progress.advance("features", len(X), len(X), "images")
+
+    @property
+    def patch_shape(self) -> Shape | None:
+        """(channels, height, width) of a patch; None if the features do not compare patches with ``filters_``."""
+        return None
+
+    def locate(self, X: Array, weights: Array) -> Array:
+        """Scores (n, K) of images divided among the places of their patches, (n, K, rows, columns).
+
+        Args:
+            X: images (n, D).
+            weights: of the features, (K, F).
+        """
+        raise NotImplementedError
 
     @property
     def n_features_out(self) -> int:

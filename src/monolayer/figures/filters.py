@@ -9,7 +9,6 @@ import numpy as np
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.features.patches import PatchFeatures
 from monolayer.figures.chart import Canvas, Chart, Frame, check_images, find_network
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 from monolayer.figures.templates import compute_template_images
@@ -54,7 +53,7 @@ class Filters(Chart):
         """
         shown = find_network(network)
         transformer = shown.transformer
-        if not isinstance(transformer, PatchFeatures):
+        if transformer is None or transformer.patch_shape is None:
             raise BadInput("The network has no patch features, so it has no filters to draw.")
         order = np.argsort(-weigh_filters(shown.weights, len(transformer.filters_)), kind="stable")
         return cls(transformer.filters_[order[:most]], transformer.patch_shape)

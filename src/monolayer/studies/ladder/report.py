@@ -14,7 +14,6 @@ from monolayer.data.cifar10 import EXPECTED
 from monolayer.data.dataset import Dataset
 from monolayer.errors import BadData, BadInput
 from monolayer.evaluate.metrics import format_accuracy, make_finite
-from monolayer.features import PatchFeatures
 from monolayer.figures import AccuracyCost, Evidence, Filters
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import get_loss
@@ -142,10 +141,10 @@ def _draw_cost(facts: dict[str, Any]) -> FigureBlock:
 
 def _draw_filters(network: OneLayer, step: dict[str, Any]) -> FigureBlock | None:
     transformer = network.transformer
-    if not isinstance(transformer, PatchFeatures) or transformer.patch_shape[0] not in (1, 3):
+    if transformer is None or transformer.patch_shape is None or transformer.patch_shape[0] not in (1, 3):
         return None
     chart = Filters.of(network)
-    n, drawn = transformer.n_filters, len(chart.filters)
+    n, drawn = len(transformer.filters_), len(chart.filters)
     which = f"The filters of {_name(step)}, the most used first"
     if drawn < n:
         which = f"{drawn} of the {n:,} filters of {_name(step)}, with the largest weights"

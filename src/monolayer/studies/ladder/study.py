@@ -22,7 +22,6 @@ from monolayer.evaluate.calibration_summary import measure_readings
 from monolayer.evaluate.evidence import compute_evidence
 from monolayer.evaluate.metrics import compute_wilson_interval
 from monolayer.evaluate.predictions import Predictions, predict_rows
-from monolayer.features import PatchFeatures
 from monolayer.features.registry import parse_features
 from monolayer.progress import SILENCE, Progress
 from monolayer.recipe.grid import make_grid
@@ -227,7 +226,7 @@ def _check(splits: Splits, plan: LadderPlan, folder: Path | None) -> None:
 
 
 def _find_best_on_patches(steps: Sequence[Step]) -> Step | None:
-    on_patches = [step for step in steps if isinstance(step.run.network.transformer, PatchFeatures)]
+    on_patches = [step for step in steps if (made := step.run.network.transformer) and made.patch_shape]
     return max(on_patches, key=lambda step: step.val_accuracy, default=None)
 
 
