@@ -1,4 +1,4 @@
-// Which instruction sets are compiled in, and which of them this processor has.
+// The instruction sets that are compiled in, and those that this processor supports.
 
 #include "kernels.hpp"
 

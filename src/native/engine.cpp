@@ -6,13 +6,13 @@
 namespace monolayer {
 namespace {
 
-// The columns are cut into slabs: a thread has some of them to itself, weights, gradient and features, and only scores
-// are exchanged, twice a step. However many threads there are the slabs are the same, and so are all sums. At most four,
-// of eight panels at least: the fewer columns a sum has, the more of its time goes into adding up its lanes.
+// The columns are divided into slabs. A thread owns some of them (weights, gradient and features); only scores are
+// exchanged, twice per step. The slabs, and so all sums, are the same for any number of threads. There are at most
+// four, of at least eight panels: the fewer columns a sum has, the larger the share of time for adding up its lanes.
 constexpr size_t MOST_SLABS = 4, PANELS_IN_A_SLAB = 8;
-// A larger batch is met in parts of so many rows and steps after the last, so that memory does not grow with it.
+// A larger batch is processed in parts of this many rows, with one step after the last, to bound the memory.
 constexpr size_t PART = 512;
-// Rows that a thread evaluates at once: of CIFAR-10's 3,072 columns they are 768 KiB of floats, for the second cache.
+// Rows that a thread evaluates at once: with CIFAR-10's 3,072 columns they are 768 KiB of floats, which fit into L2.
 constexpr size_t EVALUATED = 64;
 
 size_t pad(size_t n, size_t to) { return (n + to - 1) / to * to; }
@@ -100,7 +100,7 @@ Standard Engine::standard() const {
 
 Range Engine::slab(size_t number) const { return share(shape_.n_panels, number, n_slabs_); }
 
-// The folds' shifts are the first rows of every batch: their scores are what a member adds for its own mean.
+// The shifts of the folds are the first rows of every batch: their scores are what a member adds for its mean.
 void Engine::write_shifts(const Shape& shape, float* features) const {
   for (size_t panel = 0; panel < shape.n_panels; ++panel)
     for (size_t fold = 0; fold < shape.n_shifts; ++fold)
@@ -116,8 +116,8 @@ struct Engine::Part {
   bool is_first, is_last;
 };
 
-// Per part: scores of the own slabs, meet, residuals of some of the rows, meet, gradient and step of the own slabs. On
-// with the next part's features and scores: between two meetings a thread needs nobody.
+// For each part: scores of its slabs, barrier, residuals of some rows, barrier, gradient and step of its slabs. Then it
+// continues with the features and scores of the next part: between two barriers a thread is independent.
 class Engine::Pass {
  public:
   Pass(Engine& engine, const Epoch& epoch, const std::vector<Part>& parts, const Sums* sums, size_t number,
@@ -170,7 +170,7 @@ class Engine::Pass {
   }
 
   void go_back(const Part& part, const Part* next) {
-    // The bias belongs to the first thread. A shift asks for the sums too, each thread makes them for itself then.
+    // The first thread updates the bias. A shift needs the sums too; then each thread computes them for itself.
     if (number_ == 0 || engine_.shifts_.get()) sum_residuals(part.places.size());
     for (size_t number = slabs_.first; number < slabs_.last; ++number)
       engine_.kernels_.backward(shape_, engine_.folds(), engine_.slab(number), part.places.size(), make_step(part),
@@ -210,7 +210,7 @@ class Engine::Pass {
   const Shape& shape_;
   const Epoch& epoch_;
   const std::vector<Part>& parts_;
-  const Sums* wanted_;  // null: steps are
+  const Sums* wanted_;  // null: take steps
   size_t number_, n_threads_;
   Range slabs_;
   Buffer<float> scratch_;
@@ -228,7 +228,7 @@ void Engine::train(const Epoch& epoch) {
   run(epoch, parts, nullptr);
 }
 
-// One batch of all rows, the last part of which never comes: the gradient is collected, and no step is taken.
+// One batch of all rows without a last part: the gradient is accumulated, and no step is taken.
 void Engine::differentiate(const Source& source, const Labels& labels, const Sums& sums) {
   std::vector<Part> parts;
   for (size_t place = 0; place < source.n; place += part_size())
@@ -241,7 +241,7 @@ void Engine::differentiate(const Source& source, const Labels& labels, const Sum
 
 void Engine::run(const Epoch& epoch, const std::vector<Part>& parts, const Sums* sums) {
   const size_t n_threads = std::min(team_.size(), n_slabs_);
-  std::vector<Pass> passes;  // made here, since a thread's task may not throw for want of memory
+  std::vector<Pass> passes;  // allocated here, since the task of a thread must not throw if memory is short
   passes.reserve(n_threads);
   for (size_t number = 0; number < n_threads; ++number)
     passes.emplace_back(*this, epoch, parts, sums, number, n_threads);
@@ -250,7 +250,7 @@ void Engine::run(const Epoch& epoch, const std::vector<Part>& parts, const Sums*
 
 // ---- Evaluation ----------------------------------------------------------------------------------------------------
 
-// Blocks of rows go to the threads in turn; each is computed by itself, so by whom makes no difference.
+// Threads take blocks of rows in turn; the result of a block does not depend on its thread.
 template <class Finish>
 void Engine::evaluate(const Source& source, const Finish& finish) {
   struct Room {

@@ -11,7 +11,7 @@
 
 namespace monolayer {
 
-// Zeros that begin at a line of cache.
+// Zeros, aligned to a cache line.
 template <class T>
 class Buffer {
  public:
@@ -30,7 +30,7 @@ class Buffer {
   std::unique_ptr<T[], Free> data_;
 };
 
-// What a bank is; arrays are copied.
+// The description of a bank; arrays are copied.
 struct Setup {
   size_t n_columns, n_members, n_classes, batch_size, n_shifts;
   const float* weights;  // (K * M, D)
@@ -46,7 +46,7 @@ struct Setup {
 struct Epoch {
   Source source;
   Labels labels;
-  const std::int64_t* starts;  // (batches + 1,): batch b has the places from starts[b] up to starts[b + 1]
+  const std::int64_t* starts;  // (batches + 1,): batch b has the places from starts[b] to starts[b + 1], exclusive
   size_t n_batches;
   const float *steps, *shrink;  // (batches, M)
   const float* factors;         // (folds, places), or null
@@ -65,7 +65,7 @@ class Engine {
   Engine(const Setup&, const Kernels&, size_t n_threads);
 
   void train(const Epoch&);
-  // Every member's gradient where it stands.
+  // The gradient of every member at its current weights.
   void differentiate(const Source&, const Labels&, const Sums&);
   // (M, n) each.
   void measure(const Source&, const Labels&, float* losses, std::uint8_t* correct);
@@ -77,7 +77,7 @@ class Engine {
 
  private:
   struct Part;  // of a batch
-  class Pass;   // a thread's way through an epoch
+  class Pass;   // the work of a thread in an epoch
   template <class Finish>
   void evaluate(const Source&, const Finish& finish);
   Folds folds() const;

@@ -1,4 +1,4 @@
-// The arithmetic, compiled once for each instruction set: MONOLAYER_ISA is its name and this code's namespace.
+// The arithmetic, compiled once for each instruction set; MONOLAYER_ISA is its name and the namespace of this code.
 
 #include "kernels.hpp"
 
@@ -9,8 +9,8 @@
 namespace monolayer::MONOLAYER_ISA {
 namespace {
 
-// AVX-512 and NEON have 32 registers, the others 16: twice the rows forward and twice the columns back share what is
-// loaded.
+// AVX-512 and NEON have 32 registers, the others 16: with 32, each load serves twice the rows (scores) or columns
+// (gradient).
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int WIDTH = 4;
 #else
@@ -32,7 +32,7 @@ inline void convert(const double* from, const Standard& standard, size_t column,
     to[i] = static_cast<float>((from[i] * scale - standard.mean[column + i]) * standard.inverse_double[column + i]);
 }
 
-// `count` features from a column on, end to end: of strided or mirrored rows, or of fewer than a panel.
+// `count` features from a column on, made contiguous: of strided or mirrored rows, or of fewer than a panel.
 template <class Feature>
 inline void gather(const Source& source, const char* row, bool is_mirrored, size_t column, size_t count, Feature* to) {
   if (!is_mirrored) {
@@ -40,7 +40,7 @@ inline void gather(const Source& source, const char* row, bool is_mirrored, size
       std::memcpy(to + i, row + static_cast<std::ptrdiff_t>(column + i) * source.column_stride, sizeof(Feature));
     return;
   }
-  // Line by line, backwards; a panel may begin and end within a line.
+  // Line by line, reversed; a panel may begin and end within a line.
   for (size_t i = 0; i < count;) {
     const size_t in_line = (column + i) % source.width, n = std::min(count - i, source.width - in_line);
     const size_t mirror = column + i - in_line + (source.width - 1 - in_line);
@@ -55,8 +55,8 @@ inline void gather(const Source& source, const char* row, bool is_mirrored, size
   }
 }
 
-// Panel by panel, so that what is written lies end to end. Meanwhile the same panel of the row `ahead` is sent for, or,
-// where that is 0, the next panel of the row itself: the gradient sent for it before, but not all of it may have stayed.
+// Panel by panel, so that writes are contiguous. The same panel of the row `ahead` is prefetched, or, if that is 0, the
+// next panel of the row itself: the gradient prefetched it, but part of it may have been evicted.
 template <class Feature>
 void pack_as(const Source& source, const Standard& standard, const Shape& shape, Range panels, Range places,
              size_t ahead, float* features) {
@@ -130,7 +130,7 @@ void multiply_rows(const Shape& shape, Range panels, size_t n_rows, const float*
   for (; row < n_rows; ++row) multiply<C, 1>(shape, panels, weights, features + row * PANEL, scores + row);
 }
 
-// A tile of weights stays in the first cache while all rows of the batch, which the second one holds, go past it.
+// A tile of weights stays in L1 while it is multiplied with all rows of the batch, which are in L2.
 void forward(const Shape& shape, Range panels, size_t n_rows, const float* weights, const float* features,
              float* scores) {
   weights += panels.first * shape.n_weights * PANEL;
@@ -150,7 +150,7 @@ void forward(const Shape& shape, Range panels, size_t n_rows, const float* weigh
 
 // ---- Gradient and step: sums over the rows of the batch ------------------------------------------------------------
 
-// Where a tile's gradient goes.
+// The destination of a tile's gradient.
 struct Target {
   const Step& step;
   const float *shifts[TILE], *slopes[TILE];  // at the panel's first column, of each row's fold; null: none
@@ -160,7 +160,7 @@ struct Target {
   float *gradient, *weights;  // of the tile's first row, at the panel's first column
 };
 
-// Lines of cache of the next part's rows that begin in a stretch of columns.
+// Cache lines of the next part's rows that begin in a range of columns.
 struct Lines {
   const char* const* rows;
   size_t first, n;  // bytes from the row's start, and how many lines from there
@@ -181,7 +181,7 @@ void collect(size_t n_rows, const float* residual, const float* features, size_t
   for (size_t row = 0; row < n_rows; ++row, z += PANEL) {
     if constexpr (FETCHES)
       for (size_t line = 0; line < lines.n; ++line)
-        __builtin_prefetch(lines.rows[row] + lines.first + 64 * line, 0, 2);  // for the second cache, the first is full
+        __builtin_prefetch(lines.rows[row] + lines.first + 64 * line, 0, 2);  // into L2, since L1 is full
     Vec x[V];
     for (int v = 0; v < V; ++v) x[v] = load(z + v * LANES);
     for (int c = 0; c < C; ++c)
@@ -237,9 +237,9 @@ void collect_tile(const Shape& shape, size_t n_rows, size_t panel, size_t c, con
   }
 }
 
-// A panel of the batch stays in the first cache while all rows of weights meet it; each of these is read and written
-// once a step. Rows of the next part come from anywhere in memory, which no processor foresees, so they are sent for on
-// the way, one by one: there is time for each while the first tile is computed.
+// A panel of the batch stays in L1 while it is multiplied with all rows of weights; each of these is read and written
+// once per step. Rows of the next part are scattered in memory, which the hardware prefetcher cannot predict, so they
+// are prefetched here one by one while the first tile is computed.
 void backward(const Shape& shape, const Folds& folds, Range panels, size_t n_rows, const Step& step,
               const float* residual, const double* sums, const Upcoming& upcoming, const float* features,
               float* gradient, float* weights) {
@@ -262,7 +262,7 @@ void backward(const Shape& shape, const Folds& folds, Range panels, size_t n_row
 
 // ---- The losses ----------------------------------------------------------------------------------------------------
 
-// Scores of LANES rows of a member from this row on, a vector a class. What is padding is computed and never used.
+// Scores of LANES rows of a member from this row on, one vector per class. Padding is computed and not used.
 void read_scores(const Shape& shape, const Folds& folds, const Scores& scores, size_t member, size_t row, Vec* to) {
   const size_t slab = shape.n_weights * shape.row_stride;
   for (size_t k = 0; k < shape.n_classes; ++k) {
@@ -284,7 +284,7 @@ struct Softmax {
 
 Softmax exponentiate(Vec* scores, size_t n_classes) {
   Softmax found{scores[0], Vec{}};
-  // A NaN must not be hidden by what it is compared with: it goes into the sum by its exponential.
+  // A NaN must not be lost in a comparison: its exponential adds it to the sum.
   for (size_t k = 1; k < n_classes; ++k) found.top = maximum(found.top, scores[k]);
   for (size_t k = 0; k < n_classes; ++k) {
     scores[k] = exponential(scores[k] - found.top);
@@ -334,16 +334,16 @@ void compute_residual(const Shape& shape, const Folds& folds, const LossKind* lo
   }
 }
 
-// Loss of LANES rows; the scores are used up.
+// Loss of LANES rows; the scores are overwritten.
 Vec compute_losses(const Shape& shape, LossKind loss, const Labels& labels, size_t place, size_t n, Vec* scores) {
   float* values = reinterpret_cast<float*>(scores);
   Vec own{};
   if (loss == LossKind::cross_entropy) {
     for (size_t i = 0; i < n; ++i) own[i] = values[labels.classes[place + i] * LANES + i];
     const Softmax softmax = exponentiate(scores, shape.n_classes);
-    return logarithm(softmax.sum) + (softmax.top - own);  // in this order a small loss keeps its digits
+    return logarithm(softmax.sum) + (softmax.top - own);  // this order preserves the digits of a small loss
   }
-  for (size_t i = 0; i < n; ++i) {  // what is asked for changes its sign: every class costs log(1 + exp(s))
+  for (size_t i = 0; i < n; ++i) {  // the label's score changes its sign: every class adds log(1 + exp(s))
     if (labels.classes)
       values[labels.classes[place + i] * LANES + i] *= -1.0f;
     else
@@ -357,8 +357,8 @@ Vec compute_losses(const Shape& shape, LossKind loss, const Labels& labels, size
   return own * (1.0f / static_cast<float>(shape.n_classes));
 }
 
-// Which of LANES rows are right, other than 0. As NumPy's argmax has it: of equal scores the first is the highest, and a
-// NaN is higher than all.
+// Which of LANES rows are correct (not 0). As in NumPy's argmax, the first of equal scores is the highest, and a NaN is
+// higher than all.
 Ints find_right(const Shape& shape, const Labels& labels, size_t place, size_t n, const Vec* scores) {
   Ints wrong{}, label{};
   Vec own{};

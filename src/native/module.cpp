@@ -1,4 +1,4 @@
-// The door to Python: every array is checked here, so that nothing behind it can read or write where it must not.
+// The Python interface: every array is checked here, so that the code behind it reads and writes only within bounds.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -26,7 +26,7 @@ void require(bool is_true, const char* sentence) {
   if (!is_true) throw nb::value_error(sentence);
 }
 
-// Features, by Python's own buffers: these know strides in bytes, such as of a field in records, and need no alignment.
+// Features, by Python's buffer protocol, which has strides in bytes (such as of a field in records) and any alignment.
 class Features {
  public:
   explicit Features(nb::handle array) {
@@ -67,8 +67,8 @@ std::vector<std::int64_t> copy(const In<std::int64_t, 1>& array) {
   return {array.data(), array.data() + array.shape(0)};
 }
 
-// Features, and the order in which to meet them, as Python has them. What says where to read is copied before it is
-// looked at: it must not change while the interpreter runs on.
+// Features, and the order in which to read them, as Python objects. The order is copied before it is checked: it must
+// not change while other Python threads run.
 struct Rows {
   const Features& X;
   std::optional<std::vector<std::int64_t>> order;
@@ -99,7 +99,7 @@ struct Rows {
 
 using AnyLabels = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 
-// Labels, copied for the same reason where they are numbers of classes.
+// Labels; class indices are copied for the same reason.
 class Answers {
  public:
   Answers(const AnyLabels& y, const Shape& shape, size_t n) {

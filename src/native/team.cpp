@@ -9,16 +9,17 @@
 namespace monolayer {
 namespace {
 
-// Some hundreds of microseconds: long beside a meeting, and beside what it takes to wake a sleeper, since who sleeps once
-// makes the others wait, who then sleep in turn, so that every meeting costs a waking. Short beside a turn of another
-// program's: whoever is later than that has lost the core to one, and gets on with the one of those who sleep.
+// Some hundreds of microseconds: long compared with the time between barriers and with waking a thread, because one
+// thread that sleeps delays the others, which then sleep too, so that every barrier costs a wake-up. Short compared
+// with a time slice of another program: a thread that is later than this has lost its core, and continues on that of a
+// sleeper.
 constexpr int SPINS = 20000;
 
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
-  asm volatile("isb");  // "yield" is too short a pause there
+  asm volatile("isb");  // "yield" pauses too briefly on ARM
 #endif
 }
 
@@ -30,8 +31,8 @@ int find_core() {
 #endif
 }
 
-// Leave the core that the caller of the task computes on. The system does so too, but may take a tenth of a second for it,
-// in which the two wait for each other. Where there is no other core, or the system says no, nothing happens.
+// Move to another core than that of the caller. The system also does this, but may take a tenth of a second, during
+// which the two threads wait for each other. Without another core, or if the system refuses, nothing happens.
 void leave_core(int core) {
 #if defined(__linux__)
   cpu_set_t allowed;
@@ -39,7 +40,7 @@ void leave_core(int core) {
   cpu_set_t others = allowed;
   CPU_CLR(core, &others);
   if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others))
-    sched_setaffinity(0, sizeof allowed, &allowed);  // from where it is now it may go on to wherever it likes
+    sched_setaffinity(0, sizeof allowed, &allowed);  // afterwards the thread may run on any core again
 #else
   static_cast<void>(core);
 #endif
@@ -48,11 +49,11 @@ void leave_core(int core) {
 }  // namespace
 
 Team::Team(std::size_t n_threads) {
-  workers_.reserve(n_threads > 1 ? n_threads - 1 : 0);  // so that nothing but the system can refuse a thread below
+  workers_.reserve(n_threads > 1 ? n_threads - 1 : 0);  // so that below only the system can refuse a thread
   try {
     for (std::size_t number = 1; number < n_threads; ++number) workers_.emplace_back([this, number] { work(number); });
   } catch (const std::system_error&) {
-    // The system gives no more threads: those that there are do the work, with the same result.
+    // The system refuses more threads: the existing ones do the work, with the same result.
   }
 }
 
@@ -86,7 +87,7 @@ void Team::meet() {
   if (n_arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == n_running_) {
     n_arrived_.store(0, std::memory_order_relaxed);
     meeting_.store(meeting + 1, std::memory_order_release);
-    meeting_.notify_all();  // costs nothing where nobody sleeps
+    meeting_.notify_all();  // costs nothing if no thread sleeps
     return;
   }
   for (int spin = 0; spin < SPINS; ++spin) {

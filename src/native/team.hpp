@@ -1,4 +1,4 @@
-// A few threads that do one task together and meet on the way.
+// A pool of threads that run one task together and synchronise at barriers.
 #pragma once
 
 #include <atomic>
@@ -12,8 +12,8 @@
 
 namespace monolayer {
 
-// Between tasks the threads sleep. Within one they meet some hundred thousand times a minute, so there they wait awake for
-// a moment before they sleep.
+// Between tasks the threads sleep. Within a task they reach barriers about a hundred thousand times a minute, so they
+// spin for a moment before they sleep.
 class Team {
  public:
   explicit Team(std::size_t n_threads);
@@ -22,9 +22,9 @@ class Team {
   Team& operator=(const Team&) = delete;
 
   std::size_t size() const { return workers_.size() + 1; }
-  // task(number) in this many threads, the caller being number 0; returns when all are done. Tasks must not throw.
+  // Run task(number) in this many threads, the caller as number 0; returns when all are done. Tasks must not throw.
   void run(std::size_t n_threads, const std::function<void(std::size_t)>& task);
-  // Wait until all threads of the running task have come here.
+  // A barrier: wait until all threads of the running task have reached it.
   void meet();
 
  private:
@@ -35,7 +35,7 @@ class Team {
   std::condition_variable wake_, done_;
   const std::function<void(std::size_t)>* task_ = nullptr;
   std::size_t n_running_ = 0, n_left_ = 0, round_ = 0;
-  int core_ = -1;  // that the running task was begun on; below 0: not known
+  int core_ = -1;  // on which the running task was started; below 0: unknown
   bool is_leaving_ = false;
   alignas(64) std::atomic<std::size_t> n_arrived_{0};
   alignas(64) std::atomic<std::uint32_t> meeting_{0};

@@ -1,8 +1,8 @@
-// A vector of floats as wide as the instruction set's registers, and what is computed with it.
+// A vector of floats as wide as the registers of the instruction set, and functions of it.
 //
 // GCC's and Clang's vector types, so that one source serves SSE2, AVX2, AVX-512 and NEON: MONOLAYER_LANES says how many
 // floats a register holds. Everything here has internal linkage (an anonymous namespace), or the linker would keep one
-// instruction set's copy of a function for all of them, and a machine without AVX-512 would meet it.
+// instruction set's copy of a function for all of them, and a machine without AVX-512 would run AVX-512 code.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ inline void store(float* to, Vec vector) { std::memcpy(to, &vector, sizeof vecto
 inline Vec spread(float value) { return Vec{} + value; }
 
 // Sums of the lanes of N vectors at once. Two vectors in blocks of B lanes become one in blocks of half as many, until
-// each of the N has one block of the last vector; three instructions a pair, where one by one it would be three a halving.
+// each of the N has one block of the last vector: three instructions per pair instead of three per halving.
 template <int B, int... LANE>
 inline Vec fold(Vec a, Vec b, std::integer_sequence<int, LANE...>) {
   constexpr int H = B / 2, BLOCKS = LANES / B;
@@ -63,7 +63,7 @@ inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 
 // Features to floats.
 inline Vec widen(const std::uint8_t* from) {
-  // Step by step: from bytes straight to 32 bits GCC 12 moves one at a time.
+  // In two steps: GCC 12 converts bytes directly to 32 bits one at a time.
   const Halves halves = __builtin_convertvector(load_as<Bytes>(from), Halves);
   return __builtin_convertvector((Ints)__builtin_convertvector(halves, Words), Vec);
 }
@@ -71,7 +71,7 @@ inline Vec widen(const std::uint8_t* from) {
 inline Vec widen(const float* from) { return load(from); }
 
 // IEEE half precision, as its bits: exponent and fraction move to their places in a float, and a multiplication by
-// 2**112 mends the exponent's bias, for subnormal numbers too. Infinity and NaN have the exponent 31, which stays high.
+// 2**112 corrects the exponent's bias, for subnormal numbers too. Infinity and NaN (exponent 31) stay large.
 inline Vec widen(const std::uint16_t* from) {
   const Words half = __builtin_convertvector(load_as<Halves>(from), Words);
   const Words magnitude = (half & 0x7fffu) << 13;
@@ -85,10 +85,10 @@ inline Vec widen(const std::uint16_t* from) {
 // is below half a unit. Below -87.3 it is 0; above 88.3 it stays at exp(88.3), which is as good as infinity to a sigmoid.
 inline Vec exponential(Vec x) {
   constexpr float LEAST = -87.3f, MOST = 88.3f;
-  // Adding 1.5 * 2**23 rounds to a whole number, which then stands in the lowest bits.
+  // Adding 1.5 * 2**23 rounds to a whole number, which is then in the lowest bits.
   constexpr float ROUNDING = 12582912.0f;
   const Vec least = spread(LEAST), most = spread(MOST);
-  Vec bounded = x < least ? least : x;  // a NaN is not below it and stays one
+  Vec bounded = x < least ? least : x;  // a NaN compares false and remains NaN
   bounded = bounded > most ? most : bounded;
   const Vec shifted = bounded * 1.44269504f + ROUNDING;
   const Vec n = shifted - ROUNDING;
@@ -119,10 +119,10 @@ inline Vec logarithm(Vec x) {
   p = p * square + 2.0f / 3;
   p = p * square * s + 2.0f * s;
   const Vec result = exponent * 0.693359375f + (p - exponent * 2.12194440e-4f);
-  return x <= spread(__FLT_MAX__) ? result : x;  // infinity and NaN are their own
+  return x <= spread(__FLT_MAX__) ? result : x;  // infinity and NaN are returned unchanged
 }
 
-// log(1 + x) for 0 <= x <= 1, to the last digit of small x too: what rounding 1 + x lost is added again (Kahan).
+// log(1 + x) for 0 <= x <= 1, to the last digit also for small x: the rounding error of 1 + x is added back (Kahan).
 inline Vec logarithm_of_one_plus(Vec x) {
   const Vec sum = 1.0f + x;
   return logarithm(sum) + (x - (sum - 1.0f)) / sum;
