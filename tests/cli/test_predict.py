@@ -335,7 +335,7 @@ def test_a_name_that_is_not_utf_8_is_written_in_letters(command, network, rows, 
         (["nope", "rows.npy"], "nope: there is no such run or network."),
         (["NETWORK", "garbage.npz"], "garbage.npz: cannot be read as an .npz file (it is not one, or is truncated)."),
         (["NETWORK", "rows.npy", "--features", "X"], "--features does not apply to rows.npy; it applies to .npz, "),
-        (["NETWORK", "-", "--features", "X"], "--json, --ignore and --features are not accepted beside it."),
+        (["NETWORK", "-", "--features", "X"], "--json, --ignore and --features are not accepted with it."),
     ],
 )
 def test_what_is_not_there_or_means_nothing_is_named(command, network, rows, tmp_path, monkeypatch, words, message):

@@ -1,4 +1,4 @@
-"""Certificate: how far a run stopped from the convex optimum of its own cost."""
+"""Certificate: the distance of a run from the convex optimum of its cost."""
 
 import math
 from collections.abc import Callable, Mapping

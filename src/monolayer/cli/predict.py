@@ -84,7 +84,7 @@ def predict(
         if as_json or ignore or features or len(inputs) > 1:
             raise BadInput(
                 "A stream is the only input, and its predictions are JSON lines; --json, --ignore and --features are "
-                "not accepted beside it."
+                "not accepted with it."
             )
         _predict_stream(loaded, inputs[0], top, out, is_strict=strict)
         return

@@ -31,10 +31,10 @@ class DataSource:
     """Which data to train on.
 
     Args:
-        dataset: a name, or the path of data of one's own.
+        dataset: a name, or the path of a user's data.
         data: an archive or folder of a named dataset.
-        features: the transformer that computes features from its images, or the array of them in data of one's own.
-        reading: how to read data of one's own.
+        features: the transformer that computes features from its images, or the array of them in a user's data.
+        reading: how to read a user's data.
     """
 
     dataset: str | None

@@ -1,1 +1,1 @@
-"""The data room: datasets, their splits and scaling, and the ways they reach the machine."""
+"""Datasets, their splits and scaling, and how they are read and fetched."""

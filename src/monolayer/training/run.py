@@ -121,7 +121,7 @@ def make_runs(training: BankTraining) -> list[Run]:
 
 
 def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, str]) -> OneLayer:
-    """A member of a bank as a network of its own, with copies of its current weights."""
+    """A member of a bank as a separate network, with copies of its current weights."""
     scaler = bank.get_scaler(member)
     return OneLayer(
         weights=bank.compute_weights(member),

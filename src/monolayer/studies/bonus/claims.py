@@ -1,4 +1,4 @@
-"""The ten claims of the original report, each tested on the study's measurements by a function of its own.
+"""The ten claims of the original report, each tested on the study's measurements by one function.
 
 Bounds that the report does not state are defined here, with their reasons.
 """
