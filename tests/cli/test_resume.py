@@ -83,7 +83,7 @@ def test_a_finished_run_a_strange_folder_and_another_command_are_refused(command
         (["train", "digits", "--out", tmp_path / "out"], "holds a run that is not finished; resume it with --resume"),
         (["train", "--resume", tmp_path / "out", "--epochs", "3"], "--epochs is not accepted with --resume"),
         (["train", "digits", "--resume", tmp_path / "out"], "DATASET is not accepted with --resume"),
-        (["train"], "Name a dataset, such as cifar10 or digits, or a folder to go on with"),
+        (["train"], "Name a dataset, such as cifar10 or digits, or the folder of a run to resume"),
         (["sweep", "digits"], "A sweep needs an axis"),
     ):
         result = command(*words)

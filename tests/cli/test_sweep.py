@@ -137,7 +137,7 @@ def test_a_recipe_that_diverged_is_named_and_ranks_last_in_the_table(command):
 
 def test_halving_too_few_recipes_says_that_nothing_is_halved(command):
     result = command(*QUICK, "--grid", "l2=0,0.1", "--halving")
-    assert "Halving needs 4 recipes and 4 epochs or more, so all go to their end." in result.err
+    assert "Halving needs at least 4 recipes and 4 epochs, so all recipes train to the end." in result.err
 
 
 def test_batches_that_nobody_asked_for_have_no_more_than_the_rows(command):

@@ -24,17 +24,17 @@ class Display:
     """A Progress that records its calls."""
 
     def __init__(self):
-        self.result = []
+        self.updates = []
 
     def info(self, text):
         raise AssertionError(text)
 
     def advance(self, task, done, total, unit="", detail=""):
-        self.result.append(SimpleNamespace(task=task, done=done, total=total, unit=unit, detail=detail))
+        self.updates.append(SimpleNamespace(task=task, done=done, total=total, unit=unit, detail=detail))
 
     @property
     def last(self):
-        return self.result[-1]
+        return self.updates[-1]
 
 
 @pytest.fixture
@@ -182,14 +182,14 @@ def test_a_sweep_is_told_from_its_begin_to_its_end(splits, monkeypatch, n_cores,
     display = Display()
     grid = {"batch_size": [10, 20], "learning_rate": [0.001, 0.01, 0.1]}
     result = sweep(splits, BASE, grid=grid, halving=halving, progress=display)
-    done = [outcome.done for outcome in display.outcome]
+    done = [update.done for update in display.updates]
     assert done[0] == 0
     assert done == sorted(done)
     assert done[-1] == sum(len(run.history) for run in result.runs)
-    assert all(outcome.done < outcome.total for outcome in display.outcome[:-1])
+    assert all(update.done < update.total for update in display.updates[:-1])
     assert display.last.done == display.last.total
-    assert {outcome.task for outcome in display.outcome} == {"sweep"}
-    assert display.outcome[0].total == done[-1]  # no one is lost here: it was known from the beginning
+    assert {update.task for update in display.updates} == {"sweep"}
+    assert display.updates[0].total == done[-1]  # no one is lost here: it was known from the beginning
     best = max(run.evaluation["val"].accuracy for run in result.runs)
     assert f"best {format_accuracy(best, 20)} % at epoch" in display.last.detail
     alive = sum(not run.ends_early for run in result.runs)
@@ -201,7 +201,7 @@ def test_members_that_are_lost_are_told_of(splits, monkeypatch):
     display = Display()
     result = sweep(splits, BASE.replace(epochs=9, l2=1.0), grid={"learning_rate": [0.001, 1e6]}, progress=display)
     assert [run.ends_early for run in result.runs] == [False, True]
-    assert display.outcome[0].total == 18
+    assert display.updates[0].total == 18
     assert display.last.total == sum(len(run.history) for run in result.runs) < 18
     assert display.last.detail.startswith("1 of 2 train; best")
 
