@@ -1,4 +1,4 @@
-"""What tests of every room share: the real CIFAR-10, fetched once and then cached, and the command."""
+"""What all tests share: the real CIFAR-10, fetched once and then cached, and the command."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import hypothesis
 import pytest
 
 from monolayer.cli.main import main
@@ -19,6 +20,10 @@ from monolayer.data.dataset import Dataset
 from monolayer.engine.native import explain_missing, find_native
 from monolayer.engine.select import ENGINES
 from monolayer.errors import MonolayerError
+
+# On a shared machine the time of one example has no meaning.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -100,7 +100,7 @@ def write_toml(content):
     return "\n".join(lines)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(recipe=RECIPES, split=SPLITS, reading=READINGS, training=RUNS, tracking=TRACKINGS, axes=AXES, flag=st.booleans())
 def test_options_become_a_config_and_the_same_options_again(
     tmp_path_factory, recipe, split, reading, training, tracking, axes, flag

@@ -109,7 +109,7 @@ def make_grouped(n=300, n_groups=30, seed=0):
 
 
 @given(seed=st.integers(0, 50), val=st.sampled_from([0.1, 0.25, 40]), test=st.sampled_from([0.2, 0.34, 60]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_rows_of_a_group_stay_together_and_every_row_is_in_one_part(seed, val, test):
     dataset = make_grouped(seed=seed)
     splits = dataset.split(val, test=test, seed=seed)
@@ -132,7 +132,7 @@ def test_groups_need_a_seed_and_enough_of_them():
 
 
 @given(share=st.floats(0.01, 0.6), seed=st.one_of(st.none(), st.integers(0, 9)))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_share_is_that_many_rows(share, seed):
     dataset = make_dataset(300)
     assert len(dataset.split(share, seed=seed).val) == max(1, round(share * 300))
@@ -161,7 +161,7 @@ def test_a_dataset_may_name_its_own_seed():
     seed=st.integers(0, 9),
     size=st.sampled_from([0.2, 0.3]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_rare_classes_are_trained_on_and_every_row_is_in_one_part(labels, seed, size):
     """The only row of a class cannot be drawn in proportion: it is a training row, and nothing is refused for it."""
     dataset = Dataset(np.arange(len(labels) + 1, dtype=np.uint8)[:, None], np.array([*labels, 5]), tuple("abcdef"))
@@ -192,7 +192,7 @@ def test_rows_of_several_labels_are_drawn_by_the_labels_that_they_have_together(
     assert 60 in splits.train.index
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(share=st.floats(0.05, 0.9), n_groups=st.integers(40, 200), seed=st.integers(0, 9))
 def test_groups_are_cut_near_to_what_was_asked(share, n_groups, seed):
     n = 600

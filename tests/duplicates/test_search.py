@@ -184,7 +184,7 @@ def test_progress_reaches_every_total(planted):
     assert all(done == total for done, total in events.values())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=12), st.lists(st.integers(0, 2), min_size=1, max_size=12))
 def test_equal_rows_are_those_of_a_slow_loop(ours, theirs):
     first, second = (

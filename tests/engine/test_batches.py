@@ -35,7 +35,7 @@ def draw_weights(kind, n, rng):
     return rng.integers(0, 4, n).astype(float) if kind == "whole" else rng.gamma(1.0, size=n)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     loss=st.sampled_from(["cross_entropy", "multiple_bce"]),
     batch_size=st.sampled_from([1, 3, 16, 101, 500]),

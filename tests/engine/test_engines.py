@@ -30,7 +30,7 @@ def assert_is_the_oracles(dataset, splits, recipe, rtol):
     assert run.evaluation["train"].accuracy == pytest.approx(((Z @ W.T + b).argmax(axis=1) == rows.y).mean(), abs=0.02)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     loss=st.sampled_from(["cross_entropy", "multiple_bce"]),
     batch_size=st.integers(1, 70),

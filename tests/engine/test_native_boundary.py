@@ -237,7 +237,7 @@ ARRAYS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     name=st.sampled_from(["X", "order", "mirrored", "scales", "y", "starts", "steps", "shrink", "factors"]),
     array=ARRAYS | st.none(),

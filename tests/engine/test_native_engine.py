@@ -74,7 +74,7 @@ def test_any_shape_on_any_instruction_set(n_features, n_classes, n_members):
     assert_engines_agree(splits, recipes)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     losses=st.lists(st.sampled_from(["cross_entropy", "multiple_bce"]), min_size=1, max_size=4).map(sorted),
     n=st.integers(30, 200),

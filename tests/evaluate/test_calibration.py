@@ -40,7 +40,7 @@ MEASURES = {
     "log_loss": compute_log_loss,
     "sharpness": lambda probabilities, y: compute_sharpness(probabilities),
 }
-few = settings(deadline=None, max_examples=60)
+few = settings(max_examples=60)
 # Values that sit on edges, at the ends and in ties, beside any others.
 claims = st.lists(
     st.tuples(st.one_of(st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.6, 0.7, 1.0]), st.floats(0, 1)), st.booleans()),

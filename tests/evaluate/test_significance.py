@@ -52,7 +52,7 @@ def test_models_that_never_differ_have_p_one():
 
 
 @given(outcomes)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_mcnemar_is_symmetric_and_its_difference_is_of_accuracies(rows):
     a, b = np.array(rows).T
     there, back = compute_mcnemar(a, b), compute_mcnemar(b, a)
@@ -120,7 +120,7 @@ def test_interval_is_the_same_for_the_same_seed_only():
 
 
 @given(outcomes)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_interval_holds_the_estimate(rows):
     a, b = np.array(rows).T
     interval = compute_difference_interval(a, b, Bootstrap(500))
@@ -308,7 +308,7 @@ def test_few_training_images_make_a_claim_less_improbable():
 
 
 @given(st.floats(0, 1), st.integers(1, 300), st.integers(1, 300), st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_higher_the_claim_the_smaller_its_probability(rate, n_train, n, data):
     low = data.draw(st.integers(0, n))
     high = data.draw(st.integers(low, n))

@@ -45,7 +45,7 @@ def check_onnx(path, network, X):
     assert (scores.dtype, probabilities.dtype, label.dtype) == (np.float32, np.float32, np.int64)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n_classes=st.integers(2, 12), n_features=st.integers(1, 200),
     loss=st.sampled_from(["cross_entropy", "multiple_bce"]),

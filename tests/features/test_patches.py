@@ -73,7 +73,7 @@ def test_whitened_patches_have_a_covariance_near_one():
 
 
 @given(st.integers(1, 3), st.integers(2, 9), st.integers(2, 9), st.integers(1, 4), st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_places_are_those_of_the_windows(channels, height, width, size, stride):
     size = min(size, height, width)
     image = np.random.default_rng(0).random((channels, height, width))

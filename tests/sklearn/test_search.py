@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import sklearn
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -121,7 +121,6 @@ def test_folds_of_unlike_sizes_share_a_batch_size_by_their_mean():
     assert [one.recipe.batch_size for one in learnt.values()] == [33, 33]
 
 
-@settings(deadline=None)
 @given(batch_size=st.integers(1, 50), n_folds=st.integers(2, 10))
 def test_a_fold_makes_as_many_steps_as_its_rows_alone(batch_size, n_folds):
     n, share = 5000, 1 - 1 / n_folds

@@ -20,7 +20,7 @@ def make_rows(seed, n, D, correlation, scale):
     return Rows(dataset, np.arange(n))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 99),
     n=st.integers(5, 80),
@@ -127,7 +127,7 @@ def test_of_many_rows_some_are_enough(dtype, monkeypatch):
     assert some == pytest.approx(compute_stable_rate(rows, weight, scaler, Recipe(), 3), rel=0.05)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 99),
     n=st.integers(201, 2000),

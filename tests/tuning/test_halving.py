@@ -96,7 +96,6 @@ def tell(training, member, accuracy, loss):
 ROW = st.tuples(st.sampled_from([0.25, 0.5, 0.75, 1.0]), st.sampled_from([0.1, 0.5, 2.0]))
 
 
-@settings(deadline=None)
 @given(banks=st.lists(st.lists(ROW, min_size=1, max_size=6), min_size=1, max_size=5), n=st.integers(1, 12))
 def test_exactly_the_best_of_all_banks_are_kept(splits, banks, n):
     trainings = [make_training(splits, len(rows)) for rows in banks]
@@ -251,7 +250,7 @@ def test_halving_without_validation_in_every_epoch_is_refused_in_one_sentence(sp
 
 
 @given(n_asked=st.integers(0, 40))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_halving_that_is_stopped_anywhere_lets_nobody_go_for_that(splits, n_asked):
     """Whoever has left then was let go at a rung; the rest stand where the wish met them."""
     asked = iter([False] * n_asked)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monolayer.engine.bank import SHARED_FIELDS
@@ -54,7 +54,6 @@ def read_shared(recipe):
     return tuple(getattr(recipe, name) for name in SHARED_FIELDS)
 
 
-@settings(deadline=None)
 @given(recipes=RECIPES, n_classes=st.sampled_from([2, 10, 64, 100, 319, 320, 640, 1000]), data=st.data())
 def test_recipes_that_can_share_a_bank_share_as_few_as_the_size_allows(recipes, n_classes, data):
     banks = group_recipes(recipes, n_classes)

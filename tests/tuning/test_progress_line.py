@@ -152,16 +152,16 @@ def test_it_tells_no_more_often_than_an_eye_can_follow(splits, clock):
     progress_line, display, _ = begin_watch(splits, [BASE])
     times = []
     for _ in range(100):
-        n = len(display.result)
+        n = len(display.updates)
         progress_line.update([], [])
-        if len(display.result) > n:
+        if len(display.updates) > n:
             times.append(clock.now)
         clock.now += UPDATE_EVERY_S / 8
     assert times[0] == 1000.0
     assert {round((b - a) / UPDATE_EVERY_S, 6) for a, b in itertools.pairwise(times)} == {1.0}
-    n = len(display.result)
+    n = len(display.updates)
     progress_line.finish()  # at once, whenever the last was
-    assert len(display.result) == n + 1
+    assert len(display.updates) == n + 1
 
 
 def test_a_watch_of_nothing_tells_nothing_to_divide_by(splits, clock):

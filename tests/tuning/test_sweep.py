@@ -88,7 +88,7 @@ def test_along_every_field_a_run_is_the_run_alone(name, n_features):
     assert len(different) == len(result.runs)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.builds(Recipe, **{name: st.sampled_from(VALUES[name]) for name in FIELDS}), min_size=1, max_size=9))
 def test_in_any_mix_of_recipes_a_run_is_the_run_alone(recipes):
     splits, recipes = make_images(), list(dict.fromkeys(recipes))
@@ -128,7 +128,7 @@ def tied():
     return splits, tell_all(sweep(splits, BASE, grid=TIED))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_a_reordered_grid_gives_the_same_bytes_and_the_same_table(tied, data):
     splits, expected = tied

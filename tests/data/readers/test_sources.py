@@ -261,7 +261,7 @@ def test_a_table_with_quotes_and_columns_of_labels_in_the_middle(tmp_path):
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_table_comes_back_as_it_was_written(tmp_path_factory, data):
     n, width = data.draw(st.integers(2, 12)), data.draw(st.integers(1, 5))
     values = data.draw(st.lists(st.floats(-1e6, 1e6, width=32), min_size=n * width, max_size=n * width))
@@ -398,14 +398,14 @@ def test_what_cannot_be_meant_is_refused_with_one_sentence(name, tmp_path):
         st.sampled_from(["X", "y", "dtype", "shape", "data_offsets", "__metadata__", "class_names"]), inner),
     max_leaves=8,
 ))  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_damaged_header_is_never_a_traceback(tmp_path_factory, header):
     with pytest.raises(BadInput):
         ml.load(write_header(tmp_path_factory.mktemp("h"), header))
 
 
 @given(cut=st.integers(1, 400), flip=st.integers(0, 10_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_damaged_file_is_read_or_refused_and_never_a_traceback(tmp_path_factory, cut, flip):
     folder = tmp_path_factory.mktemp("damaged")
     save_file({"X": X, "y": Y}, folder / "d.safetensors")
