@@ -18,7 +18,7 @@ from monolayer.reports import (
     render_html,
     render_markdown,
 )
-from monolayer.reports.document import slugify
+from monolayer.reports.blocks import slugify
 from monolayer.reports.inline import render_cell_markdown, render_inline_html, render_inline_markdown
 
 EVIL = "<script>alert('x')</script> & |"

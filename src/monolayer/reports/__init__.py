@@ -1,31 +1,19 @@
-"""Reports: a document model, rendered as an HTML page or as Markdown, and one file for each kind of page."""
+"""Reports: Markdown templates filled with tables and figures, as HTML or Markdown; one file for each kind of page."""
 
-from monolayer.reports.document import (
-    Block,
-    BulletList,
-    Document,
-    FigureBlock,
-    FigureRow,
-    Listing,
-    Notice,
-    Paragraph,
-    Section,
-    Table,
-)
+from monolayer.reports.blocks import Block, FigureBlock, FigureRow, Listing, Notice, Table
 from monolayer.reports.html import render_html
 from monolayer.reports.markdown import render_markdown
+from monolayer.reports.page import Page, fill_page
 
 __all__ = [
     "Block",
-    "BulletList",
-    "Document",
     "FigureBlock",
     "FigureRow",
     "Listing",
     "Notice",
-    "Paragraph",
-    "Section",
+    "Page",
     "Table",
+    "fill_page",
     "render_html",
     "render_markdown",
 ]

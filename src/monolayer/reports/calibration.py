@@ -9,7 +9,7 @@ from monolayer.evaluate.probabilities import compute_readings
 from monolayer.evaluate.significance import Interval
 from monolayer.figures import ReliabilityDiagram
 from monolayer.recipe.losses import READINGS
-from monolayer.reports.document import FigureBlock, Table
+from monolayer.reports.blocks import FigureBlock, Table
 
 READING_NAMES = {reading.name: reading.title for reading in READINGS.values()}
 COLUMNS = (
@@ -22,14 +22,21 @@ COLUMNS = (
 )
 
 
-def make_calibration_table(named: Mapping[str, Calibration], rows: str) -> Table:
-    """All calibration measures with 95 % intervals, one row for each network and kind of probabilities.
+def make_calibration_tables(measured: Mapping[str, tuple[Calibration, Rescaled | None]], rows: str) -> list[Table]:
+    """Calibration with 95 % intervals, the parts of the Brier score, and calibration after temperature scaling.
 
     Args:
-        named: the measures by row name.
+        measured: by network and kind of probabilities, the measures and, if any, those after temperature scaling.
         rows: name of the evaluation rows, such as ``1,000 test rows``.
     """
-    lines = tuple(
+    calibrations = {name: calibration for name, (calibration, _) in measured.items()}
+    rescaled = {name: (before, after) for name, (before, after) in measured.items() if after}
+    tables = [_make_calibration_table(calibrations, rows), _make_brier_table(calibrations)] if measured else []
+    return [*tables, _make_temperature_table(rescaled, rows)] if rescaled else tables
+
+
+def _make_calibration_table(named: Mapping[str, Calibration], rows: str) -> Table:
+    lines = [
         (
             name,
             _format(c.expected_error),
@@ -39,7 +46,7 @@ def make_calibration_table(named: Mapping[str, Calibration], rows: str) -> Table
             _format(c.log_loss),
         )
         for name, c in named.items()
-    )
+    ]
     note = (
         "ECE: expected calibration error of the predicted class, 15 bins; lower is better. ECE if calibrated: what a "
         "perfectly calibrated network has on this many rows; only a higher ECE shows miscalibration. Raw sigmoids need "
@@ -48,9 +55,8 @@ def make_calibration_table(named: Mapping[str, Calibration], rows: str) -> Table
     return Table(f"Calibration on {rows}, with 95 % bootstrap intervals.", COLUMNS, lines, note=note)
 
 
-def make_temperature_table(named: Mapping[str, tuple[Calibration, Rescaled]], rows: str) -> Table:
-    """Calibration before and after temperature scaling, one row for each network and kind of probabilities."""
-    lines = tuple(
+def _make_temperature_table(named: Mapping[str, tuple[Calibration, Rescaled]], rows: str) -> Table:
+    lines = [
         (
             name,
             f"{rescaled.fit.temperature:.3f}",
@@ -60,7 +66,7 @@ def make_temperature_table(named: Mapping[str, tuple[Calibration, Rescaled]], ro
             _format(rescaled.after.log_loss),
         )
         for name, (before, rescaled) in named.items()
-    )
+    ]
     n_rows = " or ".join(sorted({f"{rescaled.fit.n:,}" for _, rescaled in named.values()}))
     columns = (
         "network, probabilities",
@@ -80,9 +86,8 @@ def make_temperature_table(named: Mapping[str, tuple[Calibration, Rescaled]], ro
     )
 
 
-def make_brier_table(named: Mapping[str, Calibration]) -> Table:
-    """The decomposition of the Brier score, one row for each network and kind of probabilities."""
-    lines = tuple(
+def _make_brier_table(named: Mapping[str, Calibration]) -> Table:
+    lines = [
         (
             name,
             _format(c.brier),
@@ -93,7 +98,7 @@ def make_brier_table(named: Mapping[str, Calibration]) -> Table:
         )
         for name, c in named.items()
         for p in [c.brier_parts]
-    )
+    ]
     columns = (
         "network, probabilities",
         "Brier score",

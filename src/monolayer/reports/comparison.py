@@ -7,16 +7,11 @@ import numpy as np
 from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy
 from monolayer.evaluate.predictions import Predictions
 from monolayer.figures import Curve, Curves, ProbabilityHistogram, Templates
-from monolayer.reports.calibration import (
-    READING_NAMES,
-    draw_reliability,
-    make_brier_table,
-    make_calibration_table,
-    make_temperature_table,
-)
-from monolayer.reports.document import Block, Document, FigureBlock, FigureRow, Notice, Paragraph, Section, Table
+from monolayer.reports.blocks import FigureBlock, FigureRow, Notice, Table
+from monolayer.reports.calibration import READING_NAMES, draw_reliability, make_calibration_tables
 from monolayer.reports.figures import draw_probabilities, save_figures
 from monolayer.reports.html import render_html
+from monolayer.reports.page import Page, fill_page
 from monolayer.runs.compare import Comparison, Side
 from monolayer.runs.folder import COMPARISON, REPORT, write_json, write_text
 
@@ -28,7 +23,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> None:
     figures = draw_comparison(comparison)
     save_figures([figure for row in figures.values() for figure in row], folder)
     write_json(folder / COMPARISON, comparison.to_dict())
-    write_text(folder / REPORT, render_html(make_comparison_document(comparison, figures)))
+    write_text(folder / REPORT, render_html(make_comparison_page(comparison, figures)))
 
 
 def draw_comparison(comparison: Comparison) -> dict[str, list[FigureBlock]]:
@@ -46,20 +41,27 @@ def draw_comparison(comparison: Comparison) -> dict[str, list[FigureBlock]]:
     }
 
 
-def make_comparison_document(comparison: Comparison, figures: dict[str, list[FigureBlock]]) -> Document:
-    """The page as a document."""
+def make_comparison_page(comparison: Comparison, figures: dict[str, list[FigureBlock]]) -> Page:
+    """The page of a comparison."""
     matched = comparison.matched
-    return Document(
-        title="Comparison of two runs",
-        lead=" ".join(describe_comparison(comparison)),
-        notices=(Notice(matched.text, "good" if matched.is_matched else "warning", "comparability"),),
-        summary=(make_accuracy_table(comparison), make_paired_table(comparison)),
-        sections=(
-            Section("Recipes", (_make_recipe_table(comparison),)),
-            Section("Curves", (_row(figures["curves"]),)),
-            Section("Calibration", tuple(_make_calibration_blocks(comparison, figures))),
-            Section("Templates", tuple(_make_template_blocks(comparison, figures["templates"]))),
-        ),
+    measured = {
+        f"{name}, {READING_NAMES[reading]}": (calibration, None if isinstance(rescaled, str) else rescaled[reading])
+        for name, readings, rescaled in zip(SIDES, comparison.calibration, comparison.rescaled, strict=True)
+        for reading, calibration in readings.items()
+    }
+    return fill_page(
+        "reports/templates/comparison.md.j2",
+        sentences=describe_comparison(comparison),
+        matched=Notice(matched.text, "good" if matched.is_matched else "warning", "comparability"),
+        accuracy=make_accuracy_table(comparison),
+        paired=_make_paired_table(comparison),
+        recipes=_make_recipe_table(comparison),
+        curves=FigureRow(figures["curves"]),
+        calibration=make_calibration_tables(measured, f"the same {_name_rows(comparison)}"),
+        not_rescaled=[(name, r) for name, r in zip(SIDES, comparison.rescaled, strict=True) if isinstance(r, str)],
+        probabilities=figures["probabilities"],
+        reliability=figures["reliability"],
+        templates=[*figures["templates"], *_make_cosine_tables(comparison)],
     )
 
 
@@ -68,7 +70,7 @@ def describe_comparison(comparison: Comparison) -> list[str]:
     paired = comparison.paired
     points = 100 * paired.test.difference
     low, high = 100 * paired.interval.low, 100 * paired.interval.high
-    rows = f"the same {paired.test.n:,} {ROW_NAMES[paired.rows]} rows"
+    rows = f"the same {_name_rows(comparison)}"
     measured = (
         f"A minus B {points:+.2f} points [{low:+.2f}, {high:+.2f}], exact McNemar test: p = {paired.test.p_value:.2g}"
     )
@@ -102,14 +104,16 @@ def make_accuracy_table(comparison: Comparison) -> Table:
     return Table("Accuracy of both runs, with 95 % Wilson intervals.", columns, rows, note=note)
 
 
-def make_paired_table(comparison: Comparison) -> Table:
+def _name_rows(comparison: Comparison) -> str:
+    return f"{comparison.paired.test.n:,} {ROW_NAMES[comparison.paired.rows]} rows"
+
+
+def _make_paired_table(comparison: Comparison) -> Table:
     """How often both, one or neither of the runs is correct."""
     paired = comparison.paired
     cells = (paired.both, paired.test.n_only_a, paired.test.n_only_b, paired.neither, f"{paired.test.p_value:.2g}")
     columns = ("both correct", "only A correct", "only B correct", "neither", "p, exact McNemar test")
-    return Table(
-        f"The same {paired.test.n:,} {ROW_NAMES[paired.rows]} rows, predicted by both runs.", columns, (cells,)
-    )
+    return Table(f"The same {_name_rows(comparison)}, predicted by both runs.", columns, [cells])
 
 
 def _format(side: Side, part: str) -> str:
@@ -121,10 +125,6 @@ def _make_recipe_table(comparison: Comparison) -> Table:
     rows = tuple((name, str(a), str(b)) for name, (a, b) in comparison.differing.items())
     caption = "Fields in which the recipes differ." if rows else "The recipes are equal."
     return Table(caption, ("field", *SIDES), rows, "plain")
-
-
-def _row(figures: list[FigureBlock]) -> Block:
-    return FigureRow(tuple(figures))
 
 
 def _draw_curves(comparison: Comparison) -> list[FigureBlock]:
@@ -190,40 +190,11 @@ def _draw_probabilities(predictions: list[Predictions], rows: str) -> list[Figur
     return [figure for figure in figures if figure is not None]
 
 
-def _make_calibration_blocks(comparison: Comparison, figures: dict[str, list[FigureBlock]]) -> list[Block]:
-    rows = f"the same {comparison.paired.test.n:,} {ROW_NAMES[comparison.paired.rows]} rows"
-    named = {
-        f"{name}, {READING_NAMES[reading]}": calibration
-        for name, readings in zip(SIDES, comparison.calibration, strict=True)
-        for reading, calibration in readings.items()
-    }
-    blocks: list[Block] = [make_calibration_table(named, rows), make_brier_table(named)] if named else []
-    temperatures = {
-        f"{name}, {READING_NAMES[reading]}": (readings[reading], result)
-        for name, readings, rescaled in zip(SIDES, comparison.calibration, comparison.rescaled, strict=True)
-        if not isinstance(rescaled, str)
-        for reading, result in rescaled.items()
-    }
-    if temperatures:
-        blocks.append(make_temperature_table(temperatures, rows))
-    blocks += [
-        Paragraph(f"A temperature for run {name} {rescaled}.")
-        for name, rescaled in zip(SIDES, comparison.rescaled, strict=True)
-        if isinstance(rescaled, str)
-    ]
-    drawn = figures["probabilities"], figures["reliability"]
-    return blocks + [_row(row[i : i + 2]) for row in drawn for i in range(0, len(row), 2)]
-
-
-def _make_template_blocks(comparison: Comparison, figures: list[FigureBlock]) -> list[Block]:
+def _make_cosine_tables(comparison: Comparison) -> list[Table]:
+    """The similarity of the weights; none if the networks have different shapes."""
     if comparison.cosine is None:
-        return [Paragraph("The weights of the two networks have different shapes.")]
+        return []
     names = comparison.sides[0].network.class_names
-    rows = tuple((name, f"{value:.3f}") for name, value in zip(names, comparison.cosine, strict=True))
-    table = Table(
-        "Cosine similarity between the weights of the two runs, by class.",
-        ("class", "cosine similarity"),
-        rows,
-        note="1: same direction; 0: orthogonal.",
-    )
-    return [*(FigureRow((figure,)) for figure in figures), table]
+    rows = [(name, f"{value:.3f}") for name, value in zip(names, comparison.cosine, strict=True)]
+    caption = "Cosine similarity between the weights of the two runs, by class."
+    return [Table(caption, ("class", "cosine similarity"), rows, note="1: same direction; 0: orthogonal.")]

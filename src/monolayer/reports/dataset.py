@@ -4,10 +4,11 @@ from pathlib import Path
 
 from monolayer.checks.describe import Description
 from monolayer.figures.contact_sheet import ContactSheet
-from monolayer.reports.document import Document, FigureBlock, FigureRow, Paragraph, Section, Table
+from monolayer.reports.blocks import FigureBlock, Table
 from monolayer.reports.figures import save_figures
-from monolayer.reports.findings import make_finding_notices, make_findings_section
+from monolayer.reports.findings import make_finding_notices, make_findings_table
 from monolayer.reports.html import render_html
+from monolayer.reports.page import Page, fill_page
 from monolayer.runs.folder import DESCRIPTION, REPORT, write_json, write_text
 
 CONTACT_SHEET = "contact-sheet"
@@ -20,7 +21,7 @@ def save_description(found: Description, folder: Path) -> None:
     figure = draw_contact_sheet(found)
     if figure:
         save_figures([figure], folder)
-    write_text(folder / REPORT, render_html(_make_document(found, figure)))
+    write_text(folder / REPORT, render_html(_make_page(found, figure)))
 
 
 def draw_contact_sheet(found: Description) -> FigureBlock | None:
@@ -66,28 +67,17 @@ def _describe_shape(shape: tuple[int, int, int]) -> str:
     return f"images of {height} x {width} pixels, {colours}"
 
 
-def _make_document(found: Description, figure: FigureBlock | None) -> Document:
-    dataset, findings = found.dataset, [finding.to_dict() for finding in found.findings]
-    columns, lines = list_counts(found)
-    rows = tuple(map(tuple, lines))
-    shown = FigureRow((figure,)) if figure else Paragraph("The rows are not images, so none are shown.")
-    unreadable = tuple(found.unreadable.items())
-    damaged = [
-        Section(
-            "Images that cannot be read",
-            (Table("Unreadable images, excluded from this report.", ("file", "reason"), unreadable),),
-        )
-    ]
-    return Document(
-        title=f"Dataset {dataset.name}",
-        lead=f"{found.kind[:1].upper()}{found.kind[1:]}: {len(dataset.X):,} training rows of {dataset.n_classes:,} "
-        "classes.",
+def _make_page(found: Description, contact_sheet: FigureBlock | None) -> Page:
+    findings, unreadable = [finding.to_dict() for finding in found.findings], list(found.unreadable.items())
+    caption = "Unreadable images, excluded from this report."
+    return fill_page(
+        "reports/templates/dataset.md.j2",
+        dataset=found.dataset,
+        kind=f"{found.kind[:1].upper()}{found.kind[1:]}",
         notices=make_finding_notices(findings),
-        summary=(Table("Properties.", ("property", "value"), tuple(list_facts(found)), "plain"),),
-        sections=(
-            Section("Images", (shown,)),
-            Section("Rows by class", (Table("Rows by class and split.", tuple(columns), rows),)),
-            *(damaged if unreadable else []),
-            make_findings_section(findings),
-        ),
+        properties=Table("Properties.", ("property", "value"), list_facts(found), "plain"),
+        contact_sheet=contact_sheet,
+        counts=Table("Rows by class and split.", *list_counts(found)),
+        unreadable=Table(caption, ("file", "reason"), unreadable) if unreadable else None,
+        findings=make_findings_table(findings),
     )

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from monolayer.duplicates.search import Duplicate
 from monolayer.figures import DuplicatePairs
-from monolayer.reports.document import Block, Document, FigureBlock, FigureRow, Notice, Paragraph, Section
+from monolayer.reports.blocks import FigureBlock, Notice
 from monolayer.reports.figures import save_figures
 from monolayer.reports.findings import make_finding_notices
 from monolayer.reports.html import render_html
+from monolayer.reports.page import Page, fill_page
 from monolayer.runs.audit import Audit
 from monolayer.runs.folder import DUPLICATES, REPORT, write_table, write_text
 
@@ -29,7 +30,7 @@ def save_audit(audit: Audit, folder: Path) -> None:
     write_table(folder / DUPLICATES, COLUMNS, lines)
     figures = _draw_pairs(audit)
     save_figures(figures, folder)
-    write_text(folder / REPORT, render_html(_make_document(audit, figures)))
+    write_text(folder / REPORT, render_html(_make_page(audit, figures)))
 
 
 def _draw_pairs(audit: Audit) -> list[FigureBlock]:
@@ -67,20 +68,14 @@ def choose_pairs(pairs: list[Duplicate]) -> dict[str, tuple[list[Duplicate], str
     return {kind: (shown, how) for kind, (shown, how) in kinds.items() if shown}
 
 
-def _make_document(audit: Audit, figures: list[FigureBlock]) -> Document:
+def _make_page(audit: Audit, figures: list[FigureBlock]) -> Page:
     dataset = audit.dataset
     assert dataset is not None  # noqa: S101  (claims alone have no page)
-    notices = list(make_finding_notices([finding.to_dict() for finding in audit.findings]))
+    notices = make_finding_notices([finding.to_dict() for finding in audit.findings])
     if audit.run:
         notices.append(Notice(audit.describe_run(), title="Accuracy without the leaked rows"))
-    blocks: list[Block] = [FigureRow((figure,)) for figure in figures]
-    blocks = blocks or [Paragraph("There are no pairs to draw.")]
     n_test, n_val = (len(part.X) if part else 0 for part in (dataset.test, dataset.val))
     searched = f"{n_test:,} test rows" if not n_val else f"{n_test:,} test and {n_val:,} validation rows"
-    return Document(
-        title=f"Audit of {dataset.name}",
-        lead=f"{len(dataset.X):,} training rows and {searched} were searched for duplicates: rows that are equal byte "
-        "for byte, or the same photograph mirrored, recoloured, shifted or stretched.",
-        notices=tuple(notices),
-        sections=(Section("Pairs", tuple(blocks)),),
+    return fill_page(
+        "reports/templates/duplicates.md.j2", dataset=dataset, searched=searched, notices=notices, figures=figures
     )

@@ -9,7 +9,7 @@ from monolayer._typing import Array
 from monolayer.evaluate.metrics import ROW_NAMES
 from monolayer.figures import Curves, ProbabilityHistogram, Templates, save_csv, save_png
 from monolayer.network import OneLayer
-from monolayer.reports.document import FigureBlock
+from monolayer.reports.blocks import FigureBlock
 from monolayer.runs.folder import FIGURES
 from monolayer.training.history import EpochRow
 

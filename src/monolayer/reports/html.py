@@ -1,37 +1,92 @@
-"""A document as one self-contained HTML page, without scripts."""
+"""A page as one self-contained HTML file, without scripts."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
 
 from monolayer.figures import render_svg
-from monolayer.reports.document import KIND_NAMES, PRINTED_COLUMN, Document, Numbering
-from monolayer.reports.inline import render_inline_html
+from monolayer.reports.blocks import KIND_NAMES, PRINTED_COLUMN, Block, Notice, Numbering, slugify
+from monolayer.reports.page import Page, escape_markdown, make_environment
 
-TEMPLATE = "report.html.j2"
-
-
-def render_html(document: Document) -> str:
-    """The document as a self-contained HTML page; the same document gives the same bytes."""
-    sections = list(zip(document.sections, document.anchors(), strict=True))
-    page = (
-        _make_environment()
-        .get_template(TEMPLATE)
-        .render(
-            document=document, sections=sections, numbering=Numbering(), kind_names=KIND_NAMES, printed=PRINTED_COLUMN
-        )
-    )
-    return page.rstrip() + "\n"
+_MARKDOWN = MarkdownIt("commonmark", {"html": False})
 
 
-def _make_environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("monolayer.reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["inline"] = lambda text: render_inline_html(str(text))
+@dataclass
+class Section:
+    """A section of a page, or with an empty title what is above the first one.
+
+    Args:
+        title: as Markdown.
+        anchor: unique in the page.
+        parts: rendered text, and blocks.
+    """
+
+    title: str
+    anchor: str
+    parts: list[Markup | Block] = field(default_factory=list)
+
+
+def render_html(page: Page) -> str:
+    """The page as a self-contained HTML file; the same page gives the same bytes."""
+    environment = make_environment(autoescape=True)
+    environment.filters["inline"] = lambda text: _render_inline(escape_markdown(str(text)))
+    environment.filters["heading"] = _render_inline
     environment.filters["svg"] = lambda figure: Markup(render_svg(figure.chart, figure.name))  # noqa: S704  # our own
     environment.filters["kind"] = lambda block: type(block).__name__
-    return environment
+    first, *sections = _split(page)
+    text = environment.get_template("reports/templates/report.html.j2").render(
+        title=first.title,
+        lead=[part for part in first.parts if isinstance(part, Markup)],
+        notices=[part for part in first.parts if isinstance(part, Notice)],
+        summary=[part for part in first.parts if not isinstance(part, Markup | Notice)],
+        sections=sections,
+        numbering=Numbering(),
+        kind_names=KIND_NAMES,
+        printed=PRINTED_COLUMN,
+    )
+    return text.rstrip() + "\n"
+
+
+def _split(page: Page) -> list[Section]:
+    """What is above the sections, with the title of the page, then the sections."""
+    sections = [Section("", "top")]
+    for tokens in _list_elements(page.text):
+        content = tokens[1].content if len(tokens) > 1 else ""
+        if tokens[0].type == "heading_open" and tokens[0].tag == "h1":
+            sections[0].title = content
+        elif tokens[0].type == "heading_open" and tokens[0].tag == "h2":
+            sections.append(_start_section(content, {section.anchor for section in sections}))
+        elif match := Page.BLOCK.fullmatch(content):
+            sections[-1].parts.append(page.blocks[int(match[1])])
+        else:
+            rendered = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+            sections[-1].parts.append(Markup(rendered))  # noqa: S704  # HTML in the text is escaped
+    return sections
+
+
+def _list_elements(text: str) -> Iterator[list[Token]]:
+    """The elements of Markdown that are within no other, each with its tokens."""
+    tokens: list[Token] = []
+    for token in _MARKDOWN.parse(text):
+        tokens.append(token)
+        if token.level == 0 and token.nesting <= 0:
+            yield tokens
+            tokens = []
+
+
+def _start_section(heading: str, taken: set[str]) -> Section:
+    named = Page.ANCHOR.search(heading)
+    title = Page.ANCHOR.sub("", heading)
+    base = anchor = slugify(named[1] if named else title)
+    number = 1
+    while anchor in taken:
+        number += 1
+        anchor = f"{base}-{number}"
+    return Section(title, anchor)
+
+
+def _render_inline(markdown: str) -> Markup:
+    return Markup(_MARKDOWN.renderInline(markdown))  # noqa: S704  # HTML in the text is escaped

@@ -11,20 +11,14 @@ from monolayer.data.dataset import Splits
 from monolayer.errors import BadData
 from monolayer.evaluate.metrics import ROW_NAMES
 from monolayer.figures import FewShotCurve, Response
-from monolayer.reports.document import Document, FigureBlock, FigureRow, Paragraph, Section
+from monolayer.reports.blocks import FigureBlock
 from monolayer.reports.figures import save_figures
-from monolayer.reports.findings import make_finding_notices, make_findings_section
+from monolayer.reports.findings import make_finding_notices, make_findings_table
 from monolayer.reports.html import render_html
 from monolayer.reports.markdown import render_markdown
 from monolayer.reports.model_card import write_card
-from monolayer.reports.protocol import (
-    describe_few_shot,
-    describe_probe,
-    make_few_shot_table,
-    make_protocol,
-    make_protocol_sections,
-    make_sets_table,
-)
+from monolayer.reports.page import Page, fill_page
+from monolayer.reports.protocol import describe_few_shot, describe_protocol
 from monolayer.reports.run import describe_origin, draw_run, write_predictions
 from monolayer.runs.folder import (
     FEW_SHOT,
@@ -59,7 +53,8 @@ def save_probe(probe: Probe, splits: Splits, folder: Path, command: Sequence[str
     _write_tables(probe, folder)
     facts = {"format": FORMAT, **probe.to_dict(), "provenance": collect_provenance(command)}
     write_json(folder / PROTOCOL, facts)
-    write_text(folder / PROTOCOL_PAGE, render_markdown(make_protocol(facts), {}))
+    page = fill_page("reports/templates/protocol.md.j2", **describe_protocol(facts))
+    write_text(folder / PROTOCOL_PAGE, render_markdown(page))
     write_probe_report(folder)
 
 
@@ -77,7 +72,7 @@ def write_probe_report(folder: Path) -> None:
     facts = load_protocol(folder)
     of_probe, of_run = draw_probe(facts), draw_run(folder)
     save_figures([*of_probe, *of_run], folder)
-    write_text(folder / REPORT, render_html(_make_document(facts, of_probe, of_run)))
+    write_text(folder / REPORT, render_html(_make_page(facts, of_probe, of_run)))
     write_card(folder)
 
 
@@ -175,21 +170,15 @@ def _draw_sets(sets: list[dict[str, Any]]) -> FigureBlock:
     return FigureBlock("features", chart, caption, f"Points with intervals. {caption}")
 
 
-def _make_document(facts: dict[str, Any], of_probe: list[FigureBlock], of_run: list[FigureBlock]) -> Document:
-    rows = {figure.name: FigureRow((figure,)) for figure in of_probe}
-    few = rows.pop("few-shot", None)
+def _make_page(facts: dict[str, Any], of_probe: list[FigureBlock], of_run: list[FigureBlock]) -> Page:
     winner, n_sets = facts["winner"], len(facts["features"])
-    sections = [
-        Section("Feature sets", (Paragraph(" ".join(describe_probe(facts)[1:])), *rows.values())),
-        *([Section("Few-shot accuracy", (make_few_shot_table(facts), few))] if few else []),
-        Section("The winner", tuple(FigureRow((figure,)) for figure in of_run)),
-        *make_protocol_sections(facts),
-        make_findings_section(winner["findings"]),
-    ]
-    return Document(
+    return fill_page(
+        "reports/templates/probe.md.j2",
+        **describe_protocol(facts),
         title=f"Probe of {n_sets} feature sets" if n_sets > 1 else f"Probe of {winner['features']}",
-        lead=describe_probe(facts)[0],
         notices=make_finding_notices(winner["findings"]),
-        sections=tuple(sections),
-        summary=(make_sets_table(facts),),
+        of_sets=[figure for figure in of_probe if figure.name == "features"],
+        of_few_shot=[figure for figure in of_probe if figure.name == "few-shot"],
+        of_run=of_run,
+        findings=make_findings_table(winner["findings"]),
     )

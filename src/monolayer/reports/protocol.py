@@ -5,7 +5,7 @@ from typing import Any
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures.scales import format_setting
 from monolayer.recipe.grid import format_value
-from monolayer.reports.document import Document, Paragraph, Section, Table
+from monolayer.reports.blocks import Table
 from monolayer.reports.sweep import SIGN
 
 Facts = dict[str, Any]
@@ -53,7 +53,7 @@ def describe_few_shot(facts: Facts) -> str:
     )
 
 
-def make_sets_table(facts: Facts) -> Table:
+def _make_sets_table(facts: Facts) -> Table:
     """The feature sets, best first, each with its best recipe."""
     fields = list(facts["features"][0]["grid"])
     rows = tuple(
@@ -74,7 +74,7 @@ def make_sets_table(facts: Facts) -> Table:
     return Table("Feature sets, each with its best recipe.", (*columns, *measured), rows, note=note)
 
 
-def make_few_shot_table(facts: Facts) -> Table:
+def _make_few_shot_table(facts: Facts) -> Table:
     """Few-shot accuracies, with the recipe of each number of shots."""
     fields = list(facts["few_shot"][0]["grid"])
     rows = tuple(
@@ -101,31 +101,22 @@ def make_few_shot_table(facts: Facts) -> Table:
     return Table(describe_few_shot(facts), columns, rows)
 
 
-def make_protocol(facts: Facts) -> Document:
-    """The protocol card: everything that is needed to reproduce the numbers."""
-    return Document(
-        title="Protocol of a probe",
-        lead=" ".join(describe_probe(facts)),
-        sections=(
-            Section("Accuracy", (make_sets_table(facts), *([make_few_shot_table(facts)] if facts["few_shot"] else []))),
-            *make_protocol_sections(facts),
-        ),
-    )
-
-
-def make_protocol_sections(facts: Facts) -> list[Section]:
-    """Data and split; candidates and selection; few-shot draws; provenance."""
-    few = [Section("Few-shot draws", (_make_rules_table(facts), _make_draws_table(facts)))] if facts["few_shot"] else []
-    provenance = Table(
-        "Command, versions and machine.", ("field", "value"), tuple(facts["provenance"].items()), "plain"
-    )
-    same = "The same command on the same data reproduces these numbers, bit by bit on processors of the same kind."
-    return [
-        Section("Data and split", (_make_data_table(facts), _make_split_table(facts), _make_fingerprints_table(facts))),
-        Section("Candidates and selection", (_make_grid_table(facts), _make_selection_table(facts))),
-        *few,
-        Section("Provenance", (Paragraph(same), provenance)),
-    ]
+def describe_protocol(facts: Facts) -> dict[str, Any]:
+    """Everything that is needed to reproduce the numbers, as values for protocol.md.j2 and probe.md.j2."""
+    has_few_shot = bool(facts["few_shot"])
+    return {
+        "sentences": describe_probe(facts),
+        "sets": _make_sets_table(facts),
+        "few_shot": _make_few_shot_table(facts) if has_few_shot else None,
+        "data": _make_data_table(facts),
+        "split": _make_split_table(facts),
+        "fingerprints": _make_fingerprints_table(facts),
+        "grid": _make_grid_table(facts),
+        "selection": _make_selection_table(facts),
+        "rules": _make_rules_table(facts) if has_few_shot else None,
+        "draws": _make_draws_table(facts) if has_few_shot else None,
+        "provenance": Table.of_fields("Command, versions and machine.", facts["provenance"]),
+    }
 
 
 def _make_data_table(facts: Facts) -> Table:
@@ -153,7 +144,7 @@ def _make_split_table(facts: Facts) -> Table:
         "rows scaled to unit length": "no" if data["normalize"] == "none" else "yes, first",
         "standardised": protocol["preprocessing"],
     }
-    return _list("Rows, the same for all feature sets.", rows)
+    return Table.of_fields("Rows, the same for all feature sets.", rows)
 
 
 def _make_grid_table(facts: Facts) -> Table:
@@ -188,18 +179,13 @@ def _make_selection_table(facts: Facts) -> Table:
         "winner": winner["features"],
         **{f"{name} of the winner": value for name, value in winner["recipe"].items()},
     }
-    return _list("Selection of the winner, and its recipe.", rows)
+    return Table.of_fields("Selection of the winner, and its recipe.", rows)
 
 
 def _make_rules_table(facts: Facts) -> Table:
     asked = facts["protocol"]["few_shot"]
-    rows = {
-        "seed": asked["seed"],
-        "draw": asked["draw"],
-        "training": asked["training"],
-        "recipe selected by": asked["selection"],
-    }
-    return _list("Drawing of rows, and recipes.", rows)
+    rows = {**{name: asked[name] for name in ("seed", "draw", "training")}, "recipe selected by": asked["selection"]}
+    return Table.of_fields("Drawing of rows, and recipes.", rows)
 
 
 def _make_draws_table(facts: Facts) -> Table:
@@ -215,10 +201,6 @@ def _make_draws_table(facts: Facts) -> Table:
     )
     columns = ("rows per class", "repeat", "validation accuracy %", "test accuracy %", "SHA-256 of the row numbers")
     return Table("All draws.", columns, rows)
-
-
-def _list(caption: str, rows: dict[str, Any]) -> Table:
-    return Table(caption, ("field", "value"), tuple((name, str(value)) for name, value in rows.items()), "plain")
 
 
 def _format(metrics: Facts) -> str:

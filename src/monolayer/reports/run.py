@@ -11,12 +11,13 @@ from monolayer.errors import BadInput
 from monolayer.evaluate.metrics import ROW_NAMES, format_accuracy, format_loss
 from monolayer.evaluate.predictions import Predictions, predict_rows
 from monolayer.figures.sweep_table import SweepTable
-from monolayer.reports.document import Block, Document, FigureBlock, FigureRow, Notice, Paragraph, Section, Table
+from monolayer.reports.blocks import FigureBlock, Notice, Table
 from monolayer.reports.figures import draw_curves, draw_probabilities, draw_templates, save_figures
-from monolayer.reports.findings import make_finding_notices, make_findings_section
+from monolayer.reports.findings import make_finding_notices, make_findings_table
 from monolayer.reports.html import render_html
 from monolayer.reports.model_card import write_card
-from monolayer.reports.sweep import make_sweep_sections, merge_findings
+from monolayer.reports.page import Page, fill_page
+from monolayer.reports.sweep import describe_sweep, merge_findings
 from monolayer.reports.sweep_figures import draw_sweep
 from monolayer.runs.folder import (
     PREDICTIONS,
@@ -90,7 +91,7 @@ def write_run_report(folder: Path, heat_map: tuple[str, str] | None = None) -> N
     evaluation = load_evaluation(folder)
     of_sweep, of_run = _draw_sweep(folder, evaluation, heat_map), draw_run(folder)
     save_figures([*of_sweep, *of_run], folder)
-    write_text(folder / REPORT, render_html(_make_document(folder, evaluation, of_sweep, of_run)))
+    write_text(folder / REPORT, render_html(_make_page(folder, evaluation, of_sweep, of_run)))
     write_card(folder)
 
 
@@ -141,110 +142,82 @@ def draw_run(folder: Path) -> list[FigureBlock]:
     return [figure for figure in figures if figure is not None]
 
 
-def _make_document(
+def _make_page(
     folder: Path, evaluation: dict[str, Any], of_sweep: list[FigureBlock], of_run: list[FigureBlock]
-) -> Document:
-    recipe, dataset, done = load_recipe(folder), evaluation["dataset"], evaluation["epochs_done"]
-    sweep = evaluation.get("sweep")
-    seconds = (sweep or evaluation)["seconds"]  # of all banks by the clock, not of the best run's alone
-    what = f"The best of {len(sweep['runs'])} recipes by validation accuracy" if sweep else "One run"
-    settings = Table(
-        "The recipe.", ("field", "value"), tuple((k, str(v)) for k, v in recipe.to_dict().items()), "plain"
-    )
-    findings = list(evaluation["findings"])
+) -> Page:
+    recipe, done, sweep = load_recipe(folder), evaluation["epochs_done"], evaluation.get("sweep")
+    findings, certificate = list(evaluation["findings"]), load_certificate(folder)
+    values: dict[str, Any] = {"what": "One run", "seconds": evaluation["seconds"], "sweep_table": None}
+    stopped = f"Stopped after {done} of {recipe.epochs} epochs." if done < recipe.epochs else ""
     if sweep:
-        findings += merge_findings(sweep["findings"], evaluation["axes"], len(sweep["runs"]))
+        axes, n = evaluation["axes"], len(sweep["runs"])
+        findings += merge_findings(sweep["findings"], axes, n)
+        # Its time is that of all banks by the clock, not of the best run alone.
+        values |= {"what": f"The best of {n} recipes by validation accuracy", "seconds": sweep["seconds"]}
+        values |= describe_sweep(sweep, axes, of_sweep)
+        if not sweep["is_complete"]:
+            stopped = f"{sweep['n_complete']} of {sweep['n_recipes']} recipes completed all epochs."
     notices = [*make_finding_notices(findings)]
-    if sweep and not sweep["is_complete"]:
-        text = f"{sweep['n_complete']} of {sweep['n_recipes']} recipes completed all epochs."
-        notices.append(Notice(text, "warning", "The sweep was stopped early"))
-    elif done < recipe.epochs:
-        notices.append(
-            Notice(f"Stopped after {done} of {recipe.epochs} epochs.", "warning", "The run was stopped early")
-        )
-    blocks: list[Block] = [FigureRow((figure,)) for figure in of_run]
-    sections = [Section("The best run" if sweep else "Figures", tuple(blocks)), Section("Recipe", (settings,))]
-    if sweep:
-        sections = [*make_sweep_sections(sweep, evaluation["axes"], of_sweep), *sections]
-    if certificate := load_certificate(folder):
-        sections.append(_make_certificate_section(certificate, evaluation))
-    return Document(
-        title=f"monolayer on {dataset['name']}",
-        lead=f"{what}, trained on {evaluation['train']['n']:,} rows in {seconds:.1f} s.",
-        notices=tuple(notices),
-        sections=(*sections, make_findings_section(findings), _make_provenance_section(evaluation)),
-        summary=(_make_summary(evaluation),),
+    if stopped:
+        notices.append(Notice(stopped, "warning", f"The {'sweep' if sweep else 'run'} was stopped early"))
+    return fill_page(
+        "reports/templates/run.md.j2",
+        **{**values, "seconds": f"{values['seconds']:.1f}"},
+        evaluation=evaluation,
+        notices=notices,
+        summary=_make_summary(evaluation),
+        of_run=of_run,
+        recipe=Table.of_fields("The recipe.", recipe.to_dict()),
+        certificate=certificate,
+        distance=_make_distance_table(certificate, evaluation) if certificate else None,
+        findings=make_findings_table(findings),
+        provenance=_make_provenance_table(evaluation),
     )
 
 
 def _make_summary(evaluation: dict[str, Any]) -> Table:
-    rows = tuple(
+    rows = [
         (label, m["n"], _format(m["loss"]), _format(m["cost"]), format_accuracy(m["accuracy"], m["n"]))
         for name, label in ROW_NAMES.items()
         if (m := evaluation.get(name))
-    )
+    ]
     columns = ("rows", "n", "loss", "cost", "accuracy %, 95 % interval")
     return Table("Evaluation, with 95 % Wilson intervals.", columns, rows)
 
 
-def _make_certificate_section(certificate: dict[str, Any], evaluation: dict[str, Any]) -> Section:
+def _make_distance_table(certificate: dict[str, Any], evaluation: dict[str, Any]) -> Table:
     """The distance between the run's cost and the optimum."""
+    has_converged = certificate.get("converged", True)  # missing in folders of earlier versions
     at_run, at_optimum = evaluation.get("val"), certificate["val"]
-    rows = [("cost of the run", _format(certificate["cost"]))]
+    rows = {"cost of the run": _format(certificate["cost"])}
     if certificate.get("is_separable"):
-        rows.append(("lowest possible cost with its loss and l2", "0, not attained by any network"))
-    elif certificate.get("converged", True):  # missing in folders of earlier versions
-        rows.append(("lowest possible cost with its loss and l2", f"{certificate['optimal_cost']:.4f}"))
+        rows["lowest possible cost with its loss and l2"] = "0, not attained by any network"
+    elif has_converged:
+        rows["lowest possible cost with its loss and l2"] = f"{certificate['optimal_cost']:.4f}"
     else:
-        rows.append(("lowest cost found by the solver, which did not converge", f"{certificate['optimal_cost']:.4f}"))
-    if certificate.get("converged", True):
-        rows.append(("difference", _format(certificate["distance"])))
-    rows += [
-        ("gradient norm at the solver's solution", f"{certificate['gradient_norm']:.1e}"),
-        ("estimated distance of that cost from the minimum", f"{certificate['gap_estimate']:.1e}"),
-    ]
+        rows["lowest cost found by the solver, which did not converge"] = f"{certificate['optimal_cost']:.4f}"
+    if has_converged:
+        rows["difference"] = _format(certificate["distance"])
+    rows["gradient norm at the solver's solution"] = f"{certificate['gradient_norm']:.1e}"
+    rows["estimated distance of that cost from the minimum"] = f"{certificate['gap_estimate']:.1e}"
     if at_run and at_optimum:
-        rows += [
-            ("validation accuracy % of the run", format_accuracy(at_run["accuracy"], at_run["n"])),
-            ("validation accuracy % of the optimum", format_accuracy(at_optimum["accuracy"], at_optimum["n"])),
-        ]
-    text = (
-        f"The cost of one layer is convex, so an exact solver can compute its minimum. **{certificate['description']}**"
-    )
-    table = Table("Optimality certificate.", ("quantity", "value"), tuple(rows))
-    return Section("Distance to the optimum", (Paragraph(text), table))
+        rows["validation accuracy % of the run"] = format_accuracy(at_run["accuracy"], at_run["n"])
+        rows["validation accuracy % of the optimum"] = format_accuracy(at_optimum["accuracy"], at_optimum["n"])
+    return Table("Optimality certificate.", ("quantity", "value"), list(rows.items()))
 
 
-def _make_provenance_section(evaluation: dict[str, Any]) -> Section:
-    dataset = evaluation["dataset"]
+def _make_provenance_table(evaluation: dict[str, Any]) -> Table:
+    dataset, openings = evaluation["dataset"], evaluation["test_openings"]
     facts = {
         **evaluation["provenance"],
         "data": f"{dataset['name']}, from {dataset['source']}",
         "SHA-256 of the decoded data": dataset["sha256"],
-        **_describe_features(evaluation),
-        "test rows opened": _describe_openings(evaluation["test_openings"]),
     }
-    table = Table("Command, versions, machine and data.", ("field", "value"), tuple(facts.items()), "plain")
-    return Section(
-        "Provenance",
-        (
-            Paragraph(
-                "On the same machine, the same command on the same data reproduces the same weights after each epoch."
-            ),
-            table,
-        ),
-    )
-
-
-def _describe_features(evaluation: dict[str, Any]) -> dict[str, str]:
-    made = evaluation.get("features")
-    return {"image features": f"{made['by']}, SHA-256 {made['sha256']}"} if made else {}
-
-
-def _describe_openings(openings: list[dict[str, str]]) -> str:
-    """How often, then the time and reason of each opening."""
+    if made := evaluation.get("features"):
+        facts["image features"] = f"{made['by']}, SHA-256 {made['sha256']}"
     times = {0: "never", 1: "once"}.get(len(openings), f"{len(openings)} times")
-    return "; ".join([times, *(f"{opening['when']}, {opening['why']}" for opening in openings)])
+    facts["test rows opened"] = "; ".join([times, *(f"{opening['when']}, {opening['why']}" for opening in openings)])
+    return Table.of_fields("Command, versions, machine and data.", facts)
 
 
 def _format(value: float | None) -> str:

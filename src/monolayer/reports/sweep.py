@@ -4,42 +4,35 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from monolayer.evaluate.metrics import format_accuracy
-from monolayer.figures import CandidateCurves
 from monolayer.figures.scales import format_setting
 from monolayer.recipe.grid import format_value
-from monolayer.reports.document import FigureBlock, FigureRow, Paragraph, Section, Table
+from monolayer.reports.blocks import FigureBlock, FigureRow, Table
 
 SIGN = "="
 
 
-def make_sweep_sections(
-    sweep: dict[str, Any], axes: Iterable[str], figures: Sequence[FigureBlock], top: int = 10
-) -> list[Section]:
-    """The best recipes and the uncertainty of their ranking, learning curves, and accuracy by setting.
+def describe_sweep(sweep: dict[str, Any], axes: Iterable[str], figures: Sequence[FigureBlock]) -> dict[str, Any]:
+    """The best recipes, the uncertainty of their ranking, and the figures, as values for sweep.md.j2.
 
     Args:
         sweep: as :meth:`monolayer.Sweep.to_dict` returns it.
         axes: names of the fields that vary.
         figures: as :func:`monolayer.reports.sweep_figures.draw_sweep` returns them.
-        top: number of rows of the table.
     """
-    axes = tuple(axes)
-    texts = [" ".join(describe_selection(sweep, axes)), describe_halving(sweep)]
-    curves = [figure for figure in figures if isinstance(figure.chart, CandidateCurves)]
-    others = [figure for figure in figures if not isinstance(figure.chart, CandidateCurves)]
-    table = make_sweep_table(sweep["runs"], axes, top)
-    sections = [Section("Recipes", (table, *(Paragraph(text) for text in texts if text)))]
-    if curves:
-        sections.append(Section("Learning curves of all candidates", (FigureRow(tuple(curves)),)))
-    if others:
-        sections.append(Section("Accuracy by setting", tuple(FigureRow((figure,)) for figure in others)))
-    return sections
+    candidates = [figure for figure in figures if figure.name.startswith("candidates")]
+    return {
+        "sweep_table": make_sweep_table(sweep["runs"], axes),
+        "selection": " ".join(describe_selection(sweep, axes)),
+        "halving": describe_halving(sweep),
+        "candidates": FigureRow(candidates) if candidates else None,
+        "by_setting": [figure for figure in figures if figure not in candidates],
+    }
 
 
 def make_sweep_table(runs: list[dict[str, Any]], axes: Iterable[str], top: int = 10) -> Table:
     """The best recipes by validation accuracy; after halving, with the number of epochs of each."""
     axes, is_halved = tuple(axes), any(run["epochs_done"] < run["recipe"]["epochs"] for run in runs[:top])
-    rows = tuple(
+    rows = [
         (
             *(format_value(run["recipe"][axis]) for axis in axes),
             *([str(run["epochs_done"])] if is_halved else []),
@@ -48,7 +41,7 @@ def make_sweep_table(runs: list[dict[str, Any]], axes: Iterable[str], top: int =
             f"{100 * run['train']['accuracy']:.2f}",
         )
         for run in runs[:top]
-    )
+    ]
     epochs = ["epochs done"] if is_halved else []
     columns = (*axes, *epochs, "validation accuracy %, 95 % interval", SIGN, "training accuracy %")
     note = (

@@ -10,7 +10,7 @@ from monolayer.figures.candidate_curves import is_measured
 from monolayer.figures.heat_map import lies_on_grid
 from monolayer.figures.scales import format_setting
 from monolayer.figures.sweep_table import Pair, Runs, SweepTable, count_values, ends_early, has_diverged, name_run
-from monolayer.reports.document import FigureBlock
+from monolayer.reports.blocks import FigureBlock
 
 
 def draw_sweep(table: SweepTable, pair: Pair | None = None) -> list[FigureBlock]:

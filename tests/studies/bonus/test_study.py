@@ -6,7 +6,7 @@ import pytest
 
 from monolayer.data.load import load_digits
 from monolayer.recipe.recipe import Recipe
-from monolayer.reports.document import Table
+from monolayer.reports.blocks import Table
 from monolayer.runs.provenance import collect_provenance
 from monolayer.studies.bonus import reported
 from monolayer.studies.bonus.leaky_procedures import WHY_OPENED

@@ -9,7 +9,7 @@ from monolayer.figures import ProbabilityHistogram
 from monolayer.figures.sweep_table import SweepTable
 from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
-from monolayer.reports.document import (
+from monolayer.reports.blocks import (
     Block,
     Document,
     FigureBlock,

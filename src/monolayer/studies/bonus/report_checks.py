@@ -8,6 +8,7 @@ from monolayer.duplicates.leaked import compute_shift
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures import DuplicatePairs
 from monolayer.recipe.losses import get_loss
+from monolayer.reports.blocks import Block, FigureBlock, FigureRow, Paragraph, Section, Table
 from monolayer.reports.calibration import (
     READING_NAMES,
     draw_reliability,
@@ -15,7 +16,6 @@ from monolayer.reports.calibration import (
     make_calibration_table,
     make_temperature_table,
 )
-from monolayer.reports.document import Block, FigureBlock, FigureRow, Paragraph, Section, Table
 from monolayer.reports.findings import make_findings_table
 from monolayer.studies.bonus.study import StudyResult
 

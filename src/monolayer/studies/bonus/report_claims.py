@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from monolayer.checks.plausibility import Accuracy, check_claims
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.findings import Finding
-from monolayer.reports.document import Block, Notice, Paragraph, Section, Table
+from monolayer.reports.blocks import Block, Notice, Paragraph, Section, Table
 from monolayer.studies.bonus import reported
 from monolayer.studies.bonus.study import StudyResult
 from monolayer.studies.bonus.verdicts import Evidence, Verdict

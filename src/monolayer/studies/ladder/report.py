@@ -17,8 +17,8 @@ from monolayer.evaluate.metrics import format_accuracy, make_finite
 from monolayer.figures import AccuracyCost, Evidence, Filters
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import get_loss
+from monolayer.reports.blocks import Block, Document, FigureBlock, FigureRow, Paragraph, Section, Table, slugify
 from monolayer.reports.calibration import READING_NAMES
-from monolayer.reports.document import Block, Document, FigureBlock, FigureRow, Paragraph, Section, Table, slugify
 from monolayer.reports.figures import save_figures
 from monolayer.reports.html import render_html
 from monolayer.reports.markdown import render_markdown

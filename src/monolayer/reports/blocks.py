@@ -1,15 +1,14 @@
-"""The content of a report, independent of HTML and Markdown.
+"""The parts of a page that are not text, independent of HTML and Markdown.
 
-Texts may contain two marks, ``**bold**`` and `` `code` ``; everything else is literal (see inline.py).
+Their texts may contain two marks, ``**bold**`` and `` `code` ``; everything else is literal.
 """
-
-from __future__ import annotations
 
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from monolayer.errors import BadInput
 from monolayer.figures import Chart
@@ -29,27 +28,13 @@ _EMPTY = ("", "-", "\N{EN DASH}", "—")
 
 
 @dataclass(frozen=True)
-class Paragraph:
-    """Running text."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class BulletList:
-    """Unordered points."""
-
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Table:
     """A table; the caller formats its cells.
 
     Args:
         caption: one sentence.
         columns: their names.
-        rows: one cell for each column.
+        rows: each with one cell for each column.
         kind: ``measured`` by this library, ``printed`` in the report under study (and marked as such), or ``plain``
             for other content, such as settings.
         note: small text below.
@@ -60,11 +45,11 @@ class Table:
     """
 
     caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
     kind: Kind = "measured"
     note: str = ""
-    printed_columns: tuple[str, ...] = ()
+    printed_columns: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         _check_choice(self.kind, KIND_NAMES, "kind of table")
@@ -76,6 +61,11 @@ class Table:
         unknown = sorted(set(self.printed_columns) - set(self.columns))
         if unknown:
             raise BadInput(f"Table '{self.caption}' has no column '{unknown[0]}' to mark as printed.")
+
+    @classmethod
+    def of_fields(cls, caption: str, fields: Mapping[str, object]) -> Self:
+        """A plain table of names and values."""
+        return cls(caption, ("field", "value"), tuple((name, str(value)) for name, value in fields.items()), "plain")
 
     def numeric(self) -> tuple[bool, ...]:
         """For each column, whether all its cells are numbers or empty, so that it is aligned right."""
@@ -113,7 +103,7 @@ class FigureBlock:
 class FigureRow:
     """Figures side by side, or one below the other on narrow screens."""
 
-    figures: tuple[FigureBlock, ...]
+    figures: Sequence[FigureBlock]
 
 
 @dataclass(frozen=True)
@@ -145,50 +135,7 @@ class Notice:
         return f"{LEVEL_NAMES[self.level]}: {self.title}" if self.title else LEVEL_NAMES[self.level]
 
 
-Block = Paragraph | BulletList | Table | FigureBlock | FigureRow | Listing | Notice
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and the blocks below it; ``slug`` is its anchor, by default made from the title."""
-
-    title: str
-    blocks: tuple[Block, ...]
-    slug: str = ""
-
-
-@dataclass(frozen=True)
-class Document:
-    """A whole report.
-
-    Args:
-        title: plain text.
-        lead: one to three sentences: what was done, with which result.
-        notices: messages above everything else.
-        sections: in reading order.
-        colophon: how the report was made; blank lines separate paragraphs.
-        summary: tables on the first screen.
-    """
-
-    title: str
-    lead: str
-    notices: tuple[Notice, ...] = ()
-    sections: tuple[Section, ...] = ()
-    colophon: str = ""
-    summary: tuple[Table, ...] = ()
-
-    def anchors(self) -> tuple[str, ...]:
-        """One anchor for each section, all different, from their titles."""
-        seen: Counter[str] = Counter()
-        anchors: list[str] = []
-        for section in self.sections:
-            base = slugify(section.slug or section.title)
-            anchor = base
-            while anchor in anchors:
-                seen[base] += 1
-                anchor = f"{base}-{seen[base] + 1}"
-            anchors.append(anchor)
-        return tuple(anchors)
+Block = Table | FigureBlock | FigureRow | Listing | Notice
 
 
 class Numbering:
