@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
+from jinja2 import Template
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
@@ -31,13 +33,8 @@ class Section:
 
 def render_html(page: Page) -> str:
     """The page as a self-contained HTML file; the same page gives the same bytes."""
-    environment = make_environment(autoescape=True)
-    environment.filters["inline"] = lambda text: _render_inline(escape_markdown(str(text)))
-    environment.filters["heading"] = _render_inline
-    environment.filters["svg"] = lambda figure: Markup(render_svg(figure.chart, figure.name))  # noqa: S704  # our own
-    environment.filters["kind"] = lambda block: type(block).__name__
     first, *sections = _split(page)
-    text = environment.get_template("reports/templates/report.html.j2").render(
+    text = _load_template().render(
         title=first.title,
         lead=[part for part in first.parts if isinstance(part, Markup)],
         notices=[part for part in first.parts if isinstance(part, Notice)],
@@ -48,6 +45,16 @@ def render_html(page: Page) -> str:
         printed=PRINTED_COLUMN,
     )
     return text.rstrip() + "\n"
+
+
+@cache
+def _load_template() -> Template:
+    environment = make_environment(autoescape=True)
+    environment.filters["inline"] = lambda text: _render_inline(escape_markdown(str(text)))
+    environment.filters["heading"] = _render_inline
+    environment.filters["svg"] = lambda figure: Markup(render_svg(figure.chart, figure.name))  # noqa: S704  # our own
+    environment.filters["kind"] = lambda block: type(block).__name__
+    return environment.get_template("reports/templates/report.html.j2")
 
 
 def _split(page: Page) -> list[Section]:

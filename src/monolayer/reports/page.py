@@ -19,6 +19,9 @@ _MARKS = re.compile(r"(`[^`\n]+`|\*\*(?=\S).+?(?<=\S)\*\*)")
 # An underscore within a word is literal in Markdown, so that learning_rate stays as it is.
 _SPECIAL = re.compile(r"([\\*<>\[\]|~`]|(?<!\w)_|_(?!\w))")
 
+# A list, a heading or an underline, if the value is at the start of a line.
+_LINE_START = re.compile(r"^(\d+)(?=[.)](?:\s|$))|^(?=(?:#+|[+-])(?:\s|$)|[=-]+$)")
+
 
 @dataclass(frozen=True, eq=False)
 class Page:
@@ -52,8 +55,7 @@ def fill_page(template: str, **values: Any) -> Page:
         if isinstance(value, Iterable) and not isinstance(value, str):
             return "".join(map(insert, value))
         text = "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-        # At the start of a line these are a heading, a list or an underline.
-        return re.sub(r"^(\d*)(?=[#+=.)-])", r"\1\\", escape_markdown(text))
+        return _LINE_START.sub(r"\1\\", escape_markdown(text))
 
     environment = make_environment(finalize=insert)
     environment.filters["accuracy"] = lambda metrics: format_accuracy(metrics["accuracy"], metrics["n"])
@@ -70,6 +72,8 @@ def make_environment(*, autoescape: bool = False, finalize: Callable[[Any], Any]
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        comment_start_string="<!--",  # {# starts an anchor
+        comment_end_string="-->",
         autoescape=autoescape,  # noqa: S701
         finalize=finalize,
     )

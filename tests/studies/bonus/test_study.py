@@ -10,7 +10,7 @@ from monolayer.reports.blocks import Table
 from monolayer.runs.provenance import collect_provenance
 from monolayer.studies.bonus import reported
 from monolayer.studies.bonus.leaky_procedures import WHY_OPENED
-from monolayer.studies.bonus.report import decode_grid_row, draw_study, is_comparable_with_report, make_study_document
+from monolayer.studies.bonus.report import decode_grid_row, draw_study, is_comparable_with_report, make_study_page
 from monolayer.studies.bonus.study import GRID_AXES, WINNER, StudyPlan, declare_experiments, run_study
 from monolayer.training.train import train
 
@@ -123,8 +123,8 @@ def test_the_lost_column_of_the_printed_grid_is_found_again():
 
 def test_printed_numbers_are_marked_wherever_they_stand_and_absent_beside_other_data(result):
     study, _ = result
-    document = make_study_document(study, draw_study(study), collect_provenance(["monolayer", "reproduce"]))
-    tables = [block for section in document.sections for block in section.blocks if isinstance(block, Table)]
+    page = make_study_page(study, draw_study(study), collect_provenance(["monolayer", "reproduce"]))
+    tables = [block for block in page.blocks if isinstance(block, Table)]
     assert not any(table.kind == "printed" or table.printed_columns for table in tables)
 
 
@@ -136,8 +136,8 @@ def test_on_cifar10_printed_tables_stand_beside_measured_ones_of_as_many_epochs(
     study = run_study(few, StudyPlan(epochs=1, n_seeds=2))
     assert not is_comparable_with_report(study)  # the original trained for 40 epochs
     monkeypatch.setattr(reported, "STEP_DECAY", {1: reported.STEP_DECAY[1]})  # as if it had for one
-    document = make_study_document(study, draw_study(study), collect_provenance(["monolayer", "reproduce"]))
-    tables = [block for section in document.sections for block in section.blocks if isinstance(block, Table)]
+    page = make_study_page(study, draw_study(study), collect_provenance(["monolayer", "reproduce"]))
+    tables = [block for block in page.blocks if isinstance(block, Table)]
     marked = [table for table in tables if table.kind == "printed"]
     assert len(marked) == len(reported.ACCURACIES) + 1  # one an experiment that has a listing, and the grid
     values = {str(v) for row in reported.ACCURACIES.values() for v in (f"{row.val:.2f}", f"{row.test:.2f}")}

@@ -14,9 +14,9 @@ from monolayer.network import OneLayer
 from monolayer.studies.ladder import published
 from monolayer.studies.ladder.report import (
     describe_ladder,
+    describe_steps,
     is_ladder,
     load_ladder_of,
-    make_ladder_blocks,
     make_steps_table,
     save_ladder,
     write_ladder_report,
@@ -87,7 +87,8 @@ def test_published_figures_stand_beside_cifar10_alone_and_are_marked(saved, clim
     assert "ublished" not in (folder / "report.html").read_text()
     assert facts["published"] == []
     quoted = {**facts, "published": [vars(figure) for figure in published.FIGURES]}
-    (table,) = (block for block in make_ladder_blocks(quoted, []) if block.caption == "Published by others.")
+    (table,) = describe_steps(quoted, [])["figures"]
+    assert table.caption == "Published by others."
     assert table.kind == "printed"
     assert all(re.fullmatch(r"\d\d(\.\d)?", row[1]) for row in table.rows)
 

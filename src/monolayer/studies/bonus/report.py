@@ -9,48 +9,20 @@ from monolayer.figures import ProbabilityHistogram
 from monolayer.figures.sweep_table import SweepTable
 from monolayer.recipe.losses import get_loss
 from monolayer.recipe.recipe import Recipe
-from monolayer.reports.blocks import (
-    Block,
-    Document,
-    FigureBlock,
-    FigureRow,
-    Listing,
-    Notice,
-    Paragraph,
-    Section,
-    Table,
-)
+from monolayer.reports.blocks import Block, FigureBlock, FigureRow, Listing, Notice, Table
 from monolayer.reports.figures import draw_curves, draw_probabilities, draw_templates, save_figures
 from monolayer.reports.html import render_html
 from monolayer.reports.markdown import render_markdown
+from monolayer.reports.page import Page, fill_page
 from monolayer.reports.sweep import describe_selection, make_sweep_table
 from monolayer.reports.sweep_figures import draw_heat_map
 from monolayer.runs.folder import MARKDOWN, NETWORKS, REPORT, RESULTS, write_json, write_text
 from monolayer.runs.provenance import collect_provenance
 from monolayer.studies.bonus import reported
-from monolayer.studies.bonus.report_checks import (
-    draw_calibration,
-    draw_leaked,
-    make_calibration_section,
-    make_certificate_section,
-    make_leaked_section,
-    make_study_findings_section,
-)
-from monolayer.studies.bonus.report_claims import (
-    make_first_screen,
-    make_published_section,
-    make_repeats_table,
-    make_verdict_section,
-    write_lead,
-)
+from monolayer.studies.bonus.report_checks import describe_checks, draw_calibration, draw_leaked
+from monolayer.studies.bonus.report_claims import describe_claims, make_repeats_table
 from monolayer.studies.bonus.study import GRID_AXES, WINNER, Experiment, StudyResult
-from monolayer.studies.ladder.report import (
-    describe_ladder,
-    draw_ladder,
-    load_ladder_of,
-    make_ladder_blocks,
-    make_steps_table,
-)
+from monolayer.studies.ladder.report import describe_steps, draw_ladder, load_ladder_of
 from monolayer.training.history import format_epoch
 from monolayer.training.run import Run
 
@@ -59,11 +31,6 @@ DISPLAY_NAMES = {"cifar10": "CIFAR-10"}
 TOP = 10
 PARTS = ("train", "val", "test")
 LOSSES_COMPARED = ("cross_entropy", "multiple_bce")
-SCALES_DIFFER = (
-    "The two losses have different scales: multiple binary cross-entropy averages over the K classes, so its gradient "
-    "is K times smaller than that of the sum. Its learning rate is ten times larger here, and the same l2 is stronger "
-    "relative to it. Its probabilities are one sigmoid for each class and need not sum to one."
-)
 
 
 def is_comparable_with_report(result: StudyResult) -> bool:
@@ -84,37 +51,51 @@ def draw_study(result: StudyResult) -> dict[str, list[FigureBlock]]:
     }
 
 
-def make_study_document(
+def make_study_page(
     result: StudyResult,
     pictures: dict[str, list[FigureBlock]],
     provenance: dict[str, str],
     ladder: dict[str, Any] | None = None,
-) -> Document:
+) -> Page:
     """Make the page, in the order of the original report; a ladder of the same dataset is a section of it."""
     by_key = {experiment.key: experiment for experiment in result.experiments}
-    is_comparable = is_comparable_with_report(result)
-    return Document(
-        title=f"One layer on {_name(result)}: the bonus assignment",
-        lead=write_lead(result, is_comparable),
-        notices=(_make_fallback_notice(result),) if result.fallback else (),
-        summary=make_first_screen(result, is_comparable),
-        sections=(
-            make_published_section(result, is_comparable),
-            make_verdict_section(result),
-            _make_results_section(result),
-            _make_experiment_section(result, by_key["all_data"], pictures),
-            _make_experiment_section(result, by_key["flips"], pictures),
-            _make_grid_section(result, pictures["grid"], is_comparable),
-            _make_step_decay_section(result, by_key["step_decay"], pictures, is_comparable),
-            _make_losses_section(result, by_key, pictures),
-            make_calibration_section(result, pictures["calibration"]),
-            make_certificate_section(result),
-            _make_ladder_section(result, ladder, pictures),
-            make_leaked_section(result, next(iter(pictures["leaked"]), None)),
-            make_study_findings_section(result),
-            _make_method_section(result),
-            _make_provenance_section(result, provenance),
-        ),
+    is_comparable, sweep = is_comparable_with_report(result), result.grid.to_dict()
+    # The histograms of the two losses are side by side, below their other figures.
+    histograms = {key: [p for p in pictures[key] if p.name.endswith("probability")] for key in LOSSES_COMPARED}
+    run = result.runs["step_decay"]
+    log = "\n".join(format_epoch(row, run.recipe.epochs) for row in run.history)
+    return fill_page(
+        "studies/bonus/report.md.j2",
+        **describe_claims(result, is_comparable),
+        **describe_checks(result),
+        name=_name(result),
+        dataset=result.dataset,
+        is_comparable=is_comparable,
+        fallback=_make_fallback_notice(result) if result.fallback else None,
+        epochs=result.experiments[0].recipe.epochs,
+        n_train=len(result.splits.train),
+        n_val=len(result.splits.val or ()),
+        n_test=result.splits.n_test,
+        n_seeds=len(result.repeats["all_data"]),
+        by_key=by_key,
+        results=_make_results_tables(result),
+        experiments={
+            key: _make_experiment_blocks(
+                result, by_key[key], [p for p in pictures[key] if p not in histograms.get(key, [])], is_comparable
+            )
+            for key in by_key
+        },
+        histograms=FigureRow([*chain.from_iterable(histograms.values())]) if any(histograms.values()) else None,
+        grid=make_sweep_table(sweep["runs"], GRID_AXES, TOP),
+        selection=" ".join(describe_selection(sweep, GRID_AXES)),
+        reported_grid=_make_reported_grid(),
+        step_decay=_make_step_decay_table(run) if is_comparable else None,
+        listing_apart=_compare_with_listing(run) if is_comparable else None,
+        log=Listing(log, "Training and validation after every epoch."),
+        ladder=describe_steps(ladder, pictures["ladder"]) if ladder else None,
+        pictures=pictures,
+        openings="; ".join(map(str, result.splits.openings)),
+        provenance=_make_provenance_table(result, provenance),
     )
 
 
@@ -163,15 +144,16 @@ def _make_fallback_notice(result: StudyResult) -> Notice:
     )
 
 
-def _make_results_section(result: StudyResult) -> Section:
+def _make_results_tables(result: StudyResult) -> list[Table]:
     columns, rows = make_study_table(result)
     table = Table(
-        "Accuracy in per cent after the last epoch, with its 95 % interval (Wilson).", columns, tuple(rows),
+        "Accuracy in per cent after the last epoch, with its 95 % interval (Wilson).",
+        columns,
+        rows,
         note=f"Seed {result.experiments[0].recipe.seed}. The intervals show the uncertainty from the finite number of "
         "images.",
-    )  # fmt: skip
-    blocks = [make_repeats_table(result)] if len(result.repeats["all_data"]) > 1 else []
-    return Section("Results on held-out images", (table, *blocks), "results")
+    )
+    return [table, make_repeats_table(result)] if len(result.repeats["all_data"]) > 1 else [table]
 
 
 def _draw_experiment(result: StudyResult, experiment: Experiment) -> list[FigureBlock]:
@@ -197,11 +179,6 @@ def compute_common_height(result: StudyResult) -> float:
     return 1.05 * float(max(max(frame[name]) for frame in frames for name in ("n_correct", "n_incorrect")))
 
 
-def _lay_out(figures: list[FigureBlock]) -> list[Block]:
-    """Loss beside cost, then the other figures below each other."""
-    return [FigureRow(tuple(figures[:2])), *(FigureRow((figure,)) for figure in figures[2:])]
-
-
 def _make_run_table(result: StudyResult, experiment: Experiment) -> Table:
     run = result.runs[experiment.key]
     rows = tuple(
@@ -213,14 +190,14 @@ def _make_run_table(result: StudyResult, experiment: Experiment) -> Table:
     return Table(f"{experiment.title} ({describe_recipe(run)}) after {len(run.history)} epochs.", columns, rows)
 
 
-def _make_experiment_section(
-    result: StudyResult, experiment: Experiment, pictures: dict[str, list[FigureBlock]]
-) -> Section:
+def _make_experiment_blocks(
+    result: StudyResult, experiment: Experiment, figures: list[FigureBlock], is_comparable: bool
+) -> list[Block]:
+    """The tables of an experiment, loss beside cost, then the other figures below each other."""
     blocks: list[Block] = [_make_run_table(result, experiment)]
-    if experiment.key in reported.ACCURACIES and is_comparable_with_report(result):
+    if experiment.key in reported.ACCURACIES and is_comparable:
         blocks.append(_make_reported_table(experiment))
-    blocks += _lay_out(pictures[experiment.key])
-    return Section(f"Exercise {experiment.exercise}: {experiment.title.lower()}", tuple(blocks), experiment.key)
+    return [*blocks, FigureRow(figures[:2]), *figures[2:]]
 
 
 def _make_reported_table(experiment: Experiment) -> Table:
@@ -231,18 +208,6 @@ def _make_reported_table(experiment: Experiment) -> Table:
         ((f"{row.train:.2f}", f"{row.val:.2f}", f"{row.test:.2f}"),),
         "printed",
     )
-
-
-def _make_grid_section(result: StudyResult, pictures: list[FigureBlock], is_comparable: bool) -> Section:
-    sweep = result.grid.to_dict()
-    reported_blocks: list[Block] = [_make_reported_grid(), Paragraph(_explain_reported_grid())] if is_comparable else []
-    blocks: list[Block] = [
-        make_sweep_table(sweep["runs"], GRID_AXES, TOP),
-        Paragraph(" ".join(describe_selection(sweep, GRID_AXES))),
-        *reported_blocks,
-        *(FigureRow((picture,)) for picture in pictures),
-    ]
-    return Section("Exercise 2.1 c: the grid", tuple(blocks), "grid")
 
 
 def decode_grid_row(number: int) -> dict[str, Any]:
@@ -261,26 +226,6 @@ def _make_reported_grid() -> Table:
     )  # fmt: skip
     columns = ("rank", "column Lambda", "column Eta", "batch size", "validation %", "actual l2", "actual rate")
     return Table(f"Listing 3 of {reported.SOURCE}, with its original headings.", columns, rows, "printed")
-
-
-def _explain_reported_grid() -> str:
-    return (
-        "One column of the reported table is missing. Its column Lambda is the row number of the grid, counted with l2 "
-        "slowest and batch size fastest; its column Eta is l2; the learning rate is missing. The last two columns are "
-        "derived from the row number."
-    )
-
-
-def _make_step_decay_section(
-    result: StudyResult, experiment: Experiment, pictures: dict[str, list[FigureBlock]], is_comparable: bool
-) -> Section:
-    section = _make_experiment_section(result, experiment, pictures)
-    run = result.runs[experiment.key]
-    lines = "\n".join(format_epoch(row, run.recipe.epochs) for row in run.history)
-    blocks: list[Block] = [Listing(lines, "Training and validation after every epoch.")]
-    if is_comparable and run.recipe.epochs == max(reported.STEP_DECAY):
-        blocks[:0] = [_make_step_decay_table(run), Paragraph(_explain_step_decay(run))]
-    return Section(section.title, (*section.blocks, *blocks), section.slug)
 
 
 def _make_step_decay_table(run: Run) -> Table:
@@ -305,74 +250,16 @@ def _make_step_decay_table(run: Run) -> Table:
     )  # fmt: skip
 
 
-def _explain_step_decay(run: Run) -> str:
+def _compare_with_listing(run: Run) -> dict[str, float]:
+    """The largest distance in points between Listing 4 and the measured accuracies of each split."""
     lines = [(run.history[epoch - 1], accuracy) for epoch, (_, accuracy) in reported.STEP_DECAY.items()]
-    apart = {
+    return {
         name: max(abs(100 * (getattr(row, f"{name}_accuracy") or 0) - accuracy) for row, accuracy in lines)
         for name in ("train", "val")
     }
-    text = (
-        f"The report calls the values of its Listing 4 validation accuracies. The measured training accuracies differ "
-        f"from them by at most {apart['train']:.2f} points, the measured validation accuracies by up to "
-        f"{apart['val']:.2f}"
-    )
-    return text + (
-        ": **the table is mislabelled; it shows training accuracies**." if apart["train"] < apart["val"] else "."
-    )
 
 
-def _make_losses_section(
-    result: StudyResult, by_key: dict[str, Experiment], pictures: dict[str, list[FigureBlock]]
-) -> Section:
-    """Both losses: tables, curves and templates below each other, the two histograms side by side."""
-    blocks: list[Block] = []
-    histograms: list[FigureBlock] = []
-    for key in LOSSES_COMPARED:
-        apart = [picture for picture in pictures[key] if picture.name.endswith("probability")]
-        rest = [picture for picture in pictures[key] if picture not in apart]
-        blocks += _make_experiment_section(result, by_key[key], {key: rest}).blocks
-        histograms += apart
-    side_by_side = [FigureRow(tuple(histograms))] if histograms else []
-    return Section("Exercise 2.2: two losses", (*blocks, *side_by_side, Paragraph(SCALES_DIFFER)), "losses")
-
-
-def _make_ladder_section(
-    result: StudyResult, ladder: dict[str, Any] | None, pictures: dict[str, list[FigureBlock]]
-) -> Section:
-    """The results of a ladder, if there is one."""
-    title, slug = "One layer, better features", "ladder"
-    if ladder is None:
-        text = (
-            f"Not measured for this page. `monolayer ladder {result.dataset.name} --out runs/ladder` trains the same "
-            "single layer on features that are learnt from the training images without their labels, and `--ladder "
-            "runs/ladder` includes its results here."
-        )
-        return Section(title, (Paragraph(text),), slug)
-    blocks = (Paragraph(describe_ladder(ladder)), make_steps_table(ladder))
-    return Section(title, (*blocks, *make_ladder_blocks(ladder, pictures["ladder"])), slug)
-
-
-def _make_method_section(result: StudyResult) -> Section:
-    return Section(
-        "Methods",
-        (
-            Paragraph(
-                "One layer, `scores = W x + b`, is trained by mini-batch gradient descent without momentum. Each pixel "
-                "is standardised with its mean and standard deviation over the training images. The initial weights "
-                "are drawn from a normal distribution, and each epoch has one random order of the images. **Cost** = "
-                "mean loss + l2 * sum of squared weights. The schedule `step:10:0.1` divides the learning rate by ten "
-                "after every tenth epoch."
-            ),
-            Paragraph(
-                f"The scaler was fitted to the {len(result.splits.train):,} training images only. The best recipe "
-                "of the grid was chosen on the validation images. The test images were opened for: "
-                f"{'; '.join(map(str, result.splits.openings))}."
-            ),
-        ),
-    )
-
-
-def _make_provenance_section(result: StudyResult, provenance: dict[str, str]) -> Section:
+def _make_provenance_table(result: StudyResult, provenance: dict[str, str]) -> Table:
     dataset, recipes = result.dataset, [run.recipe for run in result.runs.values()]
     facts = {
         **provenance,
@@ -381,8 +268,7 @@ def _make_provenance_section(result: StudyResult, provenance: dict[str, str]) ->
         "seeds": ", ".join(map(str, sorted({recipe.seed for recipe in recipes}))),
         "training": f"{result.seconds:.1f} s, evaluation included",
     }
-    table = Table("Sources and versions for the same results.", ("what", "value"), tuple(facts.items()), "plain")
-    return Section("Provenance", (table,))
+    return Table.of_fields("Sources and versions for the same results.", facts)
 
 
 def save_study(result: StudyResult, folder: Path, ladder: Path | None = None) -> dict[str, Any]:
@@ -400,10 +286,10 @@ def save_study(result: StudyResult, folder: Path, ladder: Path | None = None) ->
     pictures, provenance = draw_study(result), collect_provenance()
     loaded = load_ladder_of(result.dataset, ladder) if ladder else None
     pictures["ladder"] = draw_ladder(loaded, ladder) if ladder and loaded else []
-    document = make_study_document(result, pictures, provenance, loaded)
+    page = make_study_page(result, pictures, provenance, loaded)
     paths = save_figures(chain.from_iterable(pictures.values()), folder)
-    write_text(folder / REPORT, render_html(document))
-    write_text(folder / MARKDOWN, render_markdown(document, paths))
+    write_text(folder / REPORT, render_html(page))
+    write_text(folder / MARKDOWN, render_markdown(page, paths))
     results = {
         **result.to_dict(),
         "ladder": loaded and loaded["steps"],

@@ -1,4 +1,6 @@
-"""Sections of the page on the quality of its results: optimum, leaked test images, calibration, findings."""
+"""The part of the page on the quality of its results: optimum, leaked test images, calibration, findings."""
+
+from typing import Any
 
 import numpy as np
 
@@ -8,62 +10,59 @@ from monolayer.duplicates.leaked import compute_shift
 from monolayer.evaluate.metrics import format_accuracy
 from monolayer.figures import DuplicatePairs
 from monolayer.recipe.losses import get_loss
-from monolayer.reports.blocks import Block, FigureBlock, FigureRow, Paragraph, Section, Table
-from monolayer.reports.calibration import (
-    READING_NAMES,
-    draw_reliability,
-    make_brier_table,
-    make_calibration_table,
-    make_temperature_table,
-)
+from monolayer.reports.blocks import FigureBlock, Table
+from monolayer.reports.calibration import READING_NAMES, draw_reliability, make_calibration_tables
 from monolayer.reports.findings import make_findings_table
 from monolayer.studies.bonus.study import StudyResult
 
 N_PAIRS_SHOWN = 12
 
 
-def make_certificate_section(result: StudyResult) -> Section:
-    """The distance of each run to the lowest possible cost, and the validation accuracy of that optimum."""
+def describe_checks(result: StudyResult) -> dict[str, Any]:
+    """The optimum, leaked images, calibration and findings, as values for report.md.j2."""
+    mask, compared = result.leaked.mask, [c.val for c in result.certificates.values() if c.val]
+    significant = [val for val in compared if val.p_value < SIGNIFICANT]
+    n_better = sum(val.run.accuracy > val.optimum.accuracy for val in significant)
+    findings = [finding for _, finding in result.findings]
+    return {
+        "n_compared": len(compared),
+        "n_better": n_better,
+        "n_worse": len(significant) - n_better,
+        "certificates": _make_certificate_table(result),
+        "n_leaked": int(mask.sum()),
+        "pairs": result.leaked.pairs,
+        "n_mirrored": sum(pair.mirrored for pair in result.leaked.pairs),
+        "leaked": _make_leaked_table(result) if mask.any() else None,
+        "calibration": _make_calibration_tables(result),
+        "findings_summary": summarise_findings(findings),
+        "findings": make_findings_table([finding.to_dict() for finding in findings], [on for on, _ in result.findings]),
+    }
+
+
+def _make_certificate_table(result: StudyResult) -> Table:
     titles = {e.key: e.title for e in result.experiments}
-    rows = []
-    for key, c in result.certificates.items():
-        rows.append(
-            (
-                titles[key],
-                f"{c.cost:.4f}",
-                f"{c.optimal_cost:.4f}",
-                f"{c.distance:.4f}" if c.has_converged else "–",
-                f"{c.gap:.0e}",
-                f"{c.ending}: {c.left:.1%} left" if c.has_converged else c.ending,
-                format_accuracy(c.val.optimum.accuracy, c.val.optimum.n) if c.val else "–",
-                f"{c.val.p_value:.2g}" if c.val else "–",
-            )
+    rows = [
+        (
+            titles[key],
+            f"{c.cost:.4f}",
+            f"{c.optimal_cost:.4f}",
+            f"{c.distance:.4f}" if c.has_converged else "–",
+            f"{c.gap:.0e}",
+            f"{c.ending}: {c.left:.1%} left" if c.has_converged else c.ending,
+            format_accuracy(c.val.optimum.accuracy, c.val.optimum.n) if c.val else "–",
+            f"{c.val.p_value:.2g}" if c.val else "–",
         )
-    table = Table(
+        for key, c in result.certificates.items()
+    ]
+    return Table(
         "The final cost, and the lowest cost that is possible with the same loss and l2.",
         ("experiment", "cost", "lowest cost", "distance", "gap of the solver", "end of the run",
          "validation % of the optimum", "p"),
-        tuple(rows),
+        rows,
         note="The gap of the solver is an estimate of how much lower the true minimum may be than the lowest cost. "
         "Left: the remaining share of the possible decrease from the cost of chance predictions. p: exact McNemar test "
         "between the run and its optimum on the validation images.",
     )  # fmt: skip
-    return Section("Distance to the optimum", (Paragraph(_explain_certificates(result)), table), "optimum")
-
-
-def _explain_certificates(result: StudyResult) -> str:
-    compared = [c.val for c in result.certificates.values() if c.val]
-    significant = [val for val in compared if val.p_value < SIGNIFICANT]
-    n_better = sum(val.run.accuracy > val.optimum.accuracy for val in significant)
-    compared_runs = (
-        f"On validation, the run is significantly better than its optimum in {n_better} of {len(compared)} experiments "
-        f"and worse in {len(significant) - n_better}; the others are statistically indistinguishable."
-    )
-    return (
-        "The cost of one layer is convex: it has one minimum, which an exact solver (preconditioned L-BFGS) finds. A "
-        "run that stops above it has not converged, whatever its curve looks like: a learning rate that is almost "
-        f"zero makes any curve flat. {compared_runs}"
-    )
 
 
 def draw_leaked(result: StudyResult) -> FigureBlock | None:
@@ -78,29 +77,6 @@ def draw_leaked(result: StudyResult) -> FigureBlock | None:
         "image, and the test image of the same photograph."
     )
     return FigureBlock("leaked-pairs", chart, caption, f"A contact sheet of image pairs. {caption}")
-
-
-def make_leaked_section(result: StudyResult, picture: FigureBlock | None) -> Section:
-    """Test images with a duplicate among the training images, and the accuracies without them."""
-    mask = result.leaked.mask
-    n, leaked = len(mask), int(mask.sum())
-    if not leaked:
-        text = f"None of the {n:,} test images has a duplicate among the training images."
-        return Section("Leaked test images", (Paragraph(text),), "leaked")
-    mirrored = sum(pair.mirrored for pair in result.leaked.pairs)
-    blocks: list[Block] = [
-        Paragraph(
-            f"Of the {n:,} test images, **{leaked:,}** ({leaked / n:.1%}) show the same photograph as one of the "
-            f"{len(result.splits.train):,} training images, unchanged or mirrored ({mirrored:,} of "
-            f"{len(result.leaked.pairs):,} pairs), recoloured, shifted or scaled. They were found from the images "
-            "only, with a threshold that was learnt from the training images; by eye, a few in a hundred show two "
-            "photographs (docs/leakage.md)."
-        ),
-        _make_leaked_table(result),
-    ]
-    if picture:
-        blocks.append(FigureRow((picture,)))
-    return Section("Leaked test images", tuple(blocks), "leaked")
 
 
 def _make_leaked_table(result: StudyResult) -> Table:
@@ -126,10 +102,8 @@ def draw_calibration(result: StudyResult) -> list[FigureBlock]:
     ]
 
 
-def make_calibration_section(result: StudyResult, pictures: list[FigureBlock]) -> Section:
-    """The calibration of the two losses, for every kind of probability."""
-    rows = f"the {result.splits.n_test:,} test rows"
-    named = {
+def _make_calibration_tables(result: StudyResult) -> list[Table]:
+    measured = {
         f"{get_loss(result.scored[key].run.recipe.loss).abbreviation}, {READING_NAMES[reading]}": (
             calibration,
             rescaled.get(reading),
@@ -137,28 +111,4 @@ def make_calibration_section(result: StudyResult, pictures: list[FigureBlock]) -
         for key, (readings, rescaled) in result.calibration.items()
         for reading, calibration in readings.items()
     }
-    calibrations = {name: calibration for name, (calibration, _) in named.items()}
-    temperatures = {name: (before, rescaled) for name, (before, rescaled) in named.items() if rescaled}
-    blocks: list[Block] = [
-        Paragraph(
-            "A probability of 0.3 is calibrated if three in ten such predictions are right. Multiple binary "
-            "cross-entropy gives one sigmoid for each class. Its probabilities are the sigmoids, the sigmoids divided "
-            "by their sum, or the softmax of the scores: the predicted class is the same, the probabilities differ."
-        ),
-        make_calibration_table(calibrations, rows),
-        make_brier_table(calibrations),
-        *([make_temperature_table(temperatures, rows)] if temperatures else []),
-        *(
-            FigureRow(tuple(picture for picture in pair))
-            for pair in (pictures[i : i + 2] for i in range(0, len(pictures), 2))
-        ),
-    ]
-    return Section("Calibration", tuple(blocks), "calibration")
-
-
-def make_study_findings_section(result: StudyResult) -> Section:
-    """Every check on the declared runs, the grid and the rows."""
-    findings = [finding for _, finding in result.findings]
-    text = f"monolayer checks every run for common errors. {summarise_findings(findings)}. Issues and tips come first."
-    table = make_findings_table([(on, finding.to_dict()) for on, finding in result.findings])
-    return Section("Findings", (Paragraph(text), table), "findings")
+    return make_calibration_tables(measured, f"the {result.splits.n_test:,} test rows")

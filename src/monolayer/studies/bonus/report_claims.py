@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from monolayer.checks.plausibility import Accuracy, check_claims
 from monolayer.evaluate.metrics import format_accuracy
+from monolayer.evaluate.significance import summarise_seeds
 from monolayer.findings import Finding
-from monolayer.reports.blocks import Block, Notice, Paragraph, Section, Table
+from monolayer.reports.blocks import Notice, Table
 from monolayer.studies.bonus import reported
 from monolayer.studies.bonus.study import StudyResult
 from monolayer.studies.bonus.verdicts import Evidence, Verdict
@@ -25,29 +27,27 @@ TITLES = {
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 
 
-def write_lead(result: StudyResult, is_comparable: bool) -> str:
-    """The summary, for a reader without previous knowledge."""
-    held_out = [100 * result.runs[key].evaluation["test"].accuracy for key in SETTINGS]
-    rerun = [100 * row["test"].accuracy for row in result.published.values()]
-    n_val, n_test = len(result.splits.val or ()), result.splits.n_test
-    counts = Counter(verdict.outcome for verdict in result.verdicts)
-    verdicts = (
-        f"Of ten claims, the measurements support {counts['supported']} and refute {counts['refuted']}; "
-        f"{counts['not distinguishable']} cannot be decided."
-    )
-    if not is_comparable:
-        return (
-            f"One layer, evaluated on {n_test:,} test images that were not trained on, reaches **{span(held_out)} %** "
-            f"with the settings of the report. Trained on these images, as in the report, it appears to reach "
-            f"{span(rerun)} %. {verdicts}"
-        )
-    val, test = (max(getattr(row, name) for row in reported.ACCURACIES.values()) for name in ("val", "test"))
-    return (
-        f"A student's report states accuracies of up to {val:.0f} % on validation and {test:.0f} % on test images for "
-        f"one layer. On images that were not trained on, the same settings reach **{span(held_out)} %**. The reported "
-        f"figures are reproduced ({span(rerun)} % on test) if the network is **trained on the {n_val:,} validation or "
-        f"{n_test:,} test images that it is then evaluated on**, so they are not accuracies on new images. {verdicts}"
-    )
+def describe_claims(result: StudyResult, is_comparable: bool) -> dict[str, Any]:
+    """The reported figures, how they arise, and the verdicts, as values for report.md.j2."""
+    values: dict[str, Any] = {
+        "held_out": span(100 * result.runs[key].evaluation["test"].accuracy for key in SETTINGS),
+        "reproduced": span(100 * row["test"].accuracy for row in result.published.values()),
+        "counts": Counter(verdict.outcome for verdict in result.verdicts),
+        "marks": MARKS,
+        "settings": _make_settings_table(result, is_comparable),
+        "verdicts": _make_verdict_table(result),
+        "procedures": _make_procedures_table(result, is_comparable),
+        "verdicts_in_full": [(verdict, _make_evidence_table(verdict)) for verdict in result.verdicts],
+    }
+    if is_comparable:
+        rows = reported.ACCURACIES.values()
+        values |= {
+            "highest_val": f"{max(row.val for row in rows):.0f}",
+            "highest_test": f"{max(row.test for row in rows):.0f}",
+            "apart": _compare_with_reported(result),
+            "implausible": _make_claims_notice(),
+        }
+    return values
 
 
 def span(values: Iterable[float]) -> str:
@@ -56,12 +56,7 @@ def span(values: Iterable[float]) -> str:
     return f"{low:.1f} to {high:.1f}" if round(low, 1) != round(high, 1) else f"{low:.1f}"
 
 
-def make_first_screen(result: StudyResult, is_comparable: bool) -> tuple[Table, ...]:
-    """The four settings as reported, as reproduced and on held-out images; and the ten verdicts."""
-    return make_settings_table(result, is_comparable), make_verdict_table(result)
-
-
-def make_settings_table(result: StudyResult, is_comparable: bool) -> Table:
+def _make_settings_table(result: StudyResult, is_comparable: bool) -> Table:
     """A row for each setting: accuracy as reported, as its procedure gives it, and on held-out images."""
     columns = ["setting"]
     for name in ("validation", "test"):
@@ -80,7 +75,7 @@ def make_settings_table(result: StudyResult, is_comparable: bool) -> Table:
     )
 
 
-def make_procedures_table(result: StudyResult, is_comparable: bool) -> Table:
+def _make_procedures_table(result: StudyResult, is_comparable: bool) -> Table:
     """The same with the training rows, a line for each setting and split."""
     rows = tuple(
         (TITLES[key], name, *_make_cells(result, key, part, is_comparable))
@@ -106,7 +101,7 @@ def _make_cells(result: StudyResult, key: str, part: str, is_comparable: bool) -
     ]
 
 
-def make_verdict_table(result: StudyResult) -> Table:
+def _make_verdict_table(result: StudyResult) -> Table:
     """The ten verdicts with the evidence that decides each."""
     rows = tuple((v.number, v.claim, f"**{MARKS[v.outcome]}**", _format_deciding(v)) for v in result.verdicts)
     n_seeds = len(result.repeats["all_data"])
@@ -135,48 +130,19 @@ def format_evidence(evidence: Evidence) -> str:
     return f"{text} {evidence.unit}".rstrip()
 
 
-def make_published_section(result: StudyResult, is_comparable: bool) -> Section:
-    """How the reported figures arise, with all columns of every setting."""
-    blocks: list[Block] = [
-        Paragraph(
-            "A network is trained on some images and evaluated on others, since only these show its accuracy on new "
-            "images. Apart from chance, it is not better on new images than on its training images: an evaluation "
-            "accuracy far above the training accuracy shows that the images were not new."
-        ),
-        make_procedures_table(result, is_comparable),
-        Paragraph(_explain_procedures(result)),
-    ]
-    if is_comparable:
-        blocks += [Paragraph(_compare_with_reported(result)), _make_claims_notice()]
-    return Section("How the reported figures arise", tuple(blocks), "as-published")
-
-
-def _explain_procedures(result: StudyResult) -> str:
-    epochs, n_val, n_test = result.experiments[0].recipe.epochs, len(result.splits.val or ()), result.splits.n_test
-    return (
-        f"**The procedure of the report**, for cross-entropy: the trained weights are trained for {epochs} more epochs "
-        f"on the {n_val:,} validation images and evaluated on them, and separately the same on the {n_test:,} test "
-        "images. For multiple binary cross-entropy: the gradient lacks the 1/K that the report derives, and untrained "
-        "weights are trained on each of the three sets and evaluated on the same set. A network memorises a larger "
-        "share of fewer images, so the validation figures rise most. Nothing on this page is selected by these runs, "
-        "or concluded from them."
-    )
-
-
-def _compare_with_reported(result: StudyResult) -> str:
-    again = {
-        name: [abs(getattr(row, name) - 100 * result.published[key][name].accuracy)
-               for key, row in reported.ACCURACIES.items()]
+def _compare_with_reported(result: StudyResult) -> dict[str, str]:
+    """The distances in points between reported and reproduced accuracies, and training accuracies measured here."""
+    reproduced = {
+        name: span(
+            abs(getattr(row, name) - 100 * result.published[key][name].accuracy)
+            for key, row in reported.ACCURACIES.items()
+        )
         for name in PARTS
-    }  # fmt: skip
-    held_out = [
+    }
+    held_out = span(
         abs(row.train - 100 * result.runs[key].evaluation["train"].accuracy) for key, row in reported.ACCURACIES.items()
-    ]
-    return (
-        f"The reproduced accuracies differ from the reported ones by {span(again['train'])} points in training, "
-        f"{span(again['val'])} in validation and {span(again['test'])} in test. The reported training accuracies "
-        f"differ by {span(held_out)} points from those measured here: **these are correct in the report**."
     )
+    return {**reproduced, "held_out": held_out}
 
 
 def _make_claims_notice() -> Notice:
@@ -200,35 +166,13 @@ def _check_reported(row: reported.PrintedAccuracies) -> list[Finding]:
     return check_claims(row.train / 100, evaluations)
 
 
-def make_verdict_section(result: StudyResult) -> Section:
-    """Every verdict with all of its evidence."""
-    blocks: list[Block] = [Paragraph(_explain_verdicts(result))]
-    for verdict in result.verdicts:
-        blocks += _make_verdict_blocks(verdict)
-    return Section("Ten verdicts", tuple(blocks), "verdicts")
-
-
-def _explain_verdicts(result: StudyResult) -> str:
-    n_seeds, n_test = len(result.repeats["all_data"]), result.splits.n_test
-    return (
-        f"Every setting was trained with {n_seeds} seeds and evaluated on the same {n_test:,} test images. A claim is "
-        "**supported** or **refuted** if the 95 % interval is entirely on one side of the bound in the claim, and "
-        "**not distinguishable** otherwise; a claim of several parts is refuted if one of them is."
-    )
-
-
-def _make_verdict_blocks(verdict: Verdict) -> list[Block]:
-    rows = tuple((e.what, format_evidence(e), MARKS[e.outcome], e.statistic) for e in verdict.evidence)
-    return [
-        Paragraph(f"**{verdict.number}. {verdict.claim}:** {MARKS[verdict.outcome]}. {verdict.explanation}"),
-        Table(f"Evidence on claim {verdict.number}.", ("compared", "measured", "outcome", "method"), rows),
-    ]
+def _make_evidence_table(verdict: Verdict) -> Table:
+    rows = [(e.what, format_evidence(e), MARKS[e.outcome], e.statistic) for e in verdict.evidence]
+    return Table(f"Evidence on claim {verdict.number}.", ("compared", "measured", "outcome", "method"), rows)
 
 
 def make_repeats_table(result: StudyResult) -> Table:
     """Accuracies of every declared setting: mean and standard deviation over its seeds."""
-    from monolayer.evaluate.significance import summarise_seeds
-
     titles = {e.key: e.title for e in result.experiments}
     rows = []
     for key, title in titles.items():

@@ -17,11 +17,12 @@ from monolayer.evaluate.metrics import format_accuracy, make_finite
 from monolayer.figures import AccuracyCost, Evidence, Filters
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import get_loss
-from monolayer.reports.blocks import Block, Document, FigureBlock, FigureRow, Paragraph, Section, Table, slugify
+from monolayer.reports.blocks import FigureBlock, Table, slugify
 from monolayer.reports.calibration import READING_NAMES
 from monolayer.reports.figures import save_figures
 from monolayer.reports.html import render_html
 from monolayer.reports.markdown import render_markdown
+from monolayer.reports.page import Page, fill_page
 from monolayer.runs.folder import LADDER, MARKDOWN, NETWORKS, REPORT, RESULTS, write_json, write_table, write_text
 from monolayer.runs.provenance import collect_provenance
 from monolayer.studies.ladder import published
@@ -102,10 +103,9 @@ def write_ladder_report(folder: Path) -> None:
     """
     facts = load_ladder(folder)
     pictures = draw_ladder(facts, folder)
-    document = _make_document(facts, pictures)
-    paths = save_figures(pictures, folder)
-    write_text(folder / REPORT, render_html(document))
-    write_text(folder / MARKDOWN, render_markdown(document, paths))
+    page, paths = _make_page(facts, pictures), save_figures(pictures, folder)
+    write_text(folder / REPORT, render_html(page))
+    write_text(folder / MARKDOWN, render_markdown(page, paths))
 
 
 def draw_ladder(facts: dict[str, Any], folder: Path) -> list[FigureBlock]:
@@ -164,16 +164,9 @@ def _draw_evidence(facts: dict[str, Any], step: dict[str, Any]) -> FigureBlock:
     return FigureBlock("evidence", chart, caption, f"A map for each class, red where the class is found. {caption}")
 
 
-def make_ladder_blocks(facts: dict[str, Any], pictures: Sequence[FigureBlock]) -> tuple[Block, ...]:
-    """The figure of accuracy against cost, the published accuracies, then the filters and evidence maps."""
-    rows = [FigureRow((picture,)) for picture in pictures]
-    quoted = (_make_published_table(facts),) if facts["published"] else ()
-    return (*rows[:1], *quoted, *rows[1:])
-
-
 def make_steps_table(facts: dict[str, Any]) -> Table:
     """A row for each step: accuracy with and without the leaked rows, seconds, memory."""
-    rows = tuple(
+    rows = [
         (
             step["features"],
             f"{step['n_features']:,}",
@@ -185,7 +178,7 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
             f"{step['peak_mib']:,.0f}",
         )
         for step in facts["steps"]
-    )
+    ]
     n_train, n = (facts["steps"][0][rows]["n"] for rows in ("train", "test"))
     leaked, obstacle = facts["leaked"]["n_test_rows"], facts["leaked"]["obstacle"]
     columns = (
@@ -202,9 +195,9 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
     )
 
 
-def make_choices_table(facts: dict[str, Any]) -> Table:
+def _make_choices_table(facts: dict[str, Any]) -> Table:
     """The recipes that were tried, and those that validation chose."""
-    rows = tuple(
+    rows = [
         (
             step["features"],
             get_loss(recipe["loss"]).title,
@@ -217,7 +210,7 @@ def make_choices_table(facts: dict[str, Any]) -> Table:
         )
         for step in facts["steps"]
         for recipe in [step["recipe"]]
-    )
+    ]
     step, plan = facts["steps"][0], facts["plan"]
     rates, l2 = (", ".join(f"{value:g}" for value in plan[name]) for name in ("rates", "l2"))
     return Table(
@@ -230,9 +223,9 @@ def make_choices_table(facts: dict[str, Any]) -> Table:
     )
 
 
-def make_calibration_table(facts: dict[str, Any]) -> Table:
+def _make_calibration_table(facts: dict[str, Any]) -> Table:
     """The calibration of each step, for every kind of probability."""
-    rows = tuple(
+    rows = [
         (
             step["features"],
             f"{get_loss(step['recipe']['loss']).title}, {READING_NAMES[reading]}",
@@ -242,7 +235,7 @@ def make_calibration_table(facts: dict[str, Any]) -> Table:
         )
         for step in facts["steps"]
         for reading, found in step["calibration"].items()
-    )
+    ]
     return Table(
         f"Calibration on the {facts['steps'][0]['test']['n']:,} test images, with 95 % bootstrap intervals.",
         ("features", "loss, probabilities", "expected error", "by chance", "Brier score"),
@@ -281,7 +274,7 @@ def _format_without_leaked(step: dict[str, Any], words: str) -> str:
     return f" ({100 * left['accuracy']:.2f} % {words})" if left else ""
 
 
-def _make_document(facts: dict[str, Any], pictures: Sequence[FigureBlock]) -> Document:
+def _make_page(facts: dict[str, Any], pictures: list[FigureBlock]) -> Page:
     openings = "; ".join(f"{opening['when']}: {opening['why']}" for opening in facts["test_openings"])
     dataset = facts["dataset"]
     origin = {
@@ -291,34 +284,35 @@ def _make_document(facts: dict[str, Any], pictures: Sequence[FigureBlock]) -> Do
         "test rows opened": openings,
         **{f"features of {s['features']}": f"{s['by']}, SHA-256 {s['features_sha256']}" for s in facts["steps"][::-1]},
     }
-    table = Table("Sources and versions for the same results.", ("what", "value"), tuple(origin.items()), "plain")
-    method = (
-        "Features are learnt from the training images only, without labels: labels, validation images and test images "
-        "have no influence on them. Each loss is trained with every recipe of a grid, and the recipe with the highest "
-        "validation accuracy is kept. After the last choice the test images are opened once for all steps. The best "
-        "of several validation accuracies is optimistic, so quote the test accuracy."
-    )
-    return Document(
-        title=f"The ladder: one layer on different features of {dataset['name']}",
-        lead=describe_ladder(facts),
-        sections=(
-            Section("Accuracy and cost", make_ladder_blocks(facts, pictures)),
-            Section("Recipes chosen on validation", (make_choices_table(facts),)),
-            Section("Calibration", (make_calibration_table(facts),)),
-            Section("Methods", (Paragraph(method),)),
-            Section("Provenance", (table,)),
-        ),
-        summary=(make_steps_table(facts),),
+    return fill_page(
+        "studies/ladder/report.md.j2",
+        **describe_steps(facts, pictures),
+        name=dataset["name"],
+        choices=_make_choices_table(facts),
+        calibration=_make_calibration_table(facts),
+        provenance=Table.of_fields("Sources and versions for the same results.", origin),
     )
 
 
-def _make_published_table(facts: dict[str, Any]) -> Table:
-    rows = tuple((figure["what"], figure["accuracy"], figure["source"]) for figure in facts["published"])
+def describe_steps(facts: dict[str, Any], pictures: list[FigureBlock]) -> dict[str, Any]:
+    """The result, the steps, and accuracy against cost, as values for a template."""
+    return {
+        "result": describe_ladder(facts),
+        "steps": make_steps_table(facts),
+        "figures": [*pictures[:1], *_make_published_tables(facts), *pictures[1:]],
+    }
+
+
+def _make_published_tables(facts: dict[str, Any]) -> list[Table]:
+    """Accuracies published by others; none if the data are not CIFAR-10."""
+    if not facts["published"]:
+        return []
+    rows = [(figure["what"], figure["accuracy"], figure["source"]) for figure in facts["published"]]
     note = (
         "Linear classifiers on features that were learnt without labels, trained on all 50,000 training images: "
         "support vector machines, and in the last row gradient descent with momentum and a bottleneck."
     )
-    return Table("Published by others.", ("features", "test %", "source"), rows, "printed", note)
+    return [Table("Published by others.", ("features", "test %", "source"), rows, "printed", note)]
 
 
 def _list_step(step: Step, facts: dict[str, Any]) -> dict[str, Any]:
