@@ -138,7 +138,7 @@ class Interrupting(io.StringIO):
         if text.startswith("Epoch"):
             self.n_epochs += 1
             if self.n_epochs == EPOCHS_BEFORE_INTERRUPTION:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
         return super().write(text)
 
 

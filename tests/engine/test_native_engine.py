@@ -150,7 +150,7 @@ class Counting:
     def train(self, **words):
         self.calls += 1
         if self.calls == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         self.native.train(**words)
 
 

@@ -73,7 +73,7 @@ def test_a_network_on_pixels_has_neither():
     run = ml.train(splits, epochs=1)
     with pytest.raises(BadInput, match="has no filters to draw"):
         Filters.of(run)
-    with pytest.raises(BadInput, match="not divided among places"):
+    with pytest.raises(BadInput, match="cannot be divided among places"):
         Evidence.of(run, splits.val)
 
 
