@@ -154,11 +154,14 @@ class Counting:
         self.native.train(**words)
 
 
-def test_ctrl_c_is_heard_in_the_middle_of_a_long_epoch(monkeypatch):
+def test_ctrl_c_is_heard_in_the_middle_of_a_long_epoch(monkeypatch, request):
     splits = make_dataset(330, 130, 4).split(10)
     bank = make_bank([RECIPE], fit_scaler(splits.train), 4)
     monkeypatch.setattr(native_module, "CALL_OPERATIONS", 5 * 4 * bank.weights.size * RECIPE.batch_size)
     order = make_batch_order(RECIPE, 4, 130).draw_epoch(320)
+    # A shell starts background jobs with the signal ignored.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
     with open_native_engine(bank, None, 2) as engine:
         engine._native = counting = Counting(engine._native)
         with pytest.raises(KeyboardInterrupt):
