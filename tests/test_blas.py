@@ -126,7 +126,7 @@ def test_a_sweep_holds_blas_while_it_trains_and_gives_it_back():
 
 
 def train_bank(splits, recipes, n_threads):
-    """(slabs, whether there is a partner, scores of the validation rows, bank) after two epochs."""
+    """(slabs, whether there is a worker, scores of the validation rows, bank) after two epochs."""
     bank = make_bank(recipes, fit_scaler(splits.train), splits.dataset.n_classes)
     order = make_batch_order(recipes[0], bank.n_classes, bank.weights.shape[1])
     with open_numpy_engine(bank, splits.dataset.image_shape, n_threads) as engine:
@@ -134,7 +134,7 @@ def train_bank(splits, recipes, n_threads):
             rates = np.array([recipe.compute_rate(epoch) for recipe in recipes])
             engine.run_epoch(splits.train, *order.draw_epoch(len(splits.train)), rates)
         scores = np.concatenate([scores for scores, _ in engine.iterate_scores(splits.val)], axis=1)
-        return len(engine.slabs), engine.partner is not None, scores, bank
+        return len(engine.slabs), engine.worker is not None, scores, bank
 
 
 @pytest.mark.parametrize("features", ["uint8", "float32"])

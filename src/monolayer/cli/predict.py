@@ -16,14 +16,14 @@ from monolayer.cli.console import let_reader_leave, open_console, print_json, pr
 from monolayer.errors import BadInput
 from monolayer.files import explain_os_error, open_whole, validate_new_file
 from monolayer.network import OneLayer
-from monolayer.predict.inputs import Rows, describe_resizing, describe_scaling, find_files, iterate_rows
+from monolayer.predict.inputs import InputRows, describe_resizing, describe_scaling, find_files, iterate_rows
 from monolayer.predict.outputs import open_predictions, write_json_line
 from monolayer.predict.predictions import check_network, check_top, compute_predictions, describe_predictions
 from monolayer.predict.stream import iterate_predictions
 from monolayer.recipe.losses import get_loss
 from monolayer.runs.folder import load_network
 
-Predicted = Iterator[tuple[Rows, Array]]
+Predicted = Iterator[tuple[InputRows, Array]]
 STDIN, STREAM = "-", ".jsonl"
 SHOWN = 20  # rows of a file of features that a terminal is shown
 

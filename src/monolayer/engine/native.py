@@ -138,33 +138,33 @@ class NativeEngine:
             # Division and multiplication round: reopened, so that a resumed run starts from the same bytes.
             self._native = self._open()
 
-    def _run_part(self, rows: Rows, meeting: EpochPlan, rates: Array) -> None:
-        if not meeting.batches:
+    def _run_part(self, rows: Rows, plan: EpochPlan, rates: Array) -> None:
+        if not plan.batches:
             return
-        X, order, mirrored = rows.gather(meeting.order, meeting.mirrored, in_memory=bool(self._shuffle.buffer))
+        X, order, mirrored = rows.gather(plan.order, plan.mirrored, in_memory=bool(self._shuffle.buffer))
         # A member that has no row in a batch takes no step on it, and does not shrink either.
-        counts = meeting.counts[:, self.bank.fold_of]
+        counts = plan.counts[:, self.bank.fold_of]
         steps = np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0).astype(np.float32)
         shrink = np.where(counts > 0, 1 - 2 * rates * self._l2, 1).astype(np.float32)
-        factors = None if meeting.factors is None else meeting.factors.astype(np.float32)
-        y, scales = _cast_labels(rows.take_labels(meeting.order)), rows.scales
-        for batches in self._cut_calls(meeting, X):
-            places = slice(meeting.batches[batches][0].start, meeting.batches[batches][-1].stop)
+        factors = None if plan.factors is None else plan.factors.astype(np.float32)
+        y, scales = _cast_labels(rows.take_labels(plan.order)), rows.scales
+        for batches in self._cut_calls(plan, X):
+            places = slice(plan.batches[batches][0].start, plan.batches[batches][-1].stop)
             self._native.train(
                 X=X,
                 order=order[places],
                 mirrored=None if mirrored is None else mirrored[places].view(np.uint8),
-                scales=None if scales is None else scales[meeting.order[places]],
+                scales=None if scales is None else scales[plan.order[places]],
                 width=self.width,
                 y=y[places],
-                starts=np.array([0, *(batch.stop - places.start for batch in meeting.batches[batches])]),
+                starts=np.array([0, *(batch.stop - places.start for batch in plan.batches[batches])]),
                 steps=steps[batches],
                 shrink=shrink[batches],
                 factors=None if factors is None else factors[:, places],
             )
             give_back(X)
 
-    def _cut_calls(self, meeting: EpochPlan, X: Array) -> list[slice]:
+    def _cut_calls(self, plan: EpochPlan, X: Array) -> list[slice]:
         """The batches in calls short enough that an interrupt between two calls takes effect soon.
 
         And, for a large file, short enough that the pages read in one call fit in memory.
@@ -173,7 +173,7 @@ class NativeEngine:
         n_batches = CALL_OPERATIONS // (4 * self.bank.weights.size * size)
         if is_large(X):
             n_batches = min(n_batches, SCATTERED // size)
-        return cut_batches(len(meeting.batches), max(1, n_batches))
+        return cut_batches(len(plan.batches), max(1, n_batches))
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K) float32; y (n,)."""

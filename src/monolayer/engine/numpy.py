@@ -13,7 +13,7 @@ that costs a feature whose mean is r times its deviation some 3e-9 r in its own 
 others (measured against float64 up to r = 100,000; a byte that is 255 in all but one of 50,000 images has r = 57,000).
 
 Members of one bank may have folds: sample weights and a scaler each (see Fold). Rows that no member trains on are left
-out, the residual is multiplied by a member's weights, and its mean is over the rows that the member has.
+out, the residual is multiplied by a member's weights, and its mean is over the member's own rows.
 The features are divided by one scaler's deviations t only. For a member whose own are s, V = W * t / s gives the same
 scores of the features as they were divided, and its gradient is multiplied by (t / s)**2.
 
@@ -53,7 +53,7 @@ def _do_nothing() -> None:
     pass
 
 
-class Partner:
+class WorkerThread:
     """A thread that runs one task at a time, with two locks to start it and to wait for it.
 
     A round trip costs 22 microseconds with two bare locks and 40 with an executor's futures (measured on two cores);
@@ -67,18 +67,18 @@ class Partner:
         self._done.acquire()
         self._task: Callable[[], None] = _do_nothing
         self._error: BaseException | None = None
-        self._leaving = False
-        self._thread = threading.Thread(target=self._work, name="monolayer-partner", daemon=True)
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._work, name="monolayer-worker", daemon=True)
 
-    def __enter__(self) -> Partner:
+    def __enter__(self) -> WorkerThread:
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        # Does not wait for the task: an interrupt may have come anywhere, even between its end and the wait for it.
-        self._leaving = True
+        # Does not wait for the task: an interrupt may come anywhere, even between the end of the task and the wait.
+        self._is_closing = True
         with suppress(RuntimeError):  # a task that was started and has not begun
             self._go.release()
         self._thread.join()
@@ -98,7 +98,7 @@ class Partner:
     def _work(self) -> None:
         while True:
             self._go.acquire()
-            if self._leaving:
+            if self._is_closing:
                 return
             try:
                 self._task()
@@ -135,8 +135,8 @@ class Slab:
     """A range of dimensions: its columns of the weights, and the batch's features in them, F means as the first rows.
 
     The weights are the slab's own copy while the engine is open: stepping columns in place inside the bank's wider rows
-    costs four times as much as stepping rows that lie end to end. A diverging member overflows in silence; it is
-    reported from its loss, once.
+    costs four times as much as stepping rows that lie end to end. Overflow of a diverging member is not
+    reported here, but once, from its loss.
 
     Args:
         weights: (K * M, d), of features divided by the bank's deviations.
@@ -175,16 +175,16 @@ class Slab:
             else:
                 np.matmul(self.weights, self.batch.T, out=self.scores)
 
-    def backward(self, residual: Array, fold: Array | None) -> None:
+    def backward(self, residual: Array, rescale: Array | None) -> None:
         """Step against the residual (K * M, F + n) of the batch that went forward last.
 
         Args:
             residual: of every row of weights.
-            fold: (K * M, 1), to multiply the weights by before the step; None leaves them.
+            rescale: (K * M, 1), to multiply the weights by before the step; None leaves them.
         """
         with np.errstate(all="ignore"):
-            if fold is not None:
-                self.weights *= fold
+            if rescale is not None:
+                self.weights *= rescale
             np.matmul(residual, self.batch, out=self.gradient)
             if self._slopes is not None:
                 by_member = self.gradient.reshape(-1, *self._slopes.shape)
@@ -198,9 +198,9 @@ class Slab:
         return np.asarray((self.weights.reshape(-1, *self.ratios.shape) / self.ratios).reshape(self.weights.shape))
 
     def set_weights(self, weights: Array) -> None:
-        """Go on from these weights, (K * M, d), of features that each member's own scaler has standardised.
+        """Set the weights (K * M, d) of features that each member's own scaler has standardised.
 
-        Division and multiplication round: an epoch begins where another process would take the bank up.
+        Division and multiplication round, so each epoch starts from the weights that a resumed process would load.
         """
         if self.ratios is not None:
             self.weights[:] = (weights.reshape(-1, *self.ratios.shape) * self.ratios).reshape(weights.shape)
@@ -226,7 +226,7 @@ class NumpyEngine:
 
     bank: Bank
     slabs: list[Slab]
-    partner: Partner | None
+    worker: WorkerThread | None
 
     def __post_init__(self) -> None:
         self._groups = self.bank.group_by_loss()
@@ -244,25 +244,25 @@ class NumpyEngine:
                 rows, plan_epoch(self.bank, order[part], None if mirrored is None else mirrored[part]), rates
             )
 
-    def _run_part(self, rows: Rows, meeting: EpochPlan, rates: Array) -> None:
-        source = self._open_source(rows, meeting)
-        y = rows.take_labels(meeting.order)
-        steps = _Steps(self.bank, meeting, rates)
-        batches = meeting.batches
+    def _run_part(self, rows: Rows, plan: EpochPlan, rates: Array) -> None:
+        source = self._open_source(rows, plan)
+        y = rows.take_labels(plan.order)
+        steps = _Steps(self.bank, plan, rates)
+        batches = plan.batches
         with np.errstate(all="ignore"):
             if batches:
                 self._each(lambda slab: slab.forward(source, batches[0]))
             for i, following in enumerate([*batches[1:], None][: len(batches)]):
-                residual, fold = self._compute_residual(y[batches[i]], steps, i)
+                residual, rescale = self._compute_residual(y[batches[i]], steps, i)
 
                 def move(
                     slab: Slab,
                     residual: Array = residual,
-                    fold: Array | None = fold,
+                    rescale: Array | None = rescale,
                     following: slice | None = following,
                 ) -> None:
                     # Backward with this batch and forward with the next: slabs exchange nothing between the two.
-                    slab.backward(residual, fold)
+                    slab.backward(residual, rescale)
                     if following is not None:
                         slab.forward(source, following)
 
@@ -275,9 +275,9 @@ class NumpyEngine:
                 self.bank.weights[:, slab.columns] = slab.compute_weights()
                 slab.set_weights(self.bank.weights[:, slab.columns])
 
-    def _open_source(self, rows: Rows, meeting: EpochPlan) -> _Source:
-        scales = None if rows.scales is None else rows.scales[meeting.order]
-        return _Source(*rows.gather(meeting.order, meeting.mirrored, in_memory=bool(self._shuffle.buffer)), scales)
+    def _open_source(self, rows: Rows, plan: EpochPlan) -> _Source:
+        scales = None if rows.scales is None else rows.scales[plan.order]
+        return _Source(*rows.gather(plan.order, plan.mirrored, in_memory=bool(self._shuffle.buffer)), scales)
 
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K), a view that the next block overwrites; y (n,)."""
@@ -305,14 +305,14 @@ class NumpyEngine:
             yield from ((source, batch, y[batch]) for batch in cut_batches(len(y), EVALUATION_ROWS))
 
     def _each(self, task: Callable[[Slab], None]) -> None:
-        """Run the task on every slab, the second one in the partner's thread if there is a partner."""
-        if self.partner is None:
+        """Run the task on every slab, the second one in the worker's thread if there is a worker."""
+        if self.worker is None:
             for slab in self.slabs:
                 task(slab)
         else:
-            self.partner.start(lambda: task(self.slabs[1]))
+            self.worker.start(lambda: task(self.slabs[1]))
             task(self.slabs[0])
-            self.partner.wait()
+            self.worker.wait()
 
     def _add_scores(self, scale: Array | None) -> Array:
         """Scores (M, n, K) of the last forward pass; the memory lies class by class, see Bank."""
@@ -328,7 +328,7 @@ class NumpyEngine:
         return scores.reshape(self.bank.n_classes, self.bank.n_members, -1).transpose(1, 2, 0)
 
     def _compute_residual(self, y: Array, steps: _Steps, batch: int) -> tuple[Array, Array | None]:
-        """R (K * M, F + n) for the slabs, R[:, f] = -sum of the rest, and what to fold; steps the bias on the way."""
+        """R (K * M, F + n), with R[:, f] = -sum of the rest, and what to rescale the weights by; steps the bias."""
         scores = self._add_scores(steps.scale)
         (M, n, K), F = scores.shape, self._n_means
         residual = np.empty((K, M, F + n), scores.dtype)
@@ -345,10 +345,10 @@ class NumpyEngine:
             residual[:, np.arange(M), self.bank.fold_of] = -sums
         self.bank.bias -= (sums * step).reshape(-1)
         factor = np.tile(step, K)[:, None]
-        fold = steps.shrink(factor)
+        rescale = steps.shrink(factor)
         rows = residual.reshape(K * M, F + n)
         rows *= factor if steps.scale is None else factor / steps.scale
-        return rows, fold
+        return rows, rescale
 
 
 class _Steps:
@@ -360,19 +360,19 @@ class _Steps:
 
     RANGE = (1e-3, 1e3)
 
-    def __init__(self, bank: Bank, meeting: EpochPlan, rates: Array) -> None:
+    def __init__(self, bank: Bank, plan: EpochPlan, rates: Array) -> None:
         dtype, l2 = bank.weights.dtype, np.array([recipe.l2 for recipe in bank.recipes])
-        self._meeting, self._fold_of = meeting, bank.fold_of
-        self._factors = None if meeting.factors is None else meeting.factors.astype(dtype)
+        self._plan, self._fold_of = plan, bank.fold_of
+        self._factors = None if plan.factors is None else plan.factors.astype(dtype)
         # A member that has no row in a batch takes no step on it, and does not shrink either.
-        counts = meeting.counts[:, bank.fold_of]
+        counts = plan.counts[:, bank.fold_of]
         self._steps = np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0).astype(dtype)
         self._shrink = np.tile(1 - 2 * rates * l2, bank.n_classes)[:, None].astype(dtype)
         self.scale: Array | None = np.ones_like(self._shrink) if l2.any() else None
 
     def get_factors(self, batch: int) -> Array | None:
         """What the residuals of the batch are multiplied by, (M, n), or None."""
-        return None if self._factors is None else self._factors[self._fold_of, self._meeting.batches[batch]]
+        return None if self._factors is None else self._factors[self._fold_of, self._plan.batches[batch]]
 
     def get_steps(self, batch: int) -> Array:
         """Rate over the number of rows that the member has in the batch, (M,); 0 where it has none."""
@@ -386,8 +386,8 @@ class _Steps:
         size = np.abs(self.scale)
         if self.RANGE[0] <= size.min() and size.max() <= self.RANGE[1]:
             return None
-        fold, self.scale = self.scale, np.ones_like(self.scale)
-        return fold
+        rescale, self.scale = self.scale, np.ones_like(self.scale)
+        return rescale
 
 
 @contextmanager
@@ -399,8 +399,8 @@ def open_numpy_engine(
     slabs = [_make_slab(bank, columns, width) for columns in _cut_dimensions(len(bank.scaler.mean), width)]
     with ExitStack() as stack:
         stack.enter_context(limit_blas_threads())
-        partner = stack.enter_context(Partner()) if min(n_threads, len(slabs)) > 1 else None
-        yield NumpyEngine(bank, slabs, partner)
+        worker = stack.enter_context(WorkerThread()) if min(n_threads, len(slabs)) > 1 else None
+        yield NumpyEngine(bank, slabs, worker)
 
 
 def _make_slab(bank: Bank, columns: slice, width: int | None) -> Slab:

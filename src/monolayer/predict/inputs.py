@@ -18,8 +18,8 @@ from monolayer.network import OneLayer
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows to predict.
+class InputRows:
+    """InputRows to predict.
 
     Args:
         places: of each row, its ``file``, and in a file of features its ``row``, counted from 0.
@@ -61,7 +61,7 @@ def _find_in(path: Path, network: OneLayer) -> list[Path]:
 
 def iterate_rows(
     network: OneLayer, files: Sequence[Path], *, ignored: tuple[str, ...] = (), features: str | None = None
-) -> Iterator[Rows]:
+) -> Iterator[InputRows]:
     """The rows of files of features, and of images, in the order of the files.
 
     Args:
@@ -100,7 +100,7 @@ def iterate_rows(
         pictures = []
         start = 0
         for block in iterate_features(file, expected):
-            yield Rows([{"file": str(file), "row": start + i} for i in range(len(block))], block)
+            yield InputRows([{"file": str(file), "row": start + i} for i in range(len(block))], block)
             start += len(block)
     yield from _read_images(network, pictures, expected.block_size)
 
@@ -124,7 +124,7 @@ def read_image(network: OneLayer, file: Path) -> tuple[Array, bool]:
         raise BadData(f"{str(error)[:-1]}; accepted are images, and files ending in {list_suffixes()}.") from None
 
 
-def describe_scaling(network: OneLayer, rows: Rows) -> str:
+def describe_scaling(network: OneLayer, rows: InputRows) -> str:
     """A warning if features seem to be scaled unlike the training data; else empty."""
     if network.metadata.get("features_dtype") != "uint8" or rows.X.dtype.kind != "f" or rows.X.max() > 1:
         return ""
@@ -148,9 +148,9 @@ def describe_resizing(network: OneLayer, n_resized: int) -> str:
     )
 
 
-def _read_images(network: OneLayer, files: Sequence[Path], n_rows: int) -> Iterator[Rows]:
+def _read_images(network: OneLayer, files: Sequence[Path], n_rows: int) -> Iterator[InputRows]:
     left = iter(files)
     while some := list(islice(left, n_rows)):
         read = [read_image(network, file) for file in some]
         X = np.stack([features for features, _ in read])
-        yield Rows([{"file": str(file)} for file in some], X, sum(is_resized for _, is_resized in read))
+        yield InputRows([{"file": str(file)} for file in some], X, sum(is_resized for _, is_resized in read))

@@ -8,7 +8,7 @@ import numpy as np
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
-from monolayer.predict.inputs import Rows
+from monolayer.predict.inputs import InputRows
 from monolayer.recipe.losses import get_loss
 
 
@@ -24,7 +24,7 @@ def check_top(top: int | None, n_classes: int) -> None:
         raise BadInput(f"--top is {top}; accepted are 1 to {n_classes}, the network's classes.")
 
 
-def compute_predictions(network: OneLayer, rows: Rows) -> Array:
+def compute_predictions(network: OneLayer, rows: InputRows) -> Array:
     """Probabilities (n, K), or scores if the network's loss defines no probabilities, all of them finite.
 
     Raises:

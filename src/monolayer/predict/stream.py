@@ -10,7 +10,7 @@ import numpy as np
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.network import OneLayer
-from monolayer.predict.inputs import Rows, read_image
+from monolayer.predict.inputs import InputRows, read_image
 from monolayer.predict.predictions import compute_predictions, describe_predictions
 
 MAX_LINE = 64 * 2**20  # bytes; longer lines are not read into memory
@@ -31,7 +31,7 @@ def iterate_predictions(network: OneLayer, file: IO[bytes], top: int | None = No
             content = _parse(line)
             if "id" in content:
                 place["id"] = content["id"]
-            probabilities = compute_predictions(network, Rows([place], _read_features(network, content)[None]))
+            probabilities = compute_predictions(network, InputRows([place], _read_features(network, content)[None]))
             yield from describe_predictions(network, [place], probabilities, top)
         except BadInput as error:
             yield {**place, "error": str(error)}

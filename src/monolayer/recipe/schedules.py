@@ -1,6 +1,6 @@
 """Learning-rate schedules: a factor on the base rate for each epoch, written as ``name:parameter:...``.
 
-To add a schedule, write its factor function and add a :class:`Kind` to ``SCHEDULES``.
+To add a schedule, write its factor function and add a :class:`ScheduleKind` to ``SCHEDULES``.
 """
 
 import math
@@ -12,7 +12,7 @@ from monolayer.recipe.notation import format_written, parse_numbers
 
 
 @dataclass(frozen=True)
-class Kind:
+class ScheduleKind:
     """A kind of schedule.
 
     Args:
@@ -80,13 +80,13 @@ def _is_share(value: float) -> bool:
     return 0 <= value <= 1
 
 
-SCHEDULES: dict[str, Kind] = {
-    "constant": Kind("constant", (), _constant),
-    "step": Kind("step:EVERY:FACTOR (such as step:10:0.1)", (_is_count, _is_factor), _step, counts_epochs=True),
-    "exponential": Kind(
+SCHEDULES: dict[str, ScheduleKind] = {
+    "constant": ScheduleKind("constant", (), _constant),
+    "step": ScheduleKind("step:EVERY:FACTOR (such as step:10:0.1)", (_is_count, _is_factor), _step, counts_epochs=True),
+    "exponential": ScheduleKind(
         "exponential:FACTOR (such as exponential:0.95)", (_is_factor,), _exponential, counts_epochs=True
     ),
-    "cosine": Kind("cosine or cosine:FLOOR (such as cosine:0.01)", (_is_share,), _cosine, defaults=(0.0,)),
+    "cosine": ScheduleKind("cosine or cosine:FLOOR (such as cosine:0.01)", (_is_share,), _cosine, defaults=(0.0,)),
 }
 
 

@@ -4,31 +4,31 @@ import weakref
 
 import pytest
 
-from monolayer.engine.numpy import Partner
+from monolayer.engine.numpy import WorkerThread
 
 
 def test_tasks_run_in_the_other_thread_one_after_the_other():
     seen = []
-    with Partner() as partner:
+    with WorkerThread() as worker:
         for i in range(100):
-            partner.start(lambda i=i: seen.append((i, threading.current_thread().name)))
-            partner.wait()
+            worker.start(lambda i=i: seen.append((i, threading.current_thread().name)))
+            worker.wait()
     assert [i for i, _ in seen] == list(range(100))
-    assert {name for _, name in seen} == {"monolayer-partner"}
+    assert {name for _, name in seen} == {"monolayer-worker"}
 
 
 def test_an_error_over_there_is_raised_here_and_the_thread_goes_on():
-    with Partner() as partner:
-        partner.start(lambda: 1 / 0)
+    with WorkerThread() as worker:
+        worker.start(lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            partner.wait()
-        partner.start(lambda: None)
-        partner.wait()
+            worker.wait()
+        worker.start(lambda: None)
+        worker.wait()
 
 
-def start_and_leave(partner, task, pause):
-    with partner:
-        partner.start(task)
+def start_and_leave(worker, task, pause):
+    with worker:
+        worker.start(task)
         time.sleep(pause)
         raise KeyboardInterrupt
 
@@ -37,15 +37,15 @@ def start_and_leave(partner, task, pause):
 def test_leaving_before_during_and_after_a_task_ends_the_thread(pause):
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        start_and_leave(Partner(), lambda: time.sleep(0.05), pause)
+        start_and_leave(WorkerThread(), lambda: time.sleep(0.05), pause)
     assert threading.active_count() == before
 
 
 def test_leaving_after_a_task_was_heard_of_ends_the_thread():
     before = threading.active_count()
-    with Partner() as partner:
-        partner.start(lambda: None)
-        partner.wait()
+    with WorkerThread() as worker:
+        worker.start(lambda: None)
+        worker.wait()
     assert threading.active_count() == before
 
 
@@ -55,8 +55,8 @@ def test_a_task_is_let_go_of_when_it_is_done():
 
     thing = Thing()
     left = weakref.ref(thing)
-    with Partner() as partner:
-        partner.start(lambda thing=thing: None)
-        partner.wait()
+    with WorkerThread() as worker:
+        worker.start(lambda thing=thing: None)
+        worker.wait()
         del thing
         assert left() is None
