@@ -26,6 +26,8 @@ DECODING_ERRORS = (
     Image.DecompressionBombWarning,
 )
 CHANNELS = (1, 3)
+# What a file may contain, whatever its name: Pillow would start Ghostscript for PostScript.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF", "JPEG2000")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff")
 
 
@@ -89,13 +91,22 @@ def stretch(rows: Array) -> npt.NDArray[np.float32]:
     return stretched
 
 
+def open_image(file: Path | IO[bytes]) -> Image.Image:
+    """An image whose pixels are not decoded yet, in one of the accepted formats.
+
+    Raises:
+        OSError: if it cannot be read; Pillow also raises the other errors of ``DECODING_ERRORS``.
+    """
+    return Image.open(file, formats=FORMATS)
+
+
 def open_upright(file: Path | IO[bytes], channels: int | None) -> Image.Image:
     """An image in its EXIF orientation, 8 bits per channel: 1 channel grey, 3 RGB; None: as the image has.
 
     Raises:
         OSError: if it cannot be read; Pillow also raises the other errors of ``DECODING_ERRORS``.
     """
-    with Image.open(file) as image:
+    with open_image(file) as image:
         is_grey = channels == 1 or (channels is None and not has_colour(image))
         eight = _read_eight_bits(ImageOps.exif_transpose(image))
         if "transparency" in eight.info and eight.mode == "P":

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 import monolayer as ml
-from monolayer.data.images import read_image
+from monolayer.data.images import FORMATS, read_image
 from monolayer.data.readers.table import convert_labels
 from monolayer.errors import BadData, BadInput
 
@@ -111,6 +111,21 @@ def test_damaged_exif_data_are_said_in_one_sentence(tmp_path, monkeypatch, error
         ml.load(folder)
     with pytest.raises(BadData, match=r"1\.png: cannot be read as an image \((bad operand|unpack)"):
         read_image(folder / "cat" / "1.png", (1, 4, 4))
+
+
+@pytest.mark.parametrize("kind", ["DDS", "EPS", "ICO", "PCX", "SGI", "TGA"])
+def test_formats_that_are_not_accepted_are_not_opened_whatever_their_name(tmp_path, monkeypatch, kind):
+    """Pillow would start Ghostscript for PostScript, and other decoders are little tested."""
+    folder = write_classes(tmp_path / "d", "a", "b")
+    hidden = folder / "a" / "photo.png"
+    Image.new("RGB", (16, 16), "red").save(hidden, kind)
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", raise_memory_error)
+    with Image.open(hidden) as image:
+        assert image.format not in FORMATS
+    with pytest.raises(BadData, match=r"photo\.png: cannot be read as an image"):
+        ml.load(folder)
+    with pytest.raises(BadData, match=r"photo\.png: cannot be read as an image"):
+        read_image(hidden, (3, 4, 4))
 
 
 def test_a_column_beside_the_rows_may_be_n_by_1_and_no_other_shape(tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from monolayer._typing import Array
-from monolayer.data.images import DECODING_ERRORS, find_factor, has_colour, open_upright
+from monolayer.data.images import DECODING_ERRORS, find_factor, has_colour, open_image, open_upright
 from monolayer.data.options import DataOptions
 from monolayer.data.readers.base import NetworkInput, ReadCallbacks
 from monolayer.errors import BadData, BadInput
@@ -39,7 +39,7 @@ class EncodedImage:
     content: Path | bytes
 
     def open(self) -> Path | io.BytesIO:
-        """An argument for ``Image.open``."""
+        """An argument for :func:`open_image`."""
         return io.BytesIO(self.content) if isinstance(self.content, bytes) else self.content
 
 
@@ -195,7 +195,7 @@ def _explain(error: BaseException, image: EncodedImage) -> str:
 def _measure(encoded: EncodedImage) -> tuple[_Size | None, str]:
     """(size, "") from the header, or (None, why it cannot be read)."""
     try:
-        with Image.open(encoded.open()) as image:
+        with open_image(encoded.open()) as image:
             width, height = image.size
             # In a PNG the tag may follow the pixels, and reading it would decode all of them.
             if image.format != "PNG" and image.getexif().get(ORIENTATION) in SIDEWAYS:
