@@ -72,13 +72,34 @@ def test_what_was_pickled_goes_on():
     np.testing.assert_array_equal(again.coef_, classifier.coef_)
 
 
-def test_the_network_of_an_estimator_is_saved_like_any_other(tmp_path):
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("loss", ["cross_entropy", "multiple_bce", "hinge", "smoothed_cross_entropy:0.1"])
+def test_the_network_of_an_estimator_is_saved_like_any_other_and_predicts_the_same(tmp_path, loss, n_classes):
     X, y = make_rows()
-    classifier = OneLayerClassifier(epochs=2).fit(X, INSECTS[y])
+    X, y = X[y < n_classes], y[y < n_classes]
+    classifier = OneLayerClassifier(loss=loss, epochs=2).fit(X, INSECTS[y])
     classifier.network_.save(tmp_path / "network.safetensors")
     network = OneLayer.load(tmp_path / "network.safetensors")
-    assert network.class_names == ("ant", "bee", "cow")
+    assert network.class_names == ("ant", "bee", "cow")[:n_classes]
     np.testing.assert_array_equal(classifier.classes_[network.predict(X)], classifier.predict(X))
+    if n_classes == 2 and loss != "hinge":
+        np.testing.assert_allclose(network.compute_probabilities(X), classifier.predict_proba(X), atol=1e-6)
+    again = classifier.partial_fit(X, INSECTS[y]).network_
+    assert again.weights.shape == network.weights.shape
+
+
+def test_names_of_columns_go_from_a_frame_into_the_network_and_a_table(tmp_path, command):
+    X, y = make_rows()
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    for classifier in (
+        OneLayerClassifier(epochs=2).fit(frame, y),
+        OneLayerClassifier().partial_fit(frame, y, [0, 1, 2]),
+    ):
+        classifier.network_.save(tmp_path / "network.safetensors")
+        frame[frame.columns[::-1]].to_csv(tmp_path / "reversed.csv", index=False)
+        result = command("predict", tmp_path / "network.safetensors", tmp_path / "reversed.csv", "--json")
+        found = [row["class"] for row in result.json["predictions"]]
+        assert found == classifier.predict(frame).astype(str).tolist()
 
 
 @pytest.mark.parametrize("weighted", [False, True])

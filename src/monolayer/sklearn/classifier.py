@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -230,9 +231,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def decision_function(self, X: Any) -> Array:
         """Scores (n, K); for two classes (n,), which are above 0 for the second class."""
         scores = self._compute_scores(X)
-        if scores.shape[1] == 1 and not self._is_multi_label:
-            return scores[:, 0]
-        return np.asarray(scores[:, 1] - scores[:, 0]) if self._is_binary_softmax else scores
+        return self._merge_classes(scores.T) if self._is_binary else scores
 
     def predict(self, X: Any) -> Array:
         """Labels (n,) of the highest score; with several labels per row (n, K), 1 where the score is above 0."""
@@ -252,26 +251,24 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         """Logarithms of the probabilities (n, K), also of those that :meth:`predict_proba` rounds to 0."""
         scores = self._compute_scores(X)
         with np.errstate(all="ignore"):
-            if scores.shape[1] == 1 and not self._is_multi_label:
-                scores = np.hstack([-scores, scores])
             reading = get_loss(self.network_.loss).readings[0]
             logarithms = reading.compute_log_probabilities(scores)
             # Two sigmoids of one score sum to 1 as they are, and those of several labels need not.
-            is_done = reading.sums_to_one or self._is_multi_label or len(self.network_.bias) == 1
+            is_done = reading.sums_to_one or self._is_multi_label or self._has_one_score
             return logarithms if is_done else compute_log_softmax(logarithms)
 
     @property
     def coef_(self) -> Array:
         """Weights of the features before standardisation: (K, D), or (1, D) for two classes."""
         coef = self.network_.weights / self.network_.std
-        return np.asarray((coef[1] - coef[0])[None] if self._is_binary_softmax else coef)
+        return np.asarray(self._merge_classes(coef)[None] if self._is_binary else coef)
 
     @property
     def intercept_(self) -> Array:
         """The intercept added to X @ coef_.T: (K,), or (1,) for two classes."""
         network = self.network_
         bias = network.bias - network.weights @ (network.mean / network.std)
-        return np.asarray((bias[1] - bias[0])[None] if self._is_binary_softmax else bias)
+        return np.asarray(self._merge_classes(bias)[None] if self._is_binary else bias)
 
     def _set_fitted(
         self, network: OneLayer, problem: Problem, recipe: Recipe, n_epochs: int, history: Sequence[EpochRow] = ()
@@ -286,8 +283,17 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         return self
 
     @property
-    def _is_binary_softmax(self) -> bool:
+    def _is_binary(self) -> bool:
         return len(self.network_.bias) == 2 and not self._is_multi_label
+
+    @property
+    def _has_one_score(self) -> bool:
+        """Whether one score is trained for two classes; ``network_`` has that of the first class as its negative."""
+        return self._is_binary and get_loss(self.network_.loss).n_binary_scores == 1
+
+    def _merge_classes(self, values: Array) -> Array:
+        """What the second of two classes has more than the first, from the scores, weights or bias of both."""
+        return np.asarray(values[1] if self._has_one_score else values[1] - values[0])
 
     def _compute_scores(self, X: Any) -> Array:
         check_is_fitted(self)
@@ -335,14 +341,18 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         self._validate_same_kind(problem)
         fold = make_fold(self, problem)
         network = self.network_.rescale(fold.scaler.mean, fold.scaler.std)
+        if self._has_one_score:
+            network = replace(
+                network, weights=network.weights[1:], bias=network.bias[1:], class_names=network.class_names[1:]
+            )
         return replace(resume_bank([recipe], [network]), folds=_list_folds(fold))
 
     def _validate_same_kind(self, problem: Problem) -> None:
         """Raise BadInput unless the network can be trained further on this problem."""
-        K, D = self.network_.weights.shape
+        n_scores, D = (1 if self._has_one_score else len(self.network_.bias)), self.network_.weights.shape[1]
         targets, n_features = problem.targets, problem.splits.dataset.X.shape[1]
         found = _describe_kind(n_features, targets.n_scores, targets.classes, targets.is_multi_label)
-        accepted = _describe_kind(D, K, self.classes_, self._is_multi_label)
+        accepted = _describe_kind(D, n_scores, self.classes_, self._is_multi_label)
         if found != accepted:
             raise BadInput(f"These rows have {found}; to continue training, accepted are rows with {accepted}.")
 
@@ -386,10 +396,16 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     def _describe(self, network: OneLayer, problem: Problem, n_epochs: int) -> dict[str, Any]:
         """The fitted attributes that predicting needs."""
+        targets = problem.targets
+        if targets.n_scores == 1 and not targets.is_multi_label:
+            weights, bias = (np.concatenate([-values, values]) for values in (network.weights, network.bias))
+            network = replace(network, weights=weights, bias=bias, class_names=tuple(map(str, targets.classes)))
+        if hasattr(self, "feature_names_in_"):
+            network = network.with_metadata(columns=json.dumps(self.feature_names_in_.tolist()))
         return {
             "network_": network,
-            "classes_": problem.targets.classes,
-            "_is_multi_label": problem.targets.is_multi_label,
+            "classes_": targets.classes,
+            "_is_multi_label": targets.is_multi_label,
             "n_features_in_": network.weights.shape[1],
             "n_iter_": n_epochs,
         }
