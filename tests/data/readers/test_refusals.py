@@ -196,6 +196,23 @@ def test_a_table_without_names_or_commas_is_told_so(tmp_path, text, message):
         ml.load(write_table(tmp_path, text))
 
 
+@pytest.mark.parametrize("label", [None, "Iris-setosa"])
+def test_a_first_line_of_values_is_never_taken_for_names(tmp_path, label):
+    rows = [
+        "5.1,3.5,1.4,Iris-setosa",
+        *(f"{i}.5,{9 - i},1.{i},{('Iris-setosa', 'Iris-virginica')[i % 2]}" for i in range(9)),
+    ]
+    path = write_table(tmp_path, "\n".join(rows))
+    with pytest.raises(BadData, match="the first line must hold names, and holds values such as "):
+        ml.load(path, label=label)
+
+
+@pytest.mark.parametrize("names", ["0,1,2,label", "400.5,401,402.5,species", "2019,2020,x,kind"])
+def test_numbers_in_order_may_be_names(tmp_path, names):
+    path = write_table(tmp_path, "\n".join([names, "1,2,3,a", "4,1,2,b", "1,0,1,a"]))
+    assert ml.load(path, label=names.split(",")[-1]).columns == tuple(names.split(",")[:-1])
+
+
 def test_labels_are_not_offered_as_features(tmp_path):
     with pytest.raises(BadData, match=r"name one \(--features\) of layer1\.$"):
         ml.load(write_npz(tmp_path, layer1=X, labels=Y, class_names=np.array(["a", "b"])))

@@ -43,6 +43,7 @@ class TableReader(Reader):
             BadData: if a column is missing, or a value is not a number; the text names it.
         """
         columns, n_lines = _read_header(path)
+        _check_names(columns, options, path)
         label = choose_label([name for name in columns if name], options, path)
         if "" in columns:
             callbacks.progress.info(f"{path}: column {columns.index('')} has no name and is left out")
@@ -59,6 +60,8 @@ class TableReader(Reader):
         records = _load(path, np.dtype(fields), columns, n_lines)
         X = np.concatenate([records[name] for name, *_ in fields if name.startswith("x")], axis=1)
         texts = {columns[int(name)]: records[name].astype(str) for name, *_ in fields if name.isdigit()}
+        if label in texts[label]:
+            raise _refuse_values(label, path)
         raw = Raw(X, convert_labels(texts[label]), columns=features)
         parts = texts[options.split_by] if options.split_by else None
         groups = texts[options.group_by] if options.group_by else None
@@ -139,11 +142,29 @@ def _read_header(path: Path) -> tuple[list[str], int]:
     if not columns or twice:
         what = f"the first line names column {twice[0]!r} twice" if twice else "is empty"
         if twice and REAL.fullmatch(twice[0]):
-            what = f"the first line must hold names, and holds values such as {twice[0]!r}"
+            raise _refuse_values(twice[0], path)
         raise BadData(f"{path}: {what}; accepted is a table whose first line names its columns.")
     if len(columns) == 1:
         _check_delimiter(columns[0], delimiter, path)
     return columns, n_lines
+
+
+def _check_names(columns: list[str], options: DataOptions, path: Path) -> None:
+    """Raise BadData if the first line holds no name of labels, and numbers that are not in order.
+
+    Numbers in order may be names: pandas counts columns, and spectra have wavelengths.
+    """
+    numbers = [float(name) for name in columns if REAL.fullmatch(name)]
+    has_label = options.label is not None or any(name.lower() in LABELS for name in columns)
+    if numbers and not has_label and numbers != sorted(numbers):
+        raise _refuse_values(next(name for name in columns if REAL.fullmatch(name)), path)
+
+
+def _refuse_values(value: str, path: Path) -> BadData:
+    return BadData(
+        f"{path}: the first line must hold names, and holds values such as {value!r}; accepted is a table whose first "
+        "line names its columns."
+    )
 
 
 def _check_delimiter(line: str, delimiter: str, path: Path) -> None:
