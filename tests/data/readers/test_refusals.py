@@ -3,8 +3,10 @@
 import os
 import struct
 import sys
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -211,6 +213,32 @@ def test_a_first_line_of_values_is_never_taken_for_names(tmp_path, label):
 def test_numbers_in_order_may_be_names(tmp_path, names):
     path = write_table(tmp_path, "\n".join([names, "1,2,3,a", "4,1,2,b", "1,0,1,a"]))
     assert ml.load(path, label=names.split(",")[-1]).columns == tuple(names.split(",")[:-1])
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("name", ["Id", "index", "Unnamed: 0", "Unnamed: 0.1", "level_0", "target", "Class"])
+def test_columns_whose_names_are_of_row_numbers_or_labels_are_left_out_and_named(tmp_path, kind, name):
+    table = pd.DataFrame({name: range(6), "x": [0.5, 1, 2, 3, 4, 5], "y": 1.0, "label": list("ababab")})
+    path = tmp_path / f"d.{kind}"
+    table.to_csv(path, index=False) if kind == "csv" else table.to_parquet(path)
+    said = []
+    progress = SimpleNamespace(info=said.append, advance=lambda *_: None)
+    assert ml.load(path, progress=progress).columns == ("x", "y")
+    assert any(name in text and "left out" in text for text in said)
+
+
+def test_a_column_of_texts_is_left_out_and_a_text_in_a_column_of_numbers_is_not(tmp_path):
+    said = []
+    progress = SimpleNamespace(info=said.append, advance=lambda *_: None)
+    path = write_table(tmp_path, "file,x,label\na.png,1,a\nb.png,2,b\nc.png,3,a\n")
+    assert ml.load(path, progress=progress).columns == ("x",)
+    assert any("columns that are not numbers are left out: file" in text for text in said)
+    for hole in ("NA", "oops", ""):
+        path = write_table(tmp_path, f"z,x,label\n{hole},1,a\n2,2,b\n3,3,a\n")
+        with pytest.raises(BadData, match="column 'z' holds"):
+            ml.load(path)
+    with pytest.raises(BadData, match="column 'z' holds 'NA' in row 0"):
+        ml.load(write_table(tmp_path, "z,x,label\nNA,1,a\nNA,2,b\n"))
 
 
 def test_labels_are_not_offered_as_features(tmp_path):

@@ -30,12 +30,11 @@ from monolayer.data.readers.base import (
     list_visible_files,
 )
 from monolayer.data.readers.decoding import CommonShape, Decoder, EncodedImage, ImageProgress, decode_for_network
-from monolayer.data.readers.table import choose_label
+from monolayer.data.readers.table import choose_label, find_other_columns
 from monolayer.errors import BadData
 
 ROWS_AT_ONCE = 1000
 BUFFER = 2**20
-INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for its index, which is not a feature
 
 
 def is_available() -> bool:
@@ -221,7 +220,9 @@ def _choose_features(schema: Any, shards: _Shards, file: Path) -> list[str]:
         if asked not in schema.names:
             raise BadData(f"{file}: has no column {asked!r}; it has {', '.join(schema.names)}.")
         return [asked]
-    left = [one for one in schema if one.name not in shards.beside and not INDEX.fullmatch(one.name)]
+    left = [one for one in schema if one.name not in shards.beside]
+    others = find_other_columns([one.name for one in left], file, shards.callbacks)
+    left = [one for one in left if one.name not in others]
     for is_kind in (_holds_images, _is_list):
         found = [one.name for one in left if is_kind(one.type)]
         if len(found) > 1:

@@ -7,7 +7,7 @@ Tables without labels are read in blocks by Python's reader, since they may be l
 import csv
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
@@ -24,6 +24,10 @@ WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0+)?")
 REAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?|[Nn][Aa][Nn]")
 DELIMITERS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
 LABELS = ("label", "labels", "y", "target", "class")
+OTHER_LABELS = {*LABELS} - {"y"}  # a feature may be called y, beside x
+ROW_NUMBERS = re.compile(r"index|id|unnamed: \d+(\.\d+)?|level_\d+|__index_level_\d+__", re.IGNORECASE)
+ROWS_JUDGED = 100  # from which a column of texts is told from a column of numbers
+MISSING = ("", "NA", "N/A", "null", "None", "?")
 MIN_COUNTED = 3  # columns named 0, 1, 2, ...: a row of the numbers 0 and 1 may be data
 
 
@@ -47,7 +51,11 @@ class TableReader(Reader):
         label = choose_label([name for name in columns if name], options, path)
         if "" in columns:
             callbacks.progress.info(f"{path}: column {columns.index('')} has no name and is left out")
-        others = {label, options.split_by, options.group_by, ""}
+        named = {label, options.split_by, options.group_by}
+        others = {*named, "", *find_other_columns([name for name in columns if name not in named], path, callbacks)}
+        if texts_only := [name for name in _find_texts(path, columns) if name not in others]:
+            callbacks.progress.info(f"{path}: columns that are not numbers are left out: {', '.join(texts_only)}")
+            others |= {*texts_only}
         features = tuple(name for name in columns if name not in others)
         if not features:
             raise BadData(f"{path}: has no columns of features beside {', '.join(columns)}.")
@@ -116,6 +124,17 @@ def choose_label(columns: list[str], options: DataOptions, path: Path) -> str:
     return found
 
 
+def find_other_columns(columns: Sequence[str], path: Path, callbacks: ReadCallbacks) -> list[str]:
+    """The columns that are not features by their names: row numbers, and other labels; reports what is left out."""
+    found = [name for name in columns if ROW_NUMBERS.fullmatch(name) or name.lower() in OTHER_LABELS]
+    if found:
+        callbacks.progress.info(
+            f"{path}: left out, since their names are those of row numbers or labels: {', '.join(found)} (rename a "
+            "column that is a feature)"
+        )
+    return found
+
+
 def convert_labels(texts: Array) -> Array:
     """Labels as int64 if all are whole numbers, so that 10 comes after 9, and 1.0 is 1; else as texts.
 
@@ -147,6 +166,18 @@ def _read_header(path: Path) -> tuple[list[str], int]:
     if len(columns) == 1:
         _check_delimiter(columns[0], delimiter, path)
     return columns, n_lines
+
+
+def _find_texts(path: Path, columns: list[str]) -> list[str]:
+    """The columns without a number in the first rows; a text in a column of numbers is an error instead."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(islice(csv.reader(file, delimiter=_get_delimiter(path)), 1, 1 + ROWS_JUDGED))
+    values = zip(*(row for row in rows if len(row) == len(columns)), strict=True)
+    return [
+        name
+        for name, column in zip(columns, values, strict=False)
+        if not any(_is_number(value) for value in column) and any(value.strip() not in MISSING for value in column)
+    ]
 
 
 def _check_names(columns: list[str], options: DataOptions, path: Path) -> None:
