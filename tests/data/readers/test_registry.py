@@ -284,7 +284,7 @@ WRONG = {
     "one folder": (make_one_class, {}, "holds 1 class; accepted are 2 folders of images or more"),
     "empty class": (make_empty_class, {}, "eel: holds no images"),
     "sizes": (make_two_sizes, {}, "7x12 pixels, .* is 5x6; accepted are images of one size, or --resize"),
-    "cut safetensors": (make_cut_safetensors, {}, "is truncated within"),
+    "cut safetensors": (make_cut_safetensors, {}, "cannot be read as safetensors"),
     "no labels beside": (make_lonely_npy, {}, "no labels beside it; accepted is a file emb_labels.npy, y.npy or"),
     "no column": (make_parquet(a=[1.0, 2.0], label=[0, 1]), {"features": "emb"}, "no column 'emb'; it has a, label"),
     "no label": (make_parquet(a=[1.0, 2.0]), {}, "has no column of labels"),

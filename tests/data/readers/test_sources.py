@@ -366,10 +366,20 @@ WRONG = {
     "an .npy that is none": (lambda d: make_wrong_kind(d, "X.npy"), {}, "holds Python objects, or is not an .npy file"),
     "two folders of a part": (make_both_names, {}, "has folders val and validation; accepted is one of val rows"),
     "images without folders": (make_flat, {}, "holds images, but no folders"),
-    "a shape that lies": (of_tensor(dtype="F32", shape=[60, 2], data_offsets=[0, 24]), {}, "entry of X is damaged"),
-    "a tensor without dtype": (of_tensor(shape=[6, 2], data_offsets=[0, 24]), {}, "entry of X is damaged"),
+    "a shape that lies": (of_tensor(dtype="F32", shape=[60, 2], data_offsets=[0, 24]), {}, "cannot be read as saf"),
+    "a tensor without dtype": (of_tensor(shape=[6, 2], data_offsets=[0, 24]), {}, "cannot be read as saf"),
     "bfloat16": (make_bf16, {}, r"X is BF16; accepted are .* \(tensor\.float\(\) before it is saved\)"),
-    "no header": (lambda d: write_header(d, [1]), {}, "its header is truncated or missing"),
+    "no header": (lambda d: write_header(d, [1]), {}, "cannot be read as saf"),
+    "a size of no memory": (of_tensor(dtype="F32", shape=[2**70, 0], data_offsets=[0, 0]), {}, "cannot be read as saf"),
+    "a dtype of no text": (of_tensor(dtype=["F32"], shape=[6, 1], data_offsets=[0, 24]), {}, "cannot be read as saf"),
+    "rows of a fraction": (of_tensor(dtype="F32", shape=[6.5, 1], data_offsets=[0, 24]), {}, "cannot be read as saf"),
+    "70 dimensions": (of_tensor(dtype="F32", shape=[1] * 70, data_offsets=[0, 4]), {}, "as safetensors|NumPy does not"),
+    "names in a text": (
+        lambda d: write_header(d, {
+            "__metadata__": {"class_names": '"ab"'}, "X": {"dtype": "F32", "shape": [6, 1], "data_offsets": [0, 24]},
+            "y": {"dtype": "I32", "shape": [6], "data_offsets": [24, 48]},
+        }), {}, "class_names is '\"ab\"'; accepted is a JSON list",
+    ),
     "names that are none": (
         lambda d: write_header(d, {
             "__metadata__": {"class_names": "a,b"}, "X": {"dtype": "F32", "shape": [6, 1], "data_offsets": [0, 24]},

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from monolayer._typing import Array
 from monolayer.data.options import DataOptions
@@ -37,45 +37,43 @@ class SafetensorsReader(NamedArraysReader):
     def read(self, path: Path, options: DataOptions, callbacks: ReadCallbacks) -> Mapping[str, Raw]:
         """As other named arrays; the metadata may hold ``class_names``, a JSON list."""
         found = super().read(path, options, callbacks)
-        written = (_read_header(path)[0].get("__metadata__") or {}).get("class_names")
+        written = _read_header(path)[0].get("__metadata__", {}).get("class_names")
         if written is None:
             return found
         try:
-            class_names = tuple(map(str, json.loads(written)))
-        except (TypeError, ValueError):
-            raise BadData(f"{path}: class_names is {written!r}; accepted is a JSON list of names.") from None
-        return {part: replace(raw, class_names=class_names) for part, raw in found.items()}
+            class_names = json.loads(written)
+        except ValueError:
+            class_names = None
+        if not isinstance(class_names, list):
+            raise BadData(f"{path}: class_names is {written!r}; accepted is a JSON list of names.")
+        return {part: replace(raw, class_names=tuple(map(str, class_names))) for part, raw in found.items()}
 
 
 READERS = (SafetensorsReader(),)
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], int]:
-    """The header, and the position in the file where the tensors start."""
+    """The header, which the library has checked, and the position in the file where the tensors start."""
     try:
-        with path.open("rb") as file:
+        with safe_open(path, framework="np"), path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size)) if 0 < size < path.stat().st_size else None
-    except (OSError, ValueError, RecursionError) as error:
+            pairs: list[tuple[str, Any]] = json.loads(file.read(size), object_pairs_hook=list)
+    except (SafetensorError, OSError, ValueError) as error:
         raise BadData(f"{path}: cannot be read as safetensors ({error}).") from None
-    if not isinstance(header, dict) or not isinstance(header.get("__metadata__") or {}, dict):
-        raise BadData(f"{path}: cannot be read as safetensors (its header is truncated or missing).")
-    return header, 8 + size
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadData(f"{path}: has {twice[0]} more than once; accepted are names that differ.")
+    return {name: dict(entry) for name, entry in pairs}, 8 + size
 
 
-def _map_tensor(path: Path, name: str, entry: Any, start: int) -> Array:
-    try:
-        kind, shape, (first, last) = entry["dtype"], tuple(map(int, entry["shape"])), map(int, entry["data_offsets"])
-    except (KeyError, TypeError, ValueError):
-        raise BadData(f"{path}: the header's entry of {name} is damaged.") from None
+def _map_tensor(path: Path, name: str, entry: dict[str, Any], start: int) -> Array:
+    kind, shape, (first, last) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
     if kind not in DTYPES:
         advice = " (tensor.float() before it is saved)" if kind == "BF16" else ""
         raise BadData(f"{path}: {name} is {kind}; accepted are {', '.join(DTYPES)}{advice}.")
-    dtype = np.dtype(DTYPES[kind])
-    if first < 0 or min(shape, default=1) < 0 or last - first != prod(shape) * dtype.itemsize:
-        raise BadData(f"{path}: the header's entry of {name} is damaged.")
-    if start + last > path.stat().st_size:
-        raise BadData(f"{path}: is truncated within {name}.")
-    if first == last:
-        return np.zeros(shape, dtype)
-    return np.memmap(path, dtype, "r", offset=start + first, shape=shape)
+    try:
+        if first == last:
+            return np.zeros(shape, DTYPES[kind])
+        return np.memmap(path, DTYPES[kind], "r", offset=start + first, shape=shape)
+    except ValueError as error:  # more dimensions than NumPy has
+        raise BadData(f"{path}: {name} has a shape that NumPy does not accept ({error}).") from None
