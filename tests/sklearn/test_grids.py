@@ -271,6 +271,17 @@ def test_whatever_a_candidate_raises_is_an_error_score(grid):
         assert np.isfinite(scores).tolist() == [True, False]
 
 
+def test_a_fold_of_one_class_fails_as_in_a_grid_search():
+    X, y = make_rows(N)
+    y = (y == 0).astype(int)
+    groups = np.where(y == 1, 0, np.arange(N) % 2 + 1)  # all rows of class 1 are of one group
+    for kind in (FusedSearchCV, GridSearchCV):
+        with pytest.warns(FitFailedWarning, match="1 class only"), pytest.warns(UserWarning, match="non-finite"):
+            results = kind(WHOLE, SMALL, cv=GroupKFold(3), refit=False).fit(X, y, groups=groups).cv_results_
+        failed = [np.isnan(results[f"split{fold}_test_score"]).all() for fold in range(3)]
+        assert sum(failed) == 1
+
+
 def test_a_fold_without_a_weight_fails_alone():
     X, y = make_rows(N)
     weights = (np.arange(N) < 45).astype(float)

@@ -144,3 +144,11 @@ def test_what_is_wrong_is_named(changes, params, error, message):
 def test_a_column_of_labels_is_taken_with_a_warning():
     with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
         OneLayerClassifier(epochs=1).fit(X, Y[:, None])
+
+
+def test_class_weights_may_name_a_class_that_a_fold_lacks_and_a_misspelt_one_is_found():
+    targets = encode_targets(np.array(["a", "b"]), "cross_entropy")
+    weights = compute_class_weights({"a": 2, "b": 3, "c": 4}, targets, np.ones(2))
+    assert weights.tolist() == [2, 3]
+    with pytest.raises(BadInput, match="class_weight names 'B', which is not among the classes"):
+        compute_class_weights({"a": 2, "B": 3}, targets, np.ones(2))

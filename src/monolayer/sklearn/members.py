@@ -84,6 +84,9 @@ class MemberFactory:
         if not self._weights[index[1]].any():
             raise BadInput("The fold has no training row whose sample_weight is above 0.")
         targets = self._cache(("targets", estimator.loss), lambda: self._encode_targets(estimator.loss))
+        present = targets.y[self._weights[index[1]] > 0]
+        if not targets.is_multi_label and (present == present[0]).all():
+            raise BadInput("The fold's training rows hold 1 class only; accepted are 2 classes or more.")
         weighting = (index[1], id(targets), repr(estimator.class_weight), repr(estimator.image_shape))
         problem = self._cache(weighting, lambda: self._make_problem(estimator, targets, index[1]))
         scaled = (*weighting, estimator.standardize)

@@ -173,7 +173,8 @@ def compute_class_weights(class_weight: Any, targets: Targets, sample_weight: Ar
             "numbers of 0 or above."
         )
     unknown = [label for label in class_weight if label not in set(labels)]
-    if unknown:
+    # As in scikit-learn: a fold may lack a class, and a name that is misspelt leaves another class without a weight.
+    if unknown and not set(labels) <= set(class_weight):
         raise BadInput(f"class_weight names {unknown[0]!r}, which is not among the classes; they are {labels!r}.")
     return np.array([float(class_weight.get(label, 1.0)) for label in labels])
 
