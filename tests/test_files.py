@@ -256,6 +256,28 @@ def test_a_folder_that_is_there_by_then_is_replaced_or_kept(tmp_path, replace, t
     assert os.listdir(tmp_path) == ["out"]
 
 
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EBUSY, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("older", [True, False])
+def test_finished_work_is_kept_where_it_cannot_be_put_in_place(tmp_path, monkeypatch, number, older):
+    if older:
+        fill_folder(tmp_path / "out", "older")
+    rename = Path.rename
+
+    def fail(path, target):
+        if Path(target).name == "out" and (path / "file").read_text() == "new":
+            raise OSError(number, os.strerror(number))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(BadInput, match="the finished results are in ") as caught:
+        fill_folder(tmp_path / "out", "new")
+    kept = Path(str(caught.value).split("results are in ")[1].rstrip("."))
+    assert (kept / "file").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == sorted([kept.name, *(["out"] if older else [])])
+    if older:
+        assert (tmp_path / "out" / "file").read_text() == "older"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder with an open file cannot be renamed there")
 def test_a_folder_is_deleted_in_one_step_and_only_if_it_is_there(tmp_path, monkeypatch):
     fill_folder(tmp_path / "out", "old")

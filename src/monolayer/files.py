@@ -67,6 +67,9 @@ def open_whole_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     Args:
         path: where the folder appears.
         replace: whether a folder that is there by then is replaced; else it stays, and the new one is deleted.
+
+    Raises:
+        BadInput: if the complete folder cannot be renamed to ``path``; it stays, and the text says where.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     delete_old_drafts(path.parent, path.name)
@@ -74,29 +77,37 @@ def open_whole_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     draft.mkdir()  # not tempfile, whose folders only their owner may enter: others may read results and the cache
     try:
         yield draft
-        if replace:
-            _replace_folder(draft, path)
-        else:
+        if not replace:
             try:
                 draft.rename(path)
             except OSError:
                 if not path.is_dir():  # it was not another process that finished first
                     raise
-    finally:
+    except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
+        raise
+    if replace:
+        _replace_folder(draft, path)
+    shutil.rmtree(draft, ignore_errors=True)
 
 
 def _replace_folder(draft: Path, path: Path) -> None:
     """Rename an older folder first, put it back if the new one cannot take its place, and delete it at the end."""
     older = name_draft(path)
-    if path.is_dir():
-        path.rename(older)
     try:
+        if path.is_dir():
+            path.rename(older)
         draft.rename(path)
-    except OSError:
+    except OSError as error:
         if older.is_dir():
             older.rename(path)
-        raise
+        # The work is done, so it is kept: some file systems, and folders that are mounted, cannot be renamed to.
+        kept = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
+        with contextlib.suppress(OSError):
+            draft = draft.rename(kept)
+        raise BadInput(
+            f"{path}: cannot be written ({error.strerror}); the finished results are in {draft}."
+        ) from error
     shutil.rmtree(older, ignore_errors=True)
 
 
