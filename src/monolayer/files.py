@@ -105,9 +105,7 @@ def _replace_folder(draft: Path, path: Path) -> None:
         kept = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
         with contextlib.suppress(OSError):
             draft = draft.rename(kept)
-        raise BadInput(
-            f"{path}: cannot be written ({error.strerror}); the finished results are in {draft}."
-        ) from error
+        raise BadInput(f"{path}: cannot be written ({error.strerror}); the finished results are in {draft}.") from error
     shutil.rmtree(older, ignore_errors=True)
 
 
