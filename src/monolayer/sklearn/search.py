@@ -14,8 +14,7 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import indexable
 
 from monolayer._typing import Array
-from monolayer.data.dataset import Rows
-from monolayer.data.scaler import Moments, compute_moments
+from monolayer.data.scaler import compute_moments
 from monolayer.engine.bank import SHARED_FIELDS, Fold, make_bank
 from monolayer.errors import BadInput
 from monolayer.network import BLOCK, OneLayer
@@ -218,15 +217,12 @@ class MemberFactory:
             ("splits", id(targets), repr(estimator.image_shape)),
             lambda: validation.make_splits(validation.make_dataset(self._X, targets, estimator.image_shape)),
         )
-        moments = self._cache("moments", lambda: self._compute_moments(splits.train))
+        present = np.flatnonzero(self._weights.any(axis=1)).tolist()
+        # Those of every fold that has rows, in one pass.
+        moments = self._cache("moments", lambda: compute_moments(splits.train, self._weights[present]))
         return apply_class_weights(
-            estimator.class_weight, Problem(splits, targets, moments[split], self._weights[split])
+            estimator.class_weight, Problem(splits, targets, moments[present.index(split)], self._weights[split])
         )
-
-    def _compute_moments(self, rows: Rows) -> dict[int, Moments]:
-        """The moments of every fold that has rows, in one pass."""
-        present = np.flatnonzero(self._weights.any(axis=1))
-        return dict(zip(present.tolist(), compute_moments(rows, self._weights[present]), strict=True))
 
     def _cache(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self._cached:
@@ -251,7 +247,7 @@ def group_members(members: Sequence[Member]) -> list[list[Member]]:
 
 
 def _divide(group: list[Member]) -> list[list[Member]]:
-    K, recipe = group[0].problem.n_scores, group[0].recipe
+    K, recipe = group[0].problem.targets.n_scores, group[0].recipe
     by_fold = [list(part) for _, part in groupby(group, key=lambda member: member.index[1])]
     is_enough = K * max(map(len, by_fold)) >= MIN_ROWS_OF_WEIGHTS and not parse_shuffle(recipe.shuffle).buffer
     size = count_max_members(recipe, K)
@@ -264,7 +260,7 @@ def make_training(members: Sequence[Member]) -> BankTraining:
     """The training of a new bank of these members."""
     first = members[0]
     recipes, folds = zip(*((member.recipe, member.fold) for member in members), strict=True)
-    bank = make_bank(recipes, first.fold.scaler, first.problem.n_scores, folds)
+    bank = make_bank(recipes, first.fold.scaler, first.problem.targets.n_scores, folds)
     return BankTraining(bank, first.problem.splits, QUIET)
 
 

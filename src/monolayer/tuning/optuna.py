@@ -40,8 +40,7 @@ from monolayer.training.run import Run
 from monolayer.training.scheduler import Runner
 from monolayer.training.train import check_splits, fit_batch_size
 from monolayer.tuning.halving import Rung
-from monolayer.tuning.progress_line import UNIT
-from monolayer.tuning.sweep import Sweep, list_axes, plan_sweep, rank_run, train_recipes
+from monolayer.tuning.sweep import UNIT, Sweep, list_axes, plan_sweep, rank_run, train_recipes
 
 if TYPE_CHECKING:
     import optuna  # at run time it is imported where it is used: only searches need it
@@ -217,7 +216,8 @@ class SearchSpace:
             if not isinstance(axis, Range):
                 return CategoricalDistribution(self._ends[name])
             kind = IntDistribution if name in WHOLE_FIELDS else FloatDistribution
-            return kind(*self._ends[name], log=axis.kind == "log")
+            low, high = self._ends[name]
+            return kind(low, high, log=axis.kind == "log")
 
         return {name: make(name, axis) for name, axis in self.axes.items()}
 
