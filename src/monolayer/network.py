@@ -203,7 +203,11 @@ class OneLayer:
                 tensors = {name: file.get_tensor(name) for name in ("weights", "bias", "mean", "std")}
                 names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118 - not a dictionary
                 learned = {name.removeprefix(PREFIX): file.get_tensor(name) for name in names}
-            shape = json.loads(header["image_shape"])
+            shape, transformer = json.loads(header["image_shape"]), None
+            if "transformer" in header:
+                from monolayer.features.registry import make_transformer  # here: it imports the feature transformers
+
+                transformer = make_transformer(header["transformer"], learned)
             network = cls(
                 **tensors,
                 loss=str(get_loss(header["loss"])),
@@ -212,7 +216,7 @@ class OneLayer:
                 metadata=json.loads(header["metadata"]),
                 normalize=header.get("normalize", "none"),
                 temperature=json.loads(header.get("temperature", "1.0")),  # not in files of earlier versions
-                transformer=_make_transformer(header["transformer"], learned) if "transformer" in header else None,
+                transformer=transformer,
             )
             network.check_shapes()
             return network
@@ -222,12 +226,6 @@ class OneLayer:
             raise BadData(f"{path}: cannot be read as a network ({error.strerror or error}).") from None
         except (SafetensorError, KeyError, ValueError, BadInput) as error:
             raise BadData(f"{path}: is not a network saved by monolayer ({error}).") from None
-
-
-def _make_transformer(text: str, tensors: dict[str, Array]) -> ImageTransformer:
-    from monolayer.features.registry import make_transformer  # imported here: it imports the feature transformers
-
-    return make_transformer(text, tensors)
 
 
 def _check_finite(block: Array, start: int) -> None:

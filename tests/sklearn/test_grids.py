@@ -233,8 +233,8 @@ def test_many_members_take_several_banks(monkeypatch):
     grid = {"l2": [0.0, 0.01, 0.1], "learning_rate": [0.01, 0.1], "loss": ["cross_entropy", "multiple_bce"]}
     expected = FusedSearchCV(WHOLE, grid, cv=3, scoring="neg_log_loss").fit(X, y).cv_results_["mean_test_score"]
     for most, few in [(2, 0), (2, 10**6), (10**6, 0)]:
-        monkeypatch.setattr("monolayer.sklearn.members.count_max_members", lambda recipe, K, most=most: most)
-        monkeypatch.setattr("monolayer.sklearn.members.MIN_ROWS_OF_WEIGHTS", few)
+        monkeypatch.setattr("monolayer.sklearn.search.count_max_members", lambda recipe, K, most=most: most)
+        monkeypatch.setattr("monolayer.sklearn.search.MIN_ROWS_OF_WEIGHTS", few)
         found = FusedSearchCV(WHOLE, grid, cv=3, scoring="neg_log_loss").fit(X, y).cv_results_["mean_test_score"]
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 

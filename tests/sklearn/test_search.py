@@ -13,9 +13,9 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, StratifiedKFold
 
 from monolayer.errors import BadInput
-from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, members, search
-from monolayer.sklearn.members import Member
+from monolayer.sklearn import FusedSearchCV, OneLayerClassifier, search
 from monolayer.sklearn.problem import scale_batch_size
+from monolayer.sklearn.search import Member
 from tests.made import make_dataset
 
 DATA = make_dataset(150, 12, 3)
@@ -79,7 +79,7 @@ def test_where_a_batch_holds_all_rows_it_finds_what_grid_search_finds(name):
 @pytest.mark.parametrize("few_rows", [1, 10_000])
 def test_each_member_is_the_estimator_fitted_with_the_fold_as_its_weights(batch_size, few_rows, monkeypatch):
     """In a bank of its fold's members alone, and beside those of other folds."""
-    monkeypatch.setattr("monolayer.sklearn.members.MIN_ROWS_OF_WEIGHTS", few_rows)
+    monkeypatch.setattr("monolayer.sklearn.search.MIN_ROWS_OF_WEIGHTS", few_rows)
     estimator = OneLayerClassifier(epochs=2, batch_size=batch_size)
     grid = {"l2": [0.0, 0.05], "learning_rate": [0.01, "auto"], "seed": [1, 2]}
     folds = list(StratifiedKFold(3).split(X, Y))
@@ -222,7 +222,7 @@ def test_banks_are_of_one_fold_where_that_is_enough_of_them(monkeypatch):
 
 @pytest.mark.parametrize("few_rows", [1, 10_000])
 def test_losses_and_scalers_share_banks(monkeypatch, few_rows):
-    monkeypatch.setattr("monolayer.sklearn.members.MIN_ROWS_OF_WEIGHTS", few_rows)
+    monkeypatch.setattr("monolayer.sklearn.search.MIN_ROWS_OF_WEIGHTS", few_rows)
     grid = {"loss": ["cross_entropy", "multiple_bce"], "l2": [0.0, 0.1], "standardize": [True, False]}
     expected = [(8, 1, 2)] * 4 if few_rows == 1 else [(32, 4, 2)]
     assert list_banks(monkeypatch, grid, learning_rate=0.01) == expected
@@ -234,8 +234,8 @@ def test_of_two_classes_losses_have_banks_of_their_own(monkeypatch):
 
 def test_the_curvature_is_found_once_for_candidates_that_differ_in_l2(monkeypatch):
     found = []
-    original = members.find_curvature
-    monkeypatch.setattr(members, "find_curvature", lambda *given: found.append(given) or original(*given))
+    original = search.find_curvature
+    monkeypatch.setattr(search, "find_curvature", lambda *given: found.append(given) or original(*given))
     grid = {"l2": [0.0, 0.1, 1.0], "loss": ["cross_entropy", "multiple_bce"], "batch_size": [16, 64]}
     FusedSearchCV(OneLayerClassifier(epochs=1), grid, cv=3, refit=False).fit(X, Y)
     assert len(found) == 3 * 2 * 2

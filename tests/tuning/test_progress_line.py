@@ -12,9 +12,8 @@ from monolayer.training import scheduler
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
-from monolayer.tuning import progress_line
-from monolayer.tuning.progress_line import UPDATE_EVERY_S, ProgressLine
-from monolayer.tuning.sweep import plan_sweep, sweep
+from monolayer.tuning import sweep as sweeping
+from monolayer.tuning.sweep import UPDATE_EVERY_S, ProgressLine, plan_sweep, sweep
 from tests.made import make_dataset
 
 BASE = Recipe(epochs=4, batch_size=10)
@@ -46,7 +45,7 @@ def splits():
 def clock(monkeypatch):
     """What the watch reads the time from; tests move it."""
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(progress_line, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(sweeping, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
@@ -178,7 +177,7 @@ def test_a_watch_of_nothing_tells_nothing_to_divide_by(splits, clock):
 @pytest.mark.parametrize("n_cores", [1, 2])
 def test_a_sweep_is_told_from_its_begin_to_its_end(splits, monkeypatch, n_cores, halving):
     monkeypatch.setattr(scheduler, "count_cores", lambda: n_cores)
-    monkeypatch.setattr(progress_line, "UPDATE_EVERY_S", 0)
+    monkeypatch.setattr(sweeping, "UPDATE_EVERY_S", 0)
     display = Display()
     grid = {"batch_size": [10, 20], "learning_rate": [0.001, 0.01, 0.1]}
     result = sweep(splits, BASE, grid=grid, halving=halving, progress=display)
@@ -197,7 +196,7 @@ def test_a_sweep_is_told_from_its_begin_to_its_end(splits, monkeypatch, n_cores,
 
 
 def test_members_that_are_lost_are_told_of(splits, monkeypatch):
-    monkeypatch.setattr(progress_line, "UPDATE_EVERY_S", 0)
+    monkeypatch.setattr(sweeping, "UPDATE_EVERY_S", 0)
     display = Display()
     result = sweep(splits, BASE.replace(epochs=9, l2=1.0), grid={"learning_rate": [0.001, 1e6]}, progress=display)
     assert [run.ends_early for run in result.runs] == [False, True]

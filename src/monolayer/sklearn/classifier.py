@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,16 +20,16 @@ from monolayer.checks.learning_rate import check_diverged
 from monolayer.data.dataset import Dataset
 from monolayer.engine.bank import Bank, Fold, make_bank, resume_bank
 from monolayer.engine.batches import make_batch_order
-from monolayer.errors import BadInput
+from monolayer.errors import BadInput, validate_whole
 from monolayer.findings import Finding
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import compute_chance_loss, compute_log_softmax, get_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.sklearn import validation
 from monolayer.sklearn.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from monolayer.sklearn.early_stopping import BestEpoch
 from monolayer.sklearn.problem import Problem, make_fold, make_problem, make_recipe
 from monolayer.sklearn.validation import Targets
+from monolayer.training.checkpoints import BankState
 from monolayer.training.history import HISTORY_COLUMNS, EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
@@ -38,6 +39,40 @@ from monolayer.training.run import make_network
 # of 1 and 10 rows, the rate after 300 rows is 0.6 to 1.8 times the stable rate of such calls, after 30 rows up to 2.8
 # times.
 ENOUGH_ROWS = 300
+
+
+class BestEpoch:
+    """The best epoch so far of a bank with one member.
+
+    Args:
+        patience: epochs without a lower loss after which training stops.
+
+    Raises:
+        BadInput: if ``patience`` is not a whole number of 1 or above.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = validate_whole("patience", patience, 1)
+        self._loss = math.inf
+        self._state: BankState | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The best epoch, counted from 1; 0 if no loss was finite."""
+        return self._state.epoch if self._state else 0
+
+    def update(self, training: BankTraining) -> bool:
+        """Compare the last epoch with the best; True if training should stop."""
+        loss = training.histories[0][-1].val_loss
+        if loss is not None and loss < self._loss:
+            state = training.make_state()
+            self._loss, self._state = loss, replace(state, weights=state.weights.copy(), bias=state.bias.copy())
+        return training.epoch - self.epoch >= self._patience
+
+    def restore(self, training: BankTraining) -> None:
+        """Set the weights to those of the best epoch."""
+        if self._state:
+            training.bank.weights[:], training.bank.bias[:] = self._state.weights, self._state.bias
 
 
 def _has_probabilities(estimator: OneLayerClassifier) -> bool:
@@ -181,7 +216,15 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         training = BankTraining(self._make_bank(recipe, problem), problem.splits, TrainOptions(self.train_every))
         tasks = FitTasks(self, recipe.epochs, *given)
         self._train(training, problem, tasks, best)
-        self._keep(training, problem, best)
+        history = training.complete_histories()[0]
+        if best:
+            best.restore(training)
+        network = make_network(training.bank, 0, problem.splits.dataset, {"recipe": recipe.to_json()})
+        self._set_fitted(network, problem, recipe, training.epoch, history)
+        if best:
+            self.best_epoch_ = best.epoch
+        self._order = training.order
+        self.history_ = {name: [getattr(row, name) for row in history] for name in HISTORY_COLUMNS}
         tasks.end()
         return self
 
@@ -217,7 +260,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             recipe = make_recipe(self, problem)
             start = make_network(self._make_bank(recipe, problem), 0, problem.splits.dataset, {})
             self._set_fitted(start, problem, recipe, 0)
-            self._order = make_batch_order(recipe, problem.n_scores, X.shape[1])
+            self._order = make_batch_order(recipe, problem.targets.n_scores, X.shape[1])
         else:
             problem = replace(problem, moments=self._moments.merge(problem.moments))
             recipe = self._make_next_recipe(problem, self._moments.n_rows)
@@ -278,7 +321,7 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             setattr(self, name, value)
         self.learning_rate_, self._moments, self.best_epoch_ = recipe.learning_rate, problem.moments, n_epochs
         losses = [row.train_loss for row in history if row.train_loss is not None]
-        diverged = check_diverged(recipe, losses, compute_chance_loss(recipe.loss, problem.n_scores))
+        diverged = check_diverged(recipe, losses, compute_chance_loss(recipe.loss, problem.targets.n_scores))
         self.findings_: tuple[Finding, ...] = (*diverged, *problem.findings)
         return self
 
@@ -334,11 +377,16 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         if self.warm_start and hasattr(self, "network_"):
             return self._resume_bank(recipe, problem)
         fold = make_fold(self, problem)
-        return make_bank([recipe], fold.scaler, problem.n_scores, _list_folds(fold))
+        return make_bank([recipe], fold.scaler, problem.targets.n_scores, _list_folds(fold))
 
     def _resume_bank(self, recipe: Recipe, problem: Problem) -> Bank:
         """A bank of one with the network's weights, converted to the scaler of this problem."""
-        self._validate_same_kind(problem)
+        targets, n_features = problem.targets, problem.splits.dataset.X.shape[1]
+        found = _describe_kind(n_features, targets.n_scores, targets.classes, targets.is_multi_label)
+        n_scores, D = (1 if self._has_one_score else len(self.network_.bias)), self.network_.weights.shape[1]
+        accepted = _describe_kind(D, n_scores, self.classes_, self._is_multi_label)
+        if found != accepted:
+            raise BadInput(f"These rows have {found}; to continue training, accepted are rows with {accepted}.")
         fold = make_fold(self, problem)
         network = self.network_.rescale(fold.scaler.mean, fold.scaler.std)
         if self._has_one_score:
@@ -346,15 +394,6 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
                 network, weights=network.weights[1:], bias=network.bias[1:], class_names=network.class_names[1:]
             )
         return replace(resume_bank([recipe], [network]), folds=_list_folds(fold))
-
-    def _validate_same_kind(self, problem: Problem) -> None:
-        """Raise BadInput unless the network can be trained further on this problem."""
-        n_scores, D = (1 if self._has_one_score else len(self.network_.bias)), self.network_.weights.shape[1]
-        targets, n_features = problem.targets, problem.splits.dataset.X.shape[1]
-        found = _describe_kind(n_features, targets.n_scores, targets.classes, targets.is_multi_label)
-        accepted = _describe_kind(D, n_scores, self.classes_, self._is_multi_label)
-        if found != accepted:
-            raise BadInput(f"These rows have {found}; to continue training, accepted are rows with {accepted}.")
 
     def _train(self, training: BankTraining, problem: Problem, tasks: FitTasks, best: BestEpoch | None) -> None:
         """Train all epochs, one at a time if there are callbacks or early stopping."""
@@ -368,18 +407,6 @@ class OneLayerClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             )
             if (best and best.update(training)) or stop:
                 break
-
-    def _keep(self, training: BankTraining, problem: Problem, best: BestEpoch | None) -> None:
-        """Set the fitted attributes after training."""
-        history, recipe, dataset = training.complete_histories()[0], training.bank.recipes[0], problem.splits.dataset
-        if best:
-            best.restore(training)
-        network = make_network(training.bank, 0, dataset, {"recipe": recipe.to_json()})
-        self._set_fitted(network, problem, recipe, training.epoch, history)
-        if best:
-            self.best_epoch_ = best.epoch
-        self._order = training.order
-        self.history_ = {name: [getattr(row, name) for row in history] for name in HISTORY_COLUMNS}
 
     def _make_next_recipe(self, problem: Problem, n_before: int) -> Recipe:
         """The recipe of a later call of partial_fit; ``n_before`` rows were seen before."""

@@ -44,11 +44,6 @@ class Problem:
     weights: Array
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def n_scores(self) -> int:
-        """The number of scores per row."""
-        return self.targets.n_scores
-
 
 def make_problem(
     estimator: Any, X: Array, targets: Targets, sample_weight: Array, val: Dataset | None = None
@@ -87,7 +82,7 @@ def make_fold(estimator: Any, problem: Problem) -> Fold:
 
 def find_curvature(problem: Problem, fold: Fold, recipe: Recipe) -> float:
     """The largest curvature of the recipe's loss on these rows."""
-    return compute_curvature(problem.splits.train, problem.weights, fold.scaler, recipe, problem.n_scores)
+    return compute_curvature(problem.splits.train, problem.weights, fold.scaler, recipe, problem.targets.n_scores)
 
 
 def scale_batch_size(batch_size: int, share: float) -> int:

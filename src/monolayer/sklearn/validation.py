@@ -101,7 +101,15 @@ def encode_targets(
     """
     check_classification_targets(y)
     if type_of_target(y) == "multilabel-indicator":
-        return _encode_multi_labels(y.toarray() if hasattr(y, "toarray") else np.asarray(y), loss, name)
+        y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+        if not get_loss(loss).is_multi_label:
+            accepted = " or ".join(repr(known.name) for known in LOSSES.values() if known.is_multi_label)
+            raise BadInput(
+                f"{name} has several labels a row, which loss={loss!r} cannot learn; accepted is {accepted}."
+            )
+        if not ((y == 0) | (y == 1)).all():
+            raise BadInput(f"{name} has {y.shape[1]} columns with values other than 0 and 1; accepted are 0 and 1.")
+        return Targets(y.astype(np.uint8), np.arange(y.shape[1]), is_multi_label=True)
     labels = column_or_1d(y, warn=True)
     counted = np.ones(len(labels), bool) if present is None else present
     if classes is None:
@@ -125,15 +133,6 @@ def encode_targets(
 def _name(labels: Array) -> str:
     """The first label as Python writes it."""
     return repr(labels.tolist()[0])
-
-
-def _encode_multi_labels(y: Array, loss: str, name: str) -> Targets:
-    if not get_loss(loss).is_multi_label:
-        accepted = " or ".join(repr(known.name) for known in LOSSES.values() if known.is_multi_label)
-        raise BadInput(f"{name} has several labels a row, which loss={loss!r} cannot learn; accepted is {accepted}.")
-    if not ((y == 0) | (y == 1)).all():
-        raise BadInput(f"{name} has {y.shape[1]} columns with values other than 0 and 1; accepted are 0 and 1.")
-    return Targets(y.astype(np.uint8), np.arange(y.shape[1]), is_multi_label=True)
 
 
 def validate_weights(sample_weight: Any, X: Array) -> Array:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -123,23 +124,20 @@ def _read_state(path: Path, recipes: Sequence[Recipe]) -> tuple[BankState, float
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
         if header.get("format") != FORMAT or len(tensors["lengths"]) != len(recipes):
             raise KeyError("format")
+        cells, missing = tensors["history"].tolist(), tensors["missing"].tolist()
+        rows = [
+            EpochRow(int(row[0]), row[1], *(None if gone else c for c, gone in zip(row[2:], holes[2:], strict=True)))
+            for row, holes in zip(cells, missing, strict=True)
+        ]
+        remaining = iter(rows)
         state = BankState(
             int(header["epoch"]),
             tensors["weights"],
             tensors["bias"],
             tuple(int(member) for member in tensors["alive"]),
-            _unpack_histories(tensors["history"], tensors["missing"], tensors["lengths"]),
+            tuple(tuple(islice(remaining, n)) for n in tensors["lengths"].tolist()),
             float(header["seconds"]),
         )
         return state, float(header["all_seconds"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise BadData(f"{path}: is not a checkpoint of monolayer ({error}).") from None
-
-
-def _unpack_histories(table: Array, missing: Array, lengths: Array) -> tuple[tuple[EpochRow, ...], ...]:
-    rows = [
-        EpochRow(int(cells[0]), cells[1], *(None if gone else c for c, gone in zip(cells[2:], holes[2:], strict=True)))
-        for cells, holes in zip(table.tolist(), missing.tolist(), strict=True)
-    ]
-    ends = np.cumsum(lengths).tolist()
-    return tuple(tuple(rows[end - n : end]) for end, n in zip(ends, lengths.tolist(), strict=True))

@@ -217,7 +217,12 @@ def _evaluate(engine: Engine, chosen: dict[str, Rows]) -> list[Evaluation]:
     if not chosen:
         return [Evaluation({}, None) for _ in bank.recipes]
     l2, squared_norms = np.array([recipe.l2 for recipe in bank.recipes]), bank.compute_squared_norms()
-    tallies = {name: _tally(engine, name, rows) for name, rows in chosen.items()}
+    tallies = {}
+    for name, rows in chosen.items():
+        weights = [fold.sample_weight for fold in bank.folds] if name == "train" and bank.folds else None
+        tallies[name] = Tally(bank.n_members, None if weights is None else np.stack(weights))
+        for losses, correct in engine.iterate_losses(rows):
+            tallies[name].add(losses, correct)
     metrics = {name: tally.compute_metrics(l2, squared_norms) for name, tally in tallies.items()}
     val_correct = tallies["val"].correct if "val" in tallies else None
     return [
@@ -226,11 +231,3 @@ def _evaluate(engine: Engine, chosen: dict[str, Rows]) -> list[Evaluation]:
         )
         for m in range(bank.n_members)
     ]
-
-
-def _tally(engine: Engine, name: str, rows: Rows) -> Tally:
-    folds = engine.bank.folds if name == "train" else None
-    tally = Tally(engine.bank.n_members, np.stack([fold.sample_weight for fold in folds]) if folds else None)
-    for losses, correct in engine.iterate_losses(rows):
-        tally.add(losses, correct)
-    return tally

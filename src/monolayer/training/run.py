@@ -17,7 +17,7 @@ from monolayer.network import OneLayer
 from monolayer.recipe.losses import compute_chance_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankTraining, Evaluation
+from monolayer.training.loop import BankTraining
 
 # A loss above the chance loss is possible in the first noisy epochs; twice the chance loss is not.
 DIVERGED_RATIO = 2.0
@@ -116,8 +116,35 @@ def is_divergent(losses: Sequence[float], start: float) -> bool:
 
 def make_runs(training: BankTraining) -> list[Run]:
     """The runs of a bank's members after the epochs trained so far."""
-    found = zip(training.complete_histories(), training.evaluate(), strict=True)
-    return [_make_run(training, member, *one) for member, one in enumerate(found)]
+    dataset, bank = training.splits.dataset, training.bank
+    # The reading options, with which predictions read their input; the path is private, so left out.
+    reading = {name: value for name, value in dataset.reading.items() if name != "path"}
+    kept = {"reading": reading, "columns": dataset.columns}
+    metadata = {
+        "dataset": dataset.name,
+        "dataset_sha256": dataset.sha256,
+        "pixel_max": str(dataset.transformer.pixel_max if dataset.transformer else dataset.pixel_max),
+        "features_dtype": dataset.X.dtype.name,
+        "splits": training.splits.fingerprint,
+        **{name: json.dumps(value) for name, value in kept.items() if value},
+    }
+    runs = []
+    found = zip(bank.recipes, training.complete_histories(), training.evaluate(), strict=True)
+    for member, (recipe, history, evaluation) in enumerate(found):
+        losses = [row.train_loss for row in history if row.train_loss is not None]
+        chance_loss = compute_chance_loss(recipe.loss, dataset.n_classes)
+        run = Run(
+            recipe=recipe,
+            network=make_network(bank, member, dataset, {"recipe": recipe.to_json(), **metadata}),
+            history=history,
+            evaluation=evaluation.metrics,
+            seconds=training.seconds,
+            val_correct=evaluation.val_correct,
+            has_diverged=evaluation.has_diverged or is_divergent(losses, chance_loss),
+            ends_early=member not in training.active,
+        )
+        runs.append(run)
+    return runs
 
 
 def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, str]) -> OneLayer:
@@ -134,36 +161,4 @@ def make_network(bank: Bank, member: int, dataset: Dataset, metadata: dict[str, 
         metadata=metadata,
         normalize=dataset.normalize,
         transformer=dataset.transformer,
-    )
-
-
-def _describe_reading(dataset: Dataset) -> dict[str, str]:
-    """The reading options of the dataset, with which predictions read their input; the path is private, so left out."""
-    options = {name: value for name, value in dataset.reading.items() if name != "path"}
-    found = {"reading": options, "columns": dataset.columns}
-    return {name: json.dumps(value) for name, value in found.items() if value}
-
-
-def _make_run(training: BankTraining, member: int, history: tuple[EpochRow, ...], evaluation: Evaluation) -> Run:
-    dataset, recipe = training.splits.dataset, training.bank.recipes[member]
-    metadata = {
-        "recipe": recipe.to_json(),
-        "dataset": dataset.name,
-        "dataset_sha256": dataset.sha256,
-        "pixel_max": str(dataset.transformer.pixel_max if dataset.transformer else dataset.pixel_max),
-        "features_dtype": dataset.X.dtype.name,
-        "splits": training.splits.fingerprint,
-        **_describe_reading(dataset),
-    }
-    losses = [row.train_loss for row in history if row.train_loss is not None]
-    chance_loss = compute_chance_loss(recipe.loss, dataset.n_classes)
-    return Run(
-        recipe=recipe,
-        network=make_network(training.bank, member, dataset, metadata),
-        history=history,
-        evaluation=evaluation.metrics,
-        seconds=training.seconds,
-        val_correct=evaluation.val_correct,
-        has_diverged=evaluation.has_diverged or is_divergent(losses, chance_loss),
-        ends_early=member not in training.active,
     )

@@ -110,14 +110,13 @@ class Cluster:
 
     def _scatter(self, splits: Splits) -> Future:
         """Send the rows to all workers, unless they have them."""
-        if self._rows is None or self._rows[0] is not splits:
-            self._rows = splits, self._send(_remove_test_rows(splits))
-        return self._rows[1]
-
-    def _send(self, rows: Splits) -> Future:
+        if self._rows is not None and self._rows[0] is splits:
+            return self._rows[1]
+        rows = _remove_test_rows(splits)
         for _ in range(1 + MAX_RETRIES):
             try:
-                return self._client.scatter(rows, broadcast=True, hash=False)
+                self._rows = splits, self._client.scatter(rows, broadcast=True, hash=False)
+                return self._rows[1]
             except TimeoutError:
                 break
             # Raised when a worker has just died, whether the scheduler has noticed or not.

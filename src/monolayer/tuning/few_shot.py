@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from monolayer._typing import Array
 from monolayer.data.dataset import MAX_SEED, Rows, Splits
 from monolayer.data.memmap import read_rows
 from monolayer.data.scaler import fit_scaler
-from monolayer.engine.bank import make_bank
 from monolayer.errors import BadInput, MonolayerError, validate_whole
 from monolayer.evaluate.metrics import ROW_NAMES, Metrics
 from monolayer.evaluate.predictions import predict_all_rows
@@ -31,13 +31,11 @@ from monolayer.recipe.recipe import Recipe
 from monolayer.recipe.schedules import SCHEDULES, parse_schedule
 from monolayer.recipe.shuffle import Shuffle
 from monolayer.training.history import EpochRow
-from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainOptions
 from monolayer.training.run import Run, add_test_metrics, make_runs
 from monolayer.training.scheduler import Job, evaluate_all, run_jobs
-from monolayer.tuning.plan import group_recipes
 from monolayer.tuning.probe_grid import ALONE, ProbeGrid
-from monolayer.tuning.progress_line import UNIT, UPDATE_EVERY_S
+from monolayer.tuning.sweep import UNIT, UPDATE_EVERY_S, open_banks
 
 # The least number of gradient steps on few rows: 40 epochs of one batch of 10 rows would be 40 steps.
 MIN_STEPS = 1000
@@ -278,11 +276,8 @@ def _choose(divided: Sequence[Splits], recipes: Sequence[Recipe], options: Train
 
 def _train(divided: Sequence[Splits], recipes: Sequence[Recipe], options: TrainOptions) -> list[Run]:
     """The runs of all recipes on all draws, draw after draw."""
-    trainings: list[BankTraining] = []
-    for splits in divided:
-        scaler, n_classes = fit_scaler(splits.train), splits.dataset.n_classes
-        banks = [make_bank(bank, scaler, n_classes) for bank in group_recipes(recipes, n_classes)]
-        trainings += [BankTraining(bank, splits, options) for bank in banks]
+    opened = [open_banks(splits, fit_scaler(splits.train), recipes, options) for splits in divided]
+    trainings = list(chain.from_iterable(opened))
     run_jobs([Job(training, training.epochs) for training in trainings])
     if any(training.is_stopped for training in trainings):
         raise MonolayerError(STOPPED)

@@ -12,7 +12,6 @@ well-suited to parallelize optimization*, 2010), so that a batch spreads out.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
@@ -20,7 +19,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -41,13 +40,10 @@ from monolayer.training.run import Run
 from monolayer.training.scheduler import Runner
 from monolayer.training.train import check_splits, fit_batch_size
 from monolayer.tuning.halving import Rung
-from monolayer.tuning.progress_line import UNIT
-from monolayer.tuning.sweep import Sweep, list_axes, plan_sweep, rank_run, train_recipes
+from monolayer.tuning.sweep import UNIT, Sweep, list_axes, plan_sweep, rank_run, train_recipes
 
 if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.distributions import BaseDistribution
-    from optuna.storages import BaseStorage
+    import optuna  # at run time it is imported where it is used: only searches need it
     from optuna.trial import FrozenTrial
 
 # Trials proposed at once: a bank of 16 trains in a quarter of the time of 16 banks of one (scheduler.BASE_MEMBERS), a
@@ -143,7 +139,7 @@ def _train_batches(trials: _Trials, space: SearchSpace, options: TrainOptions, t
         rungs=tuple(Rung(share, n_kept) for share, n_kept in sorted(rungs.items())),
     )
     if result.is_complete:
-        progress.finish(options.task)
+        options.progress.advance(options.task, progress.done, progress.done, UNIT)
     return result
 
 
@@ -200,21 +196,30 @@ class SearchSpace:
     @cached_property
     def _ends(self) -> dict[str, tuple[Any, ...]]:
         """The values of each axis as a recipe has them; of a range, both ends."""
-        return {name: _list_ends(self.base, name, axis) for name, axis in self.axes.items()}
+        return {name: self._list_ends(name, axis) for name, axis in self.axes.items()}
+
+    def _list_ends(self, name: str, axis: Axis) -> tuple[Any, ...]:
+        if isinstance(axis, Range) and name in WHOLE_FIELDS:
+            low, high = math.ceil(axis.low), math.floor(axis.high)
+            if low > high:
+                raise BadInput(f"The range {axis} contains no whole number, which {name} must be.")
+            return low, high
+        values = (axis.low, axis.high) if isinstance(axis, Range) else axis
+        return tuple(dict.fromkeys(getattr(self.base.replace(**{name: value}), name) for value in values))
 
     @cached_property
-    def distributions(self) -> dict[str, BaseDistribution]:
+    def distributions(self) -> dict[str, optuna.distributions.BaseDistribution]:
         """The axes as distributions of Optuna, in the same order."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-        made: dict[str, BaseDistribution] = {}
-        for name, axis in self.axes.items():
-            if isinstance(axis, Range):
-                kind: Any = IntDistribution if name in WHOLE_FIELDS else FloatDistribution
-                made[name] = kind(*self._ends[name], log=axis.kind == "log")
-            else:
-                made[name] = CategoricalDistribution(self._ends[name])
-        return made
+        def make(name: str, axis: Axis) -> optuna.distributions.BaseDistribution:
+            if not isinstance(axis, Range):
+                return CategoricalDistribution(self._ends[name])
+            kind = IntDistribution if name in WHOLE_FIELDS else FloatDistribution
+            low, high = self._ends[name]
+            return kind(low, high, log=axis.kind == "log")
+
+        return {name: make(name, axis) for name, axis in self.axes.items()}
 
     def collect_axes(self, recipes: Sequence[Recipe]) -> dict[str, tuple[Any, ...]]:
         """The values of these recipes along the axes: in the order given, or sorted where there is a range."""
@@ -240,17 +245,6 @@ class SearchSpace:
         return f"monolayer-{splits.dataset.name}-{_digest([splits.identity, fields, axes, self.halving])}"
 
 
-def _list_ends(base: Recipe, name: str, axis: Axis) -> tuple[Any, ...]:
-    if not isinstance(axis, Range):
-        return tuple(dict.fromkeys(getattr(base.replace(**{name: value}), name) for value in axis))
-    if name not in WHOLE_FIELDS:
-        return tuple(getattr(base.replace(**{name: end}), name) for end in (axis.low, axis.high))
-    low, high = math.ceil(axis.low), math.floor(axis.high)
-    if low > high:
-        raise BadInput(f"The range {axis} contains no whole number, which {name} must be.")
-    return low, high
-
-
 def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
@@ -260,7 +254,7 @@ class _Trials:
 
     def __init__(
         self,
-        storage: BaseStorage | None,
+        storage: optuna.storages.BaseStorage | None,
         name: str,
         space: SearchSpace,
         n_trials: int,
@@ -302,11 +296,27 @@ class _Trials:
         return [ours[number] for number in numbers]
 
     def tell(self, trials: Sequence[FrozenTrial], runs: Sequence[Run]) -> None:
-        """Write the results of these trials; trials that are finished already stay unchanged."""
+        """Write the validation accuracy of these trials; trials that are finished already stay unchanged.
+
+        A run that diverged or was dropped by halving is a pruned trial. TPE ignores failed trials, so it would propose
+        more recipes next to one that diverged. It ranks pruned trials behind all complete ones: those with the later
+        last step first, and last those without a step. That is the order of :func:`rank_run`, and it needs no value
+        that was not measured.
+        """
+        from optuna.trial import TrialState
+
+        unfinished = [(trial, run) for trial, run in zip(trials, runs, strict=True) if not trial.state.is_finished()]
         with self._access():
-            for trial, run in zip(trials, runs, strict=True):
-                if not trial.state.is_finished():
-                    self._tell(trial, run)
+            for trial, run in unfinished:
+                accuracy = run.evaluation["val"].accuracy
+                if not run.has_diverged and not run.ends_early:
+                    self._study.tell(trial.number, accuracy, skip_if_finished=True)
+                    continue
+                if not run.has_diverged:
+                    study_id = self._storage.get_study_id_from_name(self._study.study_name)
+                    trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+                    self._storage.set_trial_intermediate_value(trial_id, len(run.history), accuracy)
+                self._study.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
 
     def _list_ours(self) -> dict[int, FrozenTrial]:
         """The trials of this search by number; the first one, if there should be two of a number."""
@@ -321,59 +331,29 @@ class _Trials:
 
     def _propose(self, missing: list[int], ours: Mapping[int, FrozenTrial]) -> None:
         """Propose trials and write each in one line, so that a killed process leaves no incomplete trial."""
-        from optuna.trial import TrialState, create_trial
-
-        scratch = self._copy_study(ours)
-        for number in missing:
-            trial = create_trial(
-                state=TrialState.RUNNING,
-                params=self._space.round_params(self._propose_params(scratch, number)),
-                distributions=self._space.distributions,
-                user_attrs={SEED: self._space.base.seed, NUMBER: number, BATCH: number // self.n_at_once},
-            )
-            scratch.add_trial(trial)
-            self._study.add_trial(trial)
-
-    def _copy_study(self, ours: Mapping[int, FrozenTrial]) -> Study:
-        """A study in memory with all trials that the sampler uses: ``Study.ask`` would write five lines a trial."""
         import optuna
         from optuna.trial import TrialState
 
+        seed = self._space.base.seed
+        # The proposals are made in a copy of the study in memory: ``Study.ask`` would write five lines a trial.
         scratch = optuna.create_study(direction="maximize")
         for trial in self._study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)):
             if not self._is_ours(trial) or ours[trial.user_attrs[NUMBER]].number == trial.number:
                 scratch.add_trial(trial)
-        return scratch
-
-    def _propose_params(self, scratch: Study, number: int) -> dict[str, Any]:
-        from optuna.samplers import TPESampler
-        from optuna.trial import TrialState
-
-        # A random stream for each trial: a batch whose proposals were interrupted can be continued at any trial.
-        seed = int(np.random.SeedSequence([self._space.base.seed, 3, number]).generate_state(1)[0])
-        scratch.sampler = TPESampler(seed=seed, multivariate=True, constant_liar=True)
-        asked = scratch.ask(self._space.distributions)
-        scratch.tell(asked, state=TrialState.FAIL)  # it is replaced by the trial with rounded numbers
-        return asked.params
-
-    def _tell(self, trial: FrozenTrial, run: Run) -> None:
-        """Write the validation accuracy; a run that diverged or was dropped by halving is a pruned trial.
-
-        TPE ignores failed trials, so it would propose more recipes next to one that diverged. It ranks pruned trials
-        behind all complete ones: those with the later last step first, and last those without a step. That is the order
-        of :func:`rank_run`, and it needs no value that was not measured.
-        """
-        from optuna.trial import TrialState
-
-        val = run.evaluation["val"]
-        if not run.has_diverged and not run.ends_early:
-            self._study.tell(trial.number, val.accuracy, skip_if_finished=True)
-            return
-        if not run.has_diverged:
-            study_id = self._storage.get_study_id_from_name(self._study.study_name)
-            trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
-            self._storage.set_trial_intermediate_value(trial_id, len(run.history), val.accuracy)
-        self._study.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
+        for number in missing:
+            # A random stream for each trial: a batch whose proposals were interrupted can be continued at any trial.
+            stream = int(np.random.SeedSequence([seed, 3, number]).generate_state(1)[0])
+            scratch.sampler = optuna.samplers.TPESampler(seed=stream, multivariate=True, constant_liar=True)
+            asked = scratch.ask(self._space.distributions)
+            scratch.tell(asked, state=TrialState.FAIL)  # it is replaced by the trial with rounded numbers
+            trial = optuna.trial.create_trial(
+                state=TrialState.RUNNING,
+                params=self._space.round_params(asked.params),
+                distributions=self._space.distributions,
+                user_attrs={SEED: seed, NUMBER: number, BATCH: number // self.n_at_once},
+            )
+            scratch.add_trial(trial)
+            self._study.add_trial(trial)
 
 
 class _BatchProgress:
@@ -382,19 +362,15 @@ class _BatchProgress:
     def __init__(self, progress: Progress, n_trials: int, n_at_once: int) -> None:
         self._progress, self._n_trials, self._n_at_once = progress, n_trials, n_at_once
         self._numbers, self._label = range(0), ""
-        self._done_before = self._done = 0.0
+        self._done_before = self.done = 0.0
 
     def start_batch(self, numbers: range, runs: Collection[Run]) -> None:
         """Show the batch of these trials from now on, and the best of the runs before."""
         batch, n_batches = numbers.start // self._n_at_once + 1, math.ceil(self._n_trials / self._n_at_once)
-        self._numbers, self._done_before, self._label = numbers, self._done, f"batch {batch} of {n_batches}"
+        self._numbers, self._done_before, self._label = numbers, self.done, f"batch {batch} of {n_batches}"
         if runs:
             best = min(runs, key=rank_run).evaluation["val"]
             self._label += f", best before {format_accuracy(best.accuracy, best.n)} %"
-
-    def finish(self, task: str) -> None:
-        """Show that the search is complete."""
-        self._progress.advance(task, self._done, self._done, UNIT)
 
     def info(self, text: str) -> None:
         """Show the message."""
@@ -402,15 +378,15 @@ class _BatchProgress:
 
     def advance(self, task: str, done: float, total: float | None, unit: str = "", detail: str = "") -> None:
         """Show the progress of the whole search; the batches to come are expected to take as long as this one."""
-        self._done = self._done_before + done
+        self.done = self._done_before + done
         if total is not None:
             n_left = self._n_trials - self._numbers.start
             total = self._done_before + max(done, round(total * n_left / len(self._numbers)))
-        self._progress.advance(task, self._done, total, unit, f"{self._label}: {detail}")
+        self._progress.advance(task, self.done, total, unit, f"{self._label}: {detail}")
 
 
 @contextmanager
-def open_journal(path: Path, name: str) -> Iterator[BaseStorage]:
+def open_journal(path: Path, name: str) -> Iterator[optuna.storages.BaseStorage]:
     """The journal in this file, which is created if there is none.
 
     Args:
@@ -426,7 +402,13 @@ def open_journal(path: Path, name: str) -> Iterator[BaseStorage]:
 
     path = path.resolve()
     with explain_os_error(path):
-        _check_kind(path)
+        if path.is_dir():
+            raise BadInput(f"{path} is a folder; a journal is a file.")
+        if path.exists():
+            with path.open("rb") as file:
+                start = file.read(len(JOURNAL_START))
+            if not JOURNAL_START.startswith(start):
+                raise BadData(f"{path}: is not a journal of Optuna; name another file, or one that does not exist yet.")
         path.parent.stat()  # a missing folder is an error here; a lock would make it
     # If two processes ever run the same search, some work is done twice: of trials with one number the first counts.
     search_lock = filelock.FileLock(path.with_name(f".{path.name}.{name}.lock"), thread_local=False)
@@ -453,18 +435,8 @@ def open_journal(path: Path, name: str) -> Iterator[BaseStorage]:
     finally:
         search_lock.release()
         for lock in (file_lock, search_lock):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 Path(lock.lock_file).unlink()
-
-
-def _check_kind(path: Path) -> None:
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder; a journal is a file.")
-    if path.exists():
-        with path.open("rb") as file:
-            start = file.read(len(JOURNAL_START))
-        if not JOURNAL_START.startswith(start):
-            raise BadData(f"{path}: is not a journal of Optuna; name another file, or one that does not exist yet.")
 
 
 def _remove_torn_end(path: Path) -> None:

@@ -158,10 +158,16 @@ def probe(
     sets = _rank([_sweep(name, one, probe_grid, options) for name, one in splits.items()])
     chosen = splits[sets[0].name]
     few = [train_shots(chosen, probe_grid, n, repeats, draw_seed, given) for n in n_shots]
-    protocol = {
-        **_describe(chosen, probe_grid, sum(len(one.runs) for one in sets)),
-        "few_shot": _describe_shots(n_shots, repeats, draw_seed) if n_shots else None,
+    few_shot = {
+        "shots": list(n_shots),
+        "repeats": repeats,
+        "seed": draw_seed,
+        "draw": RULE,
+        "training": STEPS_RULE.format(steps=MIN_STEPS),
+        "selection": SHOTS_SELECTION,
     }
+    protocol = _describe(chosen, probe_grid, sum(len(one.runs) for one in sets))
+    protocol["few_shot"] = few_shot if n_shots else None
     rows = _open_test(sets[0].name, splits)
     network = sets[0].best.network
     predictions = {"val": predict_rows(network, cast(Rows, chosen.val)), "test": predict_rows(network, rows)}
@@ -267,17 +273,6 @@ def _describe(splits: Splits, grid: ProbeGrid, n_candidates: int) -> dict[str, A
         "n_candidates": n_candidates,
         "selection": SELECTION,
         "comparison": TEST,
-    }
-
-
-def _describe_shots(shots: tuple[int, ...], repeats: int, seed: int) -> dict[str, Any]:
-    return {
-        "shots": list(shots),
-        "repeats": repeats,
-        "seed": seed,
-        "draw": RULE,
-        "training": STEPS_RULE.format(steps=MIN_STEPS),
-        "selection": SHOTS_SELECTION,
     }
 
 

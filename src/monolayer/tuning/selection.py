@@ -80,6 +80,8 @@ def analyse_selection(runs: Sequence[Run]) -> Selection | None:
     if not kept:
         return None
     correct = np.array([runs[i].val_correct for i in kept])
+    n_resamples = int(np.clip(RESAMPLE_WORK // correct.size, MIN_RESAMPLES, MAX_RESAMPLES))
+    is_enough = len(kept) > 1 and correct.shape[1] >= MIN_ROWS_FOR_OPTIMISM
     compared = find_indistinguishable(correct)
     keys = [(-runs[i].recipe.l2, runs[i].recipe.learning_rate) for i in kept]
     complexity = np.unique(keys, axis=0, return_inverse=True)[1].ravel().tolist()  # equal keys have equal ranks
@@ -91,14 +93,5 @@ def analyse_selection(runs: Sequence[Run]) -> Selection | None:
         tuple(p_values.get(i) for i in range(len(runs))),
         tuple(is_indistinguishable.get(i) for i in range(len(runs))),
         kept[simplest],
-        None if is_halved else _estimate_optimism(correct),
-    )
-
-
-def _estimate_optimism(correct: Any) -> Optimism | None:
-    n_runs, n = correct.shape
-    if n_runs < 2 or n < MIN_ROWS_FOR_OPTIMISM:
-        return None
-    return estimate_optimism(
-        correct, Bootstrap(int(np.clip(RESAMPLE_WORK // correct.size, MIN_RESAMPLES, MAX_RESAMPLES)))
+        estimate_optimism(correct, Bootstrap(n_resamples)) if is_enough and not is_halved else None,
     )

@@ -1,5 +1,8 @@
 """Train many recipes, grouped into banks, and rank their runs by validation accuracy."""
 
+from __future__ import annotations
+
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -7,23 +10,28 @@ from functools import cached_property
 from typing import Any, Unpack
 
 from monolayer.data.dataset import Splits
-from monolayer.data.scaler import fit_checked_scaler
+from monolayer.data.scaler import Scaler, fit_checked_scaler
 from monolayer.engine.bank import make_bank
 from monolayer.errors import BadInput
+from monolayer.evaluate.metrics import format_accuracy
 from monolayer.findings import Finding
-from monolayer.progress import SILENCE
-from monolayer.recipe.grid import Axis, Range, collect_axes, draw_recipes, make_grid
+from monolayer.progress import SILENCE, Progress
+from monolayer.recipe.grid import Axis, Range, collect_axes, draw_recipes, format_value, make_grid
+from monolayer.recipe.losses import compute_chance_loss
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.history import EpochRow
 from monolayer.training.loop import BankTraining
 from monolayer.training.options import TrainKeywords, TrainOptions
-from monolayer.training.run import Run, make_runs
+from monolayer.training.run import DIVERGED_RATIO, Run, make_runs
 from monolayer.training.scheduler import Job, Runner, evaluate_all, run_jobs
 from monolayer.training.train import check_recipe, check_splits, fit_batch_size
 from monolayer.tuning.halving import Rung, keep_best, plan_rungs
 from monolayer.tuning.plan import Plan, choose_train_every, group_recipes
-from monolayer.tuning.progress_line import ProgressLine
 from monolayer.tuning.selection import Selection, analyse_selection
+
+# On small data epochs are faster than any reader, and each update goes through the histories of all members.
+UPDATE_EVERY_S = 0.1
+UNIT = "epochs of members"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +73,6 @@ class Sweep:
         """Whether every run is complete: no training was stopped."""
         return len(self.runs) == self.n_recipes and all(run.is_complete for run in self.runs)
 
-    def _describe_selection(self) -> dict[str, Any] | None:
-        if self.selection is None:
-            return None
-        simplest = self.runs[self.selection.one_standard_error]
-        described = {"recipe": simplest.recipe.to_dict(), "val": simplest.evaluation["val"].to_dict()}
-        return {**self.selection.to_dict(), "one_standard_error": described}
-
     def describe_rank(self, rank: int) -> dict[str, Any]:
         """Whether the run of this rank (0 is the best) cannot be distinguished from the best, and the p-value."""
         selection = self.selection
@@ -94,9 +95,14 @@ class Sweep:
             {**finding.to_dict(), "recipe": run.recipe.to_dict()} for run in self.runs for finding in run.findings
         ]
         findings = [*(finding.to_dict() for finding in self.findings), *of_runs]
+        selection = None
+        if self.selection is not None:
+            simplest = self.runs[self.selection.one_standard_error]
+            described = {"recipe": simplest.recipe.to_dict(), "val": simplest.evaluation["val"].to_dict()}
+            selection = {**self.selection.to_dict(), "one_standard_error": described}
         return {
             "runs": runs,
-            "selection": self._describe_selection(),
+            "selection": selection,
             "seconds": self.seconds,
             "findings": findings,
             "n_recipes": self.n_recipes,
@@ -201,7 +207,7 @@ def train_recipes(
             given.on_epoch(recipes, rows)
         progress_line.update(recipes, rows)
 
-    trainings = _open_banks(plan, replace(given, on_epoch=on_epoch))
+    trainings = open_banks(splits, fit_checked_scaler(splits), recipes, replace(given, on_epoch=on_epoch))
     progress_line.start(trainings)
     _train(trainings, plan.rungs, runner or run_jobs)
     progress_line.finish()
@@ -211,13 +217,13 @@ def train_recipes(
     return Sweep(tuple(sorted(runs, key=rank_run)), dict(axes), seconds, len(recipes), rungs=plan.rungs)
 
 
-def _open_banks(plan: Plan, options: TrainOptions) -> list[BankTraining]:
-    scaler, n_classes = fit_checked_scaler(plan.splits), plan.splits.dataset.n_classes
-    trainings = []
-    for recipes in plan.banks:
-        every = choose_train_every(recipes[0].epochs) if options.train_every is None else options.train_every
+def open_banks(splits: Splits, scaler: Scaler, recipes: Sequence[Recipe], options: TrainOptions) -> list[BankTraining]:
+    """The trainings of these recipes, grouped into banks; by default the training rows are evaluated four times."""
+    trainings, n_classes = [], splits.dataset.n_classes
+    for bank in group_recipes(recipes, n_classes):
+        every = choose_train_every(bank[0].epochs) if options.train_every is None else options.train_every
         bank_options = replace(options, train_every=every, progress=SILENCE)
-        trainings.append(BankTraining(make_bank(recipes, scaler, n_classes), plan.splits, bank_options))
+        trainings.append(BankTraining(make_bank(bank, scaler, n_classes), splits, bank_options))
     return trainings
 
 
@@ -238,3 +244,70 @@ def rank_run(run: Run) -> tuple[bool, float, float, float]:
     val = run.evaluation["val"]
     share = len(run.history) / run.recipe.epochs if run.ends_early else 1.0
     return run.has_diverged or not run.history, -share, -val.accuracy, val.loss
+
+
+class ProgressLine:
+    """Shows the state of a sweep on a display; each bank calls :meth:`update` after each of its epochs."""
+
+    def __init__(self, plan: Plan, axes: Mapping[str, Any], progress: Progress, task: str) -> None:
+        self._plan = plan
+        self._names = [name for name, values in axes.items() if len(values) > 1]
+        self._progress, self._task = progress, task
+        self._n_val = len(plan.splits.val or ())
+        self._trainings: Sequence[BankTraining] = ()
+        self._lock = threading.Lock()
+        self._last_update = 0.0
+
+    def start(self, trainings: Sequence[BankTraining]) -> None:
+        """Show these banks."""
+        self._trainings = trainings
+        self._show(is_over=False)
+
+    def update(self, recipes: Sequence[Recipe], rows: Sequence[EpochRow]) -> None:
+        """Show the current state, at most ten times a second; an ``on_epoch``."""
+        with self._lock:
+            if time.monotonic() - self._last_update >= UPDATE_EVERY_S:
+                self._show(is_over=False)
+                self._last_update = time.monotonic()
+
+    def finish(self) -> None:
+        """Show the final state: all is done, unless training was stopped."""
+        with self._lock:
+            self._show(is_over=not any(training.is_stopped for training in self._trainings))
+
+    def _show(self, *, is_over: bool) -> None:
+        done = sum(len(rows) for training in self._trainings for rows in training.histories)
+        total = done if is_over else max(done + 1, self._count_total())
+        self._progress.advance(self._task, done, total, UNIT, self.describe())
+
+    def _count_total(self) -> int:
+        if self._plan.rungs:
+            return self._plan.member_epochs
+        # Counted by rows: during an epoch ``training.epoch`` includes it already, and its rows are still missing.
+        return sum(
+            training.epochs if member in alive else len(rows)
+            for training in self._trainings
+            for alive in [set(training.active)]
+            for member, rows in enumerate(training.histories)
+        )
+
+    def describe(self) -> str:
+        """Such as ``34 of 36 train; best 40.3 [37.3, 43.4] % at epoch 12: learning_rate 0.005, l2 0.0``."""
+        n_alive = sum(len(training.active) for training in self._trainings)
+        counts = f"{n_alive} of {self._plan.n_recipes} train"
+        n_classes = self._plan.splits.dataset.n_classes
+        candidates = [
+            (row.val_accuracy, row.epoch, recipe)
+            for training in self._trainings
+            for recipe, rows in zip(training.bank.recipes, training.histories, strict=True)
+            if rows
+            and (row := rows[-1]).val_accuracy is not None
+            and row.val_loss is not None
+            # The accuracy of a member that has diverged so far has no meaning.
+            and row.val_loss <= DIVERGED_RATIO * compute_chance_loss(recipe.loss, n_classes)
+        ]
+        if not candidates:
+            return counts
+        accuracy, epoch, recipe = max(candidates, key=lambda candidate: candidate[0])
+        named = ", ".join(f"{name} {format_value(getattr(recipe, name))}" for name in self._names)
+        return f"{counts}; best {format_accuracy(accuracy, self._n_val)} % at epoch {epoch}{named and f': {named}'}"
