@@ -14,6 +14,7 @@ from monolayer.errors import BadInput
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import Loss, get_loss
 from monolayer.recipe.recipe import Recipe
+from monolayer.recipe.shuffle import parse_shuffle
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +106,11 @@ class Bank:
     def n_classes(self) -> int:
         """Number of classes K."""
         return len(self.bias) // len(self.recipes)
+
+    @property
+    def is_buffered(self) -> bool:
+        """Whether a block shuffle brings the rows into memory, a buffer at a time."""
+        return parse_shuffle(self.recipes[0].shuffle).buffer is not None
 
     def group_by_loss(self) -> list[tuple[Loss, slice]]:
         """The losses with the members that use each; one slice for each run of members with the same loss."""
