@@ -68,3 +68,7 @@ class Check:
     def make_finding(self, outcome: Outcome, evidence: str, advice: str = "Nothing to do.") -> Finding:
         """A finding with the code and the title of this check."""
         return Finding(self.code, outcome, self.title, evidence, advice)
+
+    def judge(self, is_wrong: bool, evidence: str, advice: str, outcome: Outcome = "issue") -> Finding:
+        """A finding with this outcome and advice if something is wrong; otherwise the check passed."""
+        return self.make_finding(outcome, evidence, advice) if is_wrong else self.make_finding("passed", evidence)

@@ -128,11 +128,10 @@ def _check_descent(run: Run, splits: Splits, certificate: Certificate | None) ->
     rates = [row.learning_rate for row in run.history]
     costs = [row.train_cost for row in run.history]
     losses = [row.train_loss for row in run.history if row.train_loss is not None]
-    known = certificate if certificate and certificate.has_converged else None
-    distance, optimal = (known.distance, known.optimal_cost) if known else (None, None)
+    left = certificate.left if certificate and certificate.has_converged else None
     return [
         check_rate(run.recipe, losses, costs, start),
-        check_vanished(rates, distance, start, optimal, is_solvable=get_loss(run.recipe.loss).is_smooth),
+        check_vanished(rates, left, is_solvable=get_loss(run.recipe.loss).is_smooth),
         check_descending(rates, costs, start),
     ]
 
