@@ -42,7 +42,7 @@ class Finding:
 class Check:
     """A check: everything that the rest of the library asks about it, and the findings that it can return.
 
-    Each check is declared in the file of ``monolayer.checks`` that implements it; ``monolayer.checks.registry`` lists
+    Each check is declared in the file of ``monolayer.checks`` that implements it; ``monolayer.checks.registry`` collects
     all of them.
 
     Args:

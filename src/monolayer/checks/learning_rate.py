@@ -5,15 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monolayer.checks.thresholds import (
-    DESCENT,
-    DIVERGED_RATIO,
-    LEAST_EPOCHS,
-    OSCILLATION,
-    REMAINING,
-    UPWARD,
-    VANISHED,
-)
+from monolayer.checks.thresholds import DESCENT, DIVERGED_RATIO, LEAST_EPOCHS, OSCILLATION, REMAINING, UPWARD, VANISHED
 from monolayer.findings import Check, Finding
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.run import is_divergent

@@ -178,9 +178,9 @@ def resume_bank(recipes: Sequence[Recipe], starts: Sequence[OneLayer]) -> Bank:
     Raises:
         BadInput: if the networks are not as many as the recipes, or their scalers or shapes differ.
     """
-    first = starts[0] if len(starts) == len(recipes) and starts else None
-    if first is None:
+    if not starts or len(starts) != len(recipes):
         raise BadInput(f"There must be one network to start from for each recipe, not {len(starts)}.")
+    first = starts[0]
     for network in starts:
         if not (np.array_equal(network.mean, first.mean) and np.array_equal(network.std, first.std)):
             raise BadInput("The networks of a bank share their scaler; these were scaled differently.")

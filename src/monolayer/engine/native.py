@@ -55,11 +55,9 @@ def explain_missing() -> str:
 def _look() -> tuple[ModuleType | None, str]:
     try:
         return importlib.import_module(NAME), ""
-    except ModuleNotFoundError as error:
-        if error.name == NAME:
-            return None, "It was not built for this Python."
-        return None, f"It was built and cannot be loaded: {error}."
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == NAME:
+            return None, "It was not built for this Python."
         return None, f"It was built and cannot be loaded: {error}."
 
 

@@ -294,7 +294,7 @@ class NumpyEngine:
         factors = steps.get_factors(batch)
         if factors is not None:
             residual[:, :, F:] *= factors
-        sums, step = residual[:, :, F:].sum(axis=2), steps.get_steps(batch)
+        sums, step = residual[:, :, F:].sum(axis=2), steps.sizes[batch]
         if F == 1:
             np.negative(sums, out=residual[:, :, 0])
         else:
@@ -322,17 +322,13 @@ class _Steps:
         self._meeting, self._fold_of = meeting, bank.fold_of
         self._factors = None if meeting.factors is None else meeting.factors.astype(dtype)
         # A member that has no row in a batch takes no step on it, and does not shrink either.
-        self._steps = meeting.compute_steps(bank, rates).astype(dtype)
+        self.sizes = meeting.compute_steps(bank, rates).astype(dtype)
         self._shrink = np.tile(1 - 2 * rates * l2, bank.n_classes)[:, None].astype(dtype)
         self.scale: Array | None = np.ones_like(self._shrink) if l2.any() else None
 
     def get_factors(self, batch: int) -> Array | None:
         """What the residuals of the batch are multiplied by, (M, n), or None."""
         return None if self._factors is None else self._factors[self._fold_of, self._meeting.batches[batch]]
-
-    def get_steps(self, batch: int) -> Array:
-        """Rate over the number of rows that the member has in the batch, (M,); 0 where it has none."""
-        return np.asarray(self._steps[batch])
 
     def shrink(self, steps: Array) -> Array | None:
         """Shrink where there is a step, (K * M, 1), of other than 0; what to multiply into the weights before it."""
