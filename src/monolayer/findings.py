@@ -42,8 +42,8 @@ class Finding:
 class Check:
     """A check: everything that the rest of the library asks about it, and the findings that it can return.
 
-    Each check is declared in the file of ``monolayer.checks`` that implements it; ``monolayer.checks.registry`` collects
-    all of them.
+    Each check is declared in the file of ``monolayer.checks`` that implements it; ``monolayer.checks.registry`` has all
+    of them.
 
     Args:
         code: permanent, such as ``ML001``; it never changes its meaning and is never used again.

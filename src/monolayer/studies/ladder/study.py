@@ -5,9 +5,9 @@ Each recipe is chosen on validation; after the last choice the test rows are ope
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +106,12 @@ class Ladder:
         plan: the features and recipes.
         steps: one for each kind of features and loss, in the order of the plan.
         leaked: test rows with a duplicate among the training rows.
-        evidence: where the best step on patches, by validation, finds each class in the validation images, as
-            :func:`monolayer.evaluate.evidence.compute_evidence` gives it; None without patches.
     """
 
     splits: Splits
     plan: LadderPlan
     steps: tuple[Step, ...]
     leaked: Leaked
-    evidence: Array | None
 
     @property
     def best(self) -> Step:
@@ -124,7 +121,19 @@ class Ladder:
     @property
     def best_on_patches(self) -> Step | None:
         """The best step with features of patches."""
-        return _find_best_on_patches(self.steps)
+        on_patches = [step for step in self.steps if (made := step.run.network.transformer) and made.patch_shape]
+        return max(on_patches, key=lambda step: step.val_accuracy, default=None)
+
+    @cached_property
+    def evidence(self) -> Array | None:
+        """Where the best step on patches, by validation, finds each class in the validation images.
+
+        As :func:`monolayer.evaluate.evidence.compute_evidence` gives it; None without patches.
+        """
+        step, val = self.best_on_patches, self.splits.val
+        if step is None or val is None:
+            return None
+        return compute_evidence(step.run.network, np.concatenate(list(val.iterate_blocks(1024))), val.y)
 
     def to_dict(self) -> dict[str, Any]:
         """The results as a dictionary that JSON can hold."""
@@ -201,8 +210,7 @@ def run_ladder(
     trained = [_train(splits, features, plan, folder, progress) for features in plan.features]
     test = splits.open_test(REASON)
     steps = tuple(_open_step(*chosen) for of_features in trained for chosen in of_features)
-    evidence = _find_evidence(_find_best_on_patches(steps), splits)
-    return Ladder(splits, plan, steps, find_leaked(splits.train, test, progress=progress), evidence)
+    return Ladder(splits, plan, steps, find_leaked(splits.train, test, progress=progress))
 
 
 def _check(splits: Splits, plan: LadderPlan, folder: Path | None) -> None:
@@ -226,18 +234,6 @@ def _check(splits: Splits, plan: LadderPlan, folder: Path | None) -> None:
     check_features(splits, kinds, flips=plan.flip > 0, folder=folder)
 
 
-def _find_best_on_patches(steps: Sequence[Step]) -> Step | None:
-    on_patches = [step for step in steps if (made := step.run.network.transformer) and made.patch_shape]
-    return max(on_patches, key=lambda step: step.val_accuracy, default=None)
-
-
-def _find_evidence(step: Step | None, splits: Splits) -> Array | None:
-    if step is None or splits.val is None:
-        return None
-    images = np.concatenate(list(splits.val.iterate_blocks(1024)))
-    return compute_evidence(step.run.network, images, splits.val.y)
-
-
 def _train(
     splits: Splits, features: str, plan: LadderPlan, folder: Path | None, progress: Progress
 ) -> list[tuple[Run, Extracted, Callable[..., Step]]]:
@@ -250,7 +246,7 @@ def _train(
     grid = make_probe_grid(_make_base(extracted.splits, plan), axes, plan.rates)
     recipes = grid.set_rates(grid.list_recipes(), [extracted.splits.train])
     runs = train_recipes(extracted.splits, recipes, {}, train_every=0, progress=progress, task=features).runs
-    measured = {
+    measured: dict[str, Any] = {
         "features": features,
         "by": extracted.transformer.describe(),
         "n_features": extracted.transformer.n_features_out,
