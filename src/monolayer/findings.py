@@ -42,8 +42,8 @@ class Finding:
 class Check:
     """A check: everything that the rest of the library asks about it, and the findings that it can return.
 
-    Each check is declared in the file of ``monolayer.checks`` that implements it; ``monolayer.checks.registry`` lists
-    all of them.
+    Each check is declared in the file of ``monolayer.checks`` that implements it; ``monolayer.checks.registry`` has all
+    of them.
 
     Args:
         code: permanent, such as ``ML001``; it never changes its meaning and is never used again.
@@ -68,3 +68,7 @@ class Check:
     def make_finding(self, outcome: Outcome, evidence: str, advice: str = "Nothing to do.") -> Finding:
         """A finding with the code and the title of this check."""
         return Finding(self.code, outcome, self.title, evidence, advice)
+
+    def judge(self, is_wrong: bool, evidence: str, advice: str, outcome: Outcome = "issue") -> Finding:
+        """A finding with this outcome and advice if something is wrong; otherwise the check passed."""
+        return self.make_finding(outcome, evidence, advice) if is_wrong else self.make_finding("passed", evidence)

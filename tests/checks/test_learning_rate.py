@@ -39,10 +39,10 @@ def test_epochs_that_were_not_evaluated_cannot_be_judged():
 
 def test_a_rate_that_vanished_far_from_the_optimum_is_an_issue():
     rates = [1e-3] * 10 + [1e-4] * 10 + [1e-5] * 10
-    assert check_vanished(rates, 0.1, START, 1.5).outcome == "issue"
-    assert check_vanished(rates, 0.005, START, 1.5).outcome == "passed"
-    assert check_vanished(rates, None, START, None).outcome == "skipped"
-    assert check_vanished(rates[:20], 0.1, START, 1.5).outcome == "not applicable"
+    assert check_vanished(rates, 0.1).outcome == "issue"
+    assert check_vanished(rates, 0.005).outcome == "passed"
+    assert check_vanished(rates, None).outcome == "skipped"
+    assert check_vanished(rates[:20], 0.1).outcome == "not applicable"
 
 
 def test_a_descent_that_was_cut_off_is_a_tip():

@@ -160,7 +160,7 @@ def certify(run: Run, splits: Splits, *, progress: Progress = SILENCE) -> Certif
         splits: what it was trained on.
         progress: is advanced with every pass of the solver.
     """
-    return _write(run, splits, solve_exactly(_pose(run, splits), _find_start(run), progress=progress))
+    return certify_all({"run": run}, splits, lambda: progress)["run"]
 
 
 def certify_all(runs: Mapping[str, Run], splits: Splits, begin: Callable[[], Progress]) -> dict[str, Certificate]:
@@ -176,7 +176,8 @@ def certify_all(runs: Mapping[str, Run], splits: Splits, begin: Callable[[], Pro
     optima: dict[tuple[str, float], Optimum] = {}
     certificates, correlation = {}, None
     for name, run in runs.items():
-        problem, progress = _pose(run, splits), begin()
+        scaler, progress = Scaler(run.network.mean, run.network.std), begin()
+        problem = Problem(splits.train, scaler, run.recipe.loss, run.recipe.l2, correlation)
         if correlation is None:
             correlation = correlate(problem)
         key = problem.loss, problem.l2
@@ -184,11 +185,6 @@ def certify_all(runs: Mapping[str, Run], splits: Splits, begin: Callable[[], Pro
             optima[key] = solve_exactly(replace(problem, correlation=correlation), _find_start(run), progress=progress)
         certificates[name] = _write(run, splits, optima[key])
     return certificates
-
-
-def _pose(run: Run, splits: Splits) -> Problem:
-    scaler = Scaler(run.network.mean, run.network.std)
-    return Problem(splits.train, scaler, run.recipe.loss, run.recipe.l2)
 
 
 def _find_start(run: Run) -> tuple[Array, Array]:

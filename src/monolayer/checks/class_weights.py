@@ -38,11 +38,9 @@ def check_weights(y: Array, sample_weight: Array, weighted: Array, class_names: 
         f"With the weights class {class_names[most]} is {with_weights[most]:.1%} of the rows, without them "
         f"{without[most]:.1%}; in all, {moved:.1%} of the rows' weight moves from some classes to others."
     )
-    if moved <= SHIFTED_SHARE:
-        return CLASS_WEIGHTS.make_finding("passed", evidence)
     by_class = not np.array_equal(sample_weight, weighted)
     advice = (
         "The probabilities hold for rows with these class shares. For the original shares, train without the weights "
         "and move the decision threshold, or calibrate on unweighted rows (CalibratedClassifierCV)."
     )
-    return CLASS_WEIGHTS.make_finding("issue" if by_class else "tip", evidence, advice)
+    return CLASS_WEIGHTS.judge(moved > SHIFTED_SHARE, evidence, advice, "issue" if by_class else "tip")

@@ -1,9 +1,8 @@
 """ML014 to ML017, ML020: constant features, repeated rows, non-finite values, unreadable images, shared groups."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -21,10 +20,10 @@ GROUPS = Check("ML020", "A group in two splits", "dataset", "the groups of rows 
 MOST_LISTED = 5  # names and numbers that a sentence lists before it counts the rest
 
 
-def list_some(words: Sequence[object]) -> str:
-    """The first few, and the number of the others."""
-    shown = ", ".join(map(str, words[:MOST_LISTED]))
-    return shown if len(words) <= MOST_LISTED else f"{shown} and {len(words) - MOST_LISTED:,} more"
+def list_some(words: Sequence[object], n: int | None = None) -> str:
+    """The first few, and the number of the others; n is the number of all, if only the first are given."""
+    shown, n = ", ".join(map(str, words[:MOST_LISTED])), len(words) if n is None else n
+    return shown if n <= MOST_LISTED else f"{shown} and {n - MOST_LISTED:,} more"
 
 
 def check_constant(low: Array, high: Array, names: Sequence[str] = ()) -> Finding:
@@ -45,43 +44,6 @@ def check_constant(low: Array, high: Array, names: Sequence[str] = ()) -> Findin
     return CONSTANT.make_finding("tip", evidence, advice)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A row with its label and group."""
-
-    part: str
-    row: int
-    label: Any
-    group: Any
-    file: str = ""
-
-    def __str__(self) -> str:
-        return self.file or f"{self.part} {self.row}"
-
-
-@dataclass
-class _Repeats:
-    """Rows that equal an earlier one: how many, and the first few, by where they are and how they differ."""
-
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("inside", "across", "label", "group"), 0))
-    listed: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, earlier: _Row, later: _Row) -> None:
-        kinds = ["inside" if earlier.part == later.part else "across"]
-        kinds += ["label"] if earlier.label != later.label else []
-        kinds += ["group"] if earlier.group != later.group else []
-        for kind in kinds:
-            self.counts[kind] += 1
-            if len(self.listed.setdefault(kind, [])) < MOST_LISTED:
-                self.listed[kind].append(f"{later} is {earlier}")
-
-    def list_worst(self) -> str:
-        """The first few of the most serious kind."""
-        kind = next(kind for kind in ("across", "label", "group", "inside") if self.counts[kind])
-        more = self.counts[kind] - len(self.listed[kind])
-        return ", ".join(self.listed[kind]) + (f" and {more:,} more" if more else "")
-
-
 def check_rows(parts: Mapping[str, Dataset], files: Mapping[str, Sequence[str]] | None = None) -> Finding:
     """ML015: whether rows are equal byte for byte: in one split, in two, or with different labels or groups.
 
@@ -89,18 +51,31 @@ def check_rows(parts: Mapping[str, Dataset], files: Mapping[str, Sequence[str]] 
         parts: the splits of the dataset, by name, training rows first.
         files: the file names of the rows of a split, if they are files.
     """
-    digests = np.concatenate([_compute_digests(part.X) for part in parts.values()])
-    repeats = _Repeats()
-    for later, earlier in _find_repeats(digests):
-        repeats.add(_locate(earlier, parts, files or {}), _locate(later, parts, files or {}))
-    n, n_rows = repeats.counts, sum(len(part.X) for part in parts.values())
-    n_repeated = n["inside"] + n["across"]
-    if not n_repeated:
+    n_rows = sum(len(part.X) for part in parts.values())
+    later, earlier = _find_repeats(np.concatenate([_compute_digests(part.X) for part in parts.values()]))
+    if not len(later):
         return REPEATED.make_finding("passed", f"No two of {n_rows:,} rows are equal byte for byte.")
+    split = np.repeat(np.arange(len(parts)), [len(part.X) for part in parts.values()])
+    y = np.concatenate([part.y for part in parts.values()])
+    groups = np.concatenate(
+        [np.full(len(p.X), None) if p.groups is None else p.groups.astype(object) for p in parts.values()]
+    )
+    is_across = split[later] != split[earlier]
+    kinds = {  # the most serious first
+        "across": is_across,
+        "label": (y[later] != y[earlier]).reshape(len(later), -1).any(axis=1),
+        "group": groups[later] != groups[earlier],
+        "inside": ~is_across,
+    }
+    n = {kind: int(mask.sum()) for kind, mask in kinds.items()}
+    worst = next(kind for kind in kinds if n[kind])
+    pairs = np.stack([later, earlier], axis=1)[kinds[worst]][:MOST_LISTED]
+    named = [[_name_row(place, parts, files or {}) for place in pair] for pair in pairs.tolist()]
+    listed = list_some([" is ".join(pair) for pair in named], n[worst])
     grouped = f", {n['group']:,} in another group" if n["group"] else ""
     evidence = (
-        f"Of {n_rows:,} rows {n_repeated:,} equal an earlier one byte for byte: {n['inside']:,} in the same split, "
-        f"{n['across']:,} in another; {n['label']:,} with another label{grouped} ({repeats.list_worst()})."
+        f"Of {n_rows:,} rows {len(later):,} equal an earlier one byte for byte: {n['inside']:,} in the same split, "
+        f"{n['across']:,} in another; {n['label']:,} with another label{grouped} ({listed})."
     )
     advice = "Remove them, or keep equal rows in one split (--group-by); check those with different labels."
     is_issue = n["across"] or n["label"] or n["group"]
@@ -117,22 +92,21 @@ def _compute_digests(X: Array) -> Array:
     return digests
 
 
-def _find_repeats(digests: Array) -> Iterator[tuple[int, int]]:
-    """(place, place of the earliest equal one) of every digest that occurs earlier, in order."""
+def _find_repeats(digests: Array) -> tuple[Array, Array]:
+    """The place of every digest that occurs earlier, in order, and the place of the earliest equal one."""
     _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
     earliest = first[inverse]
-    repeats = np.flatnonzero(earliest != np.arange(len(digests)))
-    yield from zip(repeats.tolist(), earliest[repeats].tolist(), strict=True)
+    later = np.flatnonzero(earliest != np.arange(len(digests)))
+    return later, earliest[later]
 
 
-def _locate(place: int, parts: Mapping[str, Dataset], files: Mapping[str, Sequence[str]]) -> _Row:
-    """The row at a place that is counted through all splits."""
-    starts = np.cumsum([0, *(len(part.X) for part in parts.values())])
-    at = int(np.searchsorted(starts, place, side="right")) - 1
-    name, place = list(parts)[at], place - int(starts[at])
-    part = parts[name]
-    group = None if part.groups is None else part.groups[place]
-    return _Row(name, place, part.y[place].tolist(), group, files[name][place] if name in files else "")
+def _name_row(place: int, parts: Mapping[str, Dataset], files: Mapping[str, Sequence[str]]) -> str:
+    """The file or the split and the row at a place that is counted through all splits."""
+    for name, part in parts.items():
+        if place < len(part.X):
+            return (files[name][place] if name in files else "") or f"{name} {place}"
+        place -= len(part.X)
+    raise IndexError(place)
 
 
 @dataclass
@@ -161,9 +135,8 @@ class NotFinite:
     def describe(self, part: str) -> str:
         """How many rows and features have such values, and which."""
         features = np.flatnonzero(self.features).tolist()
-        more = f" and {self.n_wrong - len(self.rows):,} more" if self.n_wrong > len(self.rows) else ""
         return (
-            f"{self.n_wrong:,} of {self.n_rows:,} {part} rows ({', '.join(map(str, self.rows))}{more}), in "
+            f"{self.n_wrong:,} of {self.n_rows:,} {part} rows ({list_some(self.rows, self.n_wrong)}), in "
             f"{len(features):,} of {len(self.features):,} features ({list_some(features)})"
         )
 

@@ -118,10 +118,10 @@ def describe(
         dataset, kind, is_encoded = data.dataset if isinstance(data, Splits) else data, IN_MEMORY, False
     parts = list_parts(dataset)
     scans = {part: _scan(rows) for part, rows in parts.items()}
-    low, high = scans["train"].low, scans["train"].high
+    low, high, _ = scans["train"]
     n_files = sum(len(part.X) for part in parts.values()) + len(unreadable) if is_encoded else 0
     findings = [
-        check_finite({part: scan.wrong for part, scan in scans.items()}),
+        check_finite({part: wrong for part, (_, _, wrong) in scans.items()}),
         check_constant(low, high, columns[0] if columns else ()),
         check_rows(parts, files),
         check_readable(unreadable, n_files),
@@ -166,35 +166,16 @@ def _read(
     return dataset, reader.kind, is_encoded
 
 
-@dataclass
-class _Scan:
-    """Result of one pass over the rows of a split.
-
-    Args:
-        low: the smallest finite value of each feature, (D,) float64.
-        high: the largest.
-        wrong: the values that are not finite.
-    """
-
-    low: Array
-    high: Array
-    wrong: NotFinite
-
-    def add(self, block: Array, start: int) -> None:
-        """Scan more rows, (m, D), from row ``start`` on."""
-        if block.dtype.kind == "f":
-            is_wrong = ~np.isfinite(block)
-            if is_wrong.any():
-                self.wrong.add(is_wrong, start)
-                block = np.where(is_wrong, np.nan, block)
-        self.low = np.fmin(self.low, np.asarray(np.fmin.reduce(block, axis=0), np.float64))
-        self.high = np.fmax(self.high, np.asarray(np.fmax.reduce(block, axis=0), np.float64))
-
-
-def _scan(dataset: Dataset) -> _Scan:
+def _scan(dataset: Dataset) -> tuple[Array, Array, NotFinite]:
+    """The smallest and the largest finite value of each feature, (D,) float64, and the values that are not finite."""
     X, D = dataset.X, dataset.X.shape[1]
-    scan = _Scan(np.full(D, np.inf), np.full(D, -np.inf), NotFinite(len(X), np.zeros(D, bool)))
+    low, high, wrong = np.full(D, np.inf), np.full(D, -np.inf), NotFinite(len(X), np.zeros(D, bool))
     for start in range(0, len(X), count_rows(X)):
-        scan.add(X[start : start + count_rows(X)], start)
+        block = X[start : start + count_rows(X)]
+        if block.dtype.kind == "f" and (is_wrong := ~np.isfinite(block)).any():
+            wrong.add(is_wrong, start)
+            block = np.where(is_wrong, np.nan, block)
+        low = np.fmin(low, np.asarray(np.fmin.reduce(block, axis=0), np.float64))
+        high = np.fmax(high, np.asarray(np.fmax.reduce(block, axis=0), np.float64))
         give_back(X)
-    return scan
+    return low, high, wrong

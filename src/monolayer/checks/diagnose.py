@@ -68,18 +68,14 @@ def diagnose_sweep(sweep: Sweep, splits: Splits, *, muted: Sequence[str] = ()) -
     Raises:
         BadInput: if a muted code is not that of a check.
     """
-    selection = sweep.selection
+    is_close: Sequence[bool | None] = [None] * len(sweep.runs)
+    noise = check_noise(len(sweep.runs), None, 0)
+    if selection := sweep.selection:
+        is_close = selection.is_indistinguishable
+        noise = check_noise(selection.n_compared, selection.n_indistinguishable, selection.n)
     findings = [
-        *check_edges(
-            sweep.axes,
-            [run.recipe.to_dict() for run in sweep.runs],
-            selection.is_indistinguishable if selection else [None] * len(sweep.runs),
-        ),
-        check_noise(
-            selection.n_compared if selection else len(sweep.runs),
-            selection.n_indistinguishable if selection else None,
-            selection.n if selection else 0,
-        ),
+        *check_edges(sweep.axes, [run.recipe.to_dict() for run in sweep.runs], is_close),
+        noise,
         *_check_rows(splits),
         *_check_installation([run.recipe for run in sweep.runs]),
     ]
@@ -128,11 +124,10 @@ def _check_descent(run: Run, splits: Splits, certificate: Certificate | None) ->
     rates = [row.learning_rate for row in run.history]
     costs = [row.train_cost for row in run.history]
     losses = [row.train_loss for row in run.history if row.train_loss is not None]
-    known = certificate if certificate and certificate.has_converged else None
-    distance, optimal = (known.distance, known.optimal_cost) if known else (None, None)
+    left = certificate.left if certificate and certificate.has_converged else None
     return [
         check_rate(run.recipe, losses, costs, start),
-        check_vanished(rates, distance, start, optimal, is_solvable=get_loss(run.recipe.loss).is_smooth),
+        check_vanished(rates, left, is_solvable=get_loss(run.recipe.loss).is_smooth),
         check_descending(rates, costs, start),
     ]
 

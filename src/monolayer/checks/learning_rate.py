@@ -5,15 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monolayer.checks.thresholds import (
-    DESCENT,
-    DIVERGED_RATIO,
-    LEAST_EPOCHS,
-    OSCILLATION,
-    REMAINING,
-    UPWARD,
-    VANISHED,
-)
+from monolayer.checks.thresholds import DESCENT, DIVERGED_RATIO, LEAST_EPOCHS, OSCILLATION, REMAINING, UPWARD, VANISHED
 from monolayer.findings import Check, Finding
 from monolayer.recipe.recipe import Recipe
 from monolayer.training.run import is_divergent
@@ -80,21 +72,16 @@ def check_rate(recipe: Recipe, losses: Sequence[float], costs: Sequence[float | 
         f"In the second half of the epochs the cost rises in {upward:.0%} of the steps, and changes from one epoch to "
         f"the next by {share:.2%} of its total decrease (standard deviation)."
     )
-    if upward >= UPWARD and share >= OSCILLATION:
-        return TOO_HIGH.make_finding("tip", evidence, "Use a smaller learning rate, or one that decays.")
-    return TOO_HIGH.make_finding("passed", evidence)
+    oscillates = upward >= UPWARD and share >= OSCILLATION
+    return TOO_HIGH.judge(oscillates, evidence, "Use a smaller learning rate, or one that decays.", "tip")
 
 
-def check_vanished(
-    rates: Sequence[float], distance: float | None, start: float, optimal: float | None, *, is_solvable: bool = True
-) -> Finding:
+def check_vanished(rates: Sequence[float], left: float | None, *, is_solvable: bool = True) -> Finding:
     """ML005: whether the learning rate fell to almost zero while the cost was still far above the convex optimum.
 
     Args:
         rates: learning rate of each epoch.
-        distance: final cost minus the optimal cost; None if the optimum was not computed.
-        start: the cost of chance predictions.
-        optimal: the optimal cost.
+        left: the share of the possible decrease of the cost that remains; None if the optimum was not computed.
         is_solvable: whether the optimum of this loss can be computed.
     """
     share = rates[-1] / rates[0]
@@ -102,19 +89,16 @@ def check_vanished(
         evidence = f"The last learning rate is {share:.3g} times the first."
         return VANISHED_RATE.make_finding("not applicable", evidence)
     evidence = f"The last learning rate is {share:.1g} times the first"
-    if distance is None or optimal is None or not math.isfinite(distance):
+    if left is None or not math.isfinite(left):
         evidence += "; the distance to the optimum was not computed."
         advice = "Compute the optimum with `train --certify`." if is_solvable else ""
         return VANISHED_RATE.make_finding("skipped", evidence, advice)
-    left = distance / max(start - optimal, 1e-12)
     evidence += f", and {left:.1%} of the possible decrease of the cost remains."
-    if left > REMAINING:
-        advice = (
-            "The flat curve does not show convergence: decay later or less, or train longer, and compare the "
-            "validation accuracy."
-        )
-        return VANISHED_RATE.make_finding("issue", evidence, advice)
-    return VANISHED_RATE.make_finding("passed", evidence)
+    advice = (
+        "The flat curve does not show convergence: decay later or less, or train longer, and compare the validation "
+        "accuracy."
+    )
+    return VANISHED_RATE.judge(left > REMAINING, evidence, advice)
 
 
 def check_descending(rates: Sequence[float], costs: Sequence[float | None], start: float) -> Finding:
@@ -138,13 +122,10 @@ def check_descending(rates: Sequence[float], costs: Sequence[float | None], star
         f"In the last {last} epochs the training cost fell by {share:.1%} of its total decrease; from one epoch to the "
         f"next it varies by {noise:.1%} (standard deviation)."
     )
-    if share > DESCENT and share > 2 * noise:
-        advice = (
-            "More epochs or a larger learning rate would lower the training cost; check on validation whether that "
-            "helps."
-        )
-        return DESCENDING.make_finding("tip", evidence, advice)
-    return DESCENDING.make_finding("passed", evidence)
+    advice = (
+        "More epochs or a larger learning rate would lower the training cost; check on validation whether that helps."
+    )
+    return DESCENDING.judge(share > DESCENT and share > 2 * noise, evidence, advice, "tip")
 
 
 def _has_vanished(rates: Sequence[float]) -> bool:

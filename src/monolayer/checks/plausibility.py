@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monolayer._typing import Array
 from monolayer.checks.thresholds import IMPLAUSIBLE_LOG10_P
 from monolayer.errors import BadInput
 from monolayer.findings import Check, Finding
@@ -17,6 +16,12 @@ ABOVE_TRAINING = Check(
     "the training accuracy, and another accuracy with its number of rows",
     ("IMPLAUSIBLE_LOG10_P",),
 )
+
+
+def validate_accuracy(accuracy: float) -> None:
+    """Raise BadInput if an accuracy is not a fraction from 0 to 1."""
+    if not 0 <= accuracy <= 1:
+        raise BadInput(f"accuracy must be a fraction from 0 to 1, not {accuracy}.")
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,7 @@ class Accuracy:
     n: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.accuracy <= 1:
-            raise BadInput(f"accuracy must be a fraction from 0 to 1, not {self.accuracy}.")
+        validate_accuracy(self.accuracy)
         if self.n < 1:
             raise BadInput(f"n must be 1 or more images, not {self.n}.")
 
@@ -42,64 +46,24 @@ class Accuracy:
         return round(self.accuracy * self.n)
 
 
-@dataclass(frozen=True)
-class Plausibility:
-    """The probability of an accuracy this high in a fair evaluation; see :func:`judge_claim`.
+def compute_log10_p(train: float, evaluation: Accuracy) -> float:
+    """Log10 of the probability of this accuracy or a higher one, if the true accuracy is the training accuracy.
+
+    log10 P(B >= hits), B ~ Binomial(n, training accuracy): the exact one-sided tail. It assumes that a network fits its
+    training images at least as well as new ones of the same kind, so that its training accuracy is an upper bound of
+    its true accuracy in expectation. This fails if the training images are harder (noisy labels, heavy augmentation,
+    dropout while measuring), or if the evaluation images have another source; then a small p has an innocent reason.
 
     Args:
-        evaluation: the accuracy that is claimed.
-        gap: the evaluation minus the training accuracy, in fractions.
-        log10_p: log10 of the probability, with the training accuracy taken as exact.
-        log10_p_both: the same, with the sampling error of the training accuracy included.
+        train: accuracy on the training images, 0 to 1; taken as exact.
+        evaluation: accuracy on images that, as claimed, were not trained on.
     """
-
-    evaluation: Accuracy
-    gap: float
-    log10_p: float
-    log10_p_both: float
-
-    @property
-    def p_value(self) -> float:
-        """10 ** log10_p; 0 where that is too small for a float64."""
-        return float(10.0**self.log10_p)
-
-
-def judge_claim(train: Accuracy, *evaluations: Accuracy) -> list[Plausibility]:
-    """Compute the probability of each evaluation, if the true accuracy is at most the training accuracy.
-
-    log10_p is log10 P(B >= hits), B ~ Binomial(n, training accuracy): the exact one-sided tail. It assumes that a
-    network fits its training images at least as well as new ones of the same kind, so that its training accuracy is an
-    upper bound of its true accuracy in expectation. This fails if the training images are harder (noisy labels, heavy
-    augmentation, dropout while measuring), or if the evaluation images have another source; then a small p has an
-    innocent reason. log10_p_both lets the training accuracy vary too, as that of n_train independent images (Fisher's
-    exact test, one-sided): use it if there are few training images.
-
-    Args:
-        train: accuracy on the training images.
-        evaluations: one or more accuracies on images that, as claimed, were not trained on.
-
-    Raises:
-        BadInput: if there is no evaluation.
-    """
-    from scipy.stats import binom, hypergeom
-
-    if not evaluations:
-        raise BadInput("There is no evaluation to judge; give one or more.")
-    judged = []
-    for evaluation in evaluations:
-        hits = np.arange(evaluation.hits, evaluation.n + 1)
-        tail = binom.logpmf(hits, evaluation.n, train.accuracy)
-        both = hypergeom.logpmf(hits, train.n + evaluation.n, train.hits + evaluation.hits, evaluation.n)
-        gap = evaluation.accuracy - train.accuracy
-        judged.append(Plausibility(evaluation, gap, _sum_logs(tail), _sum_logs(both)))
-    return judged
-
-
-def _sum_logs(logs: Array) -> float:
-    """log10(sum(exp(logs))), at most 0; summed as logarithms, because such tails lie below the smallest float64."""
     from scipy.special import logsumexp
+    from scipy.stats import binom
 
-    return min(float(logsumexp(logs)) / math.log(10), 0.0)
+    tail = binom.logpmf(np.arange(evaluation.hits, evaluation.n + 1), evaluation.n, train)
+    # Summed as logarithms, because such tails lie below the smallest float64.
+    return min(float(logsumexp(tail)) / math.log(10), 0.0)
 
 
 def check_claims(train: float, evaluations: dict[str, Accuracy]) -> list[Finding]:
@@ -108,21 +72,22 @@ def check_claims(train: float, evaluations: dict[str, Accuracy]) -> list[Finding
     Args:
         train: accuracy on the training rows, 0 to 1; taken as exact.
         evaluations: accuracies with their numbers of rows, by the name of the rows.
+
+    Raises:
+        BadInput: if the training accuracy is not within 0 and 1.
     """
-    judged = judge_claim(Accuracy(train, max(e.n for e in evaluations.values())), *evaluations.values())
+    validate_accuracy(train)
     findings = []
-    for (name, evaluation), found in zip(evaluations.items(), judged, strict=True):
-        p = f"{10**found.log10_p:.2g}" if found.log10_p > -300 else f"1e{found.log10_p:.0f}"
+    for name, evaluation in evaluations.items():
+        log10_p = compute_log10_p(train, evaluation)
+        p = f"{10**log10_p:.2g}" if log10_p > -300 else f"1e{log10_p:.0f}"
         evidence = (
             f"{name} accuracy {evaluation.accuracy:.2%} on {evaluation.n:,} rows, training accuracy {train:.2%}: if "
             f"the true accuracy equals the training accuracy, an accuracy this high or higher has probability {p}."
         )
-        if found.log10_p > IMPLAUSIBLE_LOG10_P:
-            findings.append(ABOVE_TRAINING.make_finding("passed", evidence))
-            continue
         advice = (
             "Check whether these rows, or copies of them, were used for training, or to choose settings; otherwise "
             "they must be easier than the training rows."
         )
-        findings.append(ABOVE_TRAINING.make_finding("issue", evidence, advice))
+        findings.append(ABOVE_TRAINING.judge(log10_p <= IMPLAUSIBLE_LOG10_P, evidence, advice))
     return findings

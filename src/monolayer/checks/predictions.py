@@ -66,10 +66,8 @@ def check_calibration(predictions: Predictions | None) -> Finding:
         f"The expected calibration error is {error:.3f} on {len(predictions):,} rows; a calibrated network has "
         f"{chance.low:.3f} to {chance.high:.3f} by chance. Mean confidence {confidence:.1%}, accuracy {accuracy:.1%}."
     )
-    if error > chance.high:
-        advice = "Do not read the probabilities as frequencies; `monolayer calibrate` fits a temperature on validation."
-        return CALIBRATION.make_finding("issue", evidence, advice)
-    return CALIBRATION.make_finding("passed", evidence)
+    advice = "Do not read the probabilities as frequencies; `monolayer calibrate` fits a temperature on validation."
+    return CALIBRATION.judge(error > chance.high, evidence, advice)
 
 
 def check_majority(predictions: Predictions | None, y_train: Array) -> Finding:
@@ -88,7 +86,5 @@ def check_majority(predictions: Predictions | None, y_train: Array) -> Finding:
         f"Accuracy {metrics.accuracy:.1%} [{low:.1%}, {high:.1%}]; always predicting the most frequent training class "
         f"gives {share:.1%}."
     )
-    if low <= share:
-        advice = "Check the labels, the scaling, the learning rate and l2, or use more rows."
-        return MAJORITY.make_finding("issue", evidence, advice)
-    return MAJORITY.make_finding("passed", evidence)
+    advice = "Check the labels, the scaling, the learning rate and l2, or use more rows."
+    return MAJORITY.judge(low <= share, evidence, advice)

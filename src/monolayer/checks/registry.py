@@ -16,30 +16,9 @@ from monolayer.checks import (
 from monolayer.errors import BadInput
 from monolayer.findings import Check, Finding
 
-CHECKS: dict[str, Check] = {
-    check.code: check
-    for check in (
-        learning_rate.TOO_HIGH,
-        splits.DUPLICATES,
-        plausibility.ABOVE_TRAINING,
-        sweep.GRID_EDGE,
-        learning_rate.VANISHED_RATE,
-        learning_rate.DESCENDING,
-        sweep.NOISE,
-        splits.OPENINGS,
-        splits.FITTING_ROWS,
-        splits.CLASSES,
-        predictions.CALIBRATION,
-        predictions.MAJORITY,
-        class_weights.CLASS_WEIGHTS,
-        dataset.CONSTANT,
-        dataset.REPEATED,
-        dataset.NOT_FINITE,
-        dataset.UNREADABLE,
-        dataset.GROUPS,
-        installation.NOT_COMPILED,
-    )
-}
+MODULES = (class_weights, dataset, installation, learning_rate, plausibility, predictions, splits, sweep)
+DECLARED = [value for module in MODULES for value in vars(module).values() if isinstance(value, Check)]
+CHECKS: dict[str, Check] = {check.code: check for check in sorted(DECLARED, key=lambda check: check.code)}
 
 
 def validate_codes(codes: Iterable[str]) -> None:

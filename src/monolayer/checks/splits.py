@@ -102,10 +102,8 @@ def check_fitted(splits: Splits, scaler: Scaler | None = None) -> Finding:
 
 
 def _is_same(first: Scaler, second: Scaler) -> bool:
-    return all(
-        np.allclose(a, b, rtol=SAME_STATISTIC, atol=SAME_STATISTIC)
-        for a, b in ((first.mean / second.std, second.mean / second.std), (first.std / second.std, 1.0))
-    )
+    statistics = (first.mean / second.std, second.mean / second.std), (first.std / second.std, 1.0)
+    return all(np.allclose(a, b, rtol=SAME_STATISTIC, atol=SAME_STATISTIC) for a, b in statistics)
 
 
 def _is_standardised_with_all(splits: Splits) -> bool:
@@ -142,10 +140,9 @@ def check_classes(y: Array, y_val: Array | None, class_names: Sequence[str]) -> 
     missing = [] if y_val is None else [n for k, n in enumerate(class_names) if not (y_val == k).any()]
     if missing:
         evidence += f" No validation row is {', '.join(missing)}."
-    if counts[least] < RARE_ROWS or counts[most] > IMBALANCE * counts[least] or missing:
-        advice = (
-            "Read accuracies class by class; draw the validation rows by class (--split-seed), or collect more rows of "
-            "the rare classes."
-        )
-        return CLASSES.make_finding("tip", evidence, advice)
-    return CLASSES.make_finding("passed", evidence)
+    is_rare = counts[least] < RARE_ROWS or counts[most] > IMBALANCE * counts[least] or bool(missing)
+    advice = (
+        "Read accuracies class by class; draw the validation rows by class (--split-seed), or collect more rows of the "
+        "rare classes."
+    )
+    return CLASSES.judge(is_rare, evidence, advice, "tip")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monolayer.findings import Check, Finding
-from monolayer.recipe.grid import NATURAL_ENDS
+from monolayer.recipe.grid import NATURAL_ENDS, sort_numbers
 
 GRID_EDGE = Check(
     "ML004", "Optimum at the edge of the grid", "sweep", "the recipes of a sweep, ranked, and the tests between them"
@@ -31,8 +31,8 @@ def _check_axis(
     name: str, values: tuple[Any, ...], recipes: Sequence[dict[str, Any]], is_close: Sequence[bool | None]
 ) -> Finding | None:
     """The finding on one axis; None if its values are not numbers or there is only one."""
-    ordered = sorted({v for v in values if isinstance(v, int | float) and not isinstance(v, bool)})
-    if name == "seed" or len(ordered) < 2 or len(ordered) < len(set(values)):
+    ordered = sort_numbers(name, values)
+    if not ordered:
         return None
     best = recipes[0][name]
     place = ordered.index(best)

@@ -96,7 +96,7 @@ def _show(facts: dict[str, Any]) -> None:
                 f"[{100 * low:.2f}, {100 * high:.2f}]",
                 f"{100 * left['accuracy']:.2f}" if left else "",
                 format_seconds(step["feature_s"] + step["choice_s"]),
-                f"{step['peak_mib']:,.0f}",
+                "" if step["peak_mib"] is None else f"{step['peak_mib']:,.0f}",
             ]
         )
     columns = ["features", "loss", "test %", "95 % interval", "unleaked", "s", "MiB"]

@@ -14,6 +14,7 @@ from monolayer.errors import BadInput
 from monolayer.network import OneLayer
 from monolayer.recipe.losses import Loss, get_loss
 from monolayer.recipe.recipe import Recipe
+from monolayer.recipe.shuffle import parse_shuffle
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +107,11 @@ class Bank:
         """Number of classes K."""
         return len(self.bias) // len(self.recipes)
 
+    @property
+    def is_buffered(self) -> bool:
+        """Whether a block shuffle brings the rows into memory, a buffer at a time."""
+        return parse_shuffle(self.recipes[0].shuffle).buffer is not None
+
     def group_by_loss(self) -> list[tuple[Loss, slice]]:
         """The losses with the members that use each; one slice for each run of members with the same loss."""
         groups: list[tuple[Loss, slice]] = []
@@ -172,9 +178,9 @@ def resume_bank(recipes: Sequence[Recipe], starts: Sequence[OneLayer]) -> Bank:
     Raises:
         BadInput: if the networks are not as many as the recipes, or their scalers or shapes differ.
     """
-    first = starts[0] if len(starts) == len(recipes) and starts else None
-    if first is None:
+    if not starts or len(starts) != len(recipes):
         raise BadInput(f"There must be one network to start from for each recipe, not {len(starts)}.")
+    first = starts[0]
     for network in starts:
         if not (np.array_equal(network.mean, first.mean) and np.array_equal(network.std, first.std)):
             raise BadInput("The networks of a bank share their scaler; these were scaled differently.")

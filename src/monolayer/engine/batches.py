@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from monolayer._typing import Array
-from monolayer.engine.bank import Bank, Fold
+from monolayer.data.dataset import Rows
+from monolayer.data.memmap import is_large
+from monolayer.engine.bank import Bank
 from monolayer.recipe.recipe import Recipe
 from monolayer.recipe.shuffle import Shuffle, parse_shuffle
 
@@ -31,25 +33,32 @@ class EpochPlan:
     factors: Array | None
     counts: Array
 
+    def compute_steps(self, bank: Bank, rates: Array) -> Array:
+        """Rate over the number of rows that each member has in each batch, (number of batches, M) float64.
 
-def plan_epoch(bank: Bank, order: Array, mirrored: Array | None) -> EpochPlan:
-    """The batches of an epoch, or of a part of it, for this order of the training rows."""
+        It is 0 where a member has no row in a batch: it takes no step on it.
+        """
+        counts = self.counts[:, bank.fold_of]
+        return np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0)
+
+
+def plan_epoch(bank: Bank, order: Array, mirrored: Array | None) -> Iterator[EpochPlan]:
+    """The batches of an epoch for this order of the training rows, in parts that are in memory at a time.
+
+    With a block shuffle a part is a buffer of rows; batches do not reach from one into the next.
+    """
+    for part in parse_shuffle(bank.recipes[0].shuffle).cut(len(order)):
+        yield _plan_part(bank, order[part], None if mirrored is None else mirrored[part])
+
+
+def _plan_part(bank: Bank, order: Array, mirrored: Array | None) -> EpochPlan:
+    """The batches of a part; a batch has batch_size rows, those of no fold included."""
     batch_size = bank.recipes[0].batch_size
-    if bank.folds:
-        return plan_fold_epoch(bank.distinct_folds, order, mirrored, batch_size)
-    batches = cut_batches(len(order), batch_size)
-    counts = np.array([[batch.stop - batch.start] for batch in batches])
-    return EpochPlan(order, mirrored, tuple(batches), None, counts)
-
-
-def cut_batches(n: int, size: int) -> list[slice]:
-    """Slices of 0 to n of a given size; the last may be shorter."""
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-
-def plan_fold_epoch(folds: Sequence[Fold], order: Array, mirrored: Array | None, batch_size: int) -> EpochPlan:
-    """The batches for this order of all training rows; batch_size counts all rows, also those of no fold."""
-    factors = np.stack([fold.compute_factors() for fold in folds])[:, order]
+    if not bank.folds:
+        batches = cut_batches(len(order), batch_size)
+        counts = np.array([[batch.stop - batch.start] for batch in batches])
+        return EpochPlan(order, mirrored, tuple(batches), None, counts)
+    factors = np.stack([fold.compute_factors() for fold in bank.distinct_folds])[:, order]
     met = (factors > 0).any(axis=0)
     # Batches are cut before rows are left out, so that a fold trains on its part of the batches of all rows.
     starts = np.arange(0, len(order), batch_size)
@@ -65,6 +74,30 @@ def plan_fold_epoch(folds: Sequence[Fold], order: Array, mirrored: Array | None,
         None if (factors == 1).all() else factors,
         counts[sizes > 0],
     )
+
+
+def cut_batches(n: int, size: int) -> list[slice]:
+    """Slices of 0 to n of a given size; the last may be shorter."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def iterate_blocks(rows: Rows, size: int, read_size: int) -> Iterator[tuple[Array, Array | None, Array | None, Array]]:
+    """(X, order in it, scales, y) of blocks of rows to evaluate: a block of a large file is a copy in memory.
+
+    Args:
+        rows: to evaluate.
+        size: rows of a block.
+        read_size: rows of a block of a large file.
+    """
+    X, positions = rows.locate()
+    y, scales = rows.y, rows.scales
+    if is_large(X):
+        blocks = zip(rows.iterate_blocks(read_size), cut_batches(len(y), read_size), strict=True)
+        yield from ((block, None, None, y[batch]) for block, batch in blocks)
+        return
+    for batch in cut_batches(len(y), size):
+        block, order = (X[batch], None) if positions is None else (X, positions[batch])
+        yield block, order, None if scales is None else scales[batch], y[batch]
 
 
 @dataclass(eq=False)

@@ -150,7 +150,10 @@ class _Objective:
         curvature = _compute_curvature(self.sample, weights, bias)
         self.factor, self.root = _factorise(self.correlation, curvature, self.problem.l2), math.sqrt(curvature)
         cost, _ = self.evaluate(self.pack(weights, bias))
-        is_separable = not self.problem.l2 and _tells_apart(self.problem, weights, bias)
+        is_separable = not self.problem.l2 and all(
+            bool(self.loss.find_separated(scores, labels).all())
+            for scores, labels in _iterate_scores(self.problem, weights, bias)
+        )
         return Optimum(weights, bias, cost, self.norm, min(self.gap, cost), self.passes, is_separable)
 
     def descend(self, start: Optimum) -> tuple[Array, Array]:
@@ -210,17 +213,15 @@ def compute_cost_and_gradient(
 ) -> tuple[float, Array, Array]:
     """Cost, its gradient by W (K, D) and by b (K,), all float64, in one pass over the rows."""
     bank = Bank((Recipe(str(loss)),), weights.astype(np.float32), bias.astype(np.float32), problem.scaler)
-    sums = _sum_natively if uses_native(bank, problem.rows.dataset) else _sum_in_numpy
-    total, by_weights, by_bias = sums(bank, problem, loss, y)
+    if uses_native(bank, problem.rows.dataset):
+        with open_native_engine(bank, None, count_cores()) as engine:
+            losses, by_weights, by_bias = engine.sum_gradients(problem.rows)
+        total = float(losses[0])
+    else:
+        total, by_weights, by_bias = _sum_in_numpy(bank, problem, loss, y)
     n = len(y)
     cost = compute_cost(total / n, problem.l2, float((weights**2).sum()))
     return cost, by_weights / n + 2 * problem.l2 * weights, by_bias / n
-
-
-def _sum_natively(bank: Bank, problem: Problem, loss: Loss, y: Array) -> tuple[float, Array, Array]:
-    with open_native_engine(bank, None, count_cores()) as engine:
-        losses, by_weights, by_bias = engine.sum_gradients(problem.rows)
-    return float(losses[0]), by_weights, by_bias
 
 
 def _sum_in_numpy(bank: Bank, problem: Problem, loss: Loss, y: Array) -> tuple[float, Array, Array]:
@@ -277,14 +278,6 @@ def _compute_curvature(problem: Problem, weights: Array, bias: Array) -> float:
     for scores, _ in _iterate_scores(problem, weights, bias):
         total += float(loss.compute_curvature(scores).mean(axis=1).sum(dtype=np.float64))
     return max(total / len(problem.rows) / loss.compute_divisor(len(bias)), LEAST_CURVATURE)
-
-
-def _tells_apart(problem: Problem, weights: Array, bias: Array) -> bool:
-    """Whether the loss of every row falls to 0 as W and b grow in proportion."""
-    loss = get_loss(problem.loss)
-    return all(
-        bool(loss.find_separated(scores, labels).all()) for scores, labels in _iterate_scores(problem, weights, bias)
-    )
 
 
 def _iterate_scores(problem: Problem, weights: Array, bias: Array) -> Iterator[tuple[Array, Array]]:

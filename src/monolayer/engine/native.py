@@ -17,10 +17,9 @@ from monolayer._typing import Array
 from monolayer.data.dataset import Rows
 from monolayer.data.memmap import SCATTERED, give_back, is_large
 from monolayer.engine.bank import Bank
-from monolayer.engine.batches import EpochPlan, cut_batches, plan_epoch
+from monolayer.engine.batches import EpochPlan, cut_batches, iterate_blocks, plan_epoch
 from monolayer.errors import BadInput
 from monolayer.recipe.losses import get_loss
-from monolayer.recipe.shuffle import parse_shuffle
 
 if TYPE_CHECKING:
     from monolayer.engine._native import NativeBank
@@ -56,11 +55,9 @@ def explain_missing() -> str:
 def _look() -> tuple[ModuleType | None, str]:
     try:
         return importlib.import_module(NAME), ""
-    except ModuleNotFoundError as error:
-        if error.name == NAME:
-            return None, "It was not built for this Python."
-        return None, f"It was built and cannot be loaded: {error}."
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == NAME:
+            return None, "It was not built for this Python."
         return None, f"It was built and cannot be loaded: {error}."
 
 
@@ -98,7 +95,6 @@ class NativeEngine:
     n_threads: int
 
     def __post_init__(self) -> None:
-        self._shuffle = parse_shuffle(self.bank.recipes[0].shuffle)
         self._l2 = np.array([recipe.l2 for recipe in self.bank.recipes])
         self._scaling = compare_scalers(self.bank)
         self._native = self._open()
@@ -127,10 +123,8 @@ class NativeEngine:
 
     def run_epoch(self, rows: Rows, order: Array, mirrored: Array | None, rates: Array) -> None:
         """One pass over the rows in this order: each member takes one step for each batch at its rate (M,)."""
-        for part in self._shuffle.cut(len(order)):
-            self._run_part(
-                rows, plan_epoch(self.bank, order[part], None if mirrored is None else mirrored[part]), rates
-            )
+        for plan in plan_epoch(self.bank, order, mirrored):
+            self._run_part(rows, plan, rates)
         self._native.read_weights(weights=self.bank.weights, bias=self.bank.bias)
         if self._scaling.ratios is not None:
             by_member = self.bank.weights.reshape(self.bank.n_classes, *self._scaling.ratios.shape)
@@ -141,11 +135,10 @@ class NativeEngine:
     def _run_part(self, rows: Rows, plan: EpochPlan, rates: Array) -> None:
         if not plan.batches:
             return
-        X, order, mirrored = rows.gather(plan.order, plan.mirrored, in_memory=bool(self._shuffle.buffer))
+        X, order, mirrored = rows.gather(plan.order, plan.mirrored, in_memory=self.bank.is_buffered)
         # A member that has no row in a batch takes no step on it, and does not shrink either.
-        counts = plan.counts[:, self.bank.fold_of]
-        steps = np.divide(rates, counts, out=np.zeros(counts.shape), where=counts > 0).astype(np.float32)
-        shrink = np.where(counts > 0, 1 - 2 * rates * self._l2, 1).astype(np.float32)
+        steps = plan.compute_steps(self.bank, rates).astype(np.float32)
+        shrink = np.where(plan.counts[:, self.bank.fold_of] > 0, 1 - 2 * rates * self._l2, 1).astype(np.float32)
         factors = None if plan.factors is None else plan.factors.astype(np.float32)
         y, scales = _cast_labels(rows.take_labels(plan.order)), rows.scales
         for batches in self._cut_calls(plan, X):
@@ -178,7 +171,7 @@ class NativeEngine:
     def iterate_scores(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(scores, y) in blocks of rows: scores (M, n, K) float32; y (n,)."""
         size = max(1, min(MEASURED_ROWS, HELD_SCORES // len(self.bank.weights)))
-        for X, order, scales, y in _iterate_blocks(rows, size):
+        for X, order, scales, y in iterate_blocks(rows, size, READ_ROWS):
             scores = np.empty((self.bank.n_members, len(y), self.bank.n_classes), np.float32)
             self._native.score(X=X, order=order, scales=scales, scores=scores)
             yield scores, y
@@ -186,7 +179,7 @@ class NativeEngine:
     def iterate_losses(self, rows: Rows) -> Iterator[tuple[Array, Array]]:
         """(losses, correct) in blocks of rows: (M, n) float32, and (M, n) bool."""
         size = max(1, min(MEASURED_ROWS, HELD_SCORES // self.bank.n_members))
-        for X, order, scales, y in _iterate_blocks(rows, size):
+        for X, order, scales, y in iterate_blocks(rows, size, READ_ROWS):
             losses = np.empty((self.bank.n_members, len(y)), np.float32)
             correct = np.empty(losses.shape, np.uint8)
             self._native.measure(X=X, order=order, scales=scales, y=_cast_labels(y), losses=losses, correct=correct)
@@ -200,7 +193,7 @@ class NativeEngine:
         shape = self.bank.weights.shape
         loss, weights, bias = np.zeros(self.bank.n_members), np.zeros(shape), np.zeros(shape[0])
         by_weights, by_bias = np.empty(shape, np.float32), np.empty(shape[0])
-        for X, order, scales, y in _iterate_blocks(rows, SUMMED_ROWS):
+        for X, order, scales, y in iterate_blocks(rows, SUMMED_ROWS, READ_ROWS):
             losses = np.empty((self.bank.n_members, len(y)), np.float32)
             correct = np.empty(losses.shape, np.uint8)
             self._native.differentiate(
@@ -217,21 +210,6 @@ class NativeEngine:
             weights += by_weights
             bias += by_bias
         return loss, weights, bias
-
-
-def _iterate_blocks(rows: Rows, size: int) -> Iterator[tuple[Array, Array | None, Array | None, Array]]:
-    """(X, order in it, scales, y) of each block: a block of a large file is a copy in memory."""
-    X, positions = rows.locate()
-    y, scales = rows.y, rows.scales
-    if is_large(X):
-        blocks = zip(rows.iterate_blocks(READ_ROWS), cut_batches(len(y), READ_ROWS), strict=True)
-        yield from ((block, None, None, y[batch]) for block, batch in blocks)
-        return
-    for batch in cut_batches(len(y), size):
-        own_scales = None if scales is None else scales[batch]
-        yield (
-            (X[batch], None, own_scales, y[batch]) if positions is None else (X, positions[batch], own_scales, y[batch])
-        )
 
 
 def _cast_labels(y: Array) -> Array:

@@ -10,12 +10,7 @@ import numpy as np
 from monolayer._typing import Array
 from monolayer.data.dataset import Dataset, Rows
 from monolayer.engine.bank import Bank
-from monolayer.engine.native import (
-    choose_instruction_set,
-    explain_missing,
-    find_native,
-    open_native_engine,
-)
+from monolayer.engine.native import choose_instruction_set, explain_missing, find_native, open_native_engine
 from monolayer.engine.numpy import open_numpy_engine
 from monolayer.errors import BadInput
 from monolayer.recipe.losses import get_loss

@@ -289,10 +289,7 @@ def compute_sharpness(probabilities: Array) -> float:
 
 
 def compute_bootstrap_interval(
-    measure: Measure,
-    probabilities: Array,
-    y: Array,
-    bootstrap: Bootstrap | None = None,
+    measure: Measure, probabilities: Array, y: Array, bootstrap: Bootstrap | None = None
 ) -> Interval:
     """Interval of a measure of calibration, by resampling rows.
 
@@ -367,12 +364,10 @@ def _prepare(measure: Measure, probabilities: Array, y: Array) -> Callable[[Arra
         return _prepare_drawn_error(*compute_top_label(probabilities, y), binning)
     if function is compute_classwise_error:
         return _prepare_drawn_error(probabilities, _encode(y, probabilities.shape[1]), binning)
-    if function is compute_brier:
-        values = _compute_brier_scores(probabilities, y)
-    elif function is compute_log_loss:
-        values = _compute_log_losses(probabilities, y)
-    else:
+    if function not in (compute_brier, compute_log_loss):
         return lambda drawn: measure(probabilities[drawn], y[drawn])
+    compute_values = _compute_brier_scores if function is compute_brier else _compute_log_losses
+    values = compute_values(probabilities, y)
     return lambda drawn: float(values[drawn].mean())
 
 

@@ -136,9 +136,13 @@ def check_axes(axes: Mapping[str, Axis]) -> None:
 NATURAL_ENDS = {("l2", 0.0), ("flip", 0.0), ("flip", 1.0), ("batch_size", 1)}
 
 
+def sort_numbers(name: str, values: Sequence[Any]) -> list[Any]:
+    """The different values of an axis in order; none unless they are two numbers or more, and their order counts."""
+    ordered = sorted({v for v in values if isinstance(v, int | float) and not isinstance(v, bool)})
+    return [] if name == "seed" or len(ordered) < 2 or len(ordered) < len(set(values)) else ordered
+
+
 def is_edge(name: str, value: Any, values: Sequence[Any]) -> bool:
     """Whether a value is the lowest or the highest of several numbers tried, and there are others beyond it."""
-    ordered = sorted({v for v in values if isinstance(v, int | float) and not isinstance(v, bool)})
-    if name == "seed" or len(ordered) < 2 or len(ordered) < len(set(values)):
-        return False
-    return value in (ordered[0], ordered[-1]) and (name, value) not in NATURAL_ENDS
+    ordered = sort_numbers(name, values)
+    return value in (*ordered[:1], *ordered[-1:]) and (name, value) not in NATURAL_ENDS

@@ -205,12 +205,20 @@ class Loss:
         raise NotImplementedError
 
     def compute_curvature(self, scores: Array) -> Array:
-        """Diagonal of each example's Hessian by its scores times the divisor, (n, K): for the exact solver."""
-        raise NotImplementedError
+        """Diagonal of each example's Hessian by its scores times the divisor, (n, K): for the exact solver.
+
+        P (1 - p) of the loss's own reading, unless a subclass has another.
+        """
+        p = self.compute_probabilities(scores)
+        return np.asarray(p * (1 - p))
 
     def find_separated(self, scores: Array, y: Array) -> Array:
-        """Whether each example's loss falls to 0 as its scores grow in proportion, (n,) bool: for the exact solver."""
-        raise NotImplementedError
+        """Whether each example's loss falls to 0 as its scores grow in proportion, (n,) bool: for the exact solver.
+
+        The probability of every class is on its label's side of 1/2; with a softmax the label's is then the highest.
+        """
+        half = 0.5 / self.compute_divisor(scores.shape[-1])
+        return np.asarray((np.abs(self.compute_residual(scores, y)) < half).all(axis=-1))
 
 
 class CrossEntropy(Loss):
@@ -235,15 +243,6 @@ class CrossEntropy(Loss):
     def bound_curvature(self, n_classes: int) -> float:
         """1/2: the Hessian is diag(p) - p p'."""
         return 0.5
-
-    def compute_curvature(self, scores: Array) -> Array:
-        """P (1 - p), shape (n, K)."""
-        p = compute_softmax(scores)
-        return np.asarray(p * (1 - p))
-
-    def find_separated(self, scores: Array, y: Array) -> Array:
-        """Whether the label has more than half of the probability, so that its score is the highest."""
-        return np.asarray((np.abs(self.compute_residual(scores, y)) < 0.5).all(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -320,16 +319,6 @@ class MultipleBCE(Loss):
     def bound_curvature(self, n_classes: int) -> float:
         """1 / (4 K): a sigmoid's curvature p (1 - p) is at most 1/4."""
         return 0.25 / n_classes
-
-    def compute_curvature(self, scores: Array) -> Array:
-        """P (1 - p), shape (n, K)."""
-        p = compute_sigmoid(scores)
-        return np.asarray(p * (1 - p))
-
-    def find_separated(self, scores: Array, y: Array) -> Array:
-        """Whether each sigmoid is on its label's side of 1/2."""
-        half = 0.5 / scores.shape[-1]
-        return np.asarray((np.abs(self.compute_residual(scores, y)) < half).all(axis=-1))
 
 
 class Hinge(Loss):

@@ -153,7 +153,7 @@ def test_what_was_learnt_is_said_of_what_learns_alone(saved):
 
 def test_what_is_leaked_is_said_beside_the_accuracies(climbed, tmp_path):
     mask = np.arange(len(climbed.leaked.mask)) < 9
-    other = type(climbed)(climbed.splits, climbed.plan, climbed.steps, type(climbed.leaked)((), mask), climbed.evidence)
+    other = type(climbed)(climbed.splits, climbed.plan, climbed.steps, type(climbed.leaked)((), mask))
     facts = save_ladder(other, tmp_path)
     best = facts["steps"][facts["best"]]
     words = ("without the 9 that have a duplicate among the training images", "without those")
@@ -164,7 +164,7 @@ def test_what_is_leaked_is_said_beside_the_accuracies(climbed, tmp_path):
 
 def test_a_ladder_whose_test_rows_are_all_leaked_has_no_accuracy_without_them(climbed, tmp_path):
     leaked = type(climbed.leaked)((), np.ones(len(climbed.leaked.mask), bool))
-    other = type(climbed)(climbed.splits, climbed.plan, climbed.steps, leaked, climbed.evidence)
+    other = type(climbed)(climbed.splits, climbed.plan, climbed.steps, leaked)
     facts = save_ladder(other, tmp_path)
     assert facts["steps"][0]["without_leaked"] is None
     assert make_steps_table(facts).rows[0][4] == "–"

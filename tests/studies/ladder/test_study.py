@@ -1,5 +1,6 @@
 """The ladder on digits, in seconds."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import monolayer as ml
 from monolayer.errors import BadInput
 from monolayer.evaluate.predictions import predict_rows
-from monolayer.studies.ladder.study import LadderPlan, run_ladder
+from monolayer.studies.ladder.study import LadderPlan, _measure_peak, run_ladder
 
 PLAN = LadderPlan(features=("pixels", "hog:2", "patches:40,size=3"), epochs=8, flip=0.0)
 
@@ -47,6 +48,11 @@ def test_what_is_told_is_json_with_intervals(ladder):
         assert low <= step["without_leaked"]["shift"] <= high
         assert step["calibration"]
         assert step["peak_mib"] > 50
+
+
+def test_where_memory_is_not_reported_there_is_no_peak(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert _measure_peak() is None
 
 
 def test_what_does_not_fit_is_told_before_anything_is_made(tmp_path):

@@ -4,7 +4,7 @@ Bounds that the report does not state are defined here, with their reasons.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,19 +12,16 @@ from monolayer._typing import Array
 from monolayer.data.scaler import Scaler
 from monolayer.engine.bank import make_bank
 from monolayer.evaluate.calibration import Binning, prepare_expected_error
-from monolayer.evaluate.predictions import Predictions
 from monolayer.evaluate.probabilities import compute_readings
 from monolayer.evaluate.significance import Bootstrap, Interval, compute_mcnemar, find_indistinguishable
 from monolayer.recipe.losses import MultipleBCE
-from monolayer.recipe.recipe import Recipe
 from monolayer.studies.bonus import reported
 from monolayer.studies.bonus.smoothness import compute_roughness
-from monolayer.studies.bonus.two_way import N_RESAMPLES, compute_mean_interval, compute_two_way_interval
+from monolayer.studies.bonus.two_way import N_RESAMPLES, Statistic, compute_mean_interval, compute_two_way_interval
 from monolayer.studies.bonus.verdicts import (
     ClaimData,
     Evidence,
     Outcome,
-    Scored,
     Verdict,
     average_seeds,
     combine,
@@ -42,6 +39,12 @@ SAME_POINTS = 1.0
 CONVERGED = 1.0
 # The assignment's bound for an analytic against a numerical gradient.
 GRADIENT_ERROR = 1e-6
+ROUGHNESS_COMPARISONS = {
+    "part": "10,000 images minus all, equal epochs",
+    "fast": "rate .01 minus .001",
+    "part_long": "10,000 images minus all, equal steps",
+}
+BCE = {"multiple_bce": "as set", "matched_bce": "l2 matched"}
 STRATEGIES = {"all_data": "all data, no l2", "cross_entropy": "the grid's recipe", "step_decay": "step decay"}
 
 
@@ -52,13 +55,7 @@ def judge_all(data: ClaimData) -> tuple[Verdict, ...]:
 
 def judge_smoothness(data: ClaimData) -> Verdict:
     """1: more data and a small rate give smoother templates."""
-    comparisons = (
-        ("part", "10,000 images minus all, equal epochs"),
-        ("fast", "rate .01 minus .001"),
-        ("part_long", "10,000 images minus all, equal steps"),
-    )
-    shown = [_compare_roughness(data, key, f"roughness, {short}", _measure_shown) for key, short in comparisons]
-    learnt = [_compare_roughness(data, key, f"learnt part, {short}", _measure_learnt) for key, short in comparisons]
+    shown, learnt = _compare_roughness(data, "roughness"), _compare_roughness(data, "learnt part")
     return Verdict(
         1,
         "More data and a small rate give smoother templates",
@@ -68,40 +65,37 @@ def judge_smoothness(data: ClaimData) -> Verdict:
     )
 
 
-def _compare_roughness(data: ClaimData, key: str, short: str, measure: Callable[[Scored], float]) -> Evidence:
-    first, second = (np.array([measure(scored) for scored in data.repeats[name]]) for name in (key, "all_data"))
-    interval = average_seeds(first - second)
-    return Evidence(
-        short,
-        f"Geary's ratio of the templates, {first.mean():.3f} minus {second.mean():.3f}: {short}",
-        data.over_seeds,
-        interval,
-        "",
-        is_above(interval),
-    )
+def _compare_roughness(data: ClaimData, part: str) -> list[Evidence]:
+    """The roughness of a part of the templates in each of the ROUGHNESS_COMPARISONS."""
+    second, pieces = _measure_roughness(data, "all_data", part), []
+    for key, compared in ROUGHNESS_COMPARISONS.items():
+        first = _measure_roughness(data, key, part)
+        interval, short = average_seeds(first - second), f"{part}, {compared}"
+        what = f"Geary's ratio of the templates, {first.mean():.3f} minus {second.mean():.3f}: {short}"
+        pieces.append(Evidence(short, what, data.over_seeds, interval, "", is_above(interval)))
+    return pieces
 
 
-def _measure_shown(scored: Scored) -> float:
-    """Roughness of the templates as they are shown, which is that of the weights."""
-    network = scored.run.network
-    assert network.image_shape is not None  # noqa: S101  (the study is of images)
-    return compute_roughness(network.weights, network.image_shape)
+def _measure_roughness(data: ClaimData, key: str, part: str) -> Array:
+    """(S,): roughness of the weights, or of their ``learnt part``: W without the random initial weights.
 
-
-def _measure_learnt(scored: Scored) -> float:
-    """The same without the random initial weights, which remain in W if there is no l2."""
-    network, recipe = scored.run.network, scored.run.recipe
-    assert network.image_shape is not None  # noqa: S101  (the study is of images)
-    bank = make_bank([recipe], Scaler(network.mean, network.std), len(network.bias))
-    return compute_roughness(network.weights - bank.compute_weights(0), network.image_shape)
+    The initial weights remain in W if there is no l2.
+    """
+    measured = []
+    for run in (scored.run for scored in data.repeats[key]):
+        network = run.network
+        weights = network.weights
+        if part == "learnt part":
+            bank = make_bank([run.recipe], Scaler(network.mean, network.std), len(network.bias))
+            weights = weights - bank.compute_weights(0)
+        assert network.image_shape is not None  # noqa: S101  (the study is of images)
+        measured.append(compute_roughness(weights, network.image_shape))
+    return np.array(measured)
 
 
 def _explain_roughness(data: ClaimData, shown: list[Evidence], learnt: list[Evidence]) -> str:
     words: dict[Outcome, str] = {"supported": "smoother", "refuted": "rougher"}
-    whole, learnt_alone = (
-        float(np.mean([measure(scored) for scored in data.repeats["all_data"]]))
-        for measure in (_measure_shown, _measure_learnt)
-    )
+    whole, learnt_alone = (_measure_roughness(data, "all_data", part).mean() for part in ("roughness", "learnt part"))
     described = [
         f"the templates of more data are {words.get(epochs.outcome, epochs.outcome)} after equal epochs and "
         f"{words.get(steps.outcome, steps.outcome)} after equal steps, and those of the smaller rate are "
@@ -120,22 +114,19 @@ def judge_gap(data: ClaimData) -> Verdict:
     """2: the validation loss stays close to the training loss."""
     train = data.measure("all_data", "train", lambda m: m.loss)
     gain = data.start_cost - float(train.mean())
-    gap = compute_mean_interval(data.stack("all_data", "losses") - train[:, None])
+    gap = compute_mean_interval(_gaps_in_loss(data, "all_data"))
     share = scale(gap, 100 / gain)
-    evidence = Evidence(
-        "loss gap to new images",
+    what = (
         f"Loss on test images minus training loss, {gap.estimate:.3f}, as a share of the decrease of the training "
-        f"loss, {gain:.3f}",
-        data.two_way,
-        share,
-        "% of the decrease",
-        is_within(share, 100 * CLOSE),
+        f"loss, {gain:.3f}"
     )
+    outcome = is_within(share, 100 * CLOSE)
+    evidence = Evidence("loss gap to new images", what, data.two_way, share, "% of the decrease", outcome)
     val = data.measure("all_data", "val", lambda m: m.loss) - train
     return Verdict(
         2,
         "Validation loss stays close to training loss",
-        evidence.outcome,
+        outcome,
         (evidence,),
         f"The report states no bound; here close means that new images keep {1 - CLOSE:.0%} or more of the decrease of "
         "the loss. Test images are used instead of validation images, since they are as new and ten times as many; on "
@@ -145,33 +136,17 @@ def judge_gap(data: ClaimData) -> Verdict:
 
 def judge_flips(data: ClaimData) -> Verdict:
     """3: flips leave the accuracy the same and narrow the gap."""
-    accuracy = scale(
-        compute_mean_interval(data.stack("flips", "correct") - data.stack("cross_entropy", "correct")), 100
-    )
+    accuracy = scale(compute_mean_interval(_differ(data, "flips", "cross_entropy")), 100)
     gap = compute_mean_interval(_gaps_in_loss(data, "flips") - _gaps_in_loss(data, "cross_entropy"))
-    pieces = (
-        Evidence(
-            "accuracy, flips minus none",
-            "Test accuracy with flips minus without, same l2",
-            data.two_way,
-            accuracy,
-            "points",
-            is_within(accuracy, SAME_POINTS),
-        ),
-        Evidence(
-            "gap in loss, flips minus none",
-            "Gap between test and training loss, with flips minus without",
-            data.two_way,
-            gap,
-            "",
-            is_below(gap),
-        ),
-    )
+    what, same = "Test accuracy with flips minus without, same l2", is_within(accuracy, SAME_POINTS)
+    of_accuracy = Evidence("accuracy, flips minus none", what, data.two_way, accuracy, "points", same)
+    what, narrower = "Gap between test and training loss, with flips minus without", is_below(gap)
+    of_gap = Evidence("gap in loss, flips minus none", what, data.two_way, gap, "", narrower)
     return Verdict(
         3,
         "Flips keep the accuracy and narrow the gap",
-        combine([piece.outcome for piece in pieces]),
-        pieces,
+        combine([same, narrower]),
+        (of_accuracy, of_gap),
         f"'The same' means within {SAME_POINTS:g} point of accuracy; a narrower gap is a difference below 0.",
     )
 
@@ -185,27 +160,22 @@ def judge_best_of_grid(data: ClaimData) -> Verdict:
     """4: rate .001, l2 .001, batch 100 is the best of the grid."""
     runs = [run for run in data.grid.runs if run.val_correct is not None and not run.has_diverged]
     correct = np.array([run.val_correct for run in runs])
-    claimed = _find_recipe([run.recipe for run in runs])
+    recipes = [(run.recipe.learning_rate, run.recipe.l2, run.recipe.batch_size) for run in runs]
+    claimed = recipes.index((0.001, 0.001, 100))
     tests = find_indistinguishable(correct)
     n_close = int(tests.mask.sum())
-    others = np.delete(tests.mask, claimed)
-    outcome: Outcome = "not distinguishable"
-    if not tests.mask[claimed]:
-        outcome = "refuted"
-    elif tests.best == claimed and not others.any():
+    outcome: Outcome = "not distinguishable" if tests.mask[claimed] else "refuted"
+    if tests.best == claimed and n_close == 1:
         outcome = "supported"
     difference = compute_mean_interval((correct[claimed].astype(float) - correct[tests.best])[None])
     rank = 1 + int((correct.mean(axis=1) > correct[claimed].mean()).sum())
-    evidence = Evidence(
-        "accuracy, claimed minus best",
-        f"Validation accuracy of the claimed recipe (rank {rank} of {len(runs)}) minus that of the best",
+    what = f"Validation accuracy of the claimed recipe (rank {rank} of {len(runs)}) minus that of the best"
+    method = (
         f"exact McNemar test against the best, corrected for all pairs of {len(runs)} recipes; bootstrap over "
-        f"{correct.shape[1]:,} images",
-        scale(difference, 100),
-        "points",
-        outcome,
-        float(tests.adjusted[claimed]),
+        f"{correct.shape[1]:,} images"
     )
+    p_value, short = float(tests.adjusted[claimed]), "accuracy, claimed minus best"
+    evidence = Evidence(short, what, method, scale(difference, 100), "points", outcome, p_value)
     return Verdict(
         4,
         "Rate .001, l2 .001, batch 100 is the best",
@@ -216,56 +186,39 @@ def judge_best_of_grid(data: ClaimData) -> Verdict:
     )
 
 
-def _find_recipe(recipes: Sequence[Recipe]) -> int:
-    wanted = {"learning_rate": 0.001, "l2": 0.001, "batch_size": 100}
-    return next(i for i, r in enumerate(recipes) if all(getattr(r, name) == value for name, value in wanted.items()))
-
-
 def judge_step_decay(data: ClaimData) -> Verdict:
     """5: step decay stabilises training, and it has converged by about epoch 30."""
-    ratio = average_seeds(
-        np.log(_measure_fluctuation(data, "step_decay") / _measure_fluctuation(data, "cross_entropy"))
-    )
+    fluctuation, constant = (_measure_fluctuation(data, key) for key in ("step_decay", "cross_entropy"))
+    ratio = average_seeds(np.log(fluctuation / constant))
     steadiness = Interval(math.exp(ratio.estimate), math.exp(ratio.low), math.exp(ratio.high), ratio.confidence)
     optimum = data.certificate.optimal_cost
     share = 100 / (data.start_cost - optimum)
     left = scale(average_seeds(data.measure("step_decay", "train", lambda m: m.cost) - optimum), share)
-    pieces = (
-        Evidence(
-            "remaining decrease of the cost",
-            f"Cost minus that of the convex optimum ({data.certificate.distance:.3f} in the first run), as a share of "
-            "the possible decrease",
-            data.over_seeds + f"; the optimum is known within {data.certificate.gap:.0e}",
-            left,
-            "%",
-            is_below(left, CONVERGED),
-        ),
-        Evidence(
-            "epoch-to-epoch change, over constant rate",
-            "Standard deviation of the epoch-to-epoch change of the validation loss after the first drop of the "
-            "learning rate, step decay divided by constant rate",
-            data.over_seeds,
-            steadiness,
-            "times",
-            is_below(steadiness, 1.0),
-        ),
+    what = (
+        f"Cost minus that of the convex optimum ({data.certificate.distance:.3f} in the first run), as a share of the "
+        "possible decrease"
     )
+    method = f"{data.over_seeds}; the optimum is known within {data.certificate.gap:.0e}"
+    remaining = Evidence("remaining decrease of the cost", what, method, left, "%", is_below(left, CONVERGED))
+    short = "epoch-to-epoch change, over constant rate"
+    what = (
+        "Standard deviation of the epoch-to-epoch change of the validation loss after the first drop of the "
+        "learning rate, step decay divided by constant rate"
+    )
+    steady = Evidence(short, what, data.over_seeds, steadiness, "times", is_below(steadiness, 1.0))
+    explanation = f"{left.estimate:.1f} % of the possible decrease of the cost remains"
+    if left.low > CONVERGED:
+        explanation = (
+            "The curve is flat because the learning rate has vanished, not because the descent has converged: "
+            f"{left.estimate:.0f} % of the possible decrease of the cost remains"
+        )
     return Verdict(
         5,
         "Step decay stabilises training, which converges by epoch 30",
-        combine([piece.outcome for piece in pieces]),
-        pieces,
-        _explain_convergence(left) + f" A steadier curve with step decay is {pieces[1].outcome}.",
+        combine([remaining.outcome, steady.outcome]),
+        (remaining, steady),
+        f"{explanation}; converged would be {CONVERGED:g} %. A steadier curve with step decay is {steady.outcome}.",
     )
-
-
-def _explain_convergence(left: Interval) -> str:
-    if left.low > CONVERGED:
-        return (
-            "The curve is flat because the learning rate has vanished, not because the descent has converged: "
-            f"{left.estimate:.0f} % of the possible decrease of the cost remains; converged would be {CONVERGED:g} %."
-        )
-    return f"{left.estimate:.1f} % of the possible decrease of the cost remains; converged would be {CONVERGED:g} %."
 
 
 def _measure_fluctuation(data: ClaimData, key: str) -> Array:
@@ -280,24 +233,19 @@ def _measure_fluctuation(data: ClaimData, key: str) -> Array:
 def judge_gradient(data: ClaimData) -> Verdict:
     """6: the gradient of multiple BCE by the scores is (sigmoid(s) - y) / K."""
     n_classes = data.repeats["all_data"][0].test.scores.shape[1]
-    error = _check_gradient(n_classes, 1.0)
-    without = _check_gradient(n_classes, n_classes)
-    pieces = tuple(
-        Evidence(
-            f"relative error {name}",
-            f"Largest relative error against central differences, {name}",
-            "100 random rows of scores in float64",
-            Interval(value, value, value, 0.95),
-            "",
-            "supported" if value < GRADIENT_ERROR else "refuted",
-        )
-        for name, value in (("with 1/K", error), ("without 1/K, as run", without))
-    )
+    pieces = []
+    for name, factor in (("with 1/K", 1.0), ("without 1/K, as run", n_classes)):
+        error = _check_gradient(n_classes, factor)
+        outcome: Outcome = "supported" if error < GRADIENT_ERROR else "refuted"
+        what = f"Largest relative error against central differences, {name}"
+        method = "100 random rows of scores in float64"
+        interval = Interval(error, error, error, 0.95)
+        pieces.append(Evidence(f"relative error {name}", what, method, interval, "", outcome))
     return Verdict(
         6,
         "The gradient of BCE is (sigmoid(s) - y) / K",
         pieces[0].outcome,
-        pieces,
+        tuple(pieces),
         "The derivation is correct. However, the reported accuracies of this loss are only reproduced without the "
         f"1/K, which makes the steps {n_classes} times as large.",
     )
@@ -319,8 +267,7 @@ def _check_gradient(n_classes: int, factor: float) -> float:
 def judge_accuracy_of_losses(data: ClaimData) -> Verdict:
     """7: multiple BCE gives higher accuracy than cross-entropy."""
     pieces = tuple(
-        _compare_accuracy(data, key, "cross_entropy", f"accuracy, BCE minus CE, {how}")
-        for key, how in (("multiple_bce", "as set"), ("matched_bce", "l2 matched"))
+        _compare_accuracy(data, key, "cross_entropy", f"accuracy, BCE minus CE, {how}") for key, how in BCE.items()
     )
     outcomes = {piece.outcome for piece in pieces}
     lead = reported.ACCURACIES["multiple_bce"].test - reported.ACCURACIES["cross_entropy"].test
@@ -338,31 +285,24 @@ def judge_accuracy_of_losses(data: ClaimData) -> Verdict:
 
 
 def _compare_accuracy(data: ClaimData, key: str, base: str, short: str, confidence: float = 0.95) -> Evidence:
-    interval = scale(
-        compute_mean_interval(
-            data.stack(key, "correct") - data.stack(base, "correct"), Bootstrap(N_RESAMPLES, confidence=confidence)
-        ),
-        100,
-    )
+    bootstrap = Bootstrap(N_RESAMPLES, confidence=confidence)
+    interval = scale(compute_mean_interval(_differ(data, key, base), bootstrap), 100)
     first, second = (data.repeats[name][0].test.correct for name in (key, base))
     means = [100 * data.stack(name, "correct").mean() for name in (key, base)]
     p_value = compute_mcnemar(first, second).p_value
-    return Evidence(
-        short,
-        f"{short[0].upper()}{short[1:]}: test accuracy {means[0]:.2f} minus {means[1]:.2f} %",
-        f"{data.two_way}; exact McNemar test of the first seed: p = {p_value:.2g}",
-        interval,
-        "points",
-        is_above(interval),
-        p_value,
-    )
+    what = f"{short[0].upper()}{short[1:]}: test accuracy {means[0]:.2f} minus {means[1]:.2f} %"
+    method = f"{data.two_way}; exact McNemar test of the first seed: p = {p_value:.2g}"
+    return Evidence(short, what, method, interval, "points", is_above(interval), p_value)
+
+
+def _differ(data: ClaimData, key: str, base: str) -> Array:
+    """(S, n): whether each test row is classified correctly, first setting minus second."""
+    return data.stack(key, "correct") - data.stack(base, "correct")
 
 
 def judge_confidence(data: ClaimData) -> Verdict:
     """8: cross-entropy is more confident in right and wrong predictions alike; BCE is better calibrated."""
-    losses = ("cross_entropy", "multiple_bce")
-    found = {key: [_compute_confidence(scored.test) for scored in data.repeats[key]] for key in losses}
-    right, wrong = (_compare_confidence(data, found, is_right) for is_right in (True, False))
+    right, wrong = (_compare_confidence(data, is_right) for is_right in (True, False))
     readings = [_compare_calibration(data, reading) for reading in ("sigmoid", "normalised_sigmoid", "softmax")]
     deciding = (readings[0], right, wrong)
     return Verdict(
@@ -377,65 +317,52 @@ def judge_confidence(data: ClaimData) -> Verdict:
     )
 
 
-def _compute_confidence(predictions: Predictions, reading: str | None = None) -> tuple[Array, Array]:
-    """Confidence in the predicted class (n,) and whether it is right (n,), by a reading of the scores."""
-    readings = compute_readings(predictions.scores.astype(np.float64), predictions.loss)
-    return readings[reading or next(iter(readings))].max(axis=1), predictions.correct
+def _compute_confidence(data: ClaimData, key: str, reading: str = "") -> list[tuple[Array, Array]]:
+    """For each seed the confidence in the predicted class (n,) by a reading of the scores, and whether it is right."""
+    found = []
+    for predictions in (scored.test for scored in data.repeats[key]):
+        readings = compute_readings(predictions.scores.astype(np.float64), predictions.loss)
+        found.append((readings[reading or next(iter(readings))].max(axis=1), predictions.correct))
+    return found
 
 
-Confidences = dict[str, list[tuple[Array, Array]]]
-
-
-def _compare_confidence(data: ClaimData, found: Confidences, is_right: bool) -> Evidence:
-    sums = {
-        key: tuple(np.array(rows, np.float64) for rows in zip(*((p * (c == is_right), c == is_right) for p, c in pairs),
-                                                             strict=True))
-        for key, pairs in found.items()
-    }  # fmt: skip
+def _compare_confidence(data: ClaimData, is_right: bool) -> Evidence:
+    sums = []
+    for key in ("cross_entropy", "multiple_bce"):
+        confidence, correct = (np.array(rows) for rows in zip(*_compute_confidence(data, key), strict=True))
+        counted = (correct == is_right).astype(np.float64)
+        sums.append((confidence * counted, counted))
 
     def compare(u: Array, v: Array) -> float:
-        ce, bce = (float(u @ (p @ v)) / max(float(u @ (c @ v)), 1e-300) for p, c in sums.values())
+        ce, bce = (float(u @ (p @ v)) / max(float(u @ (c @ v)), 1e-300) for p, c in sums)
         return 100 * (ce - bce)
 
-    interval = compute_two_way_interval(compare, (data.n_seeds, data.n_test))
     name = "right" if is_right else "wrong"
-    return Evidence(
-        f"confidence in {name} predictions, CE minus BCE",
-        f"Mean probability of the predicted class if it is {name}, CE minus BCE (raw sigmoids)",
-        data.two_way,
-        interval,
-        "points",
-        is_above(interval),
-    )
+    what = f"Mean probability of the predicted class if it is {name}, CE minus BCE (raw sigmoids)"
+    return _compare_both_ways(data, f"confidence in {name} predictions, CE minus BCE", what, compare)
 
 
 def _compare_calibration(data: ClaimData, reading: str) -> Evidence:
-    ce = [_compute_confidence(scored.test) for scored in data.repeats["cross_entropy"]]
-    bce = [_compute_confidence(scored.test, reading) for scored in data.repeats["multiple_bce"]]
-    n_bins = Binning().n_bins
-    errors = [[prepare_expected_error(*found) for found in row] for row in (ce, bce)]
+    confidences = _compute_confidence(data, "cross_entropy"), _compute_confidence(data, "multiple_bce", reading)
+    errors = [[prepare_expected_error(*found) for found in row] for row in confidences]
 
     def compare(u: Array, v: Array) -> float:
         means = [sum(w * error(v) for w, error in zip(u, parts, strict=True)) for parts in errors]
         return 100 * float(means[0] - means[1])
 
-    interval = compute_two_way_interval(compare, (data.n_seeds, data.n_test))
     name = reading.replace("_", " ")
-    return Evidence(
-        f"calibration error, CE minus BCE ({name})",
-        f"Expected calibration error of the top label ({n_bins} bins), CE minus BCE by {name}",
-        data.two_way,
-        interval,
-        "points",
-        is_above(interval),
-    )
+    what = f"Expected calibration error of the top label ({Binning().n_bins} bins), CE minus BCE by {name}"
+    return _compare_both_ways(data, f"calibration error, CE minus BCE ({name})", what, compare)
+
+
+def _compare_both_ways(data: ClaimData, short: str, what: str, compare: Statistic) -> Evidence:
+    interval = compute_two_way_interval(compare, (data.n_seeds, data.n_test))
+    return Evidence(short, what, data.two_way, interval, "points", is_above(interval))
 
 
 def judge_overfitting(data: ClaimData) -> Verdict:
     """9: BCE overfits less."""
-    pieces = tuple(
-        _compare_overfitting(data, key, how) for key, how in (("multiple_bce", "as set"), ("matched_bce", "l2 matched"))
-    )
+    pieces = tuple(_compare_overfitting(data, key, how) for key, how in BCE.items())
     outcome = combine([piece.outcome for piece in pieces])
     if pieces[0].outcome == "supported" and pieces[1].outcome != "supported":
         outcome = "not distinguishable"
@@ -456,14 +383,9 @@ def _compare_overfitting(data: ClaimData, key: str, how: str) -> Evidence:
         for name in (key, "cross_entropy")
     ]
     interval = scale(compute_mean_interval(gaps[0] - gaps[1]), 100)
-    return Evidence(
-        f"overfitting, BCE minus CE, {how}",
-        f"Training minus test accuracy: {100 * gaps[0].mean():.2f} for BCE ({how}), {100 * gaps[1].mean():.2f} for CE",
-        data.two_way,
-        interval,
-        "points",
-        is_below(interval),
-    )
+    means = f"{100 * gaps[0].mean():.2f} for BCE ({how}), {100 * gaps[1].mean():.2f} for CE"
+    what, short = f"Training minus test accuracy: {means}", f"overfitting, BCE minus CE, {how}"
+    return Evidence(short, what, data.two_way, interval, "points", is_below(interval))
 
 
 def judge_generalisation(data: ClaimData) -> Verdict:

@@ -279,14 +279,15 @@ def run_study(
     splits = dataset.split(choose_val_size(dataset))
     work = _Work(dataset, splits, plan, progress)
     trained = work.train_repeats()
-    grid = work.train_grid()
+    grid = train_recipes(splits, work.grid_recipes, GRID_AXES, train_every=0, progress=work.stages.begin())
     # Not with flips: they minimise the cost of mirrored images too, which is another problem.
-    certificates = work.certify({e.key: trained[e.key][0] for e in work.experiments if not e.recipe.flip})
+    convex = {e.key: trained[e.key][0] for e in work.experiments if not e.recipe.flip}
+    certificates = certify_all(convex, splits, work.stages.begin)
     test = splits.open_test("final evaluation of the declared recipes with all their seeds, and of the grid's choice")
     repeats = _add_test(trained, test)
     winner = _add_test({WINNER: [grid.best]}, test)[WINNER][0]
     published = work.rerun_published({key: row[0] for key, row in repeats.items()})
-    leaked = work.find_leaked(test)
+    leaked = find_leaked(splits.train, test, progress=work.stages.begin(LEAK_TASKS))
     work.stages.end()
     return StudyResult(
         dataset,
@@ -298,7 +299,7 @@ def run_study(
         published,
         certificates,
         leaked,
-        work.seconds,
+        work.seconds + grid.seconds,
         fallback,
     )
 
@@ -330,10 +331,6 @@ class _Work:
         self.seconds = 0.0
         self.stages = Stages(progress, "The study", self._estimate())
 
-    @property
-    def seeds(self) -> range:
-        return range(self.plan.seed, self.plan.seed + self.plan.n_seeds)
-
     def _estimate(self) -> list[float]:
         """The weight of each stage in the progress."""
         whole, part, grid = (
@@ -356,7 +353,7 @@ class _Work:
         """Every experiment and control with every seed, by key."""
         runs: dict[str, list[Run]] = {key: [] for key in (*self.recipes, *self.part_recipes)}
         part_scaler = fit_scaler(self.part.train)
-        for seed in self.seeds:
+        for seed in range(self.plan.seed, self.plan.seed + self.plan.n_seeds):
             for splits, recipes, scaler in (
                 (self.splits, self.recipes, self.scaler),
                 (self.part, self.part_recipes, part_scaler),
@@ -378,17 +375,6 @@ class _Work:
             by_recipe |= zip(bank, runs, strict=True)
         return {key: by_recipe[recipe] for key, recipe in seeded.items()}
 
-    def train_grid(self) -> Sweep:
-        """The grid, with the first seed."""
-        progress = self.stages.begin()
-        grid = train_recipes(self.splits, self.grid_recipes, GRID_AXES, train_every=0, progress=progress)
-        self.seconds += grid.seconds
-        return grid
-
-    def certify(self, runs: dict[str, Run]) -> dict[str, Certificate]:
-        """The distance of each of these runs to the optimum of its cost."""
-        return certify_all(runs, self.splits, self.stages.begin)
-
     def rerun_published(self, scored: dict[str, Scored]) -> dict[str, dict[str, Metrics]]:
         """Metrics of the report's procedures, by key of the setting and by the rows that they train on."""
         without_mean = scored[WITHOUT_MEAN].run
@@ -404,7 +390,3 @@ class _Work:
                 measured[key][name] = metrics
             measured["multiple_bce"][name] = rerun_untrained(without_mean.recipe, chosen, self.scaler, progress)
         return measured
-
-    def find_leaked(self, test: Rows) -> Leaked:
-        """Test rows with a duplicate among the training rows."""
-        return find_leaked(self.splits.train, test, progress=self.stages.begin(LEAK_TASKS))

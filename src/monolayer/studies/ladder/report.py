@@ -175,7 +175,7 @@ def make_steps_table(facts: dict[str, Any]) -> Table:
             _format(step["without_leaked"]),
             _format(step["val"]),
             f"{format_seconds(step['feature_s'])} + {format_seconds(step['choice_s'])}",
-            f"{step['peak_mib']:,.0f}",
+            "" if step["peak_mib"] is None else f"{step['peak_mib']:,.0f}",
         )
         for step in facts["steps"]
     ]

@@ -5,8 +5,9 @@ Each recipe is chosen on validation; after the last choice the test rows are ope
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class Step:
         l2_at_edge: whether its l2 is the largest of them.
         feature_s: seconds for computing the features, when they were computed.
         choice_s: seconds for training all recipes on these features, with all losses.
-        peak_mib: peak memory of the process until then.
+        peak_mib: peak memory of the process until then; None on Windows, which does not report it.
     """
 
     features: str
@@ -88,7 +89,7 @@ class Step:
     l2_at_edge: bool
     feature_s: float
     choice_s: float
-    peak_mib: float
+    peak_mib: float | None
 
     @property
     def val_accuracy(self) -> float:
@@ -105,15 +106,12 @@ class Ladder:
         plan: the features and recipes.
         steps: one for each kind of features and loss, in the order of the plan.
         leaked: test rows with a duplicate among the training rows.
-        evidence: where the best step on patches, by validation, finds each class in the validation images, as
-            :func:`monolayer.evaluate.evidence.compute_evidence` gives it; None without patches.
     """
 
     splits: Splits
     plan: LadderPlan
     steps: tuple[Step, ...]
     leaked: Leaked
-    evidence: Array | None
 
     @property
     def best(self) -> Step:
@@ -123,7 +121,19 @@ class Ladder:
     @property
     def best_on_patches(self) -> Step | None:
         """The best step with features of patches."""
-        return _find_best_on_patches(self.steps)
+        on_patches = [step for step in self.steps if (made := step.run.network.transformer) and made.patch_shape]
+        return max(on_patches, key=lambda step: step.val_accuracy, default=None)
+
+    @cached_property
+    def evidence(self) -> Array | None:
+        """Where the best step on patches, by validation, finds each class in the validation images.
+
+        As :func:`monolayer.evaluate.evidence.compute_evidence` gives it; None without patches.
+        """
+        step, val = self.best_on_patches, self.splits.val
+        if step is None or val is None:
+            return None
+        return compute_evidence(step.run.network, np.concatenate(list(val.iterate_blocks(1024))), val.y)
 
     def to_dict(self) -> dict[str, Any]:
         """The results as a dictionary that JSON can hold."""
@@ -199,9 +209,8 @@ def run_ladder(
     _check(splits, plan, folder)
     trained = [_train(splits, features, plan, folder, progress) for features in plan.features]
     test = splits.open_test(REASON)
-    steps = tuple(step for found in trained for step in found.open_steps())
-    evidence = _find_evidence(_find_best_on_patches(steps), splits)
-    return Ladder(splits, plan, steps, find_leaked(splits.train, test, progress=progress), evidence)
+    steps = tuple(_open_step(*chosen) for of_features in trained for chosen in of_features)
+    return Ladder(splits, plan, steps, find_leaked(splits.train, test, progress=progress))
 
 
 def _check(splits: Splits, plan: LadderPlan, folder: Path | None) -> None:
@@ -225,53 +234,10 @@ def _check(splits: Splits, plan: LadderPlan, folder: Path | None) -> None:
     check_features(splits, kinds, flips=plan.flip > 0, folder=folder)
 
 
-def _find_best_on_patches(steps: Sequence[Step]) -> Step | None:
-    on_patches = [step for step in steps if (made := step.run.network.transformer) and made.patch_shape]
-    return max(on_patches, key=lambda step: step.val_accuracy, default=None)
-
-
-def _find_evidence(step: Step | None, splits: Splits) -> Array | None:
-    if step is None or splits.val is None:
-        return None
-    images = np.concatenate(list(splits.val.iterate_blocks(1024)))
-    return compute_evidence(step.run.network, images, splits.val.y)
-
-
-@dataclass(frozen=True, eq=False)
-class _Trained:
-    """Training on one kind of features: the best run with each loss, before the test rows are opened."""
-
-    features: str
-    extracted: Extracted
-    best: list[Run]
-    recipes: list[Recipe]
-    choice_s: float
-    peak_mib: float
-
-    def open_steps(self) -> list[Step]:
-        """A step for each loss, evaluated on the test rows."""
-        return [self._open_step(run) for run in self.best]
-
-    def _open_step(self, run: Run) -> Step:
-        predictions, transformer = predict_rows(run.network, self.extracted.splits._test), self.extracted.transformer
-        tried = [recipe for recipe in self.recipes if recipe.loss == run.recipe.loss]
-        rates = [recipe.learning_rate for recipe in tried]
-        return Step(
-            features=self.features,
-            by=transformer.describe(),
-            n_features=transformer.n_features_out,
-            run=add_test_metrics(run, predictions),
-            test=predictions,
-            n_recipes=len(tried),
-            rate_at_edge=run.recipe.learning_rate in (min(rates), max(rates)),
-            l2_at_edge=run.recipe.l2 == max(recipe.l2 for recipe in tried),
-            feature_s=self.extracted.seconds,
-            choice_s=self.choice_s,
-            peak_mib=self.peak_mib,
-        )
-
-
-def _train(splits: Splits, features: str, plan: LadderPlan, folder: Path | None, progress: Progress) -> _Trained:
+def _train(
+    splits: Splits, features: str, plan: LadderPlan, folder: Path | None, progress: Progress
+) -> list[tuple[Run, Extracted, Callable[..., Step]]]:
+    """For each loss the best run, what it was trained on, and its step, which lacks what the test rows give."""
     kind = parse_features(features)
     extracted = extract_features(splits, kind, flips=plan.flip > 0, folder=folder, progress=progress)
     start = time.perf_counter()
@@ -280,19 +246,43 @@ def _train(splits: Splits, features: str, plan: LadderPlan, folder: Path | None,
     grid = make_probe_grid(_make_base(extracted.splits, plan), axes, plan.rates)
     recipes = grid.set_rates(grid.list_recipes(), [extracted.splits.train])
     runs = train_recipes(extracted.splits, recipes, {}, train_every=0, progress=progress, task=features).runs
-    best = []
+    measured: dict[str, Any] = {
+        "features": features,
+        "by": extracted.transformer.describe(),
+        "n_features": extracted.transformer.n_features_out,
+        "feature_s": extracted.seconds,
+        "choice_s": time.perf_counter() - start,
+        "peak_mib": _measure_peak(),
+    }
+    chosen = []
     for loss in plan.losses:
-        of_loss = [run for run in runs if run.recipe.loss == loss]
-        best.append(min(of_loss, key=rank_run))
-        if best[-1].has_diverged:
-            raise BadInput(f"All {len(of_loss)} recipes of {features} with {loss} diverged.")
-    return _Trained(features, extracted, best, recipes, time.perf_counter() - start, _measure_peak())
+        best = min((run for run in runs if run.recipe.loss == loss), key=rank_run)
+        tried = [recipe for recipe in recipes if recipe.loss == loss]
+        if best.has_diverged:
+            raise BadInput(f"All {len(tried)} recipes of {features} with {loss} diverged.")
+        rates = [recipe.learning_rate for recipe in tried]
+        make_step = partial(
+            Step,
+            **measured,
+            n_recipes=len(tried),
+            rate_at_edge=best.recipe.learning_rate in (min(rates), max(rates)),
+            l2_at_edge=best.recipe.l2 == max(recipe.l2 for recipe in tried),
+        )
+        chosen.append((best, extracted, make_step))
+    return chosen
 
 
-def _measure_peak() -> float:
-    """Peak memory of this process in MiB; macOS reports bytes, others KiB."""
-    import resource  # not on Windows, where the rest of this module is importable
+def _open_step(run: Run, extracted: Extracted, make_step: Callable[..., Step]) -> Step:
+    predictions = predict_rows(run.network, extracted.splits._test)
+    return make_step(run=add_test_metrics(run, predictions), test=predictions)
 
+
+def _measure_peak() -> float | None:
+    """Peak memory of this process in MiB; macOS reports bytes, others KiB, and Windows nothing."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # on Windows
+        return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
