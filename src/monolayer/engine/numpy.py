@@ -189,7 +189,7 @@ class Slab:
             self.forward(source, following)
 
     def write_weights(self, out: Array) -> None:
-        """Write the weights (K * M, d) of features that each member's own scaler has standardised, and continue from them.
+        """Write the weights (K * M, d) of features that each member's own scaler has standardised, and use them.
 
         Division and multiplication round, so each epoch starts from the weights that a resumed process would load.
         """
