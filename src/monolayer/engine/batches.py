@@ -55,9 +55,9 @@ def _plan_part(bank: Bank, order: Array, mirrored: Array | None) -> EpochPlan:
     """The batches of a part; a batch has batch_size rows, those of no fold included."""
     batch_size = bank.recipes[0].batch_size
     if not bank.folds:
-        batches = cut_batches(len(order), batch_size)
-        counts = np.array([[batch.stop - batch.start] for batch in batches])
-        return EpochPlan(order, mirrored, tuple(batches), None, counts)
+        whole = cut_batches(len(order), batch_size)
+        sizes = np.array([[batch.stop - batch.start] for batch in whole])
+        return EpochPlan(order, mirrored, tuple(whole), None, sizes)
     factors = np.stack([fold.compute_factors() for fold in bank.distinct_folds])[:, order]
     met = (factors > 0).any(axis=0)
     # Batches are cut before rows are left out, so that a fold trains on its part of the batches of all rows.

@@ -67,7 +67,8 @@ def judge_smoothness(data: ClaimData) -> Verdict:
 
 def _compare_roughness(data: ClaimData, part: str) -> list[Evidence]:
     """The roughness of a part of the templates in each of the ROUGHNESS_COMPARISONS."""
-    second, pieces = _measure_roughness(data, "all_data", part), []
+    second = _measure_roughness(data, "all_data", part)
+    pieces = []
     for key, compared in ROUGHNESS_COMPARISONS.items():
         first = _measure_roughness(data, key, part)
         interval, short = average_seeds(first - second), f"{part}, {compared}"

@@ -254,7 +254,7 @@ def _train(
         "choice_s": time.perf_counter() - start,
         "peak_mib": _measure_peak(),
     }
-    chosen = []
+    chosen: list[tuple[Run, Extracted, Callable[..., Step]]] = []
     for loss in plan.losses:
         best = min((run for run in runs if run.recipe.loss == loss), key=rank_run)
         tried = [recipe for recipe in recipes if recipe.loss == loss]
