@@ -99,7 +99,7 @@ class Certificate:
             return "not known"
         if self.left <= REMAINING:
             return "arrived"
-        # A rate divided by ten twice is a hundredth, to rounding.
+        # Two divisions of a rate by ten give a hundredth only up to rounding.
         return "rate vanished" if self.rate_share <= VANISHED * (1 + 1e-9) else "under way"
 
     def describe(self) -> str:
@@ -171,7 +171,7 @@ def certify_all(runs: Mapping[str, Run], splits: Splits, begin: Callable[[], Pro
     Args:
         runs: by any name.
         splits: what all of them were trained on, with one scaler.
-        begin: gives the progress to tell of each run's solution.
+        begin: returns the progress object for each run's solution.
     """
     optima: dict[tuple[str, float], Optimum] = {}
     certificates, correlation = {}, None

@@ -56,7 +56,7 @@ class Session:
         self, request: Request, console: Console, unfinished: Unfinished | None, out: Path | None, dask: str | None
     ) -> None:
         self.request, self.console, self.unfinished, self._out, self._dask = request, console, unfinished, out, dask
-        # By which trackers know the run, also when it is resumed.
+        # Identifies the run to trackers, also after it is resumed.
         name = out.resolve().name if out else f"{Path(request.config.get('dataset', '')).name}-{request.command}"
         self._log = {"name": name, "token": secrets.token_hex(8)}
 

@@ -304,7 +304,7 @@ class Splits:
         return len(self._test)
 
     def count_overlaps(self) -> dict[tuple[str, str], int]:
-        """How many rows stand in two parts, by the parts' names; counting does not open the test rows."""
+        """How many rows are in two parts, by the parts' names; counting does not open the test rows."""
         parts = {"training": self.train, "validation": self.val, "test": self._test}
         return {
             (first, second): len(np.intersect1d(a.index, b.index))

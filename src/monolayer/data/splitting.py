@@ -106,7 +106,7 @@ def _list_strata(labels: Labels, left: Array) -> Array:
 
 
 def _separate_single(left: Array, strata: Array) -> tuple[Array, Array, Array]:
-    """(rows to stratify, the only rows of their strata, the strata of the former); the only rows are trained on."""
+    """(rows to stratify, the only rows of their strata, the strata of the former); the only rows go to training."""
     single = np.flatnonzero(np.bincount(strata) == 1)
     if not len(single):
         return left, left[:0], strata

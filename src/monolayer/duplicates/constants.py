@@ -4,13 +4,13 @@
 # mean the same for bytes and for floats.
 
 # Whitened thumbnails: below this share of the whole variance a direction is camera noise and compression, which
-# whitening would amplify. From 3e-5 to 1e-3 as many planted pairs become candidates.
+# whitening would amplify. Any value from 3e-5 to 1e-3 finds as many of the planted pairs.
 WHITENING_FLOOR = 3e-4
 # Images that are aligned for each image, on average. With ten, 99 % of CIFAR-10's images stay among the candidates when
 # they are shifted by 2 pixels, or by 1 both ways and zoomed by 10 %; 70 % when shifted by 2 both ways. Sixty find 4 %
 # more flagged images, in six times the time.
 CANDIDATES_PER_IMAGE = 10
-# Training images from which the similarity threshold is learnt. That of CIFAR-10 is between 0.61 and 0.63 with 2,000 to
+# Training images from which the similarity threshold is learnt. For CIFAR-10 it is between 0.61 and 0.63 with 2,000 to
 # 6,000 of them.
 N_QUERIES = 3000
 # An edge of about 3 grey levels in 255 for each pixel: the noise of a JPEG in CIFAR-10 (deviation 63 levels).
@@ -21,7 +21,7 @@ REGULARISER_SHARE = 1 / 8
 COARSE_MIN = 0.6
 REFINE_MIN = 0.3
 # The false discovery rate that the learnt threshold allows, by the tail of the similarities of non-duplicates: 95 of
-# 100 flagged images shall be right, and a tail that is fitted to some 800 values has an error of a fifth ...
+# 100 flagged images should be correct, and a tail that is fitted to some 800 values has an error of a fifth ...
 MAX_FALSE_DISCOVERY_RATE = 0.04
 # ... or, if there are hardly any duplicates, the number of false pairs in the whole search.
 MAX_FALSE_PAIRS = 1.0

@@ -1,4 +1,4 @@
-"""The exact solver: the convex optimum of a recipe's cost, to say how far a run stopped from it.
+"""The exact solver: the minimum of a recipe's convex cost, with which the distance of a run from it is measured.
 
 The cost of one layer is convex in W and b, so L-BFGS finds its minimum whatever it starts from. Pixels are strongly
 correlated, and on them as they are it needs hundreds of passes. Here it works in the variables U = W L and sqrt(c) b
@@ -195,7 +195,7 @@ class _Objective:
         self.passes += 1
         squared = float((by_weights**2).sum()), float((by_bias**2).sum())
         estimated = float(gradient @ gradient) / 2
-        # A cost that curves by 2 l2 at the least lies no more than |gradient|**2 / (4 l2) above its minimum.
+        # A cost with a curvature of at least 2 l2 is at most |gradient|**2 / (4 l2) above its minimum.
         proven = squared[0] / (4 * self.problem.l2) if self.problem.l2 else 0.0
         self.norm, self.gap = math.sqrt(sum(squared)), max(estimated, proven)
         self.is_near = estimated < self.tolerance and proven < max(self.tolerance, CLOSE * cost)

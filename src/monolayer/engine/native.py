@@ -233,7 +233,7 @@ def compare_scalers(bank: Bank) -> Scaling:
 def open_native_engine(
     bank: Bank, image_shape: tuple[int, int, int] | None, n_threads: int = 2
 ) -> Iterator[NativeEngine]:
-    """An engine for this bank on so many threads; the bytes are the same for any number.
+    """An engine for this bank on ``n_threads`` threads; the bytes are the same for any number.
 
     Raises:
         BadInput: if the extension is not installed.

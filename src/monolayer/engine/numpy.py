@@ -101,8 +101,8 @@ def _catch_error(task: Callable[[], None]) -> BaseException | None:
 
 # Two slabs however many cores there are, so that sums do not depend on it; narrow features are not worth a thread.
 MIN_SLABBED_FEATURES = 512
-# Scores of few rows of weights come faster by batch (n, K * M), those of many by class (K * M, n): with 10 rows the one
-# is a third faster, with 120 they are even, with 640 the other saves a tenth, and 190 us of turning them around.
+# Scores of few rows of weights are computed faster as (n, K * M), those of many as (K * M, n): with 10 rows the first is
+# a third faster, with 120 they are equal, with 640 the second saves a tenth, and the 190 us of a transpose.
 FEW_ROWS = 20
 # Rows of a block in evaluation: as many as fit in a slab's share of the cache.
 EVALUATION_ROWS = 200
@@ -331,7 +331,7 @@ class _Steps:
         return None if self._factors is None else self._factors[self._fold_of, self._plan.batches[batch]]
 
     def shrink(self, steps: Array) -> Array | None:
-        """Shrink where there is a step, (K * M, 1), of other than 0; what to multiply into the weights before it."""
+        """Shrink where the step, (K * M, 1), is not 0; return the factor to multiply into the weights first, if any."""
         if self.scale is None:
             return None
         self.scale *= np.where(steps != 0, self._shrink, self._shrink.dtype.type(1))

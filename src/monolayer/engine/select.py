@@ -35,7 +35,7 @@ class Engine(Protocol):
 
 
 def open_engine(bank: Bank, dataset: Dataset, n_threads: int) -> AbstractContextManager[Engine]:
-    """The engine for this bank on these features, on so many threads; the bytes are the same for any number.
+    """The engine for this bank and these features on ``n_threads`` threads; the bytes are the same for any number.
 
     The native engine if it is installed, unless MONOLAYER_ENGINE is numpy. The NumPy engine trains float64 recipes and
     banks with a loss that the native engine does not have.

@@ -52,7 +52,7 @@ class Reliability:
         edges: (B + 1,), float64, rising from 0 to 1; bin b is (edges[b], edges[b + 1]], the first one includes 0.
         counts: (B,), int64, rows in each bin.
         confidence: (B,), float64, their mean confidence.
-        accuracy: (B,), float64, the share of them that came true.
+        accuracy: (B,), float64, the share of them that are correct.
         low: (B,), float64, lower end of the 95 % Wilson interval of that share.
         high: (B,), float64, its upper end.
     """
@@ -81,8 +81,8 @@ class BrierParts:
 
     Args:
         brier: the score itself, sum over classes.
-        reliability: how far each bin's mean probability lies from what came true; smaller is better.
-        resolution: how far what came true in each bin lies from the overall share; larger is better.
+        reliability: how far each bin's mean probability is from its share of correct ones; smaller is better.
+        resolution: how far the share of correct ones in each bin is from the overall share; larger is better.
         uncertainty: of the labels alone.
         within_variance: of the probabilities within their bins; 0 if each bin holds one value.
         within_covariance: twice the covariance of probabilities and outcomes within the bins.
@@ -384,7 +384,7 @@ def _share_equally(n: int) -> Array:
 
 
 def _sum_bins(bins: Array, n_bins: int, confidence: Array, came_true: Array) -> tuple[Array, Array, Array]:
-    """Rows, sum of confidence and number that came true in each bin, (B,) each."""
+    """Rows, sum of confidence and number of correct ones in each bin, (B,) each."""
     counts = np.bincount(bins, minlength=n_bins)
     return counts, np.bincount(bins, confidence, n_bins), np.bincount(bins, came_true, n_bins)
 

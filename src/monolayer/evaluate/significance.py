@@ -156,7 +156,7 @@ def compute_mcnemar(correct_a: Array, correct_b: Array) -> McNemar:
 def compute_sign_p(n_first: Array, n_second: Array) -> Array:
     """Two-sided exact p of two counts that should be equal: min(1, 2 * P(B <= the smaller)), B ~ Binomial(sum, 1/2).
 
-    What scipy's binomtest answers, for a thousand runs at once; it takes a millisecond for each.
+    As ``scipy.stats.binomtest``, which takes a millisecond for each, but for a thousand runs at once.
 
     Args:
         n_first: (...,), counts.
@@ -284,7 +284,7 @@ def estimate_optimism(correct: Array, bootstrap: Bootstrap | None = None) -> Opt
 
     Each resample of the rows picks its own best run, which is then judged on the rows that were not drawn: they had no
     part in that choice, so their mean is fair. It errs, slightly, to the careful side, because a resample holds only
-    63 % of the rows to choose by; and its interval is somewhat wide, because 37 % of the rows judge.
+    63 % of the rows to choose by; and its interval is somewhat wide, because only 37 % of the rows evaluate.
 
     Args:
         correct: (M, n), bool, whether run m had row i right; n at least 20.

@@ -16,8 +16,8 @@ from monolayer.features.normalize import compute_row_norms
 from monolayer.network import OneLayer
 
 TOLERANCE = 1e-5  # of the scores, relative to the largest of a row where that is above 1
-MARGIN = 0.75  # of it on the probes: a runtime meets more rows, and adds in an order of its own
-RUN = 256  # terms that are added one after the other before their sum is; ONNX Runtime errs as much on CIFAR-10
+MARGIN = 0.75  # of TOLERANCE, on the probes: a runtime gets more rows and adds in a different order
+RUN = 256  # terms that are added one after the other before their sum is; ONNX Runtime has a similar error on CIFAR-10
 ROUNDING = 2.0**-24  # of float32
 DTYPES = ("uint8", "float16", "float32", "float64")
 N_DRAWN, FURTHEST, N_SHIFTED = 256, 3.0, 13  # rows; standard deviations
@@ -78,7 +78,7 @@ def get_dtype(network: OneLayer) -> str:
 
 
 def make_probes(network: OneLayer) -> Array:
-    """Rows like the training rows, (269, D) in their dtype: features drawn independently, or all shifted by as much.
+    """Rows like the training rows, (269, D) in their dtype: features drawn independently, or all shifted equally.
 
     Where all are shifted, as in an image that is brighter as a whole, the terms of a sum do not cancel.
     """

@@ -95,14 +95,14 @@ class Chart(ABC):
         return panels[0] if is_single else np.array(panels, dtype=object)
 
     def _repr_svg_(self) -> str:
-        """The figure as a notebook shows it: in dark ink on white, because notebooks do not tell their colours."""
+        """The figure for a notebook: in dark ink on white, because it cannot detect the colours of a notebook."""
         svg = render_svg(self)
         return svg.replace('style="', f'style="color: {INK}; background: white; --page: white; ', 1)
 
 
 @dataclass(frozen=True, eq=False)
 class GivenAxes:
-    """Axes of a reader's own, with the methods of a figure that charts call.
+    """Axes from the caller, with the methods of a figure that charts call.
 
     A figure's methods make new axes and place legends and notes outside them; here the axes exist already, and legends
     and notes have to go into them.
@@ -305,7 +305,7 @@ def _shorten_paths(svg: str) -> str:
 
 
 def _follow_page(svg: str) -> str:
-    """Ink becomes the page's text colour, the font is inherited; SVG 1.1's xlink goes, browsers know plain href."""
+    """Replace the ink by the page's text colour, inherit the font, and drop ``xlink:``, which browsers do not need."""
     svg = svg.replace(INK, "currentColor").replace(PAPER, PAGE).replace("; font-family: 'DejaVu Sans'", "")
     svg = svg.replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "").replace("xlink:href=", "href=")
     # matplotlib's own rule is for "*": inside a page it would apply to the whole page.

@@ -10,7 +10,7 @@ from monolayer.figures.chart import Canvas
 from monolayer.figures.style import COLOUR_MAP
 
 CROSS = "\N{MULTIPLICATION SIGN}"
-# Points of grey or faint lines, about 20 bytes each in an SVG; more of them are rasterised within it.
+# Points of grey or faint lines, about 20 bytes each in an SVG; if there are more, the lines are rasterised in it.
 VECTOR_POINTS = 15_000
 MIN_SPREAD = 0.5  # percentage points: a scale from one number to itself would have no colours
 

@@ -19,7 +19,7 @@ from monolayer.network import OneLayer
 
 @dataclass(frozen=True, eq=False)
 class InputRows:
-    """InputRows to predict.
+    """Rows to predict.
 
     Args:
         places: of each row, its ``file``, and in a file of features its ``row``, counted from 0.

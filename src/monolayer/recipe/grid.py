@@ -13,7 +13,7 @@ from monolayer.recipe.recipe import FIELDS, Recipe
 
 WHOLE_FIELDS = ("batch_size", "epochs", "seed")
 KINDS = ("log", "linear")
-# Draws a recipe, before too few different ones are taken for all that there are.
+# Draws for each recipe, before the different ones so far are taken for all that exist.
 TRIES_A_RECIPE = 100
 LONGEST_NUMBER = 8  # characters in a table
 
@@ -45,7 +45,7 @@ class Range:
         """N values (2 or more) from the low end to the high end, both included."""
         if n < 2:
             raise BadInput(f"The range {self} needs 2 values or more, not {n}.")
-        # Written with 12 digits, so that 0.001 is 0.001 and not the nearest neighbour that a power happened to give.
+        # Rounded to 12 digits, so that 0.001 is not written as the nearest float that the power returned.
         return tuple(float(f"{self._place(i / (n - 1)):.12g}") for i in range(n))
 
     def draw(self, rng: np.random.Generator) -> float:
@@ -132,7 +132,7 @@ def check_axes(axes: Mapping[str, Axis]) -> None:
             raise BadInput(f"{name} takes words, so it has no range; list its values.")
 
 
-# Ends that are no edge: beyond them there is nothing.
+# Bounds of what is accepted: the best value there does not call for a wider grid.
 NATURAL_ENDS = {("l2", 0.0), ("flip", 0.0), ("flip", 1.0), ("batch_size", 1)}
 
 

@@ -48,7 +48,7 @@ class Shuffle:
         if not self.buffer:
             return rng.permutation(n)
         starts = rng.permutation(-(-n // self.rows)) * self.rows
-        # The file's last block may be short: it is met last, so that where buffers end depends on n alone.
+        # The file's last block may be short: it comes last, so that the ends of buffers depend on n only.
         last = int(starts.argmax())
         starts[[last, -1]] = starts[[-1, last]]
         parts = []

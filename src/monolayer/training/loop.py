@@ -109,7 +109,7 @@ class BankTraining:
 
     def evaluate(self, n_threads: int | None = None) -> list[Evaluation]:
         """Evaluate every member on the training and validation rows, unless it has been evaluated already."""
-        # Those that train and those that have left, apart: sums beside other members differ in the last digit, and a
+        # Active and dropped members separately: sums beside other members differ in the last digit, and a
         # resumed training must give the same metrics as one that was never interrupted.
         for members in (self.active, [m for m in range(self.bank.n_members) if m not in self.active]):
             if not self._evaluations.keys() >= set(members):

@@ -33,7 +33,7 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How to train, as opposed to what: no option changes a weight.
+    """Options of execution: none of them changes a weight.
 
     Args:
         train_every: interval in epochs at which the training rows are evaluated; 0: only after the last; None: every
