@@ -101,8 +101,8 @@ def _catch_error(task: Callable[[], None]) -> BaseException | None:
 
 # Two slabs however many cores there are, so that sums do not depend on it; narrow features are not worth a thread.
 MIN_SLABBED_FEATURES = 512
-# Scores of few rows of weights are computed faster as (n, K * M), those of many as (K * M, n): with 10 rows the first is
-# a third faster, with 120 they are equal, with 640 the second saves a tenth, and the 190 us of a transpose.
+# Scores of few rows of weights are computed faster as (n, K * M), those of many as (K * M, n): with 10 rows the first
+# is a third faster, with 120 they are equal, with 640 the second saves a tenth, and the 190 us of a transpose.
 FEW_ROWS = 20
 # Rows of a block in evaluation: as many as fit in a slab's share of the cache.
 EVALUATION_ROWS = 200
