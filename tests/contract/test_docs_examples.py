@@ -123,7 +123,7 @@ def test_variables_and_folders_persist(monkeypatch, tmp_path):
 
 def test_an_interruption_comes_at_the_third_epoch(monkeypatch):
     pressed = []
-    monkeypatch.setattr("os.kill", lambda *_: pressed.append(terminal.getvalue()))
+    monkeypatch.setattr("signal.raise_signal", lambda _: pressed.append(terminal.getvalue()))
     terminal = Interrupting()
     for epoch in range(1, 6):
         terminal.write(f"Epoch {epoch}/5\n")

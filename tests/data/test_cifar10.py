@@ -234,9 +234,9 @@ def test_the_real_content_is_the_published_one(cifar10: Dataset) -> None:
 
 
 @pytest.mark.cifar10
-def test_opening_the_cache_is_quick(cifar10: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_opened_in_place(cifar10: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONOLAYER_CACHE", str(tmp_path / "real"))
     cache.store(cifar10, tmp_path / "real" / "cifar10", replace=False)
-    start = time.perf_counter()
-    assert load_cifar10().sha256 == EXPECTED.sha256
-    assert time.perf_counter() - start < 2  # 0.15 s on two quiet cores; without SHA instructions three times that
+    cached = load_cifar10()
+    assert cached.sha256 == EXPECTED.sha256
+    assert isinstance(cached.X, np.memmap)

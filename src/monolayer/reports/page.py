@@ -28,7 +28,7 @@ class Page:
     """A filled template.
 
     Args:
-        text: Markdown; :attr:`BLOCK` matches the line of each block.
+        text: Markdown; ``Page.BLOCK`` matches the line of each block.
         blocks: by the number in their line.
     """
 
