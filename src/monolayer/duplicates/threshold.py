@@ -49,8 +49,8 @@ def fit_tail(values: Array, start: float, stop: float) -> tuple[float, float]:
     """(rate, count) of an exponential tail, fitted by maximum likelihood to values between two bounds, (m,) float64.
 
     ``count * exp(-rate * (t - start))`` non-duplicate pairs have a similarity of t or more: ``count`` at or above
-    ``start``. The rate solves 1/rate - width / (exp(rate * width) - 1) = mean excess over ``start``, the mean of an exponential
-    distribution that is truncated at both ends.
+    ``start``. The rate solves 1/rate - width / (exp(rate * width) - 1) = mean excess over ``start``, the mean of an
+    exponential distribution that is truncated at both ends.
     """
     width = stop - start
     # In units of the width. A mean excess of half of it is a tail that does not decay, which separates nothing.

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Canvas, Chart, Frame, compute_ends, convert_to_column
 from monolayer.figures.style import SERIES, SMALL_SIZE, WIDTH, get_ink, get_paper, scale_text
 
 MARKERS = "os^Dvp"
@@ -84,16 +83,16 @@ class AccuracyCost(Chart):
         for number, group in enumerate(dict.fromkeys(self.groups)):
             places = [i for i in np.argsort(self.seconds, kind="stable") if self.groups[i] == group]
             x, accuracy = self.seconds[places] * OFFSET**number, self.accuracy[places]
-            ends = np.maximum([accuracy - self.low[places], self.high[places] - accuracy], 0)
-            ax.errorbar(
-                x, accuracy, ends, fmt=f"{MARKERS[number]}-", ms=5, lw=1.4, capsize=3, color=SERIES[number], label=group
-            )
-        handles, labels = ax.get_legend_handles_labels()
-        levels = self._draw_published(ax)
+            ends = compute_ends(accuracy, self.low[places], self.high[places])
+            style: dict[str, Any] = {"color": SERIES[number], "lw": 1.4, "ms": 5, "capsize": 3, "label": group}
+            ax.errorbar(x, accuracy, ends, fmt=f"{MARKERS[number]}-", **style)
+        handles, _ = ax.get_legend_handles_labels()
+        for i, (label, level) in enumerate(self.published):  # horizontal lines with different dashes
+            style = {"color": get_ink(), "lw": 1.1, "alpha": 0.7, "label": label}
+            handles.append(ax.axhline(level, ls=DASHES[i % len(DASHES)], **style))
         self._draw_names(ax)
-        labels += [label for label, _ in self.published]
-        n_columns = 1 if levels else 3
-        figure.legend([*handles, *levels], labels, loc="outside upper left", ncols=n_columns, handlelength=2.2)
+        n_columns = 1 if self.published else 3
+        figure.legend(handles=handles, loc="outside upper left", ncols=n_columns, handlelength=2.2)
 
     def _draw_names(self, ax: Axes) -> None:
         """Each name once, below the lowest of its points, on a further line if it would overlap the one before."""
@@ -115,14 +114,6 @@ class AccuracyCost(Chart):
         """Seconds of each name's first point, and the lowest end of all its intervals."""
         places = {name: [i for i, other in enumerate(self.names) if other == name] for name in self.names}
         return {name: (float(self.seconds[of[0]]), float(self.low[of].min())) for name, of in places.items()}
-
-    def _draw_published(self, ax: Axes) -> list[Line2D]:
-        """One horizontal line for each, with different dashes."""
-        style: dict[str, Any] = {"color": get_ink(), "lw": 1.1, "alpha": 0.7}
-        return [
-            ax.axhline(level, ls=DASHES[i % len(DASHES)], label=label, **style)
-            for i, (label, level) in enumerate(self.published)
-        ]
 
     def _draw_axis(self, ax: Axes) -> None:
         ax.set_xscale("log")

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.transforms import Bbox
 
 from monolayer._typing import Array
@@ -117,13 +118,10 @@ class GivenAxes:
         """The axes as an array, (n_panels,), in reading order; the axes itself if one is asked for."""
         return self.axes[0] if squeeze and n_rows * n_columns == 1 else np.array(self.axes, dtype=object)
 
-    def legend(self, handles: Any = None, labels: Any = None, **options: Any) -> None:
+    def legend(self, handles: Any = None, **options: Any) -> None:
         """A legend inside the first axes, where it covers least."""
-        ax = self.axes[0]
-        if handles is None:
-            handles, labels = ax.get_legend_handles_labels()
         options = {name: value for name, value in options.items() if name in ("handlelength", "labelspacing")}
-        ax.legend(handles, labels, loc="best", frameon=True, edgecolor="none", framealpha=0.8, **options)
+        self.axes[0].legend(handles=handles, loc="best", frameon=True, edgecolor="none", framealpha=0.8, **options)
 
     def colorbar(self, mappable: ScalarMappable, *, label: str, **options: Any) -> Colorbar:
         """A colour bar beside the axes."""
@@ -243,6 +241,28 @@ def convert_to_column(values: npt.ArrayLike, name: str, length: int | None = Non
     return column
 
 
+def list_finite(values: Array) -> list[float | None]:
+    """Values (n,) for a table: None where they are not finite."""
+    return [value if np.isfinite(value) else None for value in values.tolist()]
+
+
+def compute_ends(values: Array, low: Array, high: Array) -> Array:
+    """Lengths of error bars below and above values (n,), (2, n).
+
+    By rounding, a Wilson interval can exclude a share of 0 or 1; a bar's length must not be negative.
+    """
+    return np.maximum([values - low, high - values], 0)
+
+
+def label_epochs(ax: Axes, ylabel: str, percent: bool) -> None:
+    """Label the axes of a quantity, in per cent if it is a fraction, against the epoch."""
+    ax.set(xlabel="epoch", ylabel=ylabel)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(axis="y")
+    if percent:
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+
+
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _PATH = re.compile(r' d="[^"]*"')
 _DECIMALS = re.compile(r"(\.\d\d)\d+")
@@ -260,7 +280,10 @@ def render_svg(chart: Chart, name: str = "") -> str:
     buffer = io.StringIO()
     with mpl.rc_context(_rc(name or "monolayer")):
         _draw(chart).savefig(buffer, format="svg", metadata=_NO_METADATA)
-    svg = _follow_page(_shorten_paths(_strip_prologue(buffer.getvalue())))
+    svg = buffer.getvalue()
+    # Two decimals of a point in the paths, a seven-thousandth of an inch: half the size of many curves.
+    svg = _PATH.sub(lambda match: _DECIMALS.sub(r"\1", match[0]), svg[svg.index("<svg") :].strip())
+    svg = _follow_page(svg)
     prefix = name or "f" + hashlib.sha256(svg.encode()).hexdigest()[:10]
     return _rename_ids(svg, re.sub(r"[^\w-]", "-", prefix))
 
@@ -293,15 +316,6 @@ def _draw(chart: Chart) -> Figure:
     figure = Figure(figsize=chart.size, layout="constrained")
     chart.draw(figure)
     return figure
-
-
-def _strip_prologue(svg: str) -> str:
-    return svg[svg.index("<svg") :].strip()
-
-
-def _shorten_paths(svg: str) -> str:
-    """Two decimals of a point in the paths, a seven-thousandth of an inch: half the size of many curves."""
-    return _PATH.sub(lambda match: _DECIMALS.sub(r"\1", match[0]), svg)
 
 
 def _follow_page(svg: str) -> str:

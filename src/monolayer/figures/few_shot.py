@@ -40,6 +40,7 @@ class FewShotCurve(Chart):
     all_rows: float | None = None
     interval: tuple[float, float] | None = None
     n_all: int | None = None
+    size = WIDTH, 3.4
 
     def __post_init__(self) -> None:
         shots = convert_to_column(self.shots, "shots")
@@ -68,11 +69,6 @@ class FewShotCurve(Chart):
             tuple(winner["test"]["accuracy_interval"]),
             winner["train"]["n"],
         )
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        return WIDTH, 3.4
 
     @property
     def spread(self) -> Array:

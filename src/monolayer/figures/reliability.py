@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from monolayer.data.dataset import Rows
 from monolayer.errors import BadInput
 from monolayer.evaluate.calibration import Reliability
-from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, find_network
+from monolayer.figures.chart import Canvas, Chart, Frame, compute_ends, convert_to_column, find_network
 from monolayer.figures.style import SERIES, WIDTH, get_ink
 from monolayer.network import OneLayer
 from monolayer.training.run import Run
@@ -95,8 +95,7 @@ class ReliabilityDiagram(Chart):
     def _draw_points(self, ax: Axes) -> None:
         filled = self.table.counts > 0
         x, y = self.table.confidence[filled], self.table.accuracy[filled]
-        # By rounding, a Wilson interval can exclude a share of 0 or 1; a bar's length must not be negative.
-        ends = np.maximum([y - self.table.low[filled], self.table.high[filled] - y], 0)
+        ends = compute_ends(y, self.table.low[filled], self.table.high[filled])
         ax.plot([0, 1], [0, 1], color=get_ink(), alpha=0.6, lw=1, ls="--", label="calibrated")
         ax.errorbar(x, y, ends, fmt="o", ms=5, lw=1.6, color=SERIES[0], clip_on=False, label="bin, 95 % interval")
         ax.set(ylabel=self.name, xlim=(0, 1), ylim=(0, 1))
