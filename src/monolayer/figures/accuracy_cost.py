@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, compute_ends, convert_to_column
+from monolayer.figures.chart import Canvas, Chart, Frame, compute_ends, convert_to_column, label_axes
 from monolayer.figures.style import SERIES, SMALL_SIZE, WIDTH, get_ink, get_paper, scale_text
 
 MARKERS = "os^Dvp"
@@ -100,20 +100,16 @@ class AccuracyCost(Chart):
         style["bbox"] = {"facecolor": get_paper(), "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
         first, last = np.log(ax.get_xlim())
         end, level = -np.inf, 0
-        for name, place in sorted(self._find_places().items(), key=lambda item: item[1]):
+        of_name = {name: [i for i, other in enumerate(self.names) if other == name] for name in self.names}
+        places = {name: (float(self.seconds[of[0]]), float(self.low[of].min())) for name, of in of_name.items()}
+        for name, place in sorted(places.items(), key=lambda item: item[1]):
             half = LETTER * len(name) / 2
             x = (np.log(place[0]) - first) / (last - first)
             level = (level + 1) % LEVELS if x - half < end else 0
             end = max(end, x + half) if level else x + half
             style["ha"] = "right" if x + half > 1 else "center"  # otherwise the axes cut it off
-            ax.annotate(
-                name, place, xytext=(0, -5 - LINE * level), textcoords="offset points", parse_math=False, **style
-            )
-
-    def _find_places(self) -> dict[str, tuple[float, float]]:
-        """Seconds of each name's first point, and the lowest end of all its intervals."""
-        places = {name: [i for i, other in enumerate(self.names) if other == name] for name in self.names}
-        return {name: (float(self.seconds[of[0]]), float(self.low[of].min())) for name, of in places.items()}
+            below = 0, -5 - LINE * level
+            ax.annotate(name, place, xytext=below, textcoords="offset points", parse_math=False, **style)
 
     def _draw_axis(self, ax: Axes) -> None:
         ax.set_xscale("log")
@@ -123,6 +119,5 @@ class AccuracyCost(Chart):
         ax.xaxis.set_minor_formatter(NullFormatter())
         levels = [*self.low, *self.high, *(level for _, level in self.published)]
         ax.set_ylim(min(levels) - 0.09, max(levels) + 0.03)
-        ax.set(xlabel="seconds", ylabel="test accuracy")
+        label_axes(ax, "seconds", "test accuracy", is_percent=False)
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        ax.grid(axis="y")

@@ -13,10 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, label_epochs, list_finite
+from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, label_axes, list_finite
 from monolayer.figures.colours import VECTOR_POINTS
 from monolayer.figures.curves import check_quantity
 from monolayer.figures.style import SERIES, WIDTH, get_ink
@@ -158,7 +159,8 @@ class CandidateCurves(Chart):
         for marker, size, edge, ended in (("o", 2.6, 0.0, self._early), ("x", 4.5, 1.1, self._diverged)):
             ends = np.array([candidate.follow("val")[-1] for candidate in ended if not candidate.name])
             ax.plot(*ends.reshape(-1, 2).T, marker, ms=size, mew=edge, color=GREY, zorder=1.6)
-        label_epochs(ax, self.quantity, self.percent)
+        label_axes(ax, "epoch", self.quantity, is_percent=self.percent)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(ylim=limits)
         ax.autoscale_view(scaley=False)
         handles = self._make_legend()
@@ -271,11 +273,9 @@ def _name_best(table: SweepTable) -> dict[int, str]:
 
 
 def _make_candidate(run: dict[str, Any], history: Sequence[EpochRow], quantity: str, name: str) -> Candidate:
-    columns = {
-        part: np.array([_read(row, part, quantity) for row in history], dtype=np.float64) for part in ("val", "train")
-    }
-    epoch = np.array([row.epoch for row in history], dtype=np.float64)
-    return Candidate(epoch, columns["val"], columns["train"], run["recipe"]["epochs"], has_diverged(run), name)
+    val, train = (np.array([_read(row, part, quantity) for row in history]) for part in ("val", "train"))
+    epoch = np.array([row.epoch for row in history])
+    return Candidate(epoch, val, train, run["recipe"]["epochs"], has_diverged(run), name)
 
 
 def _read(row: EpochRow, part: str, quantity: str) -> float:

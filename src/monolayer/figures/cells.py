@@ -59,34 +59,28 @@ def compute_layout(x_labels: Sequence[str], y_labels: Sequence[str], n_panels: i
     """The layout of panels with these labels of columns and rows; a long label of a column may have several lines."""
     n_x, n_y = len(x_labels), len(y_labels)
     label_widths = [CHARACTER * max(map(len, label.split("\n"))) + 0.06 for label in x_labels]
-    widest = max(label_widths)
-    is_dense = max(n_x, n_y) > MAX_NUMBERED
+    widest, is_dense = max(label_widths), max(n_x, n_y) > MAX_NUMBERED
     if is_dense:
-        narrow, height = (
-            max(SMALLEST_CELL, min(most, side / n))
-            for most, side, n in ((CELL_WIDTH, DENSE_WIDTH, n_x), (CELL_HEIGHT, DENSE_HEIGHT, n_y))
-        )
+        width, height = max(SMALLEST_CELL, min(CELL_WIDTH, DENSE_WIDTH / n_x)), min(CELL_HEIGHT, DENSE_HEIGHT / n_y)
+        height = max(SMALLEST_CELL, height)
     else:
-        narrow, height = widest if CELL_WIDTH < widest <= WIDEST_CELL else CELL_WIDTH, CELL_HEIGHT
+        width, height = widest if CELL_WIDTH < widest <= WIDEST_CELL else CELL_WIDTH, CELL_HEIGHT
     left = 0.4 + CHARACTER * max(map(len, y_labels))  # the labels beside the rows, with the axis's title
-    n_columns = min(n_panels, PANELS_IN_ROW, max(1, int((MAX_WIDTH - left) / (PANEL_GAP + narrow * n_x))))
-    free = (WIDTH - left) / n_columns - PANEL_GAP
-    cell = (
-        narrow if is_dense else max(narrow, min(WIDEST_CELL, free / n_x)),
-        height,
-    )  # few are widened to fill the figure
-    is_rotated = not is_dense and widest > cell[0]
+    n_columns = min(n_panels, PANELS_IN_ROW, max(1, int((MAX_WIDTH - left) / (PANEL_GAP + width * n_x))))
+    if not is_dense:  # few cells are widened to fill the figure
+        width = max(width, min(WIDEST_CELL, ((WIDTH - left) / n_columns - PANEL_GAP) / n_x))
+    is_rotated = not is_dense and widest > width
     return CellLayout(
         is_dense,
         is_rotated,
-        cell,
-        panel=(cell[0] * n_x, cell[1] * n_y),
+        cell=(width, height),
+        panel=(width * n_x, height * n_y),
         grid=(ceil(n_panels / n_columns), n_columns),
         below=widest if is_rotated else LINE * max(label.count("\n") for label in x_labels),
-        width=left + n_columns * (PANEL_GAP + cell[0] * n_x),
+        width=left + n_columns * (PANEL_GAP + width * n_x),
         steps=(
-            _choose_step([width / cell[0] for width in label_widths]) if is_dense else 1,
-            _choose_step([LINE / cell[1]] * n_y),
+            _choose_step([of / width for of in label_widths]) if is_dense else 1,
+            _choose_step([LINE / height] * n_y),
         ),
     )
 

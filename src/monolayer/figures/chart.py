@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
 
 from monolayer._typing import Array
@@ -254,12 +254,11 @@ def compute_ends(values: Array, low: Array, high: Array) -> Array:
     return np.maximum([values - low, high - values], 0)
 
 
-def label_epochs(ax: Axes, ylabel: str, percent: bool) -> None:
-    """Label the axes of a quantity, in per cent if it is a fraction, against the epoch."""
-    ax.set(xlabel="epoch", ylabel=ylabel)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+def label_axes(ax: Axes, xlabel: str, ylabel: str, *, is_percent: bool = True) -> None:
+    """Label axes that have horizontal grid lines; in per cent if the values along y are fractions."""
+    ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.grid(axis="y")
-    if percent:
+    if is_percent:
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
@@ -277,10 +276,7 @@ def render_svg(chart: Chart, name: str = "") -> str:
         chart: any chart of this package.
         name: prefix of the ids within; give each figure of a page its own. By default it comes from the content.
     """
-    buffer = io.StringIO()
-    with mpl.rc_context(_rc(name or "monolayer")):
-        _draw(chart).savefig(buffer, format="svg", metadata=_NO_METADATA)
-    svg = buffer.getvalue()
+    svg = _print(chart, name or "monolayer", format="svg", metadata=_NO_METADATA).decode()
     # Two decimals of a point in the paths, a seven-thousandth of an inch: half the size of many curves.
     svg = _PATH.sub(lambda match: _DECIMALS.sub(r"\1", match[0]), svg[svg.index("<svg") :].strip())
     svg = _follow_page(svg)
@@ -290,10 +286,7 @@ def render_svg(chart: Chart, name: str = "") -> str:
 
 def save_png(chart: Chart, path: Path, *, dpi: int = DPI) -> None:
     """Write the chart as a PNG on white; the file appears whole or not at all."""
-    buffer = io.BytesIO()
-    with mpl.rc_context(_rc("png")):
-        _draw(chart).savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    write_whole(path, buffer.getvalue())
+    write_whole(path, _print(chart, "png", format="png", dpi=dpi, facecolor="white", metadata={"Software": None}))
 
 
 def save_csv(chart: Chart, path: Path) -> None:
@@ -316,6 +309,13 @@ def _draw(chart: Chart) -> Figure:
     figure = Figure(figsize=chart.size, layout="constrained")
     chart.draw(figure)
     return figure
+
+
+def _print(chart: Chart, salt: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context(_rc(salt)):
+        _draw(chart).savefig(buffer, **options)
+    return buffer.getvalue()
 
 
 def _follow_page(svg: str) -> str:

@@ -9,10 +9,11 @@ from math import ceil
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, label_epochs
+from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, label_axes
 from monolayer.figures.style import SERIES, TRAIN, VAL, WIDTH, get_ink
 from monolayer.training.history import EpochRow
 from monolayer.training.run import Run
@@ -144,7 +145,8 @@ class Curves(Chart):
             _draw_curve(ax, curve, self._colours(index))
         for index, epoch in enumerate(self.marks):
             ax.axvline(epoch, color=get_ink(), alpha=0.7, lw=1, ls=":", label="" if index else self.marks_label)
-        label_epochs(ax, self.ylabel or self.quantity, self.percent)
+        label_axes(ax, "epoch", self.ylabel or self.quantity, is_percent=self.percent)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         # "outside" takes space above the axes only, so that a long legend does not narrow them.
         figure.legend(loc="outside upper left", ncols=self._legend_columns(), columnspacing=1.4, handlelength=1.8)
 

@@ -118,22 +118,19 @@ class HeatMap(SweepChart):
         for ax in axes.ravel()[len(self._panel_values) :]:
             ax.axis("off")
         for ax in axes.ravel()[:: self._layout.grid[1]]:
-            ax.set_ylabel(self._y.title)
+            ax.set_ylabel(self._scales[1].title)
         figure.supxlabel("\n".join(self._notes()), fontsize=scale_text(SMALL_SIZE))
         draw_colour_bar(figure, axes, mappable, self.label)
 
     @cached_property
-    def _x(self) -> FieldScale:
-        return self.scale(self.x)
-
-    @cached_property
-    def _y(self) -> FieldScale:
-        return self.scale(self.y)
+    def _scales(self) -> tuple[FieldScale, FieldScale]:
+        return self.scale(self.x), self.scale(self.y)
 
     @cached_property
     def _labels(self) -> tuple[list[str], list[str]]:
         """The labels of the columns and of the rows."""
-        return [fold(format_value(value)) for value in self._x.values], list(map(format_value, self._y.values))
+        columns, rows = ([format_value(value) for value in scale.values] for scale in self._scales)
+        return list(map(fold, columns)), rows
 
     @cached_property
     def _layout(self) -> CellLayout:
@@ -159,7 +156,7 @@ class HeatMap(SweepChart):
         return {self._keys[i]: i for i in self.drawing_order}
 
     def _draw_panel(self, ax: Axes, panel: tuple[Value, ...], mappable: ScalarMappable) -> None:
-        columns, rows = self._x.values, self._y.values
+        columns, rows = (scale.values for scale in self._scales)
         shown = {(columns.index(x), rows.index(y)): i for (of, x, y), i in self._shown.items() if of == panel}
         draw_cells(ax, {place: float(self.accuracy[i]) for place, i in shown.items()}, self._layout, mappable)
         outline_cells(ax, {place for place, i in shown.items() if self.is_marked[i]}, self._layout)
@@ -176,7 +173,7 @@ class HeatMap(SweepChart):
         if layout.width < WIDTH:
             ax.set_box_aspect(layout.panel[1] / layout.panel[0])  # few cells do not fill the width
         ax.set_title(self._write_title(panel), fontsize=scale_text(SMALL_SIZE))
-        ax.set_xlabel(self._x.title, fontsize=scale_text(SMALL_SIZE))
+        ax.set_xlabel(self._scales[0].title, fontsize=scale_text(SMALL_SIZE))
 
     def _write_title(self, panel: tuple[Value, ...]) -> str:
         values = zip(self.panels, panel, strict=True)

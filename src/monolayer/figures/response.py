@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, compute_ends, convert_to_column, list_finite
+from monolayer.figures.chart import Canvas, Chart, Frame, compute_ends, convert_to_column, label_axes, list_finite
 from monolayer.figures.scales import Column, check_settings, fold, make_scale
 from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
 from monolayer.figures.sweep_table import SweepTable, check_accuracy
@@ -118,9 +117,10 @@ class Response(Chart):
         ticks = scale.choose_ticks(ROTATED_GAP if is_rotated else 0.0 if scale.is_words else TICK_GAP)
         labels = [label if is_rotated else fold(label) for _, label in ticks]
         ax.set_xticks([place for place, _ in ticks], labels, parse_math=False, rotation=90 if is_rotated else 0)
-        ax.set(xlim=(-MARGIN, 1 + MARGIN), xlabel=scale.title, ylabel="accuracy")
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-        ax.grid(axis="y")
+        ax.set(
+            xlim=(-MARGIN, 1 + MARGIN),
+        )
+        label_axes(ax, scale.title, "accuracy")
 
 
 def _measure(word: str) -> int:
