@@ -29,9 +29,6 @@ class Candidates:
     second: Array
     mirrored: Array
 
-    def __len__(self) -> int:
-        return len(self.first)
-
     def take(self, kept: Array) -> Candidates:
         """Some of the pairs."""
         return Candidates(self.first[kept], self.second[kept], self.mirrored[kept])

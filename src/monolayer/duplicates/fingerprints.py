@@ -27,17 +27,11 @@ def apply_separable(by_row: Array, images: Array, by_column: Array) -> Array:
     return product
 
 
-def compute_blur(n: int, width: float) -> Array:
-    """A Gaussian blur along one side, (n, n) float32; ``width`` is its standard deviation in pixels."""
-    offsets = np.arange(n)[:, None] - np.arange(n)
-    weights = np.exp(-0.5 * (offsets / width) ** 2)
-    kernel: Array = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return kernel
-
-
 def blur(images: Array, width: float) -> Array:
-    """Blur images (..., n, n); the kernel is normalised at the border."""
-    kernel = compute_blur(images.shape[-1], width)
+    """Gaussian blur of images (..., n, n), of a standard deviation in pixels; it is normalised at the border."""
+    n = images.shape[-1]
+    weights = np.exp(-0.5 * ((np.arange(n)[:, None] - np.arange(n)) / width) ** 2)
+    kernel = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return apply_separable(kernel, images, kernel)
 
 

@@ -138,9 +138,9 @@ class _Search:
 
     def _align(self, pairs: Candidates, second: Dataset, task: str) -> Array:
         """Similarity of candidates, (m,) float32, with two threads: NumPy releases the interpreter lock."""
-        report = self._report(task, len(pairs))
+        report = self._report(task, len(pairs.first))
         parts = [np.zeros(0, dtype=np.float32)]
-        chunks = (slice(start, start + _CHUNK) for start in range(0, len(pairs), _CHUNK))
+        chunks = (slice(start, start + _CHUNK) for start in range(0, len(pairs.first), _CHUNK))
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as threads:
             for part in threads.map(lambda rows: self._align_chunk(pairs, second, rows), chunks):
                 parts.append(part)

@@ -79,7 +79,15 @@ class AccuracyCost(Chart):
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure."""
         ax = figure.subplots()
-        self._draw_axis(ax)
+        ax.set_xscale("log")
+        ax.set_xlim(self.seconds.min() / MARGIN, self.seconds.max() * MARGIN)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        levels = [*self.low, *self.high, *(level for _, level in self.published)]
+        ax.set_ylim(min(levels) - 0.09, max(levels) + 0.03)
+        label_axes(ax, "seconds", "test accuracy", is_percent=False)
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         for number, group in enumerate(dict.fromkeys(self.groups)):
             places = [i for i in np.argsort(self.seconds, kind="stable") if self.groups[i] == group]
             x, accuracy = self.seconds[places] * OFFSET**number, self.accuracy[places]
@@ -110,14 +118,3 @@ class AccuracyCost(Chart):
             style["ha"] = "right" if x + half > 1 else "center"  # otherwise the axes cut it off
             below = 0, -5 - LINE * level
             ax.annotate(name, place, xytext=below, textcoords="offset points", parse_math=False, **style)
-
-    def _draw_axis(self, ax: Axes) -> None:
-        ax.set_xscale("log")
-        ax.set_xlim(self.seconds.min() / MARGIN, self.seconds.max() * MARGIN)
-        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-        levels = [*self.low, *self.high, *(level for _, level in self.published)]
-        ax.set_ylim(min(levels) - 0.09, max(levels) + 0.03)
-        label_axes(ax, "seconds", "test accuracy", is_percent=False)
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

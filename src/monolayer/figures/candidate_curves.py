@@ -156,8 +156,9 @@ class CandidateCurves(Chart):
             # A curve that coincides with better ones is wider, so that its colour is visible on both sides.
             n_above = sum(_coincide(candidate, better, limits) for better in named[:place])
             _draw_named(ax, candidate, SERIES[place], 4.0 - 0.1 * place, 1 + RIM * n_above)
-        for marker, size, edge, ended in (("o", 2.6, 0.0, self._early), ("x", 4.5, 1.1, self._diverged)):
-            ends = np.array([candidate.follow("val")[-1] for candidate in ended if not candidate.name])
+        early, diverged = [c for c in self._grey if c.ends_early], [c for c in self._grey if c.has_diverged]
+        for ended, marker, size, edge in ((early, "o", 2.6, 0.0), (diverged, "x", 4.5, 1.1)):
+            ends = np.array([candidate.follow("val")[-1] for candidate in ended])
             ax.plot(*ends.reshape(-1, 2).T, marker, ms=size, mew=edge, color=GREY, zorder=1.6)
         label_axes(ax, "epoch", self.quantity, is_percent=self.percent)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -177,7 +178,10 @@ class CandidateCurves(Chart):
         judged = drawn if is_whole else [candidate for candidate in drawn if not candidate.has_diverged] or drawn
         values = np.concatenate([candidate.follow("val")[:, 1] for candidate in judged])
         if not is_whole:
-            values = _drop_outliers(values, np.array([candidate.follow("val")[-1, 1] for candidate in judged]))
+            # Tukey's fences of the candidates' last values, so that long histories weigh no more.
+            low, high = np.quantile([candidate.follow("val")[-1, 1] for candidate in judged], [0.25, 0.75])
+            reach = FENCE * (high - low)
+            values = values[(values >= low - reach) & (values <= high + reach)]
         named = [candidate.follow(part)[:, 1] for candidate in self._named for part in ("val", "train")]
         kept = np.concatenate([values, *named])
         low, high = float(kept.min()), float(kept.max())
@@ -202,14 +206,6 @@ class CandidateCurves(Chart):
     def _grey(self) -> list[Candidate]:
         return [candidate for candidate in self._drawn if not candidate.name]
 
-    @property
-    def _early(self) -> list[Candidate]:
-        return [candidate for candidate in self._drawn if candidate.ends_early]
-
-    @property
-    def _diverged(self) -> list[Candidate]:
-        return [candidate for candidate in self._drawn if candidate.has_diverged]
-
     def _make_legend(self) -> list[Line2D]:
         """Handles, with labels, of what the figure contains."""
         named, n_grey = self._named, len(self._grey)
@@ -221,9 +217,9 @@ class CandidateCurves(Chart):
             others = "candidate" if n_grey == 1 else f"{n_grey} candidates"
             article = "the other " if named else "the " if n_grey == 1 else ""
             keys.append({"label": article + others, "color": GREY, "lw": 0.9})
-        if self._early:
+        if any(candidate.ends_early for candidate in self._drawn):
             keys.append({"label": "stopped early", "color": GREY, "ls": "", "marker": "o", "ms": 3.5, "mew": 0})
-        if self._diverged:
+        if any(candidate.has_diverged for candidate in self._drawn):
             keys.append({"label": "diverged", "color": GREY, "ls": "", "marker": "x", "ms": 5})
         return [Line2D([], [], **{"lw": 2.2, **key}) for key in keys]
 
@@ -243,14 +239,6 @@ def _draw_named(ax: Axes, candidate: Candidate, colour: str, zorder: float, wide
     ax.plot(*train.T, color=colour, lw=1.3, ls=(0, (4, 1.5)), marker=marker, ms=3.5, zorder=zorder - 0.05)
     if candidate.ends_early:
         ax.plot(*val[-1], "o", ms=6, mew=0, color=colour, zorder=4.1)
-
-
-def _drop_outliers(values: Array, ends: Array) -> Array:
-    """The values within Tukey's fences of the candidates' last values, so that long histories weigh no more."""
-    low, high = np.quantile(ends, [0.25, 0.75])
-    reach = FENCE * (high - low)
-    kept: Array = values[(values >= low - reach) & (values <= high + reach)]
-    return kept
 
 
 def is_measured(histories: Histories, quantity: str) -> bool:

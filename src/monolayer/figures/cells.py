@@ -61,8 +61,8 @@ def compute_layout(x_labels: Sequence[str], y_labels: Sequence[str], n_panels: i
     label_widths = [CHARACTER * max(map(len, label.split("\n"))) + 0.06 for label in x_labels]
     widest, is_dense = max(label_widths), max(n_x, n_y) > MAX_NUMBERED
     if is_dense:
-        width, height = max(SMALLEST_CELL, min(CELL_WIDTH, DENSE_WIDTH / n_x)), min(CELL_HEIGHT, DENSE_HEIGHT / n_y)
-        height = max(SMALLEST_CELL, height)
+        width = max(SMALLEST_CELL, min(CELL_WIDTH, DENSE_WIDTH / n_x))
+        height = max(SMALLEST_CELL, min(CELL_HEIGHT, DENSE_HEIGHT / n_y))
     else:
         width, height = widest if CELL_WIDTH < widest <= WIDEST_CELL else CELL_WIDTH, CELL_HEIGHT
     left = 0.4 + CHARACTER * max(map(len, y_labels))  # the labels beside the rows, with the axis's title
@@ -70,6 +70,7 @@ def compute_layout(x_labels: Sequence[str], y_labels: Sequence[str], n_panels: i
     if not is_dense:  # few cells are widened to fill the figure
         width = max(width, min(WIDEST_CELL, ((WIDTH - left) / n_columns - PANEL_GAP) / n_x))
     is_rotated = not is_dense and widest > width
+    step = _choose_step([label / width for label in label_widths]) if is_dense else 1
     return CellLayout(
         is_dense,
         is_rotated,
@@ -78,10 +79,7 @@ def compute_layout(x_labels: Sequence[str], y_labels: Sequence[str], n_panels: i
         grid=(ceil(n_panels / n_columns), n_columns),
         below=widest if is_rotated else LINE * max(label.count("\n") for label in x_labels),
         width=left + n_columns * (PANEL_GAP + width * n_x),
-        steps=(
-            _choose_step([of / width for of in label_widths]) if is_dense else 1,
-            _choose_step([LINE / height] * n_y),
-        ),
+        steps=(step, _choose_step([LINE / height] * n_y)),
     )
 
 

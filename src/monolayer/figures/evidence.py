@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -73,13 +72,14 @@ class Evidence(ImageGrid):
 
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: the classes in order, five to a row."""
-        draw_colour_bar(figure, self.draw_images(figure), self._mappable, "contribution to the class's score")
+        mappable = ScalarMappable(self._norm, COLOUR_MAP)
+        draw_colour_bar(figure, self.draw_images(figure), mappable, "contribution to the class's score")
 
     def draw_image(self, ax: Axes, i: int) -> None:
         """Draw the map of one class."""
-        ax.imshow(self.maps[i], cmap=self._mappable.cmap, norm=self._mappable.norm, interpolation="none")
+        ax.imshow(self.maps[i], cmap=COLOUR_MAP, norm=self._norm, interpolation="none")
 
     @cached_property
-    def _mappable(self) -> ScalarMappable:
+    def _norm(self) -> Normalize:
         largest = float(np.nanmax(np.abs(self.maps), initial=0.0)) or 1.0
-        return ScalarMappable(Normalize(-largest, largest), colormaps[COLOUR_MAP])
+        return Normalize(-largest, largest)

@@ -70,11 +70,9 @@ class FewShotCurve(Chart):
         )
 
     @property
-    def spread(self) -> Array:
-        """Standard deviation over the repeats (ddof 1), (m,); 0 of a single one."""
-        if self.accuracies.shape[1] == 1:
-            return np.zeros(len(self.shots))
-        return np.asarray(self.accuracies.std(axis=1, ddof=1))
+    def spread(self) -> Array | None:
+        """Standard deviation over the repeats (ddof 1), (m,); None of a single one."""
+        return np.std(self.accuracies, axis=1, ddof=1) if self.accuracies.shape[1] > 1 else None
 
     def frame(self) -> Frame:
         """Columns shots, mean, sd, n and one a repeat: a row for each number of shots."""
@@ -82,7 +80,7 @@ class FewShotCurve(Chart):
         return {
             "shots": [int(n) for n in self.shots],
             "mean": self.accuracies.mean(axis=1).tolist(),
-            "sd": self.spread.tolist() if n_repeats > 1 else [None] * len(self.shots),
+            "sd": [None] * len(self.shots) if self.spread is None else self.spread.tolist(),
             "n": [n_repeats] * len(self.shots),
             **{f"repeat_{i}": self.accuracies[:, i].tolist() for i in range(n_repeats)},
         }
@@ -100,7 +98,7 @@ class FewShotCurve(Chart):
             ax.plot(x_draws, self.accuracies.ravel(), "o", ms=4, color=TRAIN, alpha=0.8, ls="", label="single draws")
         label = "mean ± sd" if n_repeats > 1 else "one draw"
         style: dict[str, Any] = {"color": VAL, "lw": 1.6, "capsize": 4, "label": label}
-        ax.errorbar(self.shots, self.accuracies.mean(axis=1), self.spread if n_repeats > 1 else None, fmt="o-", **style)
+        ax.errorbar(self.shots, self.accuracies.mean(axis=1), self.spread, fmt="o-", **style)
         ticks: list[float] = []
         for n in self.shots.tolist():
             if not ticks or n >= MIN_RATIO * ticks[-1]:

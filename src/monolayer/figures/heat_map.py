@@ -17,7 +17,7 @@ from monolayer.errors import BadInput
 from monolayer.figures.cells import CHARACTER, LINE, CellLayout, compute_layout, draw_cells, outline_cells
 from monolayer.figures.chart import Canvas, Frame
 from monolayer.figures.colours import CROSS, draw_colour_bar, make_mappable
-from monolayer.figures.scales import FieldScale, Settings, Value, fold, format_value
+from monolayer.figures.scales import FieldScale, Settings, Value, fold, format_setting, format_value
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 from monolayer.figures.sweep_table import OUTLINE_NOTE, Pair, SweepChart, SweepTable, count_values
 from monolayer.tuning.sweep import Sweep
@@ -156,15 +156,11 @@ class HeatMap(SweepChart):
         return {self._keys[i]: i for i in self.drawing_order}
 
     def _draw_panel(self, ax: Axes, panel: tuple[Value, ...], mappable: ScalarMappable) -> None:
-        columns, rows = (scale.values for scale in self._scales)
+        layout, (columns, rows) = self._layout, (scale.values for scale in self._scales)
         shown = {(columns.index(x), rows.index(y)): i for (of, x, y), i in self._shown.items() if of == panel}
-        draw_cells(ax, {place: float(self.accuracy[i]) for place, i in shown.items()}, self._layout, mappable)
-        outline_cells(ax, {place for place, i in shown.items() if self.is_marked[i]}, self._layout)
+        draw_cells(ax, {place: float(self.accuracy[i]) for place, i in shown.items()}, layout, mappable)
+        outline_cells(ax, {place for place, i in shown.items() if self.is_marked[i]}, layout)
         ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
-        self._label(ax, panel)
-
-    def _label(self, ax: Axes, panel: tuple[Value, ...]) -> None:
-        layout = self._layout
         for set_ticks, labels, step in zip((ax.set_xticks, ax.set_yticks), self._labels, layout.steps, strict=True):
             set_ticks(range(0, len(labels), step), labels[::step], parse_math=False)
         ax.tick_params(length=2 if layout.is_dense else 0, labelbottom=True)
@@ -176,8 +172,7 @@ class HeatMap(SweepChart):
         ax.set_xlabel(self._scales[0].title, fontsize=scale_text(SMALL_SIZE))
 
     def _write_title(self, panel: tuple[Value, ...]) -> str:
-        values = zip(self.panels, panel, strict=True)
-        text = ", ".join(f"{name.replace('_', ' ')} {format_value(value)}" for name, value in values)
+        text = format_setting((name.replace("_", " "), value) for name, value in zip(self.panels, panel, strict=True))
         width = max(12, int(self._layout.panel[0] / CHARACTER))
         return "\n".join(textwrap.wrap(text, width, break_long_words=False))
 

@@ -109,17 +109,16 @@ class ParallelCoordinates(SweepChart):
     def _draw_lines(self, ax: Axes, mappable: ScalarMappable) -> None:
         heights, order = self.compute_lines(), self.drawing_order
         points = np.stack([np.broadcast_to(np.arange(heights.shape[1]), heights.shape), heights], axis=2)
-        lost = [i for i in order if not self.is_finite[i]]
-        *others, best = order[len(lost) :] or [None]
-        colours = {i: choose_colour(mappable, self.accuracy[i]) for i in order[len(lost) :]}
-        faint, strong = ([i for i in others if self.is_marked[i] == is_strong] for is_strong in (False, True))
+        lost, finite = order[: (~self.is_finite).sum()], order[(~self.is_finite).sum() :]
+        colours = {i: choose_colour(mappable, self.accuracy[i]) for i in finite}
+        faint, strong = ([i for i in finite[:-1] if self.is_marked[i] == is_strong] for is_strong in (False, True))
         _draw_group(ax, points[lost], colors=get_ink(), alpha=0.35, lw=0.8, ls=(0, (4, 3)), zorder=1.0)
         # The more lines, the fainter each.
         alpha = float(np.clip(12 / max(1, len(faint)), 0.2, 0.5))
         _draw_group(ax, points[faint], colors=[colours[i] for i in faint], alpha=alpha, lw=1.0, zorder=1.1)
         alpha, width = float(np.clip(14 / max(1, len(strong)), 0.3, 0.9)), 1.5 if len(strong) <= FEW else 1.1
         _draw_group(ax, points[strong], colors=[colours[i] for i in strong], alpha=alpha, lw=width, zorder=1.2)
-        if best is not None:
+        for best in finite[-1:]:
             # The best has the lightest colour; an outline in the text colour keeps it visible on a light page.
             ax.plot(*points[best].T, color=get_ink(), lw=4.6, zorder=1.5)
             ax.plot(*points[best].T, color=colours[best], lw=2.8, zorder=1.6)

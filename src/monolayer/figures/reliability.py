@@ -68,11 +68,8 @@ class ReliabilityDiagram(Chart):
     def frame(self) -> Frame:
         """Columns bin_low, bin_high, n, confidence, accuracy, low, high, one row for each bin; None if it is empty."""
         table = self.table
-        frame: Frame = {
-            "bin_low": table.edges[:-1].tolist(),
-            "bin_high": table.edges[1:].tolist(),
-            "n": table.counts.tolist(),
-        }
+        bounds = {"bin_low": table.edges[:-1].tolist(), "bin_high": table.edges[1:].tolist()}
+        frame: Frame = {**bounds, "n": table.counts.tolist()}
         for name in ("confidence", "accuracy", "low", "high"):
             values = getattr(table, name).tolist()
             frame[name] = [value if n else None for value, n in zip(values, frame["n"], strict=True)]

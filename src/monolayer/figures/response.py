@@ -113,16 +113,11 @@ class Response(Chart):
 
     def _draw_axis(self, ax: Axes) -> None:
         scale = make_scale(self.field, self.values)
-        is_rotated = scale.is_words and sum(_measure(str(word)) + 1 for word in scale.values) > MAX_LETTERS
+        # The characters of each word's longest line, and a space.
+        letters = sum(max(map(len, fold(str(word)).split("\n"))) + 1 for word in scale.values)
+        is_rotated = scale.is_words and letters > MAX_LETTERS
         ticks = scale.choose_ticks(ROTATED_GAP if is_rotated else 0.0 if scale.is_words else TICK_GAP)
         labels = [label if is_rotated else fold(label) for _, label in ticks]
         ax.set_xticks([place for place, _ in ticks], labels, parse_math=False, rotation=90 if is_rotated else 0)
-        ax.set(
-            xlim=(-MARGIN, 1 + MARGIN),
-        )
+        ax.set(xlim=(-MARGIN, 1 + MARGIN))
         label_axes(ax, scale.title, "accuracy")
-
-
-def _measure(word: str) -> int:
-    """Characters of a word's longest line."""
-    return max(map(len, fold(word).split("\n")))
