@@ -23,6 +23,8 @@ GAP = 0.06  # between the two images, in image widths
 class DuplicatePairs(ImageGrid):
     """A contact sheet of duplicates: each pair of images below its row numbers, labels and similarity.
 
+    There are two pairs in a row.
+
     Args:
         first: images of the first rows, (m, D), channel-major, any real dtype.
         second: images of the second rows, the same shape.

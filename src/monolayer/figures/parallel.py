@@ -36,6 +36,8 @@ FEW = 40  # strong lines; more of them are thinner
 class ParallelCoordinates(SweepChart):
     """One line for each recipe through its settings to its validation accuracy; diverged runs are dashed and grey.
 
+    The table has the columns settings, val_accuracy and marked, a row for each run.
+
     Args:
         settings: the fields that vary, by name, in the order of their axes, (n,) each: numbers (on a logarithmic scale
             if they span a decade, with 0 apart below it) or words (evenly spaced).

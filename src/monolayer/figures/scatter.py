@@ -24,6 +24,8 @@ POINT, BEST_POINT = 42, 110  # square points
 class Scatter(SweepChart):
     """Validation accuracy of recipes over two fields, one point for each run; the best is larger and on top.
 
+    The table has the columns settings, val_accuracy and marked, a row for each run, as they were given.
+
     Args:
         settings: the fields that vary, by name, (n,) each: numbers (logarithmic from a decade on) or words.
         accuracy: (n,), fractions, runs best first; NaN or infinite where the run diverged.

@@ -20,6 +20,8 @@ from monolayer.training.run import Run
 class Templates(ImageGrid):
     """The weights of each class as an image, scaled to 0..1 by its own minimum and maximum.
 
+    The classes are in order, five or ten in a row.
+
     Args:
         weights: (K, D), channel-major rows.
         class_names: K names.
