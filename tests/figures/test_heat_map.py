@@ -77,6 +77,9 @@ def test_many_values_give_small_cells_without_numbers_and_rims_around_regions():
     assert not ax.texts
     assert len(ax.patches) == 400
     assert len(ax.get_xticks()) < 10
+    for axis, values in ((ax.xaxis, rates[0]), (ax.yaxis, penalties[:, 0])):
+        labels = [label.get_text() for label in axis.get_ticklabels()]
+        assert labels == [f"{values[place]:.3g}" for place in axis.get_ticklocs()]
     assert chart.size[0] < 6
     assert len(ax.collections[0].get_segments()) == 20 + 20 + 2 * 10
     assert len(chart.frame()["l2"]) == 400

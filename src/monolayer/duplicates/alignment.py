@@ -34,7 +34,7 @@ def compute_similarity(first: Array, second: Array, unit: float) -> Array:
 
 def _compute_batch(first: Array, second: Array) -> Array:
     similarity = np.zeros(len(first), dtype=np.float32)
-    grey, others = _average_channels(first), _average_channels(second)
+    grey, others = (np.einsum("mchw->mhw", images) / np.float32(images.shape[1]) for images in (first, second))
     transform, coarse = _align_coarsely(grey, others)
     # Most candidates are dropped here, and most of the others after four steps; both tests are for speed only.
     left = np.flatnonzero(coarse > COARSE_MIN)
@@ -106,12 +106,6 @@ def _align_coarsely(first: Array, second: Array) -> tuple[Array, Array]:
     warped, weights = _warp(small[0][:, None], transform)
     coarse = _correlate_gradients(warped, small[1][:, None], weights[:, None, 1:-1, 1:-1])
     return transform * np.array([1, 1, 2, 2], dtype=np.float32), coarse
-
-
-def _average_channels(images: Array) -> Array:
-    """The mean over the channels, (m, n, n)."""
-    mixed: Array = np.einsum("mchw->mhw", images) / np.float32(images.shape[1])
-    return mixed
 
 
 def _halve(images: Array) -> Array:

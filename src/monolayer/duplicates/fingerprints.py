@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,10 +11,11 @@ from monolayer.data.dataset import Dataset
 from monolayer.duplicates.constants import WHITENING_FLOOR
 
 
-def resample(rows: Array, image_shape: tuple[int, int, int], side: int) -> Array:
-    """Resample rows (m, D) to images (m, channels, side, side), float32, by averaging over the area of each pixel."""
-    channels, height, width = image_shape
-    images = rows.reshape(-1, channels, height, width).astype(np.float32)
+def load_images(dataset: Dataset, rows: slice | Array, side: int) -> Array:
+    """Some rows as images (m, channels, side, side), float32, resampled by averaging over the area of each pixel."""
+    assert dataset.image_shape is not None  # noqa: S101  (name_obstacle ensures it)
+    channels, height, width = dataset.image_shape
+    images = dataset.X[rows].reshape(-1, channels, height, width).astype(np.float32)
     if (height, width) == (side, side):
         return images
     return apply_separable(_compute_areas(height, side), images, _compute_areas(width, side))
@@ -27,17 +27,11 @@ def apply_separable(by_row: Array, images: Array, by_column: Array) -> Array:
     return product
 
 
-def compute_blur(n: int, width: float) -> Array:
-    """A Gaussian blur along one side, (n, n) float32; ``width`` is its standard deviation in pixels."""
-    offsets = np.arange(n)[:, None] - np.arange(n)
-    weights = np.exp(-0.5 * (offsets / width) ** 2)
-    kernel: Array = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return kernel
-
-
 def blur(images: Array, width: float) -> Array:
-    """Blur images (..., n, n); the kernel is normalised at the border."""
-    kernel = compute_blur(images.shape[-1], width)
+    """Gaussian blur of images (..., n, n), of a standard deviation in pixels; it is normalised at the border."""
+    n = images.shape[-1]
+    weights = np.exp(-0.5 * ((np.arange(n)[:, None] - np.arange(n)) / width) ** 2)
+    kernel = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return apply_separable(kernel, images, kernel)
 
 
@@ -54,63 +48,36 @@ THUMBNAIL_SIDE = 8
 _BLOCK = 2000
 
 
-@dataclass(frozen=True, eq=False)
-class Fingerprints:
-    """Unit vectors of n images, split into the even part, which mirroring keeps, and the odd part, which it negates.
-
-    With s = even . even' and t = odd . odd', s + t is the cosine of two images and s - t the cosine of one with the
-    mirror image of the other; so s + |t| is the larger of the two, and t < 0 if it is that of the mirror image.
-
-    Args:
-        even: (n, p) float32.
-        odd: (n, p) float32.
-    """
-
-    even: Array
-    odd: Array
-
-    def __len__(self) -> int:
-        return len(self.even)
-
-    def take(self, rows: Array) -> Fingerprints:
-        """Select the fingerprints of some rows."""
-        return Fingerprints(self.even[rows], self.odd[rows])
-
-
-@dataclass(frozen=True, eq=False)
-class Whitening:
-    """Linear maps that give every direction of the training thumbnails about the same variance.
+def learn_whitening(dataset: Dataset, on_progress: Callable[[int], None]) -> Array:
+    """Linear maps of the even and of the odd parts that equalise the variances of all directions, (2, p, p) float32.
 
     Natural images differ most in their low frequencies; without whitening, any two skies are alike. The even and the
-    odd part are whitened separately: over the mirrored and unmirrored training images their covariance is zero.
-
-    Args:
-        even: (p, p) float32.
-        odd: (p, p) float32.
+    odd part are whitened separately: over the mirrored and unmirrored training images their covariance is zero. It is
+    PCA whitening of the dataset's thumbnails with ``WHITENING_FLOOR``; ``on_progress`` gets the number of rows done.
     """
-
-    even: Array
-    odd: Array
-
-    def compute_fingerprints(self, dataset: Dataset, on_progress: Callable[[int], None]) -> Fingerprints:
-        """Fingerprints of all rows; ``on_progress`` gets the number of rows done."""
-        parts = []
-        for start in range(0, len(dataset.X), _BLOCK):
-            even, odd = _compute_parts(dataset, slice(start, start + _BLOCK))
-            parts.append(_normalise(even @ self.even, odd @ self.odd))
-            on_progress(min(start + _BLOCK, len(dataset.X)))
-        return Fingerprints(np.concatenate([even for even, _ in parts]), np.concatenate([odd for _, odd in parts]))
-
-
-def learn_whitening(dataset: Dataset, on_progress: Callable[[int], None]) -> Whitening:
-    """Fit the whitening of a dataset's thumbnails: PCA whitening with ``WHITENING_FLOOR``."""
-    p = dataset.image_shape[0] * THUMBNAIL_SIDE * THUMBNAIL_SIDE // 2 if dataset.image_shape else 0
-    covariances = np.zeros((2, p, p))
+    covariances = np.zeros(())
     for start in range(0, len(dataset.X), _BLOCK):
-        covariances += np.stack([part.T @ part for part in _compute_parts(dataset, slice(start, start + _BLOCK))])
+        parts = _compute_parts(dataset, slice(start, start + _BLOCK))
+        covariances = covariances + parts.swapaxes(1, 2) @ parts
         on_progress(min(start + _BLOCK, len(dataset.X)))
     floor = WHITENING_FLOOR * float(np.trace(covariances.sum(axis=0)))
-    return Whitening(*(_invert_root(covariance, floor) for covariance in covariances))
+    return np.stack([_invert_root(covariance, floor) for covariance in covariances])
+
+
+def compute_fingerprints(dataset: Dataset, whitening: Array, on_progress: Callable[[int], None]) -> Array:
+    """Unit vectors of all n images, (2, n, p) float32: the even part, which mirroring keeps, and the odd part.
+
+    Mirroring negates the odd part. With s = even . even' and t = odd . odd', s + t is the cosine of two images and
+    s - t the cosine of one with the mirror image of the other; so s + |t| is the larger of the two, and t < 0 if it is
+    that of the mirror image. ``on_progress`` gets the number of rows done.
+    """
+    blocks = []
+    for start in range(0, len(dataset.X), _BLOCK):
+        parts = _compute_parts(dataset, slice(start, start + _BLOCK)) @ whitening
+        length = np.sqrt((parts**2).sum(axis=2).sum(axis=0))[:, None]
+        blocks.append(parts / np.where(length > 0, length, 1.0))  # a blank image stays zero and is similar to none
+        on_progress(min(start + _BLOCK, len(dataset.X)))
+    return np.concatenate(blocks, axis=1)
 
 
 def _invert_root(covariance: Array, floor: float) -> Array:
@@ -121,18 +88,10 @@ def _invert_root(covariance: Array, floor: float) -> Array:
     return root
 
 
-def _compute_parts(dataset: Dataset, rows: slice) -> tuple[Array, Array]:
-    """Even and odd parts of thumbnails, each (m, p) float32, without the mean of each channel (the tint)."""
-    assert dataset.image_shape is not None  # noqa: S101  (the caller ensures it)
-    thumbnails = resample(dataset.X[rows], dataset.image_shape, THUMBNAIL_SIDE)
+def _compute_parts(dataset: Dataset, rows: slice) -> Array:
+    """Even and odd parts of thumbnails, (2, m, p) float32, without the mean of each channel (the tint)."""
+    thumbnails = load_images(dataset, rows, THUMBNAIL_SIDE)
     thumbnails -= thumbnails.mean(axis=(2, 3), keepdims=True)
     left, right = thumbnails[..., : THUMBNAIL_SIDE // 2], thumbnails[..., : THUMBNAIL_SIDE // 2 - 1 : -1]
     root = np.float32(np.sqrt(0.5))  # keeps lengths, since the left half represents both
-    return ((left + right) * root).reshape(len(left), -1), ((left - right) * root).reshape(len(left), -1)
-
-
-def _normalise(even: Array, odd: Array) -> tuple[Array, Array]:
-    """Divide both parts by the length of the whole; a blank image stays zero and is similar to none."""
-    length = np.sqrt((even**2).sum(axis=1) + (odd**2).sum(axis=1))[:, None]
-    safe = np.where(length > 0, length, 1.0)
-    return even / safe, odd / safe
+    return np.stack([(left + right) * root, (left - right) * root]).reshape(2, len(left), -1)

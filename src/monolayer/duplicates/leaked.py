@@ -1,13 +1,12 @@
 """Leaked rows: test rows with a duplicate among the training rows, and the accuracy without them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from monolayer._typing import Array
 from monolayer.data.dataset import Rows
-from monolayer.duplicates.search import Duplicate, digest_rows, find_duplicates, pair_equal
+from monolayer.duplicates.search import Duplicate, find_duplicates, find_equal, merge
 from monolayer.evaluate.significance import Bootstrap, Interval
 from monolayer.progress import SILENCE, Progress
 
@@ -38,24 +37,10 @@ def find_leaked(train: Rows, test: Rows, *, progress: Progress = SILENCE) -> Lea
     else:
         found = find_duplicates(train.dataset, test.dataset, progress=progress)
     trained, tested = set(train.index.tolist()), set(test.index.tolist())
-    kept = {(pair.first, pair.second): pair for pair in found if pair.first in trained and pair.second in tested}
+    kept = [pair for pair in found if pair.first in trained and pair.second in tested]
     # The search pairs equal rows with the earliest of all; that may not be a training row where a later one is.
-    for pair in _find_equal(train, test):
-        kept.setdefault((pair.first, pair.second), pair)
-    pairs = tuple(sorted(kept.values(), key=lambda pair: (-pair.similarity, pair.first, pair.second)))
+    pairs = tuple(merge([*kept, *find_equal(train, test)]))
     return Leaked(pairs, np.isin(test.index, [pair.second for pair in pairs]))
-
-
-def _find_equal(train: Rows, test: Rows) -> list[Duplicate]:
-    """Each test row that equals a training row byte for byte, with the earliest of these."""
-    y, y_test = train.dataset.y, test.dataset.y
-    pairs = pair_equal(_digest(train), _digest(test))
-    return [Duplicate(row, other, 1.0, False, (int(y[row]), int(y_test[other]))) for row, other in pairs]
-
-
-def _digest(rows: Rows) -> Iterator[tuple[int, bytes]]:
-    X = rows.dataset.X
-    return zip(rows.index.tolist(), digest_rows(X[row] for row in rows.index), strict=True)
 
 
 def _order(pair: Duplicate, train: Rows) -> Duplicate:

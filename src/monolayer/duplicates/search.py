@@ -6,17 +6,17 @@ docs/leakage.md describes the method and its measurements.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 import numpy as np
 
 from monolayer._typing import Array
-from monolayer.data.dataset import Dataset
+from monolayer.data.dataset import Dataset, Rows
 from monolayer.duplicates.alignment import SIDE, compute_similarity
 from monolayer.duplicates.candidates import BLOCK, Candidates, find_candidates, learn_min_cosine, sample_rows
 from monolayer.duplicates.constants import LEAST_SIDE, N_QUERIES
-from monolayer.duplicates.fingerprints import Fingerprints, learn_whitening, resample
+from monolayer.duplicates.fingerprints import compute_fingerprints, learn_whitening, load_images
 from monolayer.duplicates.threshold import compute_threshold
 from monolayer.errors import BadInput
 from monolayer.progress import SILENCE, Progress
@@ -43,14 +43,6 @@ class Duplicate:
     labels: tuple[int, int]
 
 
-@dataclass(frozen=True, eq=False)
-class _Matches:
-    """Pairs without labels: rows (m,) int64, mirrored (m,) bool, similarity (m,) float32."""
-
-    pairs: Candidates
-    similarity: Array
-
-
 def find_duplicates(
     first: Dataset,
     second: Dataset | None = None,
@@ -75,13 +67,14 @@ def find_duplicates(
         BadInput: if the two datasets' rows differ in shape, or an option is out of range.
     """
     _check(first, second, threshold, block)
-    found = [_find_equal(first, second)]
-    obstacle = name_obstacle(first)
-    if obstacle:
+    ours = Rows(first, np.arange(len(first.y)))
+    others = ours if second is None else Rows(second, np.arange(len(second.y)))
+    found = [pair for pair in find_equal(ours, others) if second is not None or pair.first != pair.second]
+    if obstacle := name_obstacle(first):
         progress.info(obstacle)
     else:
-        found.append(_Search(first, progress).find(second, threshold, block))
-    return _merge(found, first, first if second is None else second)
+        found += _Search(first, progress).find(second, threshold, block)
+    return merge(found)
 
 
 def name_obstacle(dataset: Dataset) -> str:
@@ -114,77 +107,69 @@ class _Search:
         # A fixed sample is enough, since this is only a unit.
         self._unit = float(first.X[sample_rows(len(first.X), N_QUERIES)].std(dtype=np.float64)) or 1.0
 
-    def find(self, second: Dataset | None, threshold: float | None, block: int) -> _Matches:
+    def find(self, second: Dataset | None, threshold: float | None, block: int) -> list[Duplicate]:
         """The pairs at or above the threshold."""
         least = self.learn_threshold() if threshold is None else threshold
         fingerprints = None if second is None else self._compute_fingerprints(second)
-        n = len(self._first.X if second is None else second.X)
-        report = self._report("comparing", n)
+        others = self._first if second is None else second
+        report = self._report("comparing", len(others.X))
         pairs = find_candidates(self._fingerprints, fingerprints, self._cosine, block=block, on_progress=report)
-        similarity = self._align(pairs, self._first if second is None else second, "aligning")
-        return _select(pairs, similarity, np.flatnonzero(similarity >= least))
+        similarity = self._align(pairs, others, "aligning")
+        kept = np.flatnonzero(similarity >= least)
+        pairs, labels = pairs.take(kept), self._first.y
+        columns = (column.tolist() for column in (pairs.first, pairs.second, similarity[kept], pairs.mirrored))
+        return [
+            Duplicate(i, j, round(value, 4), mirrored, (int(labels[i]), int(others.y[j])))
+            for i, j, value, mirrored in zip(*columns, strict=True)
+        ]
 
     def learn_threshold(self) -> float:
         """Learn the threshold from the training images."""
-        queries = sample_rows(len(self._fingerprints), N_QUERIES)
-        found = find_candidates(self._fingerprints, self._fingerprints.take(queries), self._cosine)
-        others = np.flatnonzero(found.first != queries[found.second])  # an image is not a duplicate of itself
-        query = found.second[others]
-        pairs = Candidates(found.first[others], queries[query], found.mirrored[others])
+        n = len(self._first.X)
+        queries = sample_rows(n, N_QUERIES)
+        found = find_candidates(self._fingerprints, self._fingerprints[:, queries], self._cosine)
+        found = found.take(np.flatnonzero(found.first != queries[found.second]))  # without each image and itself
+        pairs = replace(found, second=queries[found.second])
         similarity = self._align(pairs, self._first, "learning the threshold")
-        return compute_threshold(similarity, query, len(self._fingerprints) / len(queries))
+        return compute_threshold(similarity, found.second, n / len(queries))
 
-    def _compute_fingerprints(self, dataset: Dataset) -> Fingerprints:
-        return self._whitening.compute_fingerprints(dataset, self._report("fingerprints", len(dataset.X)))
+    def _compute_fingerprints(self, dataset: Dataset) -> Array:
+        return compute_fingerprints(dataset, self._whitening, self._report("fingerprints", len(dataset.X)))
 
     def _align(self, pairs: Candidates, second: Dataset, task: str) -> Array:
         """Similarity of candidates, (m,) float32, with two threads: NumPy releases the interpreter lock."""
-        report = self._report(task, len(pairs))
+        report = self._report(task, len(pairs.first))
         parts = [np.zeros(0, dtype=np.float32)]
+        chunks = (slice(start, start + _CHUNK) for start in range(0, len(pairs.first), _CHUNK))
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as threads:
-            for part in threads.map(lambda rows: self._align_chunk(pairs, second, rows), _cut(len(pairs))):
+            for part in threads.map(lambda rows: self._align_chunk(pairs, second, rows), chunks):
                 parts.append(part)
                 report(sum(map(len, parts)))
         return np.concatenate(parts)
 
     def _align_chunk(self, pairs: Candidates, second: Dataset, rows: slice) -> Array:
-        ours = _load_images(self._first, pairs.first[rows])
+        ours, others = load_images(self._first, pairs.first[rows], SIDE), load_images(second, pairs.second[rows], SIDE)
         flip = pairs.mirrored[rows, None, None, None]
-        return compute_similarity(
-            np.where(flip, ours[..., ::-1], ours), _load_images(second, pairs.second[rows]), self._unit
-        )
+        return compute_similarity(np.where(flip, ours[..., ::-1], ours), others, self._unit)
 
     def _report(self, task: str, total: int) -> Callable[[int], None]:
         return lambda done: self._progress.advance(task, done, total)
 
 
-def _cut(n: int) -> Iterator[slice]:
-    return (slice(start, start + _CHUNK) for start in range(0, n, _CHUNK))
+def find_equal(first: Rows, second: Rows) -> list[Duplicate]:
+    """Each second row that equals a first row byte for byte, with the earliest of these."""
+    digests = list(_digest(first))
+    earliest = dict(reversed([(digest, row) for row, digest in digests]))
+    labels, other_labels = first.dataset.y, second.dataset.y
+    return [
+        Duplicate(earliest[digest], row, 1.0, False, (int(labels[earliest[digest]]), int(other_labels[row])))
+        for row, digest in (digests if second is first else _digest(second))
+        if digest in earliest
+    ]
 
 
-def _load_images(dataset: Dataset, rows: Array) -> Array:
-    assert dataset.image_shape is not None  # noqa: S101  (name_obstacle ensures it)
-    return resample(dataset.X[rows], dataset.image_shape, SIDE)
-
-
-def _find_equal(first: Dataset, second: Dataset | None) -> _Matches:
-    """Rows equal byte for byte, each with the earliest equal one of the first dataset."""
-    digests = list(digest_rows(first.X))
-    if second is None:
-        pairs = [(i, j) for i, j in pair_equal(enumerate(digests), enumerate(digests)) if i != j]
-    else:
-        pairs = pair_equal(enumerate(digests), enumerate(digest_rows(second.X)))
-    rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    mirrored = np.zeros(len(rows), dtype=bool)
-    return _Matches(Candidates(rows[:, 0], rows[:, 1], mirrored), np.ones(len(rows), dtype=np.float32))
-
-
-def pair_equal(first: Iterable[tuple[int, bytes]], second: Iterable[tuple[int, bytes]]) -> list[tuple[int, int]]:
-    """Each second (row, digest) with the earliest first row of the same digest, if there is one."""
-    earliest: dict[bytes, int] = {}
-    for row, digest in first:
-        earliest.setdefault(digest, row)
-    return [(earliest[digest], row) for row, digest in second if digest in earliest]
+def _digest(rows: Rows) -> Iterator[tuple[int, bytes]]:
+    return zip(rows.index.tolist(), digest_rows(rows.dataset.X[row] for row in rows.index), strict=True)
 
 
 def digest_rows(rows: Iterable[Array]) -> Iterator[bytes]:
@@ -192,18 +177,11 @@ def digest_rows(rows: Iterable[Array]) -> Iterator[bytes]:
     return (blake2b(row.tobytes(), digest_size=16).digest() for row in rows)
 
 
-def _select(pairs: Candidates, similarity: Array, kept: Array) -> _Matches:
-    return _Matches(Candidates(pairs.first[kept], pairs.second[kept], pairs.mirrored[kept]), similarity[kept])
-
-
-def _merge(found: list[_Matches], first: Dataset, second: Dataset) -> list[Duplicate]:
-    """All pairs once; equal rows keep their similarity of 1, whatever the alignment gives."""
+def merge(pairs: Iterable[Duplicate]) -> list[Duplicate]:
+    """Each pair of rows once, with the similarity of its first occurrence, the most similar first."""
     merged: dict[tuple[int, int], Duplicate] = {}
-    for part in found:
-        columns = (part.pairs.first, part.pairs.second, part.similarity, part.pairs.mirrored)
-        for i, j, similarity, mirrored in zip(*(column.tolist() for column in columns), strict=True):
-            labels = (int(first.y[i]), int(second.y[j]))
-            merged.setdefault((i, j), Duplicate(i, j, round(similarity, 4), mirrored, labels))
+    for pair in pairs:
+        merged.setdefault((pair.first, pair.second), pair)
     return sorted(merged.values(), key=lambda pair: (-pair.similarity, pair.first, pair.second))
 
 

@@ -1,7 +1,6 @@
 """The similarity threshold, learnt from the similarities of training images that are not duplicates."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
@@ -15,26 +14,6 @@ from monolayer.duplicates.constants import (
     MIN_TAIL,
     TAIL_START,
 )
-
-
-@dataclass(frozen=True)
-class Tail:
-    """Exponential tail: ``count * exp(-rate * (t - start))`` non-duplicate pairs have a similarity of t or more.
-
-    Args:
-        start: where the tail starts.
-        rate: its decay rate.
-        count: non-duplicate pairs at or above ``start``.
-    """
-
-    start: float
-    rate: float
-    count: float
-
-    def expect(self, similarity: Array) -> Array:
-        """Expected non-duplicate pairs at or above each similarity, same shape, float64."""
-        expected: Array = self.count * np.exp(-self.rate * (similarity - self.start))
-        return expected
 
 
 def compute_threshold(similarity: Array, query: Array, share: float) -> float:
@@ -55,24 +34,26 @@ def compute_threshold(similarity: Array, query: Array, share: float) -> float:
     between = similarity[(similarity >= TAIL_START) & (similarity < LEAST_SIMILARITY)].astype(np.float64)
     if len(between) < MIN_TAIL:
         return DEFAULT_SIMILARITY
-    tail = fit_tail(between, TAIL_START, LEAST_SIMILARITY)
+    rate, count = fit_tail(between, TAIL_START, LEAST_SIMILARITY)
     best = np.zeros(int(query.max()) + 1)
     np.maximum.at(best, query, similarity)
     at = np.sort(best[best >= LEAST_SIMILARITY])  # the highest similarity of each query, where it can count
-    rare = np.flatnonzero(tail.expect(at) <= MAX_FALSE_DISCOVERY_RATE * np.arange(len(at), 0, -1))
+    expected = count * np.exp(-rate * (at - TAIL_START))  # non-duplicate pairs at or above each of these
+    rare = np.flatnonzero(expected <= MAX_FALSE_DISCOVERY_RATE * np.arange(len(at), 0, -1))
     by_rate = float(at[rare[0]]) if len(rare) else math.inf
-    by_count = tail.start + math.log(max(tail.count * share / MAX_FALSE_PAIRS, 1.0)) / tail.rate
+    by_count = TAIL_START + math.log(max(count * share / MAX_FALSE_PAIRS, 1.0)) / rate
     return max(min(by_rate, by_count), LEAST_SIMILARITY)
 
 
-def fit_tail(values: Array, start: float, stop: float) -> Tail:
-    """Fit the exponential tail to values between two bounds, (m,) float64, by maximum likelihood.
+def fit_tail(values: Array, start: float, stop: float) -> tuple[float, float]:
+    """(rate, count) of an exponential tail, fitted by maximum likelihood to values between two bounds, (m,) float64.
 
-    The rate solves 1/rate - width / (exp(rate * width) - 1) = mean excess over ``start``, the mean of an exponential
-    distribution that is truncated at both ends.
+    ``count * exp(-rate * (t - start))`` non-duplicate pairs have a similarity of t or more: ``count`` at or above
+    ``start``. The rate solves 1/rate - width / (exp(rate * width) - 1) = mean excess over ``start``, the mean of an
+    exponential distribution that is truncated at both ends.
     """
     width = stop - start
     # In units of the width. A mean excess of half of it is a tail that does not decay, which separates nothing.
     excess = min(max(float(np.mean(values - start)) / width, 0.01), 0.49)
     rate = float(brentq(lambda r: 1 / r - 1 / math.expm1(r) - excess, 1e-3, 200.0))
-    return Tail(start=start, rate=rate / width, count=len(values) / -math.expm1(-rate))
+    return rate / width, len(values) / -math.expm1(-rate)

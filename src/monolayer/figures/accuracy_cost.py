@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Canvas, Chart, Frame, compute_ends, convert_to_column, label_axes
 from monolayer.figures.style import SERIES, SMALL_SIZE, WIDTH, get_ink, get_paper, scale_text
 
 MARKERS = "os^Dvp"
@@ -80,51 +79,6 @@ class AccuracyCost(Chart):
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure."""
         ax = figure.subplots()
-        self._draw_axis(ax)
-        for number, group in enumerate(dict.fromkeys(self.groups)):
-            places = [i for i in np.argsort(self.seconds, kind="stable") if self.groups[i] == group]
-            x, accuracy = self.seconds[places] * OFFSET**number, self.accuracy[places]
-            ends = np.maximum([accuracy - self.low[places], self.high[places] - accuracy], 0)
-            ax.errorbar(
-                x, accuracy, ends, fmt=f"{MARKERS[number]}-", ms=5, lw=1.4, capsize=3, color=SERIES[number], label=group
-            )
-        handles, labels = ax.get_legend_handles_labels()
-        levels = self._draw_published(ax)
-        self._draw_names(ax)
-        labels += [label for label, _ in self.published]
-        n_columns = 1 if levels else 3
-        figure.legend([*handles, *levels], labels, loc="outside upper left", ncols=n_columns, handlelength=2.2)
-
-    def _draw_names(self, ax: Axes) -> None:
-        """Each name once, below the lowest of its points, on a further line if it would overlap the one before."""
-        style: dict[str, Any] = {"fontsize": scale_text(SMALL_SIZE), "va": "top", "clip_on": True}
-        style["bbox"] = {"facecolor": get_paper(), "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-        first, last = np.log(ax.get_xlim())
-        end, level = -np.inf, 0
-        for name, place in sorted(self._find_places().items(), key=lambda item: item[1]):
-            half = LETTER * len(name) / 2
-            x = (np.log(place[0]) - first) / (last - first)
-            level = (level + 1) % LEVELS if x - half < end else 0
-            end = max(end, x + half) if level else x + half
-            style["ha"] = "right" if x + half > 1 else "center"  # otherwise the axes cut it off
-            ax.annotate(
-                name, place, xytext=(0, -5 - LINE * level), textcoords="offset points", parse_math=False, **style
-            )
-
-    def _find_places(self) -> dict[str, tuple[float, float]]:
-        """Seconds of each name's first point, and the lowest end of all its intervals."""
-        places = {name: [i for i, other in enumerate(self.names) if other == name] for name in self.names}
-        return {name: (float(self.seconds[of[0]]), float(self.low[of].min())) for name, of in places.items()}
-
-    def _draw_published(self, ax: Axes) -> list[Line2D]:
-        """One horizontal line for each, with different dashes."""
-        style: dict[str, Any] = {"color": get_ink(), "lw": 1.1, "alpha": 0.7}
-        return [
-            ax.axhline(level, ls=DASHES[i % len(DASHES)], label=label, **style)
-            for i, (label, level) in enumerate(self.published)
-        ]
-
-    def _draw_axis(self, ax: Axes) -> None:
         ax.set_xscale("log")
         ax.set_xlim(self.seconds.min() / MARGIN, self.seconds.max() * MARGIN)
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
@@ -132,6 +86,35 @@ class AccuracyCost(Chart):
         ax.xaxis.set_minor_formatter(NullFormatter())
         levels = [*self.low, *self.high, *(level for _, level in self.published)]
         ax.set_ylim(min(levels) - 0.09, max(levels) + 0.03)
-        ax.set(xlabel="seconds", ylabel="test accuracy")
+        label_axes(ax, "seconds", "test accuracy", is_percent=False)
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        ax.grid(axis="y")
+        for number, group in enumerate(dict.fromkeys(self.groups)):
+            places = [i for i in np.argsort(self.seconds, kind="stable") if self.groups[i] == group]
+            x, accuracy = self.seconds[places] * OFFSET**number, self.accuracy[places]
+            ends = compute_ends(accuracy, self.low[places], self.high[places])
+            style: dict[str, Any] = {"color": SERIES[number], "lw": 1.4, "ms": 5, "capsize": 3, "label": group}
+            ax.errorbar(x, accuracy, ends, fmt=f"{MARKERS[number]}-", **style)
+        handles, _ = ax.get_legend_handles_labels()
+        for i, (label, level) in enumerate(self.published):  # horizontal lines with different dashes
+            style = {"color": get_ink(), "lw": 1.1, "alpha": 0.7, "label": label}
+            handles.append(ax.axhline(level, ls=DASHES[i % len(DASHES)], **style))
+        self._draw_names(ax)
+        n_columns = 1 if self.published else 3
+        figure.legend(handles=handles, loc="outside upper left", ncols=n_columns, handlelength=2.2)
+
+    def _draw_names(self, ax: Axes) -> None:
+        """Each name once, below the lowest of its points, on a further line if it would overlap the one before."""
+        style: dict[str, Any] = {"fontsize": scale_text(SMALL_SIZE), "va": "top", "clip_on": True}
+        style["bbox"] = {"facecolor": get_paper(), "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
+        first, last = np.log(ax.get_xlim())
+        end, level = -np.inf, 0
+        of_name = {name: [i for i, other in enumerate(self.names) if other == name] for name in self.names}
+        places = {name: (float(self.seconds[of[0]]), float(self.low[of].min())) for name, of in of_name.items()}
+        for name, place in sorted(places.items(), key=lambda item: item[1]):
+            half = LETTER * len(name) / 2
+            x = (np.log(place[0]) - first) / (last - first)
+            level = (level + 1) % LEVELS if x - half < end else 0
+            end = max(end, x + half) if level else x + half
+            style["ha"] = "right" if x + half > 1 else "center"  # otherwise the axes cut it off
+            below = 0, -5 - LINE * level
+            ax.annotate(name, place, xytext=below, textcoords="offset points", parse_math=False, **style)

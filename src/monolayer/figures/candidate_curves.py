@@ -6,17 +6,18 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, label_axes, list_finite
 from monolayer.figures.colours import VECTOR_POINTS
 from monolayer.figures.curves import check_quantity
 from monolayer.figures.style import SERIES, WIDTH, get_ink
@@ -76,6 +77,12 @@ class Candidate:
         """Whether halving or an interruption stopped the run before its last epoch."""
         return not self.has_diverged and len(self.epoch) > 0 and self.epoch[-1] < self.epochs
 
+    @property
+    def label(self) -> str:
+        """The name in lines, broken between settings only."""
+        glued = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in self.name.split(", "))
+        return "\n".join(textwrap.wrap(glued, NAME_WIDTH, break_long_words=False)).replace("\N{NO-BREAK SPACE}", " ")
+
 
 @dataclass(frozen=True, eq=False)
 class CandidateCurves(Chart):
@@ -98,7 +105,7 @@ class CandidateCurves(Chart):
         names = [candidate.name for candidate in self.candidates if candidate.name]
         if len(names) > MOST_NAMED or len(set(names)) < len(names):
             raise BadInput(f"At most {MOST_NAMED} candidates can have names, all different; not {', '.join(names)}.")
-        if not any(len(candidate.follow("val")) for candidate in self.candidates):
+        if not self._drawn:
             raise BadInput("No candidate has a finite validation value to draw.")
 
     @classmethod
@@ -123,7 +130,7 @@ class CandidateCurves(Chart):
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches; higher when the legend is."""
-        lines = sum(label.count("\n") + 1 for _, label in self._make_legend())
+        lines = sum(str(handle.get_label()).count("\n") + 1 for handle in self._make_legend())
         return WIDTH, 3.4 + 0.2 * lines
 
     def frame(self) -> Frame:
@@ -134,43 +141,48 @@ class CandidateCurves(Chart):
             table["name"] += [candidate.name] * len(candidate.epoch)
             table["epoch"] += [int(epoch) for epoch in candidate.epoch]
             for part in ("train", "val"):
-                table[part] += [value if np.isfinite(value) else None for value in getattr(candidate, part).tolist()]
+                table[part] += list_finite(getattr(candidate, part))
         return table
 
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: grey curves first, the best on top."""
-        ax = figure.subplots()
-        self._draw_grey(ax)
-        named = self._named()
+        ax, limits, named = figure.subplots(), self.choose_limits(), self._named
+        lines = [candidate.follow("val") for candidate in self._grey]
+        alpha = float(np.clip(16 / max(1, len(lines)), 0.35, 0.75))
+        field = LineCollection(lines, colors=GREY, linewidths=0.9, alpha=alpha, zorder=1.5)
+        field.set_rasterized(sum(map(len, lines)) > VECTOR_POINTS)
+        ax.add_collection(field)
         for place, candidate in reversed(list(enumerate(named))):
             # A curve that coincides with better ones is wider, so that its colour is visible on both sides.
-            n_above = sum(self._coincide(candidate, better) for better in named[:place])
+            n_above = sum(_coincide(candidate, better, limits) for better in named[:place])
             _draw_named(ax, candidate, SERIES[place], 4.0 - 0.1 * place, 1 + RIM * n_above)
-            if candidate.ends_early:
-                ax.plot(*candidate.follow("val")[-1], "o", ms=6, mew=0, color=SERIES[place], zorder=4.1)
-        self._draw_ends(ax)
-        ax.set(xlabel="epoch", ylabel=self.quantity, ylim=self.choose_limits())
-        ax.autoscale_view(scaley=False)
+        early, diverged = [c for c in self._grey if c.ends_early], [c for c in self._grey if c.has_diverged]
+        for ended, marker, size, edge in ((early, "o", 2.6, 0.0), (diverged, "x", 4.5, 1.1)):
+            ends = np.array([candidate.follow("val")[-1] for candidate in ended])
+            ax.plot(*ends.reshape(-1, 2).T, marker, ms=size, mew=edge, color=GREY, zorder=1.6)
+        label_axes(ax, "epoch", self.quantity, is_percent=self.percent)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.grid(axis="y")
-        if self.percent:
-            ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-        handles, labels = zip(*self._make_legend(), strict=True)
-        figure.legend(handles, labels, loc="outside upper left", handlelength=1.8, labelspacing=0.35)
+        ax.set(ylim=limits)
+        ax.autoscale_view(scaley=False)
+        handles = self._make_legend()
+        figure.legend(handles=handles, loc="outside upper left", handlelength=1.8, labelspacing=0.35)
 
     def choose_limits(self) -> tuple[float, float]:
         """Limits of the y axis: all values of named candidates, and of the others those that are not outliers.
 
         Diverged candidates do not count: an exploding loss would press all other curves onto the axis.
         """
-        drawn = [candidate for candidate in self.candidates if len(candidate.follow("val"))]
+        drawn = self._drawn
         # With few candidates all are shown; fractions lie in 0..1 anyway.
         is_whole = self.percent and len(drawn) <= MAX_WHOLE
         judged = drawn if is_whole else [candidate for candidate in drawn if not candidate.has_diverged] or drawn
         values = np.concatenate([candidate.follow("val")[:, 1] for candidate in judged])
         if not is_whole:
-            values = _drop_outliers(values, np.array([candidate.follow("val")[-1, 1] for candidate in judged]))
-        named = [candidate.follow(part)[:, 1] for candidate in self._named() for part in ("val", "train")]
+            # Tukey's fences of the candidates' last values, so that long histories weigh no more.
+            low, high = np.quantile([candidate.follow("val")[-1, 1] for candidate in judged], [0.25, 0.75])
+            reach = FENCE * (high - low)
+            values = values[(values >= low - reach) & (values <= high + reach)]
+        named = [candidate.follow(part)[:, 1] for candidate in self._named for part in ("val", "train")]
         kept = np.concatenate([values, *named])
         low, high = float(kept.min()), float(kept.max())
         margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
@@ -182,58 +194,41 @@ class CandidateCurves(Chart):
         values = (candidate.follow("val")[:, 1] for candidate in self.candidates)
         return sum(bool(((column < low) | (column > high)).any()) for column in values)
 
-    def _coincide(self, one: Candidate, other: Candidate) -> bool:
-        """Whether two validation curves coincide."""
-        first, second = one.follow("val"), other.follow("val")
-        low, high = self.choose_limits()
-        return first.shape == second.shape and bool(
-            np.abs(first - second).max(initial=0.0) < MIN_DISTANCE * (high - low)
-        )
+    @cached_property
+    def _drawn(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if len(candidate.follow("val"))]
 
+    @property
     def _named(self) -> list[Candidate]:
         return [candidate for candidate in self.candidates if candidate.name]
 
+    @property
     def _grey(self) -> list[Candidate]:
-        return [candidate for candidate in self.candidates if not candidate.name and len(candidate.follow("val"))]
+        return [candidate for candidate in self._drawn if not candidate.name]
 
-    def _draw_grey(self, ax: Axes) -> None:
-        lines = [candidate.follow("val") for candidate in self._grey()]
-        alpha = float(np.clip(16 / max(1, len(lines)), 0.35, 0.75))
-        field = LineCollection(lines, colors=GREY, linewidths=0.9, alpha=alpha, zorder=1.5)
-        field.set_rasterized(sum(map(len, lines)) > VECTOR_POINTS)
-        ax.add_collection(field)
-
-    def _draw_ends(self, ax: Axes) -> None:
-        keys = (("o", 2.6, 0.0, self._list_early()), ("x", 4.5, 1.1, self._list_diverged()))
-        for marker, size, edge, candidates in keys:
-            ends = np.array([candidate.follow("val")[-1] for candidate in candidates if not candidate.name])
-            ax.plot(*ends.reshape(-1, 2).T, marker, ms=size, mew=edge, color=GREY, zorder=1.6)
-
-    def _list_early(self) -> list[Candidate]:
-        return [candidate for candidate in self.candidates if candidate.ends_early and len(candidate.follow("val"))]
-
-    def _list_diverged(self) -> list[Candidate]:
-        return [candidate for candidate in self.candidates if candidate.has_diverged and len(candidate.follow("val"))]
-
-    def _make_legend(self) -> list[tuple[Line2D, str]]:
-        """Handles and labels of what the figure contains."""
-        named, n_grey = self._named(), len(self._grey())
-        entries = [_make_key(_wrap(c.name), color=SERIES[place]) for place, c in enumerate(named)]
+    def _make_legend(self) -> list[Line2D]:
+        """Handles, with labels, of what the figure contains."""
+        named, n_grey = self._named, len(self._grey)
+        keys: list[dict[str, Any]] = [{"label": c.label, "color": SERIES[i]} for i, c in enumerate(named)]
         if any(len(candidate.follow("train")) for candidate in named):
-            entries.append(_make_key("the same, training rows", color=get_ink(), alpha=0.8, ls=(0, (4, 1.5)), lw=1.4))
+            style: dict[str, Any] = {"color": get_ink(), "alpha": 0.8, "ls": (0, (4, 1.5)), "lw": 1.4}
+            keys.append({"label": "the same, training rows", **style})
         if n_grey:
-            entries.append(_make_key(_name_grey(n_grey, bool(named)), color=GREY, lw=0.9))
-        if self._list_early():
-            entries.append(_make_key("stopped early", color=GREY, ls="", marker="o", ms=3.5, mew=0))
-        if self._list_diverged():
-            entries.append(_make_key("diverged", color=GREY, ls="", marker="x", ms=5))
-        return entries
+            others = "candidate" if n_grey == 1 else f"{n_grey} candidates"
+            article = "the other " if named else "the " if n_grey == 1 else ""
+            keys.append({"label": article + others, "color": GREY, "lw": 0.9})
+        if any(candidate.ends_early for candidate in self._drawn):
+            keys.append({"label": "stopped early", "color": GREY, "ls": "", "marker": "o", "ms": 3.5, "mew": 0})
+        if any(candidate.has_diverged for candidate in self._drawn):
+            keys.append({"label": "diverged", "color": GREY, "ls": "", "marker": "x", "ms": 5})
+        return [Line2D([], [], **{"lw": 2.2, **key}) for key in keys]
 
 
-def _name_grey(n: int, has_others: bool) -> str:
-    if n == 1:
-        return "the other candidate" if has_others else "the candidate"
-    return f"the other {n} candidates" if has_others else f"{n} candidates"
+def _coincide(one: Candidate, other: Candidate, limits: tuple[float, float]) -> bool:
+    """Whether two validation curves coincide."""
+    first, second = one.follow("val"), other.follow("val")
+    distance = MIN_DISTANCE * (limits[1] - limits[0])
+    return first.shape == second.shape and bool(np.abs(first - second).max(initial=0.0) < distance)
 
 
 def _draw_named(ax: Axes, candidate: Candidate, colour: str, zorder: float, widening: float) -> None:
@@ -242,24 +237,8 @@ def _draw_named(ax: Axes, candidate: Candidate, colour: str, zorder: float, wide
     ax.plot(*val.T, color=colour, lw=2.2 * widening, zorder=zorder, marker="o" if is_dot else "", ms=6 * widening)
     marker = "o" if len(train) <= MAX_MARKERS else ""
     ax.plot(*train.T, color=colour, lw=1.3, ls=(0, (4, 1.5)), marker=marker, ms=3.5, zorder=zorder - 0.05)
-
-
-def _drop_outliers(values: Array, ends: Array) -> Array:
-    """The values within Tukey's fences of the candidates' last values, so that long histories weigh no more."""
-    low, high = np.quantile(ends, [0.25, 0.75])
-    reach = FENCE * (high - low)
-    kept: Array = values[(values >= low - reach) & (values <= high + reach)]
-    return kept
-
-
-def _make_key(label: str, **style: Any) -> tuple[Line2D, str]:
-    return Line2D([], [], **{"lw": 2.2, **style}), label
-
-
-def _wrap(name: str) -> str:
-    """The name in lines, broken between settings only."""
-    glued = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in name.split(", "))
-    return "\n".join(textwrap.wrap(glued, NAME_WIDTH, break_long_words=False)).replace("\N{NO-BREAK SPACE}", " ")
+    if candidate.ends_early:
+        ax.plot(*val[-1], "o", ms=6, mew=0, color=colour, zorder=4.1)
 
 
 def is_measured(histories: Histories, quantity: str) -> bool:
@@ -282,11 +261,9 @@ def _name_best(table: SweepTable) -> dict[int, str]:
 
 
 def _make_candidate(run: dict[str, Any], history: Sequence[EpochRow], quantity: str, name: str) -> Candidate:
-    columns = {
-        part: np.array([_read(row, part, quantity) for row in history], dtype=np.float64) for part in ("val", "train")
-    }
-    epoch = np.array([row.epoch for row in history], dtype=np.float64)
-    return Candidate(epoch, columns["val"], columns["train"], run["recipe"]["epochs"], has_diverged(run), name)
+    val, train = (np.array([_read(row, part, quantity) for row in history]) for part in ("val", "train"))
+    epoch = np.array([row.epoch for row in history])
+    return Candidate(epoch, val, train, run["recipe"]["epochs"], has_diverged(run), name)
 
 
 def _read(row: EpochRow, part: str, quantity: str) -> float:

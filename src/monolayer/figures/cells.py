@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -35,83 +35,52 @@ class CellLayout:
     """The sizes of a heat map's parts, in inches.
 
     Args:
-        x_labels: labels of the columns; a long one may have several lines.
-        y_labels: labels of the rows.
-        n_panels: number of panels.
+        is_dense: whether the cells are too many for numbers in them.
+        is_rotated: whether the labels of the columns are vertical, because they are wider than their cells.
+        cell: width and height of a cell.
+        panel: width and height of a panel's cells.
+        grid: rows and columns of panels.
+        below: height of the labels below the columns, beyond their first line.
+        width: of all panels with their labels.
+        steps: every n-th column and row has a label, so that they do not overlap.
     """
 
-    x_labels: tuple[str, ...]
-    y_labels: tuple[str, ...]
-    n_panels: int
+    is_dense: bool
+    is_rotated: bool
+    cell: tuple[float, float]
+    panel: tuple[float, float]
+    grid: tuple[int, int]
+    below: float
+    width: float
+    steps: tuple[int, int]
 
-    @property
-    def is_dense(self) -> bool:
-        """Whether the cells are too many for numbers in them."""
-        return max(len(self.x_labels), len(self.y_labels)) > MAX_NUMBERED
 
-    @property
-    def is_rotated(self) -> bool:
-        """Whether the labels of the columns are vertical, because they are wider than their cells."""
-        return not self.is_dense and self._label_width > self.cell[0]
-
-    @property
-    def cell(self) -> tuple[float, float]:
-        """Width and height of a cell; few cells are widened to fill the figure."""
-        if self.is_dense:
-            return self._narrow_width, max(SMALLEST_CELL, min(CELL_HEIGHT, DENSE_HEIGHT / len(self.y_labels)))
-        n_columns = self.grid[1]
-        free = (WIDTH - self.left) / n_columns - PANEL_GAP
-        return max(self._narrow_width, min(WIDEST_CELL, free / len(self.x_labels))), CELL_HEIGHT
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of panels."""
-        panel = PANEL_GAP + self._narrow_width * len(self.x_labels)
-        n_columns = min(self.n_panels, PANELS_IN_ROW, max(1, int((MAX_WIDTH - self.left) / panel)))
-        return ceil(self.n_panels / n_columns), n_columns
-
-    @property
-    def left(self) -> float:
-        """Width of the labels beside the rows, with the axis's title."""
-        return 0.4 + CHARACTER * max(map(len, self.y_labels))
-
-    @property
-    def below(self) -> float:
-        """Height of the labels below the columns, beyond their first line."""
-        if self.is_rotated:
-            return self._label_width
-        return LINE * max(label.count("\n") for label in self.x_labels)
-
-    @property
-    def panel(self) -> tuple[float, float]:
-        """Width and height of a panel's cells."""
-        return self.cell[0] * len(self.x_labels), self.cell[1] * len(self.y_labels)
-
-    @property
-    def width(self) -> float:
-        """Of all panels with their labels."""
-        return self.left + self.grid[1] * (PANEL_GAP + self.panel[0])
-
-    def choose_ticks(self) -> tuple[dict[int, str], dict[int, str]]:
-        """Labels by column and by row, far enough apart not to overlap."""
-        widths = [self._measure(label) / self.cell[0] for label in self.x_labels]
-        columns = _choose_step(widths) if self.is_dense else 1
-        rows = _choose_step([LINE / self.cell[1]] * len(self.y_labels))
-        return dict(list(enumerate(self.x_labels))[::columns]), dict(list(enumerate(self.y_labels))[::rows])
-
-    @property
-    def _label_width(self) -> float:
-        return max(map(self._measure, self.x_labels))
-
-    def _measure(self, label: str) -> float:
-        return CHARACTER * max(map(len, label.split("\n"))) + 0.06
-
-    @property
-    def _narrow_width(self) -> float:
-        """The least width of a cell."""
-        if self.is_dense:
-            return max(SMALLEST_CELL, min(CELL_WIDTH, DENSE_WIDTH / len(self.x_labels)))
-        return self._label_width if CELL_WIDTH < self._label_width <= WIDEST_CELL else CELL_WIDTH
+def compute_layout(x_labels: Sequence[str], y_labels: Sequence[str], n_panels: int) -> CellLayout:
+    """The layout of panels with these labels of columns and rows; a long label of a column may have several lines."""
+    n_x, n_y = len(x_labels), len(y_labels)
+    label_widths = [CHARACTER * max(map(len, label.split("\n"))) + 0.06 for label in x_labels]
+    widest, is_dense = max(label_widths), max(n_x, n_y) > MAX_NUMBERED
+    if is_dense:
+        width = max(SMALLEST_CELL, min(CELL_WIDTH, DENSE_WIDTH / n_x))
+        height = max(SMALLEST_CELL, min(CELL_HEIGHT, DENSE_HEIGHT / n_y))
+    else:
+        width, height = widest if CELL_WIDTH < widest <= WIDEST_CELL else CELL_WIDTH, CELL_HEIGHT
+    left = 0.4 + CHARACTER * max(map(len, y_labels))  # the labels beside the rows, with the axis's title
+    n_columns = min(n_panels, PANELS_IN_ROW, max(1, int((MAX_WIDTH - left) / (PANEL_GAP + width * n_x))))
+    if not is_dense:  # few cells are widened to fill the figure
+        width = max(width, min(WIDEST_CELL, ((WIDTH - left) / n_columns - PANEL_GAP) / n_x))
+    is_rotated = not is_dense and widest > width
+    step = _choose_step([label / width for label in label_widths]) if is_dense else 1
+    return CellLayout(
+        is_dense,
+        is_rotated,
+        cell=(width, height),
+        panel=(width * n_x, height * n_y),
+        grid=(ceil(n_panels / n_columns), n_columns),
+        below=widest if is_rotated else LINE * max(label.count("\n") for label in x_labels),
+        width=left + n_columns * (PANEL_GAP + width * n_x),
+        steps=(step, _choose_step([LINE / height] * n_y)),
+    )
 
 
 def draw_cells(ax: Axes, accuracies: dict[Place, float], layout: CellLayout, mappable: ScalarMappable) -> None:

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
 
 from monolayer._typing import Array
@@ -117,13 +118,10 @@ class GivenAxes:
         """The axes as an array, (n_panels,), in reading order; the axes itself if one is asked for."""
         return self.axes[0] if squeeze and n_rows * n_columns == 1 else np.array(self.axes, dtype=object)
 
-    def legend(self, handles: Any = None, labels: Any = None, **options: Any) -> None:
+    def legend(self, handles: Any = None, **options: Any) -> None:
         """A legend inside the first axes, where it covers least."""
-        ax = self.axes[0]
-        if handles is None:
-            handles, labels = ax.get_legend_handles_labels()
         options = {name: value for name, value in options.items() if name in ("handlelength", "labelspacing")}
-        ax.legend(handles, labels, loc="best", frameon=True, edgecolor="none", framealpha=0.8, **options)
+        self.axes[0].legend(handles=handles, loc="best", frameon=True, edgecolor="none", framealpha=0.8, **options)
 
     def colorbar(self, mappable: ScalarMappable, *, label: str, **options: Any) -> Colorbar:
         """A colour bar beside the axes."""
@@ -243,6 +241,27 @@ def convert_to_column(values: npt.ArrayLike, name: str, length: int | None = Non
     return column
 
 
+def list_finite(values: Array) -> list[float | None]:
+    """Values (n,) for a table: None where they are not finite."""
+    return [value if np.isfinite(value) else None for value in values.tolist()]
+
+
+def compute_ends(values: Array, low: Array, high: Array) -> Array:
+    """Lengths of error bars below and above values (n,), (2, n).
+
+    By rounding, a Wilson interval can exclude a share of 0 or 1; a bar's length must not be negative.
+    """
+    return np.maximum([values - low, high - values], 0)
+
+
+def label_axes(ax: Axes, xlabel: str, ylabel: str, *, is_percent: bool = True) -> None:
+    """Label axes that have horizontal grid lines; in per cent if the values along y are fractions."""
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.grid(axis="y")
+    if is_percent:
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+
+
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _PATH = re.compile(r' d="[^"]*"')
 _DECIMALS = re.compile(r"(\.\d\d)\d+")
@@ -257,20 +276,17 @@ def render_svg(chart: Chart, name: str = "") -> str:
         chart: any chart of this package.
         name: prefix of the ids within; give each figure of a page its own. By default it comes from the content.
     """
-    buffer = io.StringIO()
-    with mpl.rc_context(_rc(name or "monolayer")):
-        _draw(chart).savefig(buffer, format="svg", metadata=_NO_METADATA)
-    svg = _follow_page(_shorten_paths(_strip_prologue(buffer.getvalue())))
+    svg = _print(chart, name or "monolayer", format="svg", metadata=_NO_METADATA).decode()
+    # Two decimals of a point in the paths, a seven-thousandth of an inch: half the size of many curves.
+    svg = _PATH.sub(lambda match: _DECIMALS.sub(r"\1", match[0]), svg[svg.index("<svg") :].strip())
+    svg = _follow_page(svg)
     prefix = name or "f" + hashlib.sha256(svg.encode()).hexdigest()[:10]
     return _rename_ids(svg, re.sub(r"[^\w-]", "-", prefix))
 
 
 def save_png(chart: Chart, path: Path, *, dpi: int = DPI) -> None:
     """Write the chart as a PNG on white; the file appears whole or not at all."""
-    buffer = io.BytesIO()
-    with mpl.rc_context(_rc("png")):
-        _draw(chart).savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    write_whole(path, buffer.getvalue())
+    write_whole(path, _print(chart, "png", format="png", dpi=dpi, facecolor="white", metadata={"Software": None}))
 
 
 def save_csv(chart: Chart, path: Path) -> None:
@@ -295,13 +311,11 @@ def _draw(chart: Chart) -> Figure:
     return figure
 
 
-def _strip_prologue(svg: str) -> str:
-    return svg[svg.index("<svg") :].strip()
-
-
-def _shorten_paths(svg: str) -> str:
-    """Two decimals of a point in the paths, a seven-thousandth of an inch: half the size of many curves."""
-    return _PATH.sub(lambda match: _DECIMALS.sub(r"\1", match[0]), svg)
+def _print(chart: Chart, salt: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context(_rc(salt)):
+        _draw(chart).savefig(buffer, **options)
+    return buffer.getvalue()
 
 
 def _follow_page(svg: str) -> str:

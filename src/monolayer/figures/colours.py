@@ -1,7 +1,6 @@
 """The colours of accuracies and the colour bar."""
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 
@@ -18,12 +17,10 @@ MIN_SPREAD = 0.5  # percentage points: a scale from one number to itself would h
 def make_mappable(accuracy: Array) -> ScalarMappable:
     """The colour scale of accuracies (n,), fractions: per cent, from the lowest finite one to the highest."""
     finite = 100 * accuracy[np.isfinite(accuracy)]
-    if not finite.size:
-        return ScalarMappable(Normalize(0.0, 100.0), colormaps[COLOUR_MAP])
-    low, high = float(finite.min()), float(finite.max())
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 100.0)
     if high - low < MIN_SPREAD:
         low, high = low - MIN_SPREAD / 2, high + MIN_SPREAD / 2
-    return ScalarMappable(Normalize(low, high), colormaps[COLOUR_MAP])
+    return ScalarMappable(Normalize(low, high), COLOUR_MAP)
 
 
 def choose_colour(mappable: ScalarMappable, accuracy: float) -> str:

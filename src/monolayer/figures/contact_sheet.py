@@ -94,18 +94,17 @@ class ContactSheet(Chart):
 
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: one row of images for each class, after its name."""
-        ax = figure.subplots()
+        ax, step = figure.subplots(), 1 + GAP
         ax.axis("off")
-        step = 1 + GAP
+        # A cell is 1 x 1; an image in it keeps its proportions.
+        _, height, width = self.image_shape
+        left, top = (1 - width / max(height, width)) / 2, (1 - height / max(height, width)) / 2
         for k, name in enumerate(self.class_names):
             for place, image in enumerate(self.images[self.labels == k]):
-                left, right, low, high = self._place_image()
-                box = (place * step + left, place * step + right, -k * step - high, -k * step - low)
+                box = (place * step + left, place * step + 1 - left, -k * step - 1 + top, -k * step - top)
                 ax.imshow(self._make_image(image), cmap="gray", vmin=0, vmax=1, extent=box, interpolation="none")
-            text = _fold(name)
-            ax.text(-0.15, -k * step - 0.5, text, ha="right", va="center", fontsize=scale_text(SMALL_SIZE))
-        ax.set_xlim(-self._name_width / CELL, self._n_columns * step)
-        ax.set_ylim(-len(self.class_names) * step, 0)
+            ax.text(-0.15, -k * step - 0.5, _fold(name), ha="right", va="center", fontsize=scale_text(SMALL_SIZE))
+        ax.set(xlim=(-self._name_width / CELL, self._n_columns * step), ylim=(-len(self.class_names) * step, 0))
         ax.set_aspect("equal")
 
     def _make_image(self, image: Array) -> Array:
@@ -119,12 +118,6 @@ class ContactSheet(Chart):
             return pixels
         small = Image.fromarray((255 * pixels).astype(np.uint8)).reduce(n)  # means of n x n pixels
         return np.asarray(small, np.float32) / 255
-
-    def _place_image(self) -> tuple[float, float, float, float]:
-        """(left, right, top, bottom) within a cell of 1 x 1, in the image's own proportions."""
-        _, height, width = self.image_shape
-        x, y = (1 - width / max(height, width)) / 2, (1 - height / max(height, width)) / 2
-        return x, 1 - x, y, 1 - y
 
 
 def _fold(name: str) -> str:

@@ -9,11 +9,11 @@ from math import ceil
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, label_axes
 from monolayer.figures.style import SERIES, TRAIN, VAL, WIDTH, get_ink
 from monolayer.training.history import EpochRow
 from monolayer.training.run import Run
@@ -53,21 +53,21 @@ class Curve:
         object.__setattr__(self, "epoch", epoch)
         if self.train is None and self.val is None:
             raise BadInput(f"{label} has neither training nor validation values to draw.")
-        n_trained = len(epoch)
-        if self.train_epoch is not None:
-            object.__setattr__(self, "train_epoch", convert_to_column(self.train_epoch, f"{label}: train_epoch"))
-            n_trained = len(self.train_epoch)
-        for part, n in (("train", n_trained), ("val", len(epoch))):
+        for part, n in (("train_epoch", None), ("train", np.size(self.measured)), ("val", len(epoch))):
             values = getattr(self, part)
             if values is not None:
                 object.__setattr__(self, part, convert_to_column(values, f"{label}: {part}", n))
+
+    @property
+    def measured(self) -> Array:
+        """The epochs after which the training rows were evaluated."""
+        return self.epoch if self.train_epoch is None else self.train_epoch
 
     def list_train(self) -> list[float | None]:
         """The training values, one for each epoch; None where the training rows were not evaluated."""
         if self.train is None:
             return [None] * len(self.epoch)
-        measured = self.epoch if self.train_epoch is None else self.train_epoch
-        by_epoch = dict(zip(measured.tolist(), self.train.tolist(), strict=True))
+        by_epoch = dict(zip(self.measured.tolist(), self.train.tolist(), strict=True))
         return [by_epoch.get(epoch) for epoch in self.epoch.tolist()]
 
 
@@ -142,14 +142,13 @@ class Curves(Chart):
         """Draw on an empty figure or subfigure."""
         ax = figure.subplots()
         for index, curve in enumerate(self.curves):
-            _draw_curve(ax, curve, self._colours(index))
+            # By part in a single run, by run when there are several.
+            colours = (TRAIN, VAL) if len(self.curves) == 1 else (SERIES[index % len(SERIES)],) * 2
+            _draw_curve(ax, curve, colours)
         for index, epoch in enumerate(self.marks):
             ax.axvline(epoch, color=get_ink(), alpha=0.7, lw=1, ls=":", label="" if index else self.marks_label)
-        ax.set(xlabel="epoch", ylabel=self.ylabel or self.quantity)
+        label_axes(ax, "epoch", self.ylabel or self.quantity, is_percent=self.percent)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.grid(axis="y")
-        if self.percent:
-            ax.yaxis.set_major_formatter(PercentFormatter(1.0))
         # "outside" takes space above the axes only, so that a long legend does not narrow them.
         figure.legend(loc="outside upper left", ncols=self._legend_columns(), columnspacing=1.4, handlelength=1.8)
 
@@ -157,13 +156,6 @@ class Curves(Chart):
         if len(self.curves) == 1:
             return 3
         return 2 if max(len(curve.name) for curve in self.curves) <= MAX_NAME_IN_PAIR else 1
-
-    def _colours(self, index: int) -> tuple[str, str]:
-        """Colours for training and validation: by part in a single run, by run when there are several."""
-        if len(self.curves) == 1:
-            return TRAIN, VAL
-        colour = SERIES[index % len(SERIES)]
-        return colour, colour
 
 
 def check_quantity(quantity: str) -> None:
@@ -199,8 +191,7 @@ def _find_steps(history: Sequence[EpochRow]) -> tuple[float, ...]:
 
 def _draw_curve(ax: Axes, curve: Curve, colours: tuple[str, str]) -> None:
     prefix = f"{curve.name}, " if curve.name else ""
-    measured = curve.epoch if curve.train_epoch is None else curve.train_epoch
-    parts = (("training", measured, curve.train, "-"), ("validation", curve.epoch, curve.val, (0, (4, 1.5))))
+    parts = (("training", curve.measured, curve.train, "-"), ("validation", curve.epoch, curve.val, (0, (4, 1.5))))
     for (part, epochs, values, linestyle), colour in zip(parts, colours, strict=True):
         if values is None:
             continue

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from functools import cached_property
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from monolayer._typing import Array
 from monolayer.data.dataset import Rows
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, find_network
+from monolayer.figures.chart import Canvas, Frame, find_network
 from monolayer.figures.colours import draw_colour_bar
-from monolayer.figures.style import SMALL_SIZE, scale_text
+from monolayer.figures.image_grid import ImageGrid, list_places
 from monolayer.network import OneLayer
 from monolayer.training.run import Run
 
 COLOUR_MAP = "RdBu_r"  # red adds, blue subtracts; distinguishable without red or green
-IN_ROW = 5
-CELL_WIDTH, CELL_HEIGHT, BAR = 1.02, 1.28, 0.75  # inches, as templates have them
+BAR = 0.75  # inches, of the colour bar
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence(Chart):
+class Evidence(ImageGrid):
     """One map for each class: mean contribution of each place to the class's score, own images minus all others.
 
     All maps share one symmetric colour scale.
@@ -64,34 +63,23 @@ class Evidence(Chart):
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
-        lines, columns = self._grid()
-        return CELL_WIDTH * columns, CELL_HEIGHT * lines + BAR
-
-    @property
-    def n_panels(self) -> int:
-        """One for each class."""
-        return len(self.class_names)
+        return super().size[0], super().size[1] + BAR
 
     def frame(self) -> Frame:
         """Columns row, column, then one for each class; one row for each place."""
-        index = np.indices(self.maps.shape[1:]).reshape(2, -1)
-        table: Frame = {name: values.tolist() for name, values in zip(("row", "column"), index, strict=True)}
-        for number, name in enumerate(self.class_names):
-            table[f"evidence_{number}_{name}"] = self.maps[number].ravel().tolist()
-        return table
+        maps = {f"evidence_{k}_{name}": self.maps[k].ravel().tolist() for k, name in enumerate(self.class_names)}
+        return {**list_places(self.maps.shape[1:]), **maps}
 
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: the classes in order, five to a row."""
-        axes = figure.subplots(*self._grid(), squeeze=False)
-        largest = float(np.nanmax(np.abs(self.maps), initial=0.0)) or 1.0
-        mappable = ScalarMappable(Normalize(-largest, largest), colormaps[COLOUR_MAP])
-        for ax in axes.ravel():
-            ax.axis("off")
-        for ax, found, name in zip(axes.ravel(), self.maps, self.class_names, strict=False):
-            ax.set_title(name, fontsize=scale_text(SMALL_SIZE), pad=4, parse_math=False)
-            ax.imshow(found, cmap=mappable.cmap, norm=mappable.norm, interpolation="none")
-        draw_colour_bar(figure, axes, mappable, "contribution to the class's score")
+        mappable = ScalarMappable(self._norm, COLOUR_MAP)
+        draw_colour_bar(figure, self.draw_images(figure), mappable, "contribution to the class's score")
 
-    def _grid(self) -> tuple[int, int]:
-        columns = min(IN_ROW, len(self.class_names))
-        return ceil(len(self.class_names) / columns), columns
+    def draw_image(self, ax: Axes, i: int) -> None:
+        """Draw the map of one class."""
+        ax.imshow(self.maps[i], cmap=COLOUR_MAP, norm=self._norm, interpolation="none")
+
+    @cached_property
+    def _norm(self) -> Normalize:
+        largest = float(np.nanmax(np.abs(self.maps), initial=0.0)) or 1.0
+        return Normalize(-largest, largest)

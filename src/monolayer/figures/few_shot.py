@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import NullLocator
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
+from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, label_axes
 from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
 from monolayer.tuning.probe import Probe
 
@@ -40,6 +39,7 @@ class FewShotCurve(Chart):
     all_rows: float | None = None
     interval: tuple[float, float] | None = None
     n_all: int | None = None
+    size = WIDTH, 3.4
 
     def __post_init__(self) -> None:
         shots = convert_to_column(self.shots, "shots")
@@ -70,16 +70,9 @@ class FewShotCurve(Chart):
         )
 
     @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        return WIDTH, 3.4
-
-    @property
-    def spread(self) -> Array:
-        """Standard deviation over the repeats (ddof 1), (m,); 0 of a single one."""
-        if self.accuracies.shape[1] == 1:
-            return np.zeros(len(self.shots))
-        return np.asarray(self.accuracies.std(axis=1, ddof=1))
+    def spread(self) -> Array | None:
+        """Standard deviation over the repeats (ddof 1), (m,); None of a single one."""
+        return np.std(self.accuracies, axis=1, ddof=1) if self.accuracies.shape[1] > 1 else None
 
     def frame(self) -> Frame:
         """Columns shots, mean, sd, n and one a repeat: a row for each number of shots."""
@@ -87,34 +80,25 @@ class FewShotCurve(Chart):
         return {
             "shots": [int(n) for n in self.shots],
             "mean": self.accuracies.mean(axis=1).tolist(),
-            "sd": self.spread.tolist() if n_repeats > 1 else [None] * len(self.shots),
+            "sd": [None] * len(self.shots) if self.spread is None else self.spread.tolist(),
             "n": [n_repeats] * len(self.shots),
             **{f"repeat_{i}": self.accuracies[:, i].tolist() for i in range(n_repeats)},
         }
 
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure."""
-        ax = figure.subplots()
-        self._draw_all_rows(ax)
-        n_repeats = self.accuracies.shape[1]
+        ax, n_repeats = figure.subplots(), self.accuracies.shape[1]
+        if self.all_rows is not None:
+            rows = "all rows" if self.n_all is None else f"all {self.n_all:,} rows"
+            ax.axhline(self.all_rows, color=get_ink(), lw=1.2, ls="--", label=rows)
+            if self.interval:
+                ax.axhspan(*self.interval, color=get_ink(), alpha=0.12, lw=0)
         if n_repeats > 1:
             x_draws = np.repeat(self.shots * OFFSET, n_repeats)
             ax.plot(x_draws, self.accuracies.ravel(), "o", ms=4, color=TRAIN, alpha=0.8, ls="", label="single draws")
         label = "mean ± sd" if n_repeats > 1 else "one draw"
         style: dict[str, Any] = {"color": VAL, "lw": 1.6, "capsize": 4, "label": label}
-        ax.errorbar(self.shots, self.accuracies.mean(axis=1), self.spread if n_repeats > 1 else None, fmt="o-", **style)
-        self._draw_axis(ax)
-        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.6)
-
-    def _draw_all_rows(self, ax: Axes) -> None:
-        if self.all_rows is None:
-            return
-        rows = "all rows" if self.n_all is None else f"all {self.n_all:,} rows"
-        ax.axhline(self.all_rows, color=get_ink(), lw=1.2, ls="--", label=rows)
-        if self.interval:
-            ax.axhspan(*self.interval, color=get_ink(), alpha=0.12, lw=0)
-
-    def _draw_axis(self, ax: Axes) -> None:
+        ax.errorbar(self.shots, self.accuracies.mean(axis=1), self.spread, fmt="o-", **style)
         ticks: list[float] = []
         for n in self.shots.tolist():
             if not ticks or n >= MIN_RATIO * ticks[-1]:
@@ -123,6 +107,5 @@ class FewShotCurve(Chart):
         ax.set_xlim(self.shots.min() / MARGIN, self.shots.max() * MARGIN)
         ax.set_xticks(ticks, [f"{n:,.0f}" for n in ticks])
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.set(xlabel="training rows per class", ylabel="test accuracy")
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-        ax.grid(axis="y")
+        label_axes(ax, "training rows per class", "test accuracy")
+        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.6)

@@ -10,6 +10,7 @@ import numpy as np
 from monolayer._typing import Array
 from monolayer.errors import BadInput
 from monolayer.figures.chart import Canvas, Chart, Frame, check_images, find_network
+from monolayer.figures.image_grid import list_places
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
 from monolayer.figures.templates import compute_template_images
 from monolayer.network import OneLayer
@@ -67,9 +68,8 @@ class Filters(Chart):
 
     def frame(self) -> Frame:
         """Columns channel, row, column, then one for each filter: d rows, not scaled."""
-        index = np.indices(self.shape).reshape(3, -1)
-        table: Frame = {name: values.tolist() for name, values in zip(("channel", "row", "column"), index, strict=True)}
-        return {**table, **{f"filter_{i}": values.tolist() for i, values in enumerate(self.filters)}}
+        filters = {f"filter_{i}": values.tolist() for i, values in enumerate(self.filters)}
+        return {**list_places(self.shape), **filters}
 
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: one image of all filters."""

@@ -14,20 +14,12 @@ from matplotlib.cm import ScalarMappable
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.cells import CHARACTER, LINE, CellLayout, draw_cells, outline_cells
-from monolayer.figures.chart import Canvas, Chart, Frame
+from monolayer.figures.cells import CHARACTER, LINE, CellLayout, compute_layout, draw_cells, outline_cells
+from monolayer.figures.chart import Canvas, Frame
 from monolayer.figures.colours import CROSS, draw_colour_bar, make_mappable
-from monolayer.figures.scales import FieldScale, Settings, Value, check_settings, fold, format_value, make_scale
+from monolayer.figures.scales import FieldScale, Settings, Value, fold, format_setting, format_value
 from monolayer.figures.style import SMALL_SIZE, WIDTH, scale_text
-from monolayer.figures.sweep_table import (
-    OUTLINE_NOTE,
-    Pair,
-    SweepTable,
-    check_accuracy,
-    check_marked,
-    count_values,
-    order_from_last,
-)
+from monolayer.figures.sweep_table import OUTLINE_NOTE, Pair, SweepChart, SweepTable, count_values
 from monolayer.tuning.sweep import Sweep
 
 Cell = tuple[tuple[Value, ...], Value, Value]  # panel, x and y
@@ -38,7 +30,7 @@ MIN_FILLED = 0.25  # of the cells; recipes that fill fewer do not form a grid
 
 
 @dataclass(frozen=True, eq=False)
-class HeatMap(Chart):
+class HeatMap(SweepChart):
     """Validation accuracy of recipes over two fields; diverged runs are hatched.
 
     If several runs fall into one cell, because other fields vary as well, the cell shows the best of them.
@@ -65,12 +57,10 @@ class HeatMap(Chart):
     marked: Array | None = None
     marked_label: str = ""
     label: str = "validation accuracy, %"
+    what = "the heat map"
 
     def __post_init__(self) -> None:
-        accuracy = check_accuracy(self.accuracy, "the heat map")
-        object.__setattr__(self, "accuracy", accuracy)
-        object.__setattr__(self, "settings", check_settings(self.settings, len(accuracy)))
-        object.__setattr__(self, "marked", check_marked(self.marked, len(accuracy)))
+        super().__post_init__()
         names = (self.x, self.y, *self.panels)
         if len(set(names)) < len(names) or not set(names) <= set(self.settings):
             raise BadInput(
@@ -117,12 +107,7 @@ class HeatMap(Chart):
     def frame(self) -> Frame:
         """The runs shown: their settings, val_accuracy, marked, and n_runs of the cell."""
         shown = sorted(self._shown.values())
-        return {
-            **{name: [column[i] for i in shown] for name, column in self.settings.items()},
-            "val_accuracy": self.accuracy[shown].tolist(),
-            "marked": np.asarray(self.marked)[shown].tolist(),
-            "n_runs": [self._counts[self._keys[i]] for i in shown],
-        }
+        return {**self.tabulate(shown), "n_runs": [self._counts[self._keys[i]] for i in shown]}
 
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: all panels share one colour scale."""
@@ -133,34 +118,33 @@ class HeatMap(Chart):
         for ax in axes.ravel()[len(self._panel_values) :]:
             ax.axis("off")
         for ax in axes.ravel()[:: self._layout.grid[1]]:
-            ax.set_ylabel(self._y.title)
+            ax.set_ylabel(self._scales[1].title)
         figure.supxlabel("\n".join(self._notes()), fontsize=scale_text(SMALL_SIZE))
         draw_colour_bar(figure, axes, mappable, self.label)
 
     @cached_property
-    def _x(self) -> FieldScale:
-        return make_scale(self.x, self.settings[self.x])
+    def _scales(self) -> tuple[FieldScale, FieldScale]:
+        return self.scale(self.x), self.scale(self.y)
 
     @cached_property
-    def _y(self) -> FieldScale:
-        return make_scale(self.y, self.settings[self.y])
+    def _labels(self) -> tuple[list[str], list[str]]:
+        """The labels of the columns and of the rows."""
+        columns, rows = ([format_value(value) for value in scale.values] for scale in self._scales)
+        return list(map(fold, columns)), rows
 
     @cached_property
     def _layout(self) -> CellLayout:
-        x_labels = tuple(fold(format_value(value)) for value in self._x.values)
-        return CellLayout(x_labels, tuple(map(format_value, self._y.values)), len(self._panel_values))
+        return compute_layout(*self._labels, len(self._panel_values))
 
     @cached_property
     def _panel_values(self) -> list[tuple[Value, ...]]:
-        columns = [self.settings[name] for name in self.panels]
-        return sorted(set(zip(*columns, strict=True))) if columns else [()]
+        return sorted({panel for panel, _, _ in self._keys})
 
     @cached_property
     def _keys(self) -> list[Cell]:
         """The cell of each run: panel, x and y."""
-        panels = zip(*(self.settings[name] for name in self.panels), strict=True) if self.panels else None
         places = zip(self.settings[self.x], self.settings[self.y], strict=True)
-        return [(next(panels) if panels else (), x, y) for x, y in places]
+        return [(tuple(self.settings[name][i] for name in self.panels), x, y) for i, (x, y) in enumerate(places)]
 
     @cached_property
     def _counts(self) -> Counter[Cell]:
@@ -169,48 +153,38 @@ class HeatMap(Chart):
     @cached_property
     def _shown(self) -> dict[Cell, int]:
         """The best run of each cell, the first if equal: later ones overwrite, so the best come last."""
-        return {self._keys[i]: i for i in order_from_last(self.accuracy)}
+        return {self._keys[i]: i for i in self.drawing_order}
 
     def _draw_panel(self, ax: Axes, panel: tuple[Value, ...], mappable: ScalarMappable) -> None:
-        columns, rows = _number(self._x.values), _number(self._y.values)
-        shown = {(columns[x], rows[y]): i for (of_panel, x, y), i in self._shown.items() if of_panel == panel}
-        draw_cells(ax, {place: float(self.accuracy[i]) for place, i in shown.items()}, self._layout, mappable)
-        outline_cells(ax, {place for place, i in shown.items() if np.asarray(self.marked)[i]}, self._layout)
+        layout, (columns, rows) = self._layout, (scale.values for scale in self._scales)
+        shown = {(columns.index(x), rows.index(y)): i for (of, x, y), i in self._shown.items() if of == panel}
+        draw_cells(ax, {place: float(self.accuracy[i]) for place, i in shown.items()}, layout, mappable)
+        outline_cells(ax, {place for place, i in shown.items() if self.is_marked[i]}, layout)
         ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
-        self._label(ax, panel)
-
-    def _label(self, ax: Axes, panel: tuple[Value, ...]) -> None:
-        layout = self._layout
-        columns, rows = layout.choose_ticks()
-        ax.set_xticks(list(columns), list(columns.values()), parse_math=False)
-        ax.set_yticks(list(rows), list(rows.values()), parse_math=False)
+        for set_ticks, labels, step in zip((ax.set_xticks, ax.set_yticks), self._labels, layout.steps, strict=True):
+            set_ticks(range(0, len(labels), step), labels[::step], parse_math=False)
         ax.tick_params(length=2 if layout.is_dense else 0, labelbottom=True)
         ax.tick_params(axis="x", labelrotation=90 if layout.is_rotated else 0)
         ax.spines[:].set_visible(False)
         if layout.width < WIDTH:
             ax.set_box_aspect(layout.panel[1] / layout.panel[0])  # few cells do not fill the width
         ax.set_title(self._write_title(panel), fontsize=scale_text(SMALL_SIZE))
-        ax.set_xlabel(self._x.title, fontsize=scale_text(SMALL_SIZE))
+        ax.set_xlabel(self._scales[0].title, fontsize=scale_text(SMALL_SIZE))
 
     def _write_title(self, panel: tuple[Value, ...]) -> str:
-        values = zip(self.panels, panel, strict=True)
-        text = ", ".join(f"{name.replace('_', ' ')} {format_value(value)}" for name, value in values)
+        text = format_setting((name.replace("_", " "), value) for name, value in zip(self.panels, panel, strict=True))
         width = max(12, int(self._layout.panel[0] / CHARACTER))
         return "\n".join(textwrap.wrap(text, width, break_long_words=False))
 
     def _notes(self) -> list[str]:
         shown = sorted(self._shown.values())
-        notes = [self.marked_label] if self.marked_label and np.asarray(self.marked)[shown].any() else []
+        notes = [self.marked_label] if self.marked_label and self.is_marked[shown].any() else []
         most = max(self._counts.values())
         if most > 1:
             notes.append(f"each cell shows the best of up to {most} recipes")
         if not np.isfinite(self.accuracy[shown]).all():
             notes.append(f"{CROSS} diverged")
         return notes
-
-
-def _number(values: tuple[Value, ...]) -> dict[Value, int]:
-    return {value: i for i, value in enumerate(values)}
 
 
 def lies_on_grid(table: SweepTable, pair: Pair) -> bool:

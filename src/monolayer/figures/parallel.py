@@ -15,11 +15,11 @@ from matplotlib.ticker import MaxNLocator
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame
+from monolayer.figures.chart import Canvas
 from monolayer.figures.colours import CROSS, VECTOR_POINTS, choose_colour, make_mappable
-from monolayer.figures.scales import ZERO_GAP, FieldScale, Settings, Ticks, check_settings, fold, make_scale
+from monolayer.figures.scales import ZERO_GAP, FieldScale, Settings, fold
 from monolayer.figures.style import WIDTH, get_ink, get_paper, scale_text
-from monolayer.figures.sweep_table import SweepTable, check_accuracy, check_marked, find_best, order_from_last
+from monolayer.figures.sweep_table import SweepChart, SweepTable
 from monolayer.tuning.sweep import Sweep
 
 AXIS_DISTANCE = 0.66  # inches between two axes
@@ -33,8 +33,10 @@ FEW = 40  # strong lines; more of them are thinner
 
 
 @dataclass(frozen=True, eq=False)
-class ParallelCoordinates(Chart):
+class ParallelCoordinates(SweepChart):
     """One line for each recipe through its settings to its validation accuracy; diverged runs are dashed and grey.
+
+    The table has the columns settings, val_accuracy and marked, a row for each run.
 
     Args:
         settings: the fields that vary, by name, in the order of their axes, (n,) each: numbers (on a logarithmic scale
@@ -51,14 +53,12 @@ class ParallelCoordinates(Chart):
     accuracy: Array
     marked: Array | None = None
     label: str = "validation accuracy"
+    what = "the parallel coordinates"
 
     def __post_init__(self) -> None:
-        accuracy = check_accuracy(self.accuracy, "the parallel coordinates")
-        object.__setattr__(self, "accuracy", accuracy)
+        super().__post_init__()
         if not self.settings:
             raise BadInput("Parallel coordinates need at least one field besides the accuracy.")
-        object.__setattr__(self, "settings", check_settings(self.settings, len(accuracy)))
-        object.__setattr__(self, "marked", check_marked(self.marked, len(accuracy)))
 
     @classmethod
     def of(cls, sweep: Sweep | SweepTable) -> ParallelCoordinates:
@@ -75,30 +75,17 @@ class ParallelCoordinates(Chart):
         """Width and height in inches."""
         return max(WIDTH, 1.1 + AXIS_DISTANCE * len(self.settings)), 3.9
 
-    def frame(self) -> Frame:
-        """Columns: the settings, val_accuracy and marked; one row for each run."""
-        columns = {name: list(column) for name, column in self.settings.items()}
-        return {**columns, "val_accuracy": self.accuracy.tolist(), "marked": np.asarray(self.marked).tolist()}
-
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: faint lines, then strong ones, the best on top."""
         ax, mappable = figure.subplots(), make_mappable(self.accuracy)
         self._draw_lines(ax, mappable)
         for x, scale in enumerate(self._scales):
-            _draw_axis_line(ax, x, scale)
-            _draw_ticks(ax, x, scale.choose_ticks(TICK_GAP))
+            _draw_axis(ax, x, scale)
         self._draw_accuracy_axis(ax, mappable)
         for x, title in enumerate([*(scale.title for scale in self._scales), self.label]):
-            ax.text(
-                x,
-                1.05,
-                title.replace(" ", "\n"),
-                ha="center",
-                va="bottom",
-                fontsize=scale_text(TITLE_SIZE),
-                linespacing=1.05,
-            )
-        bottom = DIVERGED - 0.06 if not np.isfinite(self.accuracy).all() else -0.04
+            style: dict[str, Any] = {"ha": "center", "va": "bottom", "linespacing": 1.05}
+            ax.text(x, 1.05, title.replace(" ", "\n"), fontsize=scale_text(TITLE_SIZE), **style)
+        bottom = -0.04 if self.is_finite.all() else DIVERGED - 0.06
         ax.set(xlim=(-0.45, len(self._scales) + 0.5), ylim=(bottom, 1.22))
         ax.axis("off")
 
@@ -106,14 +93,14 @@ class ParallelCoordinates(Chart):
         """Height of each run's line on each axis, (n, fields + 1), in 0..1; a diverged one ends below 0."""
         places = [scale.place(self.settings[scale.name]) for scale in self._scales]
         low, high = self._limits
-        finite = np.isfinite(self.accuracy)
-        ends = np.where(finite, (100 * np.where(finite, self.accuracy, 0) - low) / (high - low), DIVERGED)
+        accuracy = np.where(self.is_finite, self.accuracy, 0)
+        ends = np.where(self.is_finite, (100 * accuracy - low) / (high - low), DIVERGED)
         lines: Array = np.column_stack([*places, ends])
         return lines
 
     @cached_property
     def _scales(self) -> list[FieldScale]:
-        return [make_scale(name, column) for name, column in self.settings.items()]
+        return [self.scale(name) for name in self.settings]
 
     @cached_property
     def _limits(self) -> tuple[float, float]:
@@ -122,43 +109,36 @@ class ParallelCoordinates(Chart):
         return float(low or 0.0), float(high or 0.0)
 
     def _draw_lines(self, ax: Axes, mappable: ScalarMappable) -> None:
-        heights, finite = self.compute_lines(), np.isfinite(self.accuracy)
+        heights, order = self.compute_lines(), self.drawing_order
         points = np.stack([np.broadcast_to(np.arange(heights.shape[1]), heights.shape), heights], axis=2)
-        best, marked = find_best(self.accuracy), np.asarray(self.marked)
-        order = [i for i in order_from_last(self.accuracy) if i != best]
-        colours = {i: choose_colour(mappable, self.accuracy[i]) for i in order if finite[i]}
-        lost, faint, strong = (
-            [i for i in order if not finite[i]],
-            [i for i in order if finite[i] and not marked[i]],
-            [i for i in order if finite[i] and marked[i]],
-        )
+        lost, finite = order[: (~self.is_finite).sum()], order[(~self.is_finite).sum() :]
+        colours = {i: choose_colour(mappable, self.accuracy[i]) for i in finite}
+        faint, strong = ([i for i in finite[:-1] if self.is_marked[i] == is_strong] for is_strong in (False, True))
         _draw_group(ax, points[lost], colors=get_ink(), alpha=0.35, lw=0.8, ls=(0, (4, 3)), zorder=1.0)
         # The more lines, the fainter each.
         alpha = float(np.clip(12 / max(1, len(faint)), 0.2, 0.5))
         _draw_group(ax, points[faint], colors=[colours[i] for i in faint], alpha=alpha, lw=1.0, zorder=1.1)
         alpha, width = float(np.clip(14 / max(1, len(strong)), 0.3, 0.9)), 1.5 if len(strong) <= FEW else 1.1
         _draw_group(ax, points[strong], colors=[colours[i] for i in strong], alpha=alpha, lw=width, zorder=1.2)
-        if best is not None:
+        for best in finite[-1:]:
             # The best has the lightest colour; an outline in the text colour keeps it visible on a light page.
             ax.plot(*points[best].T, color=get_ink(), lw=4.6, zorder=1.5)
-            ax.plot(*points[best].T, color=choose_colour(mappable, self.accuracy[best]), lw=2.8, zorder=1.6)
+            ax.plot(*points[best].T, color=colours[best], lw=2.8, zorder=1.6)
 
     def _draw_accuracy_axis(self, ax: Axes, mappable: ScalarMappable) -> None:
         x, (low, high) = len(self._scales), self._limits
-        if np.isfinite(self.accuracy).any():
+        style: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": scale_text(LABEL_SIZE)}
+        if self.is_finite.any():
             for i in range(SHADES):
                 colour = choose_colour(mappable, (low + (i + 0.5) / SHADES * (high - low)) / 100)
                 ax.add_patch(Rectangle((x, i / SHADES), STRIP, 1 / SHADES, color=colour, lw=0.3, zorder=2))
             # Always linear: differences of accuracies matter, not ratios.
             for tick in MaxNLocator(5).tick_values(low, high):
                 if low <= tick <= high:
-                    place = (tick - low) / (high - low)
-                    ax.text(
-                        x + STRIP + 0.04, place, f"{tick:g} %", ha="left", va="center", fontsize=scale_text(LABEL_SIZE)
-                    )
-        if not np.isfinite(self.accuracy).all():
+                    ax.text(x + STRIP + 0.04, (tick - low) / (high - low), f"{tick:g} %", **style)
+        if not self.is_finite.all():
             ax.text(x, DIVERGED, CROSS, ha="center", va="center", fontsize=scale_text(12), color=get_ink())
-            ax.text(x + 0.1, DIVERGED, "diverged", ha="left", va="center", fontsize=scale_text(LABEL_SIZE))
+            ax.text(x + 0.1, DIVERGED, "diverged", **style)
 
 
 def _draw_group(ax: Axes, points: Array, **style: Any) -> None:
@@ -168,17 +148,14 @@ def _draw_group(ax: Axes, points: Array, **style: Any) -> None:
     ax.add_collection(lines)
 
 
-def _draw_axis_line(ax: Axes, x: int, scale: FieldScale) -> None:
-    """The axis; broken above the place of 0 where the scale is logarithmic."""
+def _draw_axis(ax: Axes, x: int, scale: FieldScale) -> None:
+    """The axis with its ticks; broken above the place of 0 where the scale is logarithmic."""
     parts = ((0.0, 0.3 * ZERO_GAP), (0.7 * ZERO_GAP, 1.0)) if scale.has_zero_apart else ((0.0, 1.0),)
     for low, high in parts:
         ax.plot([x, x], [low, high], color=get_ink(), lw=1.0, zorder=2, solid_capstyle="butt")
     if scale.has_zero_apart:
         ax.plot([x, x], [0.3 * ZERO_GAP, 0.7 * ZERO_GAP], color=get_ink(), lw=1.0, ls=(0, (1, 1.5)), zorder=2)
-
-
-def _draw_ticks(ax: Axes, x: int, ticks: Ticks) -> None:
-    for place, label in ticks:
+    for place, label in scale.choose_ticks(TICK_GAP):
         ax.plot([x - 0.03, x], [place, place], color=get_ink(), lw=1.0, zorder=2)
         ax.text(
             x - 0.06, place, fold(label), ha="right", va="center", fontsize=scale_text(LABEL_SIZE), linespacing=1.0,

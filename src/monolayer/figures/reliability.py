@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from monolayer.data.dataset import Rows
 from monolayer.errors import BadInput
 from monolayer.evaluate.calibration import Reliability
-from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column, find_network
+from monolayer.figures.chart import Canvas, Chart, Frame, compute_ends, convert_to_column, find_network, label_axes
 from monolayer.figures.style import SERIES, WIDTH, get_ink
 from monolayer.network import OneLayer
 from monolayer.training.run import Run
@@ -35,6 +34,7 @@ class ReliabilityDiagram(Chart):
     table: Reliability
     title: str = ""
     name: str = "accuracy"
+    n_panels = 2  # the points and, below them, the counts
 
     def __post_init__(self) -> None:
         n_bins = len(convert_to_column(self.table.counts, "counts"))
@@ -65,19 +65,11 @@ class ReliabilityDiagram(Chart):
         """Width and height in inches."""
         return WIDTH, 4.8 + (0.3 if self.title else 0.0)
 
-    @property
-    def n_panels(self) -> int:
-        """The points and, below them, the counts."""
-        return 2
-
     def frame(self) -> Frame:
         """Columns bin_low, bin_high, n, confidence, accuracy, low, high, one row for each bin; None if it is empty."""
         table = self.table
-        frame: Frame = {
-            "bin_low": table.edges[:-1].tolist(),
-            "bin_high": table.edges[1:].tolist(),
-            "n": table.counts.tolist(),
-        }
+        bounds = {"bin_low": table.edges[:-1].tolist(), "bin_high": table.edges[1:].tolist()}
+        frame: Frame = {**bounds, "n": table.counts.tolist()}
         for name in ("confidence", "accuracy", "low", "high"):
             values = getattr(table, name).tolist()
             frame[name] = [value if n else None for value, n in zip(values, frame["n"], strict=True)]
@@ -86,29 +78,22 @@ class ReliabilityDiagram(Chart):
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure: the points above, the counts below, one x axis."""
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
-        self._draw_points(above)
-        self._draw_counts(below)
+        table, filled = self.table, self.table.counts > 0
+        x, y = table.confidence[filled], table.accuracy[filled]
+        ends = compute_ends(y, table.low[filled], table.high[filled])
+        above.plot([0, 1], [0, 1], color=get_ink(), alpha=0.6, lw=1, ls="--", label="calibrated")
+        above.errorbar(x, y, ends, fmt="o", ms=5, lw=1.6, color=SERIES[0], clip_on=False, label="bin, 95 % interval")
+        above.set(ylabel=self.name, xlim=(0, 1), ylim=(0, 1))
+        above.yaxis.set_major_formatter(PercentFormatter(1.0))
+        above.grid()
+        # One bar for each bin, not one outline: bins of equal mass have equal heights and differ in width.
+        widths, colour = np.diff(table.edges), SERIES[0]
+        below.bar(table.edges[:-1], table.counts, widths, align="edge", color=colour, alpha=0.4)
+        below.bar(table.edges[:-1], table.counts, widths, align="edge", fill=False, edgecolor=colour, lw=1.2)
+        below.set(ylim=(0, None))
+        label_axes(below, "confidence", "rows", is_percent=False)
+        below.xaxis.set_major_formatter(PercentFormatter(1.0))
+        below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         figure.legend(loc="outside upper left", ncols=2, columnspacing=1.4, handlelength=1.8)
         if self.title:
             above.set_title(self.title, loc="left")
-
-    def _draw_points(self, ax: Axes) -> None:
-        filled = self.table.counts > 0
-        x, y = self.table.confidence[filled], self.table.accuracy[filled]
-        # By rounding, a Wilson interval can exclude a share of 0 or 1; a bar's length must not be negative.
-        ends = np.maximum([y - self.table.low[filled], self.table.high[filled] - y], 0)
-        ax.plot([0, 1], [0, 1], color=get_ink(), alpha=0.6, lw=1, ls="--", label="calibrated")
-        ax.errorbar(x, y, ends, fmt="o", ms=5, lw=1.6, color=SERIES[0], clip_on=False, label="bin, 95 % interval")
-        ax.set(ylabel=self.name, xlim=(0, 1), ylim=(0, 1))
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-        ax.grid()
-
-    def _draw_counts(self, ax: Axes) -> None:
-        # One bar for each bin, not one outline: bins of equal mass have equal heights and differ in width.
-        widths, colour = np.diff(self.table.edges), SERIES[0]
-        ax.bar(self.table.edges[:-1], self.table.counts, widths, align="edge", color=colour, alpha=0.4)
-        ax.bar(self.table.edges[:-1], self.table.counts, widths, align="edge", fill=False, edgecolor=colour, lw=1.2)
-        ax.set(xlabel="confidence", ylabel="rows", ylim=(0, None))
-        ax.xaxis.set_major_formatter(PercentFormatter(1.0))
-        ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-        ax.grid(axis="y")

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, convert_to_column
-from monolayer.figures.scales import Column, FieldScale, check_settings, fold, make_scale
+from monolayer.figures.chart import Canvas, Chart, Frame, compute_ends, convert_to_column, label_axes, list_finite
+from monolayer.figures.scales import Column, check_settings, fold, make_scale
 from monolayer.figures.style import TRAIN, VAL, WIDTH, get_ink
-from monolayer.figures.sweep_table import SweepTable, check_accuracy, find_best
+from monolayer.figures.sweep_table import SweepTable, check_accuracy
 from monolayer.tuning.sweep import Sweep
 
 TICK_GAP = 0.12  # of the axis, between two numbers: the width of a label
@@ -48,6 +47,7 @@ class Response(Chart):
     low: Array
     high: Array
     train: Array | None = None
+    size = WIDTH, 3.6
 
     def __post_init__(self) -> None:
         val = check_accuracy(self.val, "the response figure")
@@ -78,76 +78,46 @@ class Response(Chart):
         train = np.array([run["train"]["accuracy"] for run in table.runs])
         return cls(field, table.settings[field], table.accuracy, low, high, train)
 
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        return WIDTH, 3.6
-
     def frame(self) -> Frame:
         """Columns: the field, val_accuracy, low, high, train_accuracy, in order of the values; None where missing."""
-        order = self._order()
+        order = np.argsort(make_scale(self.field, self.values).place(self.values), kind="stable").tolist()
         columns = {"val_accuracy": self.val, "low": self.low, "high": self.high, "train_accuracy": self.train}
-        return {
-            self.field: [self.values[i] for i in order],
-            **{
-                name: [value if np.isfinite(value) else None for value in np.asarray(column)[order].tolist()]
-                for name, column in columns.items()
-            },
-        }
+        found = {name: list_finite(np.asarray(column)[order]) for name, column in columns.items()}
+        return {self.field: [self.values[i] for i in order], **found}
 
     def draw(self, figure: Canvas) -> None:
         """Draw on an empty figure or subfigure."""
         ax, scale = figure.subplots(), make_scale(self.field, self.values)
-        self._draw_points(ax, scale)
-        _draw_axis(ax, scale)
-        by_label = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        labels = [label for label in LEGEND if label in by_label]
-        handles = [by_label[label] for label in labels]
-        figure.legend(handles, labels, loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.6)
-
-    def _draw_points(self, ax: Axes, scale: FieldScale) -> None:
-        order = self._order()
-        x, val, train = scale.place(self.values)[order], self.val[order], np.asarray(self.train)[order]
+        place = scale.place(self.values)
+        order = np.argsort(place, kind="stable")
+        x, val, train = place[order], self.val[order], np.asarray(self.train)[order]
         finite = np.isfinite(val)
-        ends = np.maximum([val - self.low[order], self.high[order] - val], 0)[:, finite]
         # Words have no values between them, so no line joins their points.
         lines, shift = (("", ""), WORD_SHIFT) if scale.is_words else (("-", "--"), 0.0)
-        style: dict[str, Any] = {"color": VAL, "lw": 1.6, "capsize": 3, "label": LEGEND[0]}
-        ax.errorbar(x[finite], val[finite], ends, fmt="o", ls=lines[0], **style)
+        style: dict[str, Any] = {"color": VAL, "lw": 1.6, "label": LEGEND[0]}
+        ends = compute_ends(val, self.low[order], self.high[order])[:, finite]
+        ax.errorbar(x[finite], val[finite], ends, fmt="o", capsize=3, ls=lines[0], **style)
         if (followed := finite & np.isfinite(train)).any():
             style = {"color": TRAIN, "lw": 1.4, "ms": 4.5, "label": LEGEND[1]}
             ax.plot(x[followed] + shift, train[followed], "s", ls=lines[1], **style)
-        if (best := find_best(self.val)) is not None:  # runs come best first, points by place
-            place = order.index(best)
-            ax.plot(x[place], val[place], "o", ms=12, mfc="none", mec=get_ink(), mew=1.4, ls="", label=LEGEND[2])
+        if finite.any():
+            best = np.argmax(np.isfinite(self.val))  # runs come best first
+            style = {"ms": 12, "mfc": "none", "mec": get_ink(), "mew": 1.4, "label": LEGEND[2]}
+            ax.plot(place[best], self.val[best], "o", ls="", **style)
         if not finite.all():
-            x_diverged, height = x[~finite], np.full((~finite).sum(), DIVERGED_HEIGHT)
-            ax.plot(
-                x_diverged,
-                height,
-                "x",
-                transform=ax.get_xaxis_transform(),
-                color=get_ink(),
-                alpha=0.6,
-                ls="",
-                label=LEGEND[3],
-            )
+            style = {"color": get_ink(), "alpha": 0.6, "label": LEGEND[3], "transform": ax.get_xaxis_transform()}
+            ax.plot(x[~finite], np.full((~finite).sum(), DIVERGED_HEIGHT), "x", ls="", **style)
+        self._draw_axis(ax)
+        handles = sorted(ax.get_legend_handles_labels()[0], key=lambda handle: LEGEND.index(handle.get_label()))
+        figure.legend(handles=handles, loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.6)
 
-    def _order(self) -> list[int]:
-        places = make_scale(self.field, self.values).place(self.values)
-        return [int(i) for i in np.argsort(places, kind="stable")]
-
-
-def _draw_axis(ax: Axes, scale: FieldScale) -> None:
-    is_rotated = scale.is_words and sum(_measure(str(word)) + 1 for word in scale.values) > MAX_LETTERS
-    ticks = scale.choose_ticks(ROTATED_GAP if is_rotated else 0.0 if scale.is_words else TICK_GAP)
-    labels = [label if is_rotated else fold(label) for _, label in ticks]
-    ax.set_xticks([place for place, _ in ticks], labels, parse_math=False, rotation=90 if is_rotated else 0)
-    ax.set(xlim=(-MARGIN, 1 + MARGIN), xlabel=scale.title, ylabel="accuracy")
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    ax.grid(axis="y")
-
-
-def _measure(word: str) -> int:
-    """Characters of a word's longest line."""
-    return max(map(len, fold(word).split("\n")))
+    def _draw_axis(self, ax: Axes) -> None:
+        scale = make_scale(self.field, self.values)
+        # The characters of each word's longest line, and a space.
+        letters = sum(max(map(len, fold(str(word)).split("\n"))) + 1 for word in scale.values)
+        is_rotated = scale.is_words and letters > MAX_LETTERS
+        ticks = scale.choose_ticks(ROTATED_GAP if is_rotated else 0.0 if scale.is_words else TICK_GAP)
+        labels = [label if is_rotated else fold(label) for _, label in ticks]
+        ax.set_xticks([place for place, _ in ticks], labels, parse_math=False, rotation=90 if is_rotated else 0)
+        ax.set(xlim=(-MARGIN, 1 + MARGIN))
+        label_axes(ax, scale.title, "accuracy")

@@ -15,8 +15,8 @@ import numpy as np
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import convert_to_column
-from monolayer.figures.scales import format_setting
+from monolayer.figures.chart import Chart, Frame, convert_to_column
+from monolayer.figures.scales import FieldScale, Settings, check_settings, format_setting, make_scale
 from monolayer.training.history import EpochRow
 from monolayer.tuning.sweep import Sweep
 
@@ -123,18 +123,6 @@ def ends_early(run: dict[str, Any]) -> bool:
     return not has_diverged(run) and run["epochs_done"] < run["recipe"]["epochs"]
 
 
-def check_marked(marked: Array | None, n_runs: int) -> Array:
-    """Whether each run is marked, (n,) bool; None marks nothing.
-
-    Raises:
-        BadInput: if there are not ``n_runs``.
-    """
-    checked: Array = np.zeros(n_runs, dtype=bool) if marked is None else np.asarray(marked, dtype=bool)
-    if checked.shape != (n_runs,):
-        raise BadInput(f"marked must have {n_runs} values, like the other columns, not shape {checked.shape}.")
-    return checked
-
-
 def check_accuracy(accuracy: Array, what: str) -> Array:
     """Accuracies as float64, (n,) with n >= 1.
 
@@ -147,16 +135,54 @@ def check_accuracy(accuracy: Array, what: str) -> Array:
     return checked
 
 
-def order_from_last(accuracy: Array) -> list[int]:
-    """Indices of runs that come best first, in drawing order: diverged ones (NaN), then the worst to the best.
+class SweepChart(Chart):
+    """Runs of a sweep by setting; a subclass is a dataclass with these columns and checks the fields of its axes.
 
-    What is drawn later covers what is worse.
+    ``settings`` are the fields that vary, by name, (n,) each; ``accuracy`` is (n,), runs best first, NaN or infinite
+    where the run diverged; ``marked`` is (n,) bool, or None where no run is marked.
     """
-    is_finite = np.isfinite(accuracy)
-    return sorted(range(len(is_finite)), key=lambda i: (is_finite[i], -i))
 
+    settings: Settings
+    accuracy: Array
+    marked: Array | None
+    what = ""  # the figure's name in messages
 
-def find_best(accuracy: Array) -> int | None:
-    """Index of the best run, the first that did not diverge; None if every run diverged."""
-    finite = np.flatnonzero(np.isfinite(accuracy))
-    return int(finite[0]) if len(finite) else None
+    def __post_init__(self) -> None:
+        accuracy = check_accuracy(self.accuracy, self.what)
+        marked = np.zeros(len(accuracy), dtype=bool) if self.marked is None else np.asarray(self.marked, dtype=bool)
+        if marked.shape != accuracy.shape:
+            raise BadInput(
+                f"marked must have {len(accuracy)} values, like the other columns, not shape {marked.shape}."
+            )
+        checked = {"accuracy": accuracy, "settings": check_settings(self.settings, len(accuracy)), "marked": marked}
+        for name, column in checked.items():
+            object.__setattr__(self, name, column)
+
+    def frame(self) -> Frame:
+        """Columns: the settings, val_accuracy and marked; one row for each run, as they were given."""
+        return self.tabulate(list(range(len(self.accuracy))))
+
+    def tabulate(self, runs: list[int]) -> Frame:
+        """The table of some of the runs."""
+        columns = {name: [column[i] for i in runs] for name, column in self.settings.items()}
+        return {**columns, "val_accuracy": self.accuracy[runs].tolist(), "marked": self.is_marked[runs].tolist()}
+
+    @property
+    def is_marked(self) -> Array:
+        """Whether each run is marked, (n,) bool."""
+        return np.asarray(self.marked)
+
+    @property
+    def is_finite(self) -> Array:
+        """Whether each run has an accuracy: it did not diverge, (n,) bool."""
+        return np.isfinite(self.accuracy)
+
+    @property
+    def drawing_order(self) -> list[int]:
+        """The indices of the runs: diverged ones, then the worst to the best; what is later covers what is worse."""
+        is_finite = self.is_finite
+        return sorted(range(len(is_finite)), key=lambda i: (is_finite[i], -i))
+
+    def scale(self, name: str) -> FieldScale:
+        """The scale of one field."""
+        return make_scale(name, self.settings[name])

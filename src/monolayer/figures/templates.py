@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from monolayer._typing import Array
 from monolayer.errors import BadInput
-from monolayer.figures.chart import Canvas, Chart, Frame, check_images, find_network
-from monolayer.figures.style import SMALL_SIZE, get_ink, scale_text
+from monolayer.figures.chart import Frame, check_images, find_network
+from monolayer.figures.image_grid import ImageGrid, list_places
+from monolayer.figures.style import get_ink
 from monolayer.network import OneLayer
 from monolayer.training.run import Run
 
-CELL_WIDTH, CELL_HEIGHT = 1.02, 1.28  # inches; five in a row are legible on a phone, ten are not
-CLASSES_IN_SHORT_ROWS = 20
-
 
 @dataclass(frozen=True, eq=False)
-class Templates(Chart):
+class Templates(ImageGrid):
     """The weights of each class as an image, scaled to 0..1 by its own minimum and maximum.
+
+    The classes are in order, five or ten in a row.
 
     Args:
         weights: (K, D), channel-major rows.
@@ -35,6 +34,7 @@ class Templates(Chart):
     weights: Array
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
+    in_row = 5, 10
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", np.asarray(self.weights, dtype=np.float64))
@@ -52,38 +52,19 @@ class Templates(Chart):
             raise BadInput("The network's features are not images, so it has no templates to draw.")
         return cls(shown.weights, shown.class_names, shown.image_shape)
 
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        n_rows, n_columns = self._grid()
-        return CELL_WIDTH * n_columns, CELL_HEIGHT * n_rows
-
-    @property
-    def n_panels(self) -> int:
-        """One for each class."""
-        return len(self.class_names)
-
     def frame(self) -> Frame:
         """Columns channel, row, column, then the unscaled weights of each class: D rows."""
-        index = np.indices(self.image_shape).reshape(3, -1)
-        table: Frame = {name: values.tolist() for name, values in zip(("channel", "row", "column"), index, strict=True)}
-        for number, name in enumerate(self.class_names):
-            table[f"weight_{number}_{name}"] = self.weights[number].tolist()
-        return table
+        weights = {f"weight_{k}_{name}": self.weights[k].tolist() for k, name in enumerate(self.class_names)}
+        return {**list_places(self.image_shape), **weights}
 
-    def draw(self, figure: Canvas) -> None:
-        """Draw on an empty figure or subfigure: the classes in order, five or ten in a row."""
-        axes = figure.subplots(*self._grid(), squeeze=False).ravel()
-        images = compute_template_images(self.weights, self.image_shape)
-        for ax in axes:
-            ax.axis("off")
-        for ax, image, name in zip(axes, images, self.class_names, strict=False):
-            _draw_image(ax, image, name)
-
-    def _grid(self) -> tuple[int, int]:
-        n_classes = len(self.class_names)
-        n_columns = min(n_classes, 5 if n_classes <= CLASSES_IN_SHORT_ROWS else 10)
-        return ceil(n_classes / n_columns), n_columns
+    def draw_image(self, ax: Axes, i: int) -> None:
+        """Draw the template of one class."""
+        (image,) = compute_template_images(self.weights[i : i + 1], self.image_shape)
+        if np.isnan(image).any():
+            ax.text(0.5, 0.5, "not finite", ha="center", va="center", transform=ax.transAxes, color=get_ink())
+            return
+        # "none" keeps the pixels of the file: 32 x 32 in the SVG; viewers enlarge them without smoothing.
+        ax.imshow(image.squeeze(), cmap="gray", vmin=0.0, vmax=1.0, interpolation="none")
 
 
 def compute_template_images(weights: Array, image_shape: tuple[int, int, int]) -> Array:
@@ -99,12 +80,3 @@ def compute_template_images(weights: Array, image_shape: tuple[int, int, int]) -
     scaled[~np.isfinite(weights).all(axis=1)] = np.nan
     images: Array = scaled.reshape(-1, *image_shape).transpose(0, 2, 3, 1)
     return images
-
-
-def _draw_image(ax: Axes, image: Array, name: str) -> None:
-    ax.set_title(name, fontsize=scale_text(SMALL_SIZE), pad=4, parse_math=False)
-    if np.isnan(image).any():
-        ax.text(0.5, 0.5, "not finite", ha="center", va="center", transform=ax.transAxes, color=get_ink())
-        return
-    # "none" keeps the pixels of the file: 32 x 32 in the SVG; viewers enlarge them without smoothing.
-    ax.imshow(image.squeeze(), cmap="gray", vmin=0.0, vmax=1.0, interpolation="none")
