@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "monolayer"
 MAX_UNITS = 30  # top-level files and packages
 MAX_LAYERS = 16  # of the contract that import-linter checks
-MAX_CODE_LINES = 19_500  # without blank lines, comments and docstrings
+MAX_CODE_LINES = 19_300  # without blank lines, comments and docstrings
 MAX_FUNCTION_LINES = 60  # from the first statement after the docstring
 
 
