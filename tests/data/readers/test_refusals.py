@@ -241,6 +241,22 @@ def test_a_column_of_texts_is_left_out_and_a_text_in_a_column_of_numbers_is_not(
         ml.load(write_table(tmp_path, "z,x,label\nNA,1,a\nNA,2,b\n"))
 
 
+def test_a_byte_that_is_no_utf8_beyond_the_first_buffer_gets_one_sentence(tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_bytes(b"file,x,label\n" + (b"n" * 400 + b",1,a\n") * 60 + b"\xff,2,b\n")
+    with pytest.raises(BadData, match="cannot be read as a table"):
+        ml.load(path)
+
+
+def test_metadata_of_a_safetensors_file_may_be_null(tmp_path):
+    header = b'{"__metadata__":null,"X":{"dtype":"U8","shape":[4,1],"data_offsets":[0,4]},' + (
+        b'"y":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}'
+    )
+    path = tmp_path / "d.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes([1, 2, 3, 4, 0, 1, 0, 1]))
+    assert ml.load(path).X.tolist() == [[1], [2], [3], [4]]
+
+
 def test_labels_are_not_offered_as_features(tmp_path):
     with pytest.raises(BadData, match=r"name one \(--features\) of layer1\.$"):
         ml.load(write_npz(tmp_path, layer1=X, labels=Y, class_names=np.array(["a", "b"])))

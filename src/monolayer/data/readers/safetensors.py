@@ -63,7 +63,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     names = [name for name, _ in pairs]
     if twice := [name for name in names if names.count(name) > 1]:
         raise BadData(f"{path}: has {twice[0]} more than once; accepted are names that differ.")
-    return {name: dict(entry) for name, entry in pairs}, 8 + size
+    return {name: dict(entry or ()) for name, entry in pairs}, 8 + size  # the metadata may be null
 
 
 def _map_tensor(path: Path, name: str, entry: dict[str, Any], start: int) -> Array:

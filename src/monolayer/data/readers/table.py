@@ -170,8 +170,11 @@ def _read_header(path: Path) -> tuple[list[str], int]:
 
 def _find_texts(path: Path, columns: list[str]) -> list[str]:
     """The columns without a number in the first rows; a text in a column of numbers is an error instead."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(islice(csv.reader(file, delimiter=_get_delimiter(path)), 1, 1 + ROWS_JUDGED))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(islice(csv.reader(file, delimiter=_get_delimiter(path)), 1, 1 + ROWS_JUDGED))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadData(f"{path}: cannot be read as a table ({error}).") from None
     values = zip(*(row for row in rows if len(row) == len(columns)), strict=True)
     return [
         name
